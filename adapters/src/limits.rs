@@ -1,0 +1,47 @@
+//! Every bound of the edge, with its reason.
+
+/// A frame on the wire, header included. Room for every private field at its longest, and no more: a reader never holds a
+/// larger buffer for one frame.
+pub const FRAME_BYTES_MAX: usize = 12_288;
+
+/// ISO 20022 Max140Text, at four bytes a character.
+pub const NAME_BYTES_MAX: usize = 560;
+
+/// ISO 20022 AccountIdentification4Choice: an IBAN has at most 34 characters; other schemes stay below this.
+pub const ACCOUNT_BYTES_MAX: usize = 64;
+
+/// ISO 20022 Max35Text, at four bytes a character.
+pub const END_TO_END_ID_BYTES_MAX: usize = 140;
+
+/// ISO 20022 unstructured remittance information, Max140Text.
+pub const REMITTANCE_BYTES_MAX: usize = 560;
+
+/// What another protocol carries and the switch does not use.
+pub const EXTENSION_BYTES_MAX: usize = 8_192;
+
+/// A participant's code outside: a BIC or a scheme code. ISO 20022 Max35Text.
+pub const PARTICIPANT_CODE_BYTES: usize = 35;
+
+/// How long a new connection may take to say `Hello`, in milliseconds.
+pub const HELLO_TIMEOUT_MS: u64 = 5_000;
+
+/// A side that has been silent for so long sends an `Echo`, in milliseconds.
+pub const ECHO_AFTER_MS: u64 = 10_000;
+
+/// A connection silent for so long is dead and is cut, in milliseconds.
+pub const SILENCE_MAX_MS: u64 = 30_000;
+
+/// How long a peer may stay in the middle of a frame, or take nothing of what waits for it, in milliseconds.
+pub const STALL_MAX_MS: u64 = 10_000;
+
+const _: () = {
+    let private_max = 56
+        + 2 * NAME_BYTES_MAX
+        + 2 * ACCOUNT_BYTES_MAX
+        + END_TO_END_ID_BYTES_MAX
+        + REMITTANCE_BYTES_MAX
+        + EXTENSION_BYTES_MAX;
+    assert!(crate::native::frame::HEADER_BYTES + 128 + private_max <= FRAME_BYTES_MAX);
+    // Two echoes may be lost before a connection counts as dead.
+    assert!(3 * ECHO_AFTER_MS <= SILENCE_MAX_MS);
+};

@@ -1,0 +1,3 @@
+//! The native protocol: frames over TLS. The format is `docs/formats/native.md`.
+
+pub mod frame;
