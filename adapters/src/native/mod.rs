@@ -1,3 +1,4 @@
 //! The native protocol: frames over TLS. The format is `docs/formats/native.md`.
 
 pub mod frame;
+pub mod link;
