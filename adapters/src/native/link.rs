@@ -3,7 +3,7 @@
 //! Both ends use it. It owns the socket and the TLS state; it never looks into the bytes, never waits, and never sends before it
 //! is told to flush: one write system call takes everything that was handed over since the last one.
 
-use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
