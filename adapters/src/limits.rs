@@ -34,6 +34,13 @@ pub const SILENCE_MAX_MS: u64 = 30_000;
 /// How long a peer may stay in the middle of a frame, or take nothing of what waits for it, in milliseconds.
 pub const STALL_MAX_MS: u64 = 10_000;
 
+/// Frames of a provider that the switch has not acknowledged yet. Far above what is on the way at a million messages a second
+/// and 10 ms; a provider whose switch is away may collect as many before it is told to wait.
+pub const UNACKNOWLEDGED_FRAMES_MAX: usize = 65_536;
+
+/// Bytes of those frames: 512 for each.
+pub const UNACKNOWLEDGED_BYTES_MAX: usize = 32 << 20;
+
 const _: () = {
     let private_max = 56
         + 2 * NAME_BYTES_MAX
@@ -42,6 +49,8 @@ const _: () = {
         + REMITTANCE_BYTES_MAX
         + EXTENSION_BYTES_MAX;
     assert!(crate::native::frame::HEADER_BYTES + 128 + private_max <= FRAME_BYTES_MAX);
+    // Frames of everyday length meet the limit of frames first.
+    assert!(512 * UNACKNOWLEDGED_FRAMES_MAX <= UNACKNOWLEDGED_BYTES_MAX);
     // Two echoes may be lost before a connection counts as dead.
     assert!(3 * ECHO_AFTER_MS <= SILENCE_MAX_MS);
 };

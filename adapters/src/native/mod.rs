@@ -1,4 +1,6 @@
 //! The native protocol: frames over TLS. The format is `docs/formats/native.md`.
 
 pub mod frame;
+pub mod session;
+
 pub mod link;
