@@ -1,0 +1,335 @@
+//! The one writer of a journal: append, sync, mark.
+
+use super::fault::JournalFault;
+use super::prepare::Preparer;
+use super::record::{BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
+use super::recovery::{ScanReport, cut, walk};
+use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, list_segments, segment_name};
+use super::storage::{Access, Storage};
+use crate::journal::Batch;
+use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+
+/// When the next segment is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// By a thread of its own, ahead of need.
+    Ahead,
+    /// By the writer, when it needs it: same order of operations in every run.
+    WhenNeeded,
+}
+
+/// How a journal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalOptions {
+    /// Size of every segment: whole blocks, within the limits. Fixed for as long as the journal lives.
+    pub segment_bytes: u64,
+    /// Format id of the payloads, stored in each record.
+    pub payload_format: u32,
+    /// When the next segment is made.
+    pub preparation: Preparation,
+}
+
+impl Default for JournalOptions {
+    fn default() -> JournalOptions {
+        JournalOptions { segment_bytes: SEGMENT_BYTES_DEFAULT, payload_format: 0, preparation: Preparation::Ahead }
+    }
+}
+
+/// Where an appended batch stands. It says nothing about the disk: see [`Durable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The batch's own sequence number.
+    pub first_sequence: u64,
+    /// That of its last entry, or of the batch when it has none.
+    pub last_sequence: u64,
+}
+
+/// Proof that everything up to a sequence number is on disk. Only a journal can make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durable {
+    through_sequence: u64,
+}
+
+impl Durable {
+    /// The last sequence number on disk; 0 when there is none.
+    pub fn through_sequence(self) -> u64 {
+        self.through_sequence
+    }
+
+    /// Is this sequence number on disk?
+    pub fn covers(self, sequence: u64) -> bool {
+        sequence <= self.through_sequence
+    }
+}
+
+/// A journal, open for writing. There is one at a time.
+///
+/// After a failed write or sync it is poisoned: every later call returns the same fault, and the process should stop. A sync is
+/// never retried, because the system may report success for pages it has already given up.
+pub struct Journal<S: Storage> {
+    storage: S,
+    options: JournalOptions,
+    file: S::File,
+    tip: Tip,
+    synced_position: Position,
+    durable: Durable,
+    preparer: Preparer<S>,
+    /// For records without a payload of the caller's.
+    mark_buffer: RecordBuffer,
+    poison: Option<JournalFault>,
+}
+
+impl<S: Storage> Journal<S> {
+    /// Creates a journal in a directory that has none. The lineage is drawn at random by the caller.
+    pub fn create(storage: S, options: JournalOptions, lineage: Lineage) -> Result<Journal<S>, JournalFault> {
+        check_options(&options)?;
+        lock(&storage)?;
+        if !list_segments(&storage)?.is_empty() {
+            return Err(JournalFault::Present { directory: storage.path_of(".") });
+        }
+        remove_preparing(&storage)?;
+
+        let file = storage.create(PREPARING_NAME, options.segment_bytes).map_err(JournalFault::on(
+            &storage,
+            "create",
+            PREPARING_NAME,
+        ))?;
+        let mut tip = Tip::birth(lineage);
+        let birth = tip.mark(tip.position, options.payload_format);
+        let mut mark_buffer = RecordBuffer::default();
+        mark_buffer.write_record(&birth, |bytes| storage.write_at(&file, 0, bytes)).map_err(JournalFault::on(
+            &storage,
+            "write",
+            PREPARING_NAME,
+        ))?;
+        storage.sync_data(&file).map_err(JournalFault::on(&storage, "sync", PREPARING_NAME))?;
+        name_segment(&storage, FIRST_SEGMENT)?;
+        tip.advance(&birth);
+        Journal::at(storage, options, file, tip)
+    }
+
+    /// Opens a journal, giving `visit` every batch in order on the way. All of them are durable once this has returned.
+    ///
+    /// A torn tail is cut off and reported; damage refuses the start. The visitor refuses by an error in its own words.
+    pub fn open(
+        storage: S,
+        options: JournalOptions,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        check_options(&options)?;
+        lock(&storage)?;
+        let segments = list_segments(&storage)?;
+        let Some(last) = segments.last() else {
+            return Err(JournalFault::Absent { directory: storage.path_of(".") });
+        };
+        if last.bytes != options.segment_bytes {
+            let (found, wanted) = (last.bytes, options.segment_bytes);
+            return Err(JournalFault::Options {
+                what: format!(
+                    "segments on disk have {found} bytes, {wanted} are configured; set the configuration back"
+                ),
+            });
+        }
+        remove_preparing(&storage)?;
+
+        // What the crashed process wrote may be in the page cache only, names included. After a failed sync the cache may even
+        // claim that it is on disk: so sync, then read what the disk has.
+        let name = segment_name(last.first_sequence);
+        storage.sync_dir().map_err(JournalFault::on(&storage, "sync", "."))?;
+        let file = storage.open(&name, Access::Write).map_err(JournalFault::on(&storage, "open", &name))?;
+        storage.sync_data(&file).map_err(JournalFault::on(&storage, "sync", &name))?;
+        storage.drop_cache(&file).map_err(JournalFault::on(&storage, "drop the cache of", &name))?;
+
+        let (report, tip) = walk(&storage, &segments, visit)?;
+        if let Some(torn) = &report.torn {
+            assert_eq!(torn.position, tip.position, "the log goes on where it was cut");
+            cut(&storage, &file, torn)?;
+        }
+        Ok((Journal::at(storage, options, file, tip)?, report))
+    }
+
+    /// A journal whose log is durable up to `tip`.
+    fn at(storage: S, options: JournalOptions, file: S::File, tip: Tip) -> Result<Journal<S>, JournalFault> {
+        let preparer = Preparer::start(&storage, options.segment_bytes, options.preparation)?;
+        Ok(Journal {
+            storage,
+            options,
+            file,
+            tip,
+            synced_position: tip.position,
+            durable: Durable { through_sequence: tip.next_sequence - 1 },
+            preparer,
+            mark_buffer: RecordBuffer::default(),
+            poison: None,
+        })
+    }
+
+    /// Appends one batch: one write, no sync. The buffer keeps its payload.
+    ///
+    /// # Panics
+    /// When the time or the epoch goes back: a bug of the caller.
+    pub fn append(&mut self, buffer: &mut RecordBuffer, head: BatchHead) -> Result<Appended, JournalFault> {
+        self.check_poison()?;
+        assert!(head.time_ns >= self.tip.time_ns, "journal time never goes back");
+        assert!(head.epoch >= self.tip.epoch, "epochs never go back");
+        let payload_bytes = buffer.payload().len() as u64;
+        if payload_bytes > self.batch_bytes_max() {
+            return Err(JournalFault::BatchTooBig { payload_bytes, batch_bytes_max: self.batch_bytes_max() });
+        }
+        // Room for one mark is left, so that a mark never opens a segment.
+        if self.tip.position.offset + record_bytes(payload_bytes) + BLOCK_BYTES > self.options.segment_bytes {
+            self.roll_over().map_err(|fault| self.poison_with(fault))?;
+        }
+        let header = self.tip.batch(head, buffer.payload(), self.synced_position, self.options.payload_format);
+        self.write(buffer, &header)?;
+        Ok(Appended { first_sequence: header.first_sequence, last_sequence: self.tip.next_sequence - 1 })
+    }
+
+    /// Puts everything appended on disk, however many batches: one sync, and none when there is nothing new.
+    pub fn sync(&mut self) -> Result<Durable, JournalFault> {
+        self.check_poison()?;
+        self.sync_segment().map_err(|fault| self.poison_with(fault))?;
+        Ok(self.durable)
+    }
+
+    /// Syncs, then writes and syncs a mark that says so: from now on damage to what stands before it is found. Does nothing
+    /// when nothing was appended since the last mark. Meant for idleness and shutdown.
+    pub fn append_mark(&mut self) -> Result<(), JournalFault> {
+        self.sync()?;
+        if self.tip.is_marked {
+            return Ok(());
+        }
+        let header = self.tip.mark(self.synced_position, self.options.payload_format);
+        let mut buffer = core::mem::take(&mut self.mark_buffer);
+        let written = self.write(&mut buffer, &header);
+        self.mark_buffer = buffer;
+        written?;
+        self.sync().map(|_| ())
+    }
+
+    /// Payload bytes that fit into one batch.
+    pub fn batch_bytes_max(&self) -> u64 {
+        batch_bytes_max(self.options.segment_bytes)
+    }
+
+    /// What is on disk.
+    pub fn durable(&self) -> Durable {
+        self.durable
+    }
+
+    /// The sequence number of the next batch.
+    pub fn next_sequence(&self) -> u64 {
+        self.tip.next_sequence
+    }
+
+    /// Journal time of the last batch; 0 when there is none.
+    pub fn last_time_ns(&self) -> u64 {
+        self.tip.time_ns
+    }
+
+    /// The chain digest through the last batch.
+    pub fn chain_digest(&self) -> [u8; 32] {
+        self.tip.digest
+    }
+
+    /// The journal's name.
+    pub fn lineage(&self) -> Lineage {
+        self.tip.lineage
+    }
+
+    /// The end of what is on disk.
+    pub fn synced_position(&self) -> Position {
+        self.synced_position
+    }
+
+    fn write(&mut self, buffer: &mut RecordBuffer, header: &Header) -> Result<(), JournalFault> {
+        let position = self.tip.position;
+        assert!(position.offset + header.record_bytes() <= self.options.segment_bytes, "a record never spans segments");
+        let name = segment_name(position.segment);
+        buffer
+            .write_record(header, |bytes| self.storage.write_at(&self.file, position.offset, bytes))
+            .map_err(JournalFault::on(&self.storage, "write", &name))
+            .map_err(|fault| self.poison_with(fault))?;
+        self.tip.advance(header);
+        Ok(())
+    }
+
+    fn sync_segment(&mut self) -> Result<(), JournalFault> {
+        if self.synced_position == self.tip.position {
+            return Ok(());
+        }
+        self.storage.sync_data(&self.file).map_err(JournalFault::on(
+            &self.storage,
+            "sync",
+            &segment_name(self.tip.position.segment),
+        ))?;
+        self.synced_position = self.tip.position;
+        self.durable = Durable { through_sequence: self.tip.next_sequence - 1 };
+        Ok(())
+    }
+
+    /// The old segment is on disk before the new one exists: recovery relies on that order.
+    fn roll_over(&mut self) -> Result<(), JournalFault> {
+        self.sync_segment()?;
+        let file = self.preparer.take()?;
+        name_segment(&self.storage, self.tip.next_sequence)?;
+        self.preparer.begin_next();
+        self.file = file;
+        self.tip.position = Position { segment: self.tip.next_sequence, offset: 0 };
+        self.synced_position = self.tip.position;
+        Ok(())
+    }
+
+    fn check_poison(&self) -> Result<(), JournalFault> {
+        self.poison.clone().map_or(Ok(()), Err)
+    }
+
+    fn poison_with(&mut self, fault: JournalFault) -> JournalFault {
+        self.poison = Some(fault.clone());
+        fault
+    }
+}
+
+/// A segment less the birth or closing mark's room at both ends, and less the header.
+const fn batch_bytes_max(segment_bytes: u64) -> u64 {
+    segment_bytes - 2 * BLOCK_BYTES - HEADER_BYTES as u64
+}
+
+const _: () = assert!(batch_bytes_max(SEGMENT_BYTES_MIN) > 0);
+
+fn check_options(options: &JournalOptions) -> Result<(), JournalFault> {
+    let bytes = options.segment_bytes;
+    if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) && bytes.is_multiple_of(BLOCK_BYTES) {
+        return Ok(());
+    }
+    Err(JournalFault::Options {
+        what: format!(
+            "a segment has {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX} bytes in blocks of {BLOCK_BYTES}, {bytes} are configured"
+        ),
+    })
+}
+
+fn lock<S: Storage>(storage: &S) -> Result<(), JournalFault> {
+    storage.lock().map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => JournalFault::Locked { directory: storage.path_of(".") },
+        _ => JournalFault::on(storage, "lock", ".")(error),
+    })
+}
+
+/// A leftover of a crash, or of a shutdown before it was needed.
+fn remove_preparing<S: Storage>(storage: &S) -> Result<(), JournalFault> {
+    let files = storage.list().map_err(JournalFault::on(storage, "list", "."))?;
+    if files.iter().any(|file| file.name == PREPARING_NAME) {
+        storage.remove(PREPARING_NAME).map_err(JournalFault::on(storage, "remove", PREPARING_NAME))?;
+    }
+    Ok(())
+}
+
+/// Gives the prepared file its name, durably.
+fn name_segment<S: Storage>(storage: &S, first_sequence: u64) -> Result<(), JournalFault> {
+    let name = segment_name(first_sequence);
+    storage
+        .rename(PREPARING_NAME, &name)
+        .and_then(|()| storage.sync_dir())
+        .map_err(JournalFault::on(storage, "name", &name))
+}

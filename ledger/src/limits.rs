@@ -1,0 +1,56 @@
+//! Every bound of this crate, with its reason, and the relations between them, checked at compile time.
+
+/// Highest amount of one transfer in minor units: the eighteen digits of ISO 20022 `ActiveCurrencyAndAmount`.
+pub const AMOUNT_MAX: u64 = 999_999_999_999_999_999;
+
+/// Accounts in one book. Handles are `u32`, so that a transfer stays within one cache line.
+pub const ACCOUNTS_MAX: u32 = u32::MAX;
+
+/// Transfers held by one book, for the same reason.
+pub const TRANSFERS_MAX: u32 = u32::MAX;
+
+/// Highest cap of an account: what all transfers of a full book can sum up to. A higher one would mean "no limit", and that
+/// has a flag of its own.
+#[allow(clippy::cast_lossless, reason = "`From` is not const; both casts only widen")]
+pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
+
+/// Currencies are numbered densely with `u16`; there are fewer three-letter codes than numbers, so no code can be refused.
+pub const CURRENCIES_MAX: u32 = 26 * 26 * 26;
+
+/// Records begin and end at multiples of this: the page of the disk caches met in practice, so that no synced byte ever
+/// shares a page with a later write.
+pub const BLOCK_BYTES: u64 = 4_096;
+
+/// The smallest segment: birth mark, one batch of one block, closing mark.
+pub const SEGMENT_BYTES_MIN: u64 = 3 * BLOCK_BYTES;
+
+/// The largest segment. A preparing file of this size still fits beside the log on a small disk, and one unit of archive or
+/// repair stays a quantity that can be copied in seconds.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// The usual segment: at 300 MB/s one is filled in 0.2 s, the next is prepared in half of that.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+
+/// Read-ahead of a scan that reads everything (recovery, verify): large enough that system calls do not count.
+pub const SCAN_READ_BYTES: u64 = 1 << 20;
+
+/// Read-ahead of [`JournalReader`](crate::journal::JournalReader): a single look-up must not read a megabyte.
+pub const READER_READ_BYTES: u64 = 64 << 10;
+
+/// The reader remembers the place of at most one record in this many bytes: 4 KiB of memory for a default segment.
+pub const READER_INDEX_BYTES: u64 = 256 << 10;
+
+/// Zeros are written to a coming segment in portions of this size, each synced, so that the log's own sync never waits behind
+/// a whole segment of zeros in the disk's queue.
+pub const PREPARE_WRITE_BYTES: u64 = 4 << 20;
+
+const _: () = {
+    assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
+    assert!(CURRENCIES_MAX <= u16::MAX as u32, "every currency has a number");
+    assert!(usize::BITS >= 64, "byte offsets and handles fit in a usize");
+    assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT && SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);
+    assert!(SEGMENT_BYTES_DEFAULT.is_multiple_of(BLOCK_BYTES) && SEGMENT_BYTES_MAX.is_multiple_of(BLOCK_BYTES));
+    assert!(SEGMENT_BYTES_MAX < u32::MAX as u64, "a record's length fits its u32");
+    assert!(READER_READ_BYTES >= BLOCK_BYTES && SCAN_READ_BYTES >= BLOCK_BYTES);
+    assert!(PREPARE_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
+};
