@@ -41,6 +41,44 @@ pub const UNACKNOWLEDGED_FRAMES_MAX: usize = 65_536;
 /// Bytes of those frames: 512 for each.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 32 << 20;
 
+/// Messages that a provider has handed to a `Client` and its driver has not taken yet. Small: behind it is the queue of
+/// unacknowledged frames.
+pub const COMMANDS_WAITING_MAX: usize = 4_096;
+
+/// Of those, how many one turn of the driver takes before it looks at the socket again.
+pub const COMMANDS_PER_TURN_MAX: usize = 1_024;
+
+/// Events that wait for a provider. With so many the driver stops receiving; one read may still add its own.
+pub const EVENTS_WAITING_MAX: usize = 16_384;
+
+/// Plaintext that one turn of a client's driver takes from the connection.
+pub const RECEIVE_BYTES_MAX: usize = 256 * 1024;
+
+/// With so many bytes waiting for the switch to take them, a client's driver hands over no more, and receives nothing either.
+pub const SEND_PENDING_BYTES_MAX: usize = 256 * 1024;
+
+/// Turns of a client's driver after which other tasks of the same thread get theirs.
+pub const TURNS_PER_WAKE_MAX: usize = 8;
+
+/// How long a connection, and then its TLS handshake, may take to be made, in milliseconds each. A remote region's line answers
+/// within one second; a machine that is gone never.
+pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
+
+/// The longest pause after a first failed attempt to connect, in milliseconds. It doubles with each.
+pub const RETRY_FIRST_MS: u64 = 100;
+
+/// The longest pause between attempts, in milliseconds: a switch that is back is found within this.
+pub const RETRY_MAX_MS: u64 = 5_000;
+
+/// The longest pause where somebody must do something first, in milliseconds.
+pub const RETRY_SLOW_MS: u64 = 30_000;
+
+/// A connection that lasted so long was a good one: after it the pauses begin small again, in milliseconds.
+pub const STEADY_AFTER_MS: u64 = 5_000;
+
+/// How long a shutdown waits for the switch to acknowledge what is on its way, and again for it to close, in milliseconds.
+pub const SHUTDOWN_MS: u64 = 1_000;
+
 const _: () = {
     let private_max = 56
         + 2 * NAME_BYTES_MAX

@@ -3,4 +3,10 @@
 pub mod frame;
 pub mod session;
 
+pub mod client;
+pub mod tls;
+
 pub mod link;
+
+mod driver;
+mod inbox;

@@ -262,9 +262,9 @@ impl ClientSession {
         self.phase == Phase::Open
     }
 
-    /// Is a frame half received?
-    pub fn is_in_frame(&self) -> bool {
-        !self.partial.is_empty()
+    /// How much of a half received frame is there; 0 between frames.
+    pub fn partial_bytes(&self) -> usize {
+        self.partial.len()
     }
 
     /// What was seen so far: what a provider stores, and gives to `new` in its next life.

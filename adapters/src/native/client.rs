@@ -1,0 +1,413 @@
+//! `Client`: a provider's connection to the switch, for those who build on it.
+//!
+//! A task of its own (`driver`) connects, says who it is, keeps the connection alive, makes a new one when it breaks, and then
+//! goes on exactly where the old one stopped: what the switch had not acknowledged is sent again, what the provider has seen
+//! does not come again. The `Client` hands messages to it and may be cloned; the `Events` gives what came, in batches. Both ways
+//! are bounded: who is too fast waits.
+//!
+//! What is not here: a memory that outlives the process. A provider that wants none of its events twice stores `cursors()` after
+//! it has dealt with a batch, and gives them to the next `ClientOptions`; what was in flight when it died it asks for with
+//! `request_status`, or submits again under the same payment id.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::sync::{mpsc, watch};
+
+use crate::check::{self, Refusal};
+use crate::limits::COMMANDS_WAITING_MAX;
+use crate::message::{
+    Answer, CreditTransfer, ErrorCode, Field, MessageKind, Note, Outcome, Part, ParticipantCode, PaymentId,
+    PaymentPrivate, Reason, StatusRequest,
+};
+use crate::native::driver::Driver;
+use crate::native::frame::{Frame, Head};
+use crate::native::inbox::{self, InboxCursors, InboxReader};
+use crate::native::session::{Broken, ClientSession, Resume, UnacknowledgedMax, Welcomed};
+
+/// Where to connect, as whom, and from where to go on.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// `host:port` of the switch; where there are several, they are tried in turn.
+    pub addresses: Vec<String>,
+    /// The name in the switch's certificate.
+    pub server_name: ServerName<'static>,
+    /// Who the provider is: what its own certificate says.
+    pub code: ParticipantCode,
+    /// See `tls::client_config`.
+    pub tls: Arc<ClientConfig>,
+    /// What was seen in an earlier life.
+    pub resume: Resume,
+    /// How much may wait for the switch's acknowledgement before `submit` waits.
+    pub unacknowledged_max: UnacknowledgedMax,
+}
+
+impl ClientOptions {
+    /// One address, everything from the start, and limits that need no thought.
+    pub fn new(
+        address: impl Into<String>,
+        server_name: ServerName<'static>,
+        code: ParticipantCode,
+        tls: Arc<ClientConfig>,
+    ) -> ClientOptions {
+        ClientOptions {
+            addresses: vec![address.into()],
+            server_name,
+            code,
+            tls,
+            resume: Resume::FROM_THE_START,
+            unacknowledged_max: UnacknowledgedMax::default(),
+        }
+    }
+}
+
+/// A payment to this provider's customer. It waits for an `Answer` until its deadline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Of the payment.
+    pub payment_id: PaymentId,
+    /// The payer provider.
+    pub payer: ParticipantCode,
+    /// The payee provider.
+    pub payee: ParticipantCode,
+    /// How much.
+    pub amount: ledger::Amount,
+    /// Of what.
+    pub currency: ledger::Currency,
+    /// When the payer provider accepted its customer's order, in nanoseconds since 1970.
+    pub accepted_at_ns: u64,
+    /// ISO 20022 purpose code, or none.
+    pub purpose: Reason,
+    /// An `Answer` counts if the switch records it before this, in nanoseconds since 1970.
+    pub deadline_ns: u64,
+    /// What the payer provider tells.
+    pub private: PaymentPrivate,
+}
+
+/// What became of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Of the payment.
+    pub payment_id: PaymentId,
+    /// What became of it. Only after `Committed` may a payee provider make the money available.
+    pub outcome: Outcome,
+    /// Why it was rejected or expired.
+    pub reason: Reason,
+    /// Which field of the order was the cause.
+    pub field: Field,
+    /// Journal time of the decision; 0 where nothing was decided.
+    pub decided_at_ns: u64,
+    /// Journal position of the decision; 0 where nothing was decided.
+    pub position: u64,
+    /// Does it come from the outbox? Otherwise it answers a `StatusRequest`, a duplicate or an `Answer`.
+    pub numbered: bool,
+    /// What the payee provider said with its `Answer`.
+    pub note: Note,
+}
+
+/// A message was refused before it was recorded: for the switch it never was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The switch has too much to do: the same message may be submitted again after `retry_after_ms`.
+    pub busy: bool,
+    /// Why; none where the code is newer than this client.
+    pub code: Option<ErrorCode>,
+    /// The field to blame.
+    pub field: Field,
+    /// 0 where waiting does not help.
+    pub retry_after_ms: u32,
+    /// Which message; none where it was none of ours.
+    pub kind: Option<MessageKind>,
+    /// Of which payment.
+    pub payment_id: Option<PaymentId>,
+    /// For a person to read.
+    pub text: String,
+}
+
+/// The connection is gone, or could not be made. The client tries again by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnected {
+    /// Why.
+    pub why: DisconnectReason,
+    /// When the next attempt will be made; none after a shutdown.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The address does not resolve, or nobody listens there.
+    Unreachable(String),
+    /// The TLS handshake failed or took too long.
+    Handshake(String),
+    /// The switch's certificate is not one of the trusted authority for that name.
+    SwitchNotTrusted(String),
+    /// The switch does not take this provider's certificate.
+    CertificateRefused(String),
+    /// The switch closed the connection and said why.
+    Refused {
+        /// Why; none where the code is newer than this client.
+        code: Option<ErrorCode>,
+        /// For a person to read.
+        text: String,
+    },
+    /// The switch broke the protocol, or was silent for too long.
+    Broken(Broken),
+    /// The switch sent a field that cannot be.
+    BadMessage(MessageKind),
+    /// The connection ended in the middle, without a word.
+    Ended(String),
+    /// The switch stayed in the middle of a frame, or took nothing of what waited for it, for too long.
+    Stalled,
+    /// `shutdown` was called, or nobody was left to use the client.
+    Shutdown,
+}
+
+impl DisconnectReason {
+    /// Must somebody do something before another attempt can succeed? Such attempts are made seldom.
+    pub fn needs_attention(&self) -> bool {
+        use ErrorCode::{BadVersion, NotAllowed, Replaced, UnknownParticipant, WrongParticipant};
+        match self {
+            DisconnectReason::SwitchNotTrusted(_)
+            | DisconnectReason::CertificateRefused(_)
+            | DisconnectReason::BadMessage(_) => true,
+            DisconnectReason::Refused { code, .. } => {
+                matches!(code, Some(BadVersion | NotAllowed | Replaced | UnknownParticipant | WrongParticipant))
+            }
+            DisconnectReason::Unreachable(_)
+            | DisconnectReason::Handshake(_)
+            | DisconnectReason::Broken(_)
+            | DisconnectReason::Ended(_)
+            | DisconnectReason::Stalled
+            | DisconnectReason::Shutdown => false,
+        }
+    }
+}
+
+impl std::fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DisconnectReason::Unreachable(text) => write!(f, "the switch cannot be reached: {text}"),
+            DisconnectReason::Handshake(text) => write!(f, "the TLS handshake failed: {text}"),
+            DisconnectReason::SwitchNotTrusted(text) => write!(
+                f,
+                "the switch's certificate is not trusted: {text}; check the scheme's CA certificate and the server name"
+            ),
+            DisconnectReason::CertificateRefused(text) => write!(
+                f,
+                "the switch refused this provider's certificate: {text}; check that it is the scheme's, not expired and \
+                 not revoked"
+            ),
+            DisconnectReason::Refused { code, text } => {
+                let code = code.map_or("an unknown code", ErrorCode::name);
+                write!(f, "the switch closed the connection: {code}{}{text}", if text.is_empty() { "" } else { ": " })
+            }
+            DisconnectReason::Broken(broken) => broken.fmt(f),
+            DisconnectReason::BadMessage(kind) => {
+                write!(f, "the switch sent a {} with a field that cannot be", kind.conduct().name)
+            }
+            DisconnectReason::Ended(text) => write!(f, "the connection ended: {text}"),
+            DisconnectReason::Stalled => f.write_str("the switch stalled"),
+            DisconnectReason::Shutdown => f.write_str("the client was shut down"),
+        }
+    }
+}
+
+/// What came from the switch, or happened to the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// The connection is open.
+    Connected(Welcomed),
+    /// The connection is gone, or could not be made.
+    Disconnected(Disconnected),
+    /// A payment waits for an `Answer`.
+    Forward(Box<Forward>),
+    /// What became of a payment.
+    Status(Box<Status>),
+    /// A message was refused; see `Refused::busy`.
+    Refused(Box<Refused>),
+    /// A message was decided durably: the switch will never forget it, and never needs it again.
+    Acknowledged {
+        /// Which message.
+        kind: MessageKind,
+        /// Of which payment.
+        payment_id: PaymentId,
+    },
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubmitError {
+    /// Its form is wrong: the switch would refuse it.
+    Invalid(Refusal),
+    /// Too much waits already (`try_` only): try again later.
+    Full,
+    /// The client was shut down.
+    Closed,
+}
+
+impl std::fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SubmitError::Invalid(refusal) => {
+                write!(f, "the message is not valid: {}, field {}", refusal.code.name(), refusal.field.name())
+            }
+            SubmitError::Full => f.write_str("too many messages wait for the switch"),
+            SubmitError::Closed => f.write_str("the client was shut down"),
+        }
+    }
+}
+
+impl std::error::Error for SubmitError {}
+
+/// A message on its way to the driver.
+pub(super) struct Command {
+    pub(super) kind: MessageKind,
+    pub(super) payment_id: PaymentId,
+    bytes: Vec<u8>,
+}
+
+impl Command {
+    fn new<P: Part>(
+        kind: MessageKind,
+        payment_id: [u8; 16],
+        routing: &P,
+        write_private: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Command, SubmitError> {
+        let mut bytes = Vec::with_capacity(512);
+        routing.write(&mut bytes);
+        write_private(&mut bytes);
+        let (routing, private) = bytes.split_at(kind.conduct().routing_bytes);
+        // The switch would say the same, a round trip later.
+        check::request(&Frame { kind, head: Head::PLAIN, routing, private }).map_err(SubmitError::Invalid)?;
+        let refusal = Refusal { code: ErrorCode::BadField, field: Field::PaymentId, payment_id };
+        let payment_id = PaymentId::from_bytes(payment_id).ok_or(SubmitError::Invalid(refusal))?;
+        Ok(Command { kind, payment_id, bytes })
+    }
+
+    /// Routing part and private part.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at(self.kind.conduct().routing_bytes)
+    }
+}
+
+/// A provider's connection to the switch. Clones share it.
+#[derive(Clone)]
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+    stop: Arc<watch::Sender<bool>>,
+    /// How many messages were left unacknowledged, once the driver has ended.
+    left: watch::Receiver<Option<usize>>,
+    cursors: InboxCursors,
+}
+
+impl Client {
+    /// Starts the driver, which connects and stays connected until `shutdown`, or until the `Events` or the last `Client` is dropped.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime (any flavour, with time and I/O enabled), or without an address.
+    pub fn start(options: ClientOptions) -> (Client, Events) {
+        assert!(!options.addresses.is_empty(), "a client needs an address");
+        let (command_sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (stop_sender, stop) = watch::channel(false);
+        let (left_sender, left) = watch::channel(None);
+        let (writer, reader, cursors) = inbox::new(options.resume);
+        let session =
+            ClientSession::new(options.code, options.resume).with_unacknowledged_max(options.unacknowledged_max);
+        let driver = Driver::new(options, session, commands, writer, stop);
+        tokio::spawn(async move {
+            let left = driver.run().await;
+            left_sender.send_replace(Some(left));
+        });
+        let client = Client { commands: command_sender, stop: Arc::new(stop_sender), left, cursors };
+        (client, Events { inbox: reader })
+    }
+
+    /// Submits a payment order; waits while too much waits already. Its fate comes as `Status`, or as `Refused`.
+    pub async fn submit(&self, order: &CreditTransfer, private: &PaymentPrivate) -> Result<(), SubmitError> {
+        self.send(transfer(order, private)?).await
+    }
+
+    /// As `submit`, but never waits.
+    pub fn try_submit(&self, order: &CreditTransfer, private: &PaymentPrivate) -> Result<(), SubmitError> {
+        self.try_send(transfer(order, private)?)
+    }
+
+    /// Answers a `Forward`; waits while too much waits already.
+    pub async fn answer(&self, answer: &Answer, note: &Note) -> Result<(), SubmitError> {
+        self.send(decision(answer, note)?).await
+    }
+
+    /// As `answer`, but never waits.
+    pub fn try_answer(&self, answer: &Answer, note: &Note) -> Result<(), SubmitError> {
+        self.try_send(decision(answer, note)?)
+    }
+
+    /// Asks what became of a payment; the answer comes as `Status`. Waits while too much waits already.
+    pub async fn request_status(&self, payment_id: PaymentId) -> Result<(), SubmitError> {
+        let request = StatusRequest { payment_id: payment_id.bytes() };
+        self.send(Command::new(MessageKind::StatusRequest, payment_id.bytes(), &request, |_| {})?).await
+    }
+
+    /// Up to where `Events` has handed out what came: what a provider stores after it has dealt with a batch.
+    pub fn cursors(&self) -> Resume {
+        self.cursors.handed_out()
+    }
+
+    /// Sends what waits, takes what still comes within a second, and closes the connection. Gives the number of messages whose
+    /// fate is not known: ask for it, or submit them again, in the next life.
+    pub async fn shutdown(&self) -> usize {
+        self.stop.send_replace(true);
+        let mut left = self.left.clone();
+        // The sender is gone without a value only if the driver panicked or its runtime ended.
+        left.wait_for(Option::is_some).await.map_or(0, |left| left.unwrap_or(0))
+    }
+
+    async fn send(&self, command: Command) -> Result<(), SubmitError> {
+        self.commands.send(command).await.map_err(|_| SubmitError::Closed)
+    }
+
+    fn try_send(&self, command: Command) -> Result<(), SubmitError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SubmitError::Full,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
+        })
+    }
+}
+
+fn transfer(order: &CreditTransfer, private: &PaymentPrivate) -> Result<Command, SubmitError> {
+    Command::new(MessageKind::CreditTransfer, order.payment_id, order, |out| {
+        // An empty private part says the same in no bytes.
+        if *private != PaymentPrivate::default() {
+            private.write(out);
+        }
+    })
+}
+
+fn decision(answer: &Answer, note: &Note) -> Result<Command, SubmitError> {
+    Command::new(MessageKind::Answer, answer.payment_id, answer, |out| {
+        if *note != Note::default() {
+            note.write(out);
+        }
+    })
+}
+
+/// What came from the switch, in order, in batches.
+pub struct Events {
+    inbox: InboxReader,
+}
+
+impl Events {
+    /// Everything that came since the last call; waits until there is something. None after a shutdown.
+    pub async fn next(&mut self) -> Option<Vec<Incoming>> {
+        let mut batch = Vec::new();
+        self.next_into(&mut batch).await.then_some(batch)
+    }
+
+    /// As `next`, into a buffer that is used again and again. False after a shutdown.
+    pub async fn next_into(&mut self, batch: &mut Vec<Incoming>) -> bool {
+        batch.clear();
+        std::future::poll_fn(|cx| self.inbox.poll_take(cx, batch)).await
+    }
+}
