@@ -4,3 +4,4 @@ pub mod check;
 pub mod limits;
 pub mod message;
 pub mod native;
+pub mod sandbox;

@@ -79,6 +79,22 @@ pub const STEADY_AFTER_MS: u64 = 5_000;
 /// How long a shutdown waits for the switch to acknowledge what is on its way, and again for it to close, in milliseconds.
 pub const SHUTDOWN_MS: u64 = 1_000;
 
+/// Customers of a sandbox provider.
+pub const SANDBOX_CUSTOMERS_MAX: usize = 100_000;
+
+/// Payments that a sandbox provider has in flight, in each direction.
+pub const SANDBOX_IN_FLIGHT_MAX: usize = 16_384;
+
+/// Decided payments that a sandbox provider remembers, so that none is credited twice where they come again.
+pub const SANDBOX_SETTLED_MAX: usize = 65_536;
+
+/// Answers and second submissions that a sandbox provider has put off. Beyond this a payment gets no answer and expires.
+pub const SANDBOX_PUT_OFF_MAX: usize = 16_384;
+
+/// Observations of a sandbox provider that wait to be read. Beyond this they are counted and forgotten: who watches must never
+/// hold up a payment.
+pub const SANDBOX_OBSERVATIONS_MAX: usize = 65_536;
+
 const _: () = {
     let private_max = 56
         + 2 * NAME_BYTES_MAX
