@@ -1,0 +1,4 @@
+//! The book: tables of requests and answers, and random histories against a naive second book.
+
+mod model;
+mod table;
