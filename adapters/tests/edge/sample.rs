@@ -1,0 +1,151 @@
+//! One of each message, and ways to make and to read them.
+
+use adapters::message::{
+    Ack, Answer, CreditTransfer, Echo, Error, Forward, Hello, MessageKind, Note, Part, ParticipantCode, PaymentId,
+    PaymentPrivate, Reason, Status, StatusRequest, Welcome,
+};
+use adapters::native::frame::{self, Decoded, Frame, Head};
+use ledger::{Amount, Currency};
+
+/// A participant's code.
+pub(crate) fn code(text: &str) -> ParticipantCode {
+    ParticipantCode::parse(text).unwrap()
+}
+
+/// A payment id that carries a number.
+pub(crate) fn id(number: u64) -> PaymentId {
+    let mut bytes = [0x11; 16];
+    bytes[..6].copy_from_slice(&number.to_le_bytes()[..6]);
+    bytes[6] = 0x4a;
+    bytes[8] = 0x9b;
+    PaymentId::from_bytes(bytes).unwrap()
+}
+
+pub(crate) fn amount(minor_units: u64) -> Amount {
+    Amount::new(minor_units).unwrap()
+}
+
+pub(crate) fn currency(text: &str) -> Currency {
+    Currency::parse(text.as_bytes()).unwrap()
+}
+
+/// A moment in 2026.
+pub(crate) const TIME_NS: u64 = 1_790_000_000_123_456_789;
+
+pub(crate) fn transfer(number: u64) -> CreditTransfer {
+    let order = CreditTransfer::new(
+        id(number),
+        code("NORTHBANK"),
+        code("SOUTH-COOP_2"),
+        amount(123_456),
+        currency("KES"),
+        TIME_NS,
+    );
+    CreditTransfer { purpose: *b"SALA", ..order }
+}
+
+pub(crate) fn forward(number: u64) -> Forward {
+    let order = transfer(number);
+    Forward {
+        payment_id: order.payment_id,
+        payer: order.payer,
+        payee: order.payee,
+        amount: order.amount,
+        currency: order.currency,
+        accepted_at_ns: order.accepted_at_ns,
+        purpose: order.purpose,
+        deadline_ns: TIME_NS + 10_000_000_000,
+    }
+}
+
+pub(crate) fn status(number: u64) -> Status {
+    Status {
+        payment_id: id(number).bytes(),
+        outcome: 2,
+        reason: *b"AC01",
+        field: 3,
+        decided_at_ns: TIME_NS + 1,
+        position: 77,
+    }
+}
+
+pub(crate) fn payment_private() -> PaymentPrivate {
+    PaymentPrivate {
+        payer_name: "Wanjikũ Mwangi".into(),
+        payer_account: b"KE-001-55".to_vec(),
+        payee_name: "Otieno & Söhne".into(),
+        payee_account: b"0712-88".to_vec(),
+        end_to_end_id: b"INV-2026-09".to_vec(),
+        remittance: "rent for October".into(),
+        extension: vec![0, 1, 2, 0xff],
+    }
+}
+
+pub(crate) fn note() -> Note {
+    Note { text: "no such account".into(), extension: vec![9, 8, 7] }
+}
+
+pub(crate) fn hello() -> Hello {
+    Hello { participant: *code("NORTHBANK").bytes(), lineage: [7; 16], seen: [10, 20, u64::MAX] }
+}
+
+pub(crate) fn welcome() -> Welcome {
+    Welcome {
+        lineage: [7; 16],
+        resumed_after: [10, 20, 30],
+        enqueued: [11, 22, 33],
+        time_ns: TIME_NS,
+        frame_bytes_max: 12_288,
+        in_flight_max: 4_096,
+    }
+}
+
+pub(crate) fn error() -> Error {
+    Error { code: 7, field: 4, fatal: 0, retry_after_ms: 250, frame_number: 42, payment_id: id(5).bytes() }
+}
+
+pub(crate) fn ack() -> Ack {
+    Ack { received: [1, 2, 3] }
+}
+
+pub(crate) fn echo() -> Echo {
+    Echo { token: 0x0102_0304_0506_0708, reply: 1 }
+}
+
+pub(crate) fn answer() -> Answer {
+    Answer::reject(id(5), Reason::of(b"AC06"))
+}
+
+pub(crate) fn status_request() -> StatusRequest {
+    StatusRequest { payment_id: id(5).bytes() }
+}
+
+/// A frame with the given parts.
+pub(crate) fn framed<P: Part>(kind: MessageKind, head: Head, routing: &P, private: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::encode(&mut out, kind, head, routing, |out| out.extend_from_slice(private));
+    out
+}
+
+/// A part's bytes.
+pub(crate) fn written<P: Part>(part: &P) -> Vec<u8> {
+    let mut out = Vec::new();
+    part.write(&mut out);
+    out
+}
+
+/// Takes the whole frames off the front of `bytes`.
+pub(crate) fn take_frames(bytes: &mut Vec<u8>, mut on: impl FnMut(Frame<'_>)) {
+    let mut used = 0;
+    loop {
+        match frame::decode(&bytes[used..]) {
+            Decoded::Incomplete => break,
+            Decoded::Frame(frame, length) => {
+                used += length;
+                on(frame);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    bytes.drain(..used);
+}
