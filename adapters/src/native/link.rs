@@ -14,6 +14,24 @@ use tokio::net::TcpStream;
 /// Bytes taken from the socket by one system call. rustls by itself reads 4 KiB at a time.
 pub const READ_BYTES: usize = 64 * 1024;
 
+/// A link whose socket belongs to no runtime: on its way from the thread that made the handshake to the one that will use it.
+pub struct UnregisteredLink {
+    socket: std::net::TcpStream,
+    tls: Connection,
+}
+
+impl UnregisteredLink {
+    /// From a socket in non-blocking mode.
+    pub fn new(socket: std::net::TcpStream, tls: Connection) -> UnregisteredLink {
+        UnregisteredLink { socket, tls }
+    }
+
+    /// Gives the socket to the runtime of the calling thread.
+    pub fn register(self) -> io::Result<Link> {
+        Ok(Link::new(TcpStream::from_std(self.socket)?, self.tls))
+    }
+}
+
 /// One TLS connection.
 pub struct Link {
     socket: TcpStream,

@@ -1,0 +1,312 @@
+//! The configuration of a data directory: `switch.toml`, and `genesis.toml`, which is journaled at the first start and never read again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use adapters::message::ParticipantCode;
+use ledger::{Amount, Currency};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{BATCH_BYTES_MAX, IN_FLIGHT_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT};
+use crate::pipeline::PipelineLimits;
+
+/// A configuration that cannot be used: which file, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(pub String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// `switch.toml`. Relative paths start at the directory that holds it, which is the data directory.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the file was found; the journal and the key ring lie beside it.
+    #[serde(skip)]
+    pub directory: PathBuf,
+    /// Where providers connect.
+    pub listen: Listen,
+    /// The switch's own certificate, and the authority whose certificates name participants.
+    pub tls: TlsFiles,
+    /// The sealing key.
+    pub seal: SealFiles,
+    /// How the journal is laid out.
+    #[serde(default)]
+    pub journal: JournalSettings,
+    /// Bounds that may be lowered.
+    #[serde(default)]
+    pub limits: LimitSettings,
+}
+
+/// Where providers connect.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The native protocol.
+    pub native: SocketAddr,
+}
+
+/// PEM files.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The authority that signs the participants' certificates.
+    pub ca: PathBuf,
+    /// The switch's certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// The sealing key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealFiles {
+    /// 64 hexadecimal digits; outside the data directory.
+    pub key_file: PathBuf,
+}
+
+/// How the journal is laid out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalSettings {
+    /// Size of a segment; fixed once the journal exists.
+    pub segment_bytes: u64,
+}
+
+impl Default for JournalSettings {
+    fn default() -> JournalSettings {
+        JournalSettings { segment_bytes: SEGMENT_BYTES_DEFAULT }
+    }
+}
+
+/// Bounds that may be lowered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Open payments of all participants.
+    pub in_flight_max: u32,
+    /// Open payments of one participant.
+    pub in_flight_per_participant_max: u32,
+    /// Payment orders in one batch.
+    pub ingress_transfers_max: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> LimitSettings {
+        let limits = PipelineLimits::default();
+        LimitSettings {
+            in_flight_max: limits.in_flight_max,
+            in_flight_per_participant_max: limits.in_flight_per_participant_max,
+            ingress_transfers_max: limits.ingress_transfers_max,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        let mut config: Config = read_toml(path)?;
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        config.directory = parent.unwrap_or(Path::new(".")).to_owned();
+        config.check().map_err(|problem| ConfigError(format!("{}: {problem}", path.display())))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.journal.segment_bytes < 4 * BATCH_BYTES_MAX as u64 || !self.journal.segment_bytes.is_multiple_of(4096) {
+            let least = 4 * BATCH_BYTES_MAX;
+            return Err(format!("journal.segment_bytes must be a multiple of 4096 and at least {least}"));
+        }
+        let limits = &self.limits;
+        let in_flight_fits = (1..=IN_FLIGHT_MAX).contains(&limits.in_flight_max)
+            && (1..=limits.in_flight_max).contains(&limits.in_flight_per_participant_max);
+        if !in_flight_fits {
+            return Err(format!(
+                "limits.in_flight_max must be from 1 to {IN_FLIGHT_MAX}, and limits.in_flight_per_participant_max from 1 to that"
+            ));
+        }
+        Ok(())
+    }
+
+    /// A path of the configuration, from the data directory.
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.directory.join(relative)
+    }
+
+    /// The limits, for the pipeline.
+    pub fn pipeline_limits(&self) -> PipelineLimits {
+        PipelineLimits {
+            in_flight_max: self.limits.in_flight_max,
+            in_flight_per_participant_max: self.limits.in_flight_per_participant_max,
+            ingress_transfers_max: self.limits.ingress_transfers_max,
+        }
+    }
+}
+
+/// `genesis.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// Parameters of the scheme.
+    pub rules: GenesisRules,
+    /// Its currencies.
+    pub currency: Vec<GenesisCurrency>,
+    /// Its participants, numbered in this order.
+    pub participant: Vec<GenesisParticipant>,
+}
+
+/// Parameters of the scheme.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisRules {
+    /// Which rules these are.
+    pub version: u32,
+    /// From acceptance to the end of a payment.
+    pub timeout_ms: u64,
+    /// What of that must be left for the payee provider.
+    pub payee_share_ms: u64,
+    /// How far a provider's clock may be ahead.
+    pub skew_ms: u64,
+}
+
+impl Default for GenesisRules {
+    fn default() -> GenesisRules {
+        GenesisRules { version: 1, timeout_ms: 10_000, payee_share_ms: 2_000, skew_ms: 1_000 }
+    }
+}
+
+/// A currency of the scheme.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisCurrency {
+    /// ISO 4217.
+    pub code: String,
+    /// Digits after the decimal point.
+    pub minor_digits: u8,
+    /// The greatest payment, in minor units.
+    pub amount_max: u64,
+}
+
+/// A participant of the scheme.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisParticipant {
+    /// As its certificate says.
+    pub code: String,
+    /// Money on its settlement accounts, in minor units by currency.
+    #[serde(default)]
+    pub funds: BTreeMap<String, u64>,
+}
+
+impl Genesis {
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Genesis, ConfigError> {
+        let genesis: Genesis = read_toml(path)?;
+        genesis.check().map_err(|problem| ConfigError(format!("{}: {problem}", path.display())))?;
+        Ok(genesis)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let GenesisRules { timeout_ms, payee_share_ms, skew_ms, .. } = self.rules;
+        if !(payee_share_ms < timeout_ms && timeout_ms <= 86_400_000 && skew_ms < timeout_ms) {
+            return Err("rules: payee_share_ms and skew_ms must be less than timeout_ms, and that at most a day".into());
+        }
+        let mut currencies = Vec::new();
+        for currency in &self.currency {
+            let known = Currency::parse(currency.code.as_bytes()).filter(|code| !currencies.contains(code));
+            currencies.push(known.ok_or(format!("currency `{}` is no ISO 4217 code, or there twice", currency.code))?);
+            Amount::new(currency.amount_max).ok_or(format!("currency `{}`: amount_max is no amount", currency.code))?;
+        }
+        if self.participant.len() > PARTICIPANTS_MAX as usize {
+            return Err(format!("more than {PARTICIPANTS_MAX} participants"));
+        }
+        let mut codes = BTreeMap::new();
+        for participant in &self.participant {
+            let code = ParticipantCode::parse(&participant.code);
+            let code = code.ok_or(format!("participant `{}`: a code is 1 to 35 of A-Z 0-9 - _", participant.code))?;
+            if codes.insert(code, ()).is_some() {
+                return Err(format!("participant `{code}` is there twice"));
+            }
+            for (currency, &funds) in &participant.funds {
+                let known = Currency::parse(currency.as_bytes()).is_some_and(|code| currencies.contains(&code));
+                if !known || Amount::new(funds).is_none() {
+                    return Err(format!(
+                        "participant `{code}`: funds in `{currency}` of {funds}: no such currency, or no amount"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a TOML file; an error is one line that says where.
+fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let what_to_do =
+            if error.kind() == std::io::ErrorKind::NotFound { "; make one with `switch init`" } else { "" };
+        ConfigError(format!("{}: {error}{what_to_do}", path.display()))
+    })?;
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let message = error.message().replace('\n', " ");
+        ConfigError(format!("{}: line {line}: {message}; correct or remove it", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("switch.toml");
+        std::fs::write(&path, text).unwrap();
+        let error = Config::read(&path).err().unwrap().to_string();
+        assert!(!error.contains('\n'), "one line: {error}");
+        error.replace(&directory.path().display().to_string(), "DIR")
+    }
+
+    const GOOD: &str = "[listen]\nnative = \"127.0.0.1:0\"\n[tls]\nca = \"a\"\ncertificate = \"b\"\nkey = \"c\"\n[seal]\nkey_file = \"d\"\n";
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let unknown = error_of(&format!("{GOOD}[journal]\nsegment_size = 7\n"));
+        assert!(unknown.contains("DIR/switch.toml: line 10: unknown field `segment_size`"), "{unknown}");
+        let small = error_of(&format!("{GOOD}[journal]\nsegment_bytes = 4096\n"));
+        assert!(small.contains("journal.segment_bytes must be"), "{small}");
+        let missing = error_of("[listen]\nnative = \"127.0.0.1:0\"\n");
+        assert!(missing.contains("missing field `tls`"), "{missing}");
+        let address = error_of(&GOOD.replace("127.0.0.1:0", "nowhere"));
+        assert!(address.contains("line 2"), "{address}");
+    }
+
+    #[test]
+    fn a_genesis_is_checked_before_it_is_journaled() {
+        let genesis = |change: fn(&mut Genesis)| {
+            let mut genesis = Genesis {
+                rules: GenesisRules::default(),
+                currency: vec![GenesisCurrency { code: "XTS".into(), minor_digits: 2, amount_max: 100 }],
+                participant: vec![GenesisParticipant { code: "ALPHA".into(), funds: BTreeMap::new() }],
+            };
+            change(&mut genesis);
+            genesis.check()
+        };
+        assert_eq!(genesis(|_| {}), Ok(()));
+        assert!(genesis(|g| g.participant.push(g.participant[0].clone())).unwrap_err().contains("twice"));
+        assert!(genesis(|g| g.participant[0].code = "alpha".into()).unwrap_err().contains("a code is"));
+        assert!(
+            genesis(|g| drop(g.participant[0].funds.insert("EUR".into(), 1))).unwrap_err().contains("no such currency")
+        );
+        assert!(genesis(|g| g.rules.payee_share_ms = 10_000).unwrap_err().contains("payee_share_ms"));
+        assert!(genesis(|g| g.currency[0].code = "xts".into()).unwrap_err().contains("ISO 4217"));
+    }
+}

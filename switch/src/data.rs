@@ -1,0 +1,159 @@
+//! A data directory: what lies where, and opening it. Opening replays the journal; whatever is wrong is one line that says what to do.
+
+use std::path::{Path, PathBuf};
+
+use ledger::journal::{DiskStorage, Journal, JournalFault, JournalOptions, Lineage, Preparation, ScanReport, scan};
+
+use crate::config::{Config, ConfigError, Genesis};
+use crate::engine::Batch;
+use crate::entry::PAYLOAD_FORMAT;
+use crate::genesis;
+use crate::ingress::Ingress;
+use crate::log::local::LocalLog;
+use crate::pipeline::{Decisions, Fault, Pipeline};
+use crate::seal::{KeyRing, SealFault, random};
+
+/// Why a data directory cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The configuration or the genesis.
+    Config(ConfigError),
+    /// A directory.
+    Directory(PathBuf, std::io::Error),
+    /// The journal.
+    Journal(JournalFault),
+    /// The keys.
+    Seal(SealFault),
+    /// The first batch.
+    Genesis(Fault),
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OpenError::Config(error) => error.fmt(f),
+            OpenError::Directory(path, error) => write!(f, "{}: {error}", path.display()),
+            OpenError::Journal(fault) => fault.fmt(f),
+            OpenError::Seal(fault) => fault.fmt(f),
+            OpenError::Genesis(fault) => write!(f, "journaling the genesis: {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Where the journal's segments lie.
+pub fn journal_directory(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
+/// Where the key ring lies.
+pub fn keys_directory(data: &Path) -> PathBuf {
+    data.join("keys")
+}
+
+/// What was found when a data directory was opened.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// Batches that were replayed.
+    pub batches: u64,
+    /// Where a torn tail was cut off, if there was one.
+    pub torn: Option<String>,
+}
+
+/// An open data directory.
+pub struct OpenData {
+    /// The pipeline, where the journal ends.
+    pub pipeline: Pipeline<DiskStorage>,
+    /// The keys.
+    pub ring: KeyRing,
+    /// The journal's files, for whoever reads it beside the pipeline.
+    pub storage: DiskStorage,
+    /// Journal time of the last batch.
+    pub last_time_ns: u64,
+    /// What was found.
+    pub recovered: Recovered,
+}
+
+/// Opens a data directory, and journals the genesis if nothing was journaled yet.
+pub fn open(config: &Config) -> Result<OpenData, OpenError> {
+    let journal_path = journal_directory(&config.directory);
+    let storage = DiskStorage::create(&journal_path).map_err(|error| OpenError::Directory(journal_path, error))?;
+    let options = JournalOptions {
+        segment_bytes: config.journal.segment_bytes,
+        payload_format: PAYLOAD_FORMAT,
+        preparation: Preparation::Ahead,
+    };
+    let mut decisions = Decisions::default();
+    let absorb = |batch: ledger::journal::Batch<'_>| decisions.absorb(batch_of(&batch)).map_err(|i| i.to_string());
+    let (journal, report) = match Journal::open(storage.clone(), options, absorb) {
+        Ok((journal, report)) => (journal, Some(report)),
+        Err(JournalFault::Absent { .. }) => {
+            let created = Journal::create(storage.clone(), options, Lineage(random()));
+            (created.map_err(OpenError::Journal)?, None)
+        }
+        Err(fault) => return Err(OpenError::Journal(fault)),
+    };
+    let is_new = decisions.engine.applied() == 0;
+    let ring = open_ring(config, is_new)?;
+    let mut log = LocalLog::new(journal);
+    if is_new {
+        journal_genesis(config, &mut log, &mut decisions)?;
+    }
+    let last_time_ns = decisions.engine.time_ns();
+    let pipeline = Pipeline::new(log, decisions, ring.digest_key(), config.pipeline_limits());
+    Ok(OpenData { pipeline, ring, storage, last_time_ns, recovered: recovered(report) })
+}
+
+/// A batch as the engine takes it.
+fn batch_of<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
+    Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload }
+}
+
+fn recovered(report: Option<ScanReport>) -> Recovered {
+    let torn = report.as_ref().and_then(|report| report.torn.as_ref()).map(|torn| format!("{}", torn.position));
+    Recovered { batches: report.map_or(0, |report| report.batches), torn }
+}
+
+/// A ring that is missing is made only where nothing can have been sealed yet.
+fn open_ring(config: &Config, is_new: bool) -> Result<KeyRing, OpenError> {
+    let directory = keys_directory(&config.directory);
+    let key_file = config.path(&config.seal.key_file);
+    if is_new && !directory.join("ring").exists() {
+        let created = std::fs::create_dir_all(&directory);
+        created.map_err(|error| OpenError::Directory(directory.clone(), error))?;
+        return KeyRing::create(&directory, &key_file).map_err(OpenError::Seal);
+    }
+    KeyRing::open(&directory, &key_file).map_err(OpenError::Seal)
+}
+
+/// Makes the first batch from `genesis.toml`.
+fn journal_genesis(
+    config: &Config,
+    log: &mut LocalLog<DiskStorage>,
+    decisions: &mut Decisions,
+) -> Result<(), OpenError> {
+    let genesis = Genesis::read(&config.path(Path::new("genesis.toml"))).map_err(OpenError::Config)?;
+    let mut batch = Ingress::new();
+    for command in genesis::commands(&genesis) {
+        batch.add_command(|out| out.extend_from_slice(&command));
+    }
+    let journal_fault = |fault| OpenError::Genesis(Fault::Journal(fault));
+    let time_ns = crate::clock::wall_ns();
+    let count = batch.count();
+    let appended = log.submit(batch.batch_mut(), count, time_ns).map_err(journal_fault)?;
+    log.sync().map_err(journal_fault)?;
+    log.mark().map_err(journal_fault)?;
+    let first = Batch { first_sequence: appended.first_sequence, time_ns, payload: batch.payload() };
+    decisions.absorb(first).map_err(|inapplicable| OpenError::Genesis(Fault::Inapplicable(inapplicable)))
+}
+
+/// Replays a journal without changing anything on disk.
+pub fn replay(data: &Path) -> Result<(Decisions, ScanReport), OpenError> {
+    let path = journal_directory(data);
+    let storage = DiskStorage::open(&path).map_err(|error| OpenError::Directory(path, error))?;
+    let mut decisions = Decisions::default();
+    let absorb = |batch: ledger::journal::Batch<'_>| decisions.absorb(batch_of(&batch)).map_err(|i| i.to_string());
+    let report = scan(&storage, absorb).map_err(OpenError::Journal)?;
+    Ok((decisions, report))
+}

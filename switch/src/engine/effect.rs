@@ -1,0 +1,72 @@
+//! What the engine tells the edge: fixed-size records, computed from entries and nothing else.
+
+use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
+
+use crate::entry::ParticipantId;
+
+/// One thing to tell one participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Whom.
+    pub participant: ParticipantId,
+    /// How it is delivered.
+    pub delivery: Delivery,
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// What.
+    pub news: News,
+    /// Journal position of the entry whose private part goes along; 0 for none.
+    pub source: u64,
+}
+
+/// How an effect reaches its participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// By its outbox: numbered, kept, sent again until acknowledged.
+    Outbox {
+        /// The stream.
+        lane: Lane,
+        /// Its place there.
+        number: u64,
+    },
+    /// To the connection that sent the entry with this place in the batch (from 1), if it is still there.
+    Reply {
+        /// Which entry.
+        entry: u32,
+    },
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// To the payee provider: will you take it?
+    Forward {
+        /// An answer counts before this journal time.
+        deadline_ns: u64,
+    },
+    /// To either provider: this became of it.
+    Status(Status),
+}
+
+/// What became of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// The field that was the cause.
+    pub field: Field,
+    /// Journal time of the decision; 0 where nothing was decided.
+    pub decided_at_ns: u64,
+    /// Journal position of the decision; 0 where nothing was decided.
+    pub position: u64,
+}
+
+impl Status {
+    /// A status that decides nothing.
+    pub fn undecided(outcome: Outcome) -> Status {
+        assert!(!outcome.is_final());
+        Status { outcome, reason: Reason::NONE, field: Field::None, decided_at_ns: 0, position: 0 }
+    }
+}

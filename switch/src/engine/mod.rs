@@ -1,0 +1,575 @@
+//! The engine: the deterministic state machine that decides payments. Entries in, effects out.
+//!
+//! It owns the book, the payments, the participants and the rules. It has no clock (time comes with each batch), does no I/O and
+//! holds no secret; the same batches give the same state and the same effects, byte for byte. The rules are
+//! `docs/payment-rules.md`.
+
+pub mod deadlines;
+pub mod effect;
+pub mod participants;
+pub mod payments;
+pub mod rules;
+
+use adapters::message::{
+    ArchivedAnswer, ArchivedCreditTransfer, Cursors, Decision, Field, Lane, Outcome, ParticipantCode, PaymentId, Reason,
+};
+use ledger::{
+    AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement,
+    TransferId, TransferIndex,
+};
+
+use crate::engine::deadlines::Deadlines;
+use crate::engine::effect::{Delivery, Effect, News, Status};
+use crate::engine::participants::{Participant, Participants};
+use crate::engine::payments::{Decided, Payment, PaymentIndex, Payments, State};
+use crate::engine::rules::{CurrencyRules, REASON_DUPLICATE, REASON_EXPIRED, Reject, Rules};
+use crate::entry::{
+    ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened, ArchivedSchemeRules,
+    ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
+};
+use crate::limits::{CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, PARTICIPANTS_MAX};
+
+/// Account codes in the book, as the engine uses them.
+const CODE_SETTLEMENT: u16 = 1;
+const CODE_FUNDING: u16 = 2;
+
+/// A batch as the log hands it back: durable, and nothing before it is missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Journal position of the batch itself, its tick of time. Its entries follow.
+    pub first_sequence: u64,
+    /// Journal time.
+    pub time_ns: u64,
+    /// The entries' bytes.
+    pub payload: &'a [u8],
+}
+
+/// An entry that the engine cannot apply: the journal was written by another program, or by one with a bug. The switch does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inapplicable {
+    /// Journal position of the entry.
+    pub position: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Inapplicable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "journal entry {} cannot be applied: {}", self.position, self.reason)
+    }
+}
+
+/// How many payments stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PaymentCounts {
+    /// Final: posted.
+    pub committed: u64,
+    /// Final: refused.
+    pub rejected: u64,
+    /// Final: not answered in time.
+    pub expired: u64,
+    /// Not decided yet.
+    pub in_flight: u64,
+}
+
+/// The state machine.
+pub struct Engine {
+    book: Book,
+    rules: Rules,
+    currencies: Vec<CurrencyRules>,
+    /// The scheme's own account in each currency: what all participants' money came from.
+    funding_accounts: Vec<AccountIndex>,
+    participants: Participants,
+    payments: Payments,
+    deadlines: Deadlines,
+    counts: PaymentCounts,
+    time_ns: u64,
+    applied: u64,
+}
+
+/// Where in the journal the engine is while it applies.
+#[derive(Clone, Copy)]
+struct Moment {
+    time_ns: u64,
+    /// Position of the entry that is applied, or of the batch's tick.
+    position: u64,
+    /// Place of the entry in the batch, from 1; 0 for the tick.
+    entry: u32,
+}
+
+impl Engine {
+    /// The state before the first batch.
+    pub fn new() -> Engine {
+        Engine {
+            book: Book::new(BookOptions::default()),
+            rules: Rules::UNSET,
+            currencies: Vec::new(),
+            funding_accounts: Vec::new(),
+            participants: Participants::default(),
+            payments: Payments::default(),
+            deadlines: Deadlines::default(),
+            counts: PaymentCounts::default(),
+            time_ns: 0,
+            applied: 0,
+        }
+    }
+
+    /// Applies one batch: first its time, then its entries in order. Appends what is to be told.
+    pub fn apply(&mut self, batch: Batch<'_>, effects: &mut Vec<Effect>) -> Result<(), Inapplicable> {
+        assert!(self.time_ns <= batch.time_ns, "journal time never goes back");
+        assert!(self.applied < batch.first_sequence, "a batch is applied once");
+        self.time_ns = batch.time_ns;
+        let mut moment = Moment { time_ns: batch.time_ns, position: batch.first_sequence, entry: 0 };
+        self.expire_overdue(moment, effects);
+        for entry in Entries::new(batch.payload) {
+            moment.position += 1;
+            moment.entry += 1;
+            let inapplicable = |reason: String| Inapplicable { position: moment.position, reason };
+            let entry = entry.map_err(|unreadable| inapplicable(unreadable.to_string()))?;
+            self.apply_entry(moment, &entry, effects).map_err(inapplicable)?;
+        }
+        self.applied = moment.position;
+        self.book.assert_balanced();
+        Ok(())
+    }
+
+    fn apply_entry(&mut self, moment: Moment, entry: &Entry<'_>, effects: &mut Vec<Effect>) -> Result<(), String> {
+        match (entry.body, entry.sender) {
+            (Body::CreditTransfer(order, annotation), Sender::Participant(sender)) => {
+                self.credit_transfer(moment, sender, order, annotation, effects)
+            }
+            (Body::Answer(answer), Sender::Participant(sender)) => self.answer(moment, sender, answer, effects),
+            (Body::SchemeRules(rules), Sender::Operator) => {
+                self.set_rules(rules);
+                Ok(())
+            }
+            (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
+            (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
+            (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
+            (body, sender) => Err(format!("{body:?} from {sender:?}")),
+        }
+    }
+}
+
+/// Payments.
+impl Engine {
+    fn credit_transfer(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        order: &ArchivedCreditTransfer,
+        annotation: &ArchivedTransferAnnotation,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        self.participants.get(sender).ok_or("a sender that is not in the scheme")?;
+        let id = PaymentId::from_bytes(order.payment_id).ok_or("a payment id that is no version-4 UUID")?;
+        if let Some(index) = self.payments.find(id) {
+            effects.push(self.repeated(moment, sender, annotation, index));
+            return Ok(());
+        }
+        match self.admit(moment, sender, order) {
+            Ok((payee, transfer, deadline_ns)) => {
+                let state = State::InFlight { transfer, deadline_ns };
+                let payment = Payment { id, digest: annotation.digest, payer: sender, payee: Some(payee), state };
+                let index = self.payments.add(payment);
+                self.deadlines.add(deadline_ns, index);
+                self.participants[sender].in_flight += 1;
+                self.counts.in_flight += 1;
+                let delivery = self.outbox(payee);
+                let news = News::Forward { deadline_ns };
+                effects.push(Effect { participant: payee, delivery, payment_id: id, news, source: moment.position });
+            }
+            Err(reject) => {
+                let state = State::Final(Decided {
+                    outcome: Outcome::Rejected,
+                    reason: reject.reason(),
+                    field: reject.field(),
+                    at_ns: moment.time_ns,
+                    position: moment.position,
+                });
+                self.payments.add(Payment { id, digest: annotation.digest, payer: sender, payee: None, state });
+                self.counts.rejected += 1;
+                self.tell(sender, id, state.status(), 0, effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules, in their order. What passes all of them is reserved.
+    fn admit(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        order: &ArchivedCreditTransfer,
+    ) -> Result<(ParticipantId, TransferIndex, u64), Reject> {
+        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
+        unless(order.payer == *self.participants[sender].code.bytes(), Reject::SenderIsNotPayer)?;
+        let payee = ParticipantCode::from_bytes(order.payee).and_then(|code| self.participants.find(&code));
+        let payee = payee.ok_or(Reject::PayeeUnknown)?;
+        unless(payee != sender, Reject::PayeeIsPayer)?;
+        let currency = self.currencies.iter().position(|c| c.currency.bytes() == order.currency);
+        let currency = currency.ok_or(Reject::CurrencyNotOffered)?;
+        let amount = Amount::new(order.amount.to_native()).ok_or(Reject::AmountAboveLimit)?;
+        unless(amount <= self.currencies[currency].amount_max, Reject::AmountAboveLimit)?;
+        let accepted_at_ns = order.accepted_at_ns.to_native();
+        unless(accepted_at_ns <= moment.time_ns.saturating_add(self.rules.skew_ns), Reject::AcceptedInFuture)?;
+        let deadline_ns = accepted_at_ns.saturating_add(self.rules.timeout_ns);
+        let answerable_ns = moment.time_ns.saturating_add(self.rules.payee_share_ns);
+        unless(answerable_ns < deadline_ns, Reject::TooLate)?;
+        let movement = Movement {
+            id: TransferId(u128::from_be_bytes(order.payment_id)),
+            debit: self.participants[sender].settlement_accounts[currency],
+            credit: self.participants[payee].settlement_accounts[currency],
+            amount,
+        };
+        match self.book.reserve(movement) {
+            Ok(applied) => {
+                assert!(!applied.repeated, "the id is new to the engine, so it is new to the book");
+                Ok((payee, applied.index, deadline_ns))
+            }
+            Err(ledger::Reject::DebitLimitExceeded) => Err(Reject::FundsInsufficient),
+            Err(other) => panic!("the book refuses what the engine has checked: {other:?}"),
+        }
+    }
+
+    /// What a payment order with a known id is told.
+    fn repeated(
+        &self,
+        moment: Moment,
+        sender: ParticipantId,
+        annotation: &ArchivedTransferAnnotation,
+        index: PaymentIndex,
+    ) -> Effect {
+        let payment = &self.payments[index];
+        let same = payment.payer == sender && payment.digest == annotation.digest;
+        let duplicate =
+            Status { reason: REASON_DUPLICATE, field: Field::PaymentId, ..Status::undecided(Outcome::Duplicate) };
+        let status = if same { payment.state.status() } else { duplicate };
+        reply(moment, sender, payment.id, status)
+    }
+
+    fn answer(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        answer: &ArchivedAnswer,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        let id = PaymentId::from_bytes(answer.payment_id).ok_or("a payment id that is no version-4 UUID")?;
+        let decision = Decision::from_number(answer.decision).ok_or("a decision that does not exist")?;
+        let reason = Reason::from_bytes(answer.reason).ok_or("a reason that is no code")?;
+        let found = self.payments.find(id).filter(|&index| self.payments[index].payee == Some(sender));
+        let Some(index) = found else {
+            effects.push(reply(moment, sender, id, Status::undecided(Outcome::Unknown)));
+            return Ok(());
+        };
+        match (self.payments[index].state, decision) {
+            (state @ State::Final(_), _) => effects.push(reply(moment, sender, id, state.status())),
+            (State::InFlight { transfer, deadline_ns }, _) if moment.time_ns >= deadline_ns => {
+                self.expire(moment, index, transfer, effects);
+            }
+            (State::InFlight { transfer, .. }, Decision::Accept) => {
+                let amount = self.book.transfer(transfer).amount();
+                let posted = self.book.post(transfer, amount);
+                assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");
+                self.decide(moment, index, Outcome::Committed, Reason::NONE, moment.position, effects);
+            }
+            (State::InFlight { transfer, .. }, Decision::Reject) => {
+                self.release(transfer);
+                self.decide(moment, index, Outcome::Rejected, reason, moment.position, effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is overdue, in bounded portions: an answer that comes before its payment's turn finds the deadline passed all the same.
+    fn expire_overdue(&mut self, moment: Moment, effects: &mut Vec<Effect>) {
+        let mut expired = 0;
+        while expired < EXPIRED_PER_BATCH_MAX {
+            let Some(index) = self.deadlines.take_due(moment.time_ns) else { return };
+            if let State::InFlight { transfer, .. } = self.payments[index].state {
+                self.expire(moment, index, transfer, effects);
+                expired += 1;
+            }
+        }
+    }
+
+    fn expire(&mut self, moment: Moment, index: PaymentIndex, transfer: TransferIndex, effects: &mut Vec<Effect>) {
+        self.release(transfer);
+        self.decide(moment, index, Outcome::Expired, REASON_EXPIRED, 0, effects);
+    }
+
+    fn release(&mut self, transfer: TransferIndex) {
+        let voided = self.book.void(transfer);
+        assert!(voided.is_ok_and(|applied| !applied.repeated), "a reservation is voided once");
+    }
+
+    /// Makes a payment final and tells both sides. `source` is the answer whose note goes to the payer provider.
+    fn decide(
+        &mut self,
+        moment: Moment,
+        index: PaymentIndex,
+        outcome: Outcome,
+        reason: Reason,
+        source: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        assert!(outcome.is_final() && matches!(self.payments[index].state, State::InFlight { .. }));
+        let decided = Decided { outcome, reason, field: Field::None, at_ns: moment.time_ns, position: moment.position };
+        let payment = &mut self.payments[index];
+        payment.state = State::Final(decided);
+        let (id, payer, payee, status) = (payment.id, payment.payer, payment.payee, payment.state.status());
+        self.participants[payer].in_flight -= 1;
+        self.counts.in_flight -= 1;
+        *match outcome {
+            Outcome::Committed => &mut self.counts.committed,
+            Outcome::Rejected => &mut self.counts.rejected,
+            _ => &mut self.counts.expired,
+        } += 1;
+        self.tell(payer, id, status, source, effects);
+        let payee = payee.unwrap_or_else(|| unreachable!("what was in flight has a payee provider"));
+        self.tell(payee, id, status, 0, effects);
+    }
+
+    fn tell(
+        &mut self,
+        participant: ParticipantId,
+        payment_id: PaymentId,
+        status: Status,
+        source: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let delivery = self.outbox(participant);
+        effects.push(Effect { participant, delivery, payment_id, news: News::Status(status), source });
+    }
+
+    fn outbox(&mut self, participant: ParticipantId) -> Delivery {
+        let lane = Lane::Payments;
+        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane) }
+    }
+}
+
+/// An answer to the connection that sent the entry: not numbered, nothing goes along.
+fn reply(moment: Moment, participant: ParticipantId, payment_id: PaymentId, status: Status) -> Effect {
+    let delivery = Delivery::Reply { entry: moment.entry };
+    Effect { participant, delivery, payment_id, news: News::Status(status), source: 0 }
+}
+
+/// The operator's commands. What the edge has checked can still be wrong in a journal from elsewhere, so nothing here panics.
+impl Engine {
+    fn set_rules(&mut self, rules: &ArchivedSchemeRules) {
+        self.rules = Rules {
+            version: rules.rules_version.to_native(),
+            timeout_ns: rules.timeout_ns.to_native(),
+            payee_share_ns: rules.payee_share_ns.to_native(),
+            skew_ns: rules.skew_ns.to_native(),
+        };
+    }
+
+    fn open_currency(&mut self, command: &ArchivedCurrencyOpened) -> Result<(), String> {
+        let currency = Currency::parse(&command.currency).ok_or("a currency that is none")?;
+        let amount_max = Amount::new(command.amount_max.to_native()).ok_or("a limit that is no amount")?;
+        if self.currencies.iter().any(|known| known.currency == currency) || self.currencies.len() == CURRENCIES_MAX {
+            return Err(format!("currency {currency} again, or one too many"));
+        }
+        let number = self.currencies.len();
+        self.currencies.push(CurrencyRules { currency, minor_digits: command.minor_digits, amount_max });
+        let funding =
+            open_account(&mut self.book, currency, number, ParticipantId(0), CODE_FUNDING, AccountFlags::NONE)?;
+        self.funding_accounts.push(funding);
+        for (id, participant) in (1..).map(ParticipantId).zip(self.participants.iter_mut()) {
+            participant.settlement_accounts.push(open_settlement_account(&mut self.book, currency, number, id)?);
+        }
+        Ok(())
+    }
+
+    fn open_participant(&mut self, command: &ArchivedParticipantOpened) -> Result<(), String> {
+        let code = ParticipantCode::from_bytes(command.code).ok_or("a participant code that is none")?;
+        let id = ParticipantId(command.participant.to_native());
+        if self.participants.find(&code).is_some() || id != self.participants.next_id() || id.0 > PARTICIPANTS_MAX {
+            return Err(format!("participant {code} as number {} again, or out of order", id.0));
+        }
+        let mut participant = Participant::new(code);
+        for (number, rules) in self.currencies.iter().enumerate() {
+            let account = open_settlement_account(&mut self.book, rules.currency, number, id)?;
+            participant.settlement_accounts.push(account);
+        }
+        self.participants.admit(participant);
+        Ok(())
+    }
+
+    fn funds_in(&mut self, command: &ArchivedFundsIn) -> Result<(), String> {
+        let participant = ParticipantId(command.participant.to_native());
+        let participant = self.participants.get(participant).ok_or("funds for a participant that is not there")?;
+        let number = self.currencies.iter().position(|c| c.currency.bytes() == command.currency);
+        let number = number.ok_or("funds in a currency that is not there")?;
+        let movement = Movement {
+            id: TransferId(u128::from_be_bytes(command.reference)),
+            debit: self.funding_accounts[number],
+            credit: participant.settlement_accounts[number],
+            amount: Amount::new(command.amount.to_native()).ok_or("funds that are no amount")?,
+        };
+        self.book.move_now(movement).map(|_| ()).map_err(|reject| format!("the book refuses the funds: {reject:?}"))
+    }
+}
+
+fn open_settlement_account(
+    book: &mut Book,
+    currency: Currency,
+    number: usize,
+    participant: ParticipantId,
+) -> Result<AccountIndex, String> {
+    open_account(book, currency, number, participant, CODE_SETTLEMENT, AccountFlags::DEBITS_LIMITED)
+}
+
+/// Account ids are made of what the account is: code, currency number, participant. So they need no table and collide with nothing.
+fn open_account(
+    book: &mut Book,
+    currency: Currency,
+    number: usize,
+    participant: ParticipantId,
+    code: u16,
+    flags: AccountFlags,
+) -> Result<AccountIndex, String> {
+    let id = AccountId(u128::from(code) << 64 | (number as u128) << 32 | u128::from(participant.0));
+    book.open(AccountSpec { id, currency, code, flags, cap: 0 })
+        .map_err(|reject| format!("the book refuses an account: {reject:?}"))
+}
+
+/// What the edge may ask. Nothing here changes an outcome.
+impl Engine {
+    /// Journal time of the last batch.
+    pub fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    /// Position of the last entry applied.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// When the next open payment ends. Forgets deadlines of payments that are decided, which changes nothing but memory.
+    pub fn next_deadline_ns(&mut self) -> Option<u64> {
+        loop {
+            let earliest_ns = self.deadlines.earliest_ns()?;
+            let index = self.deadlines.earliest_payment()?;
+            if matches!(self.payments[index].state, State::InFlight { .. }) {
+                return Some(earliest_ns);
+            }
+            self.deadlines.take_due(earliest_ns);
+        }
+    }
+
+    /// How many payments stand where.
+    pub fn counts(&self) -> PaymentCounts {
+        self.counts
+    }
+
+    /// Open payments of one payer provider.
+    pub fn in_flight_of(&self, participant: ParticipantId) -> u32 {
+        self.participants.get(participant).map_or(0, |participant| participant.in_flight)
+    }
+
+    /// Whose code this is.
+    pub fn find_participant(&self, code: &ParticipantCode) -> Option<ParticipantId> {
+        self.participants.find(code)
+    }
+
+    /// A participant's code.
+    pub fn code_of(&self, participant: ParticipantId) -> Option<ParticipantCode> {
+        self.participants.get(participant).map(|participant| participant.code)
+    }
+
+    /// All participants, in order of admission.
+    pub fn participants(&self) -> impl Iterator<Item = (ParticipantId, ParticipantCode)> {
+        self.participants.iter().map(|(id, participant)| (id, participant.code))
+    }
+
+    /// The highest numbers given out to a participant.
+    pub fn enqueued(&self, participant: ParticipantId) -> Cursors {
+        self.participants.get(participant).map_or([0; 3], |participant| participant.enqueued)
+    }
+
+    /// What a participant is told when it asks. Who is no party to a payment learns nothing about it.
+    pub fn status_for(&self, participant: ParticipantId, id: PaymentId) -> Status {
+        let payment = self.payments.find(id).map(|index| &self.payments[index]);
+        match payment.filter(|payment| payment.payer == participant || payment.payee == Some(participant)) {
+            Some(payment) => payment.state.status(),
+            None => Status::undecided(Outcome::Unknown),
+        }
+    }
+
+    /// The currencies of the scheme.
+    pub fn currencies(&self) -> &[CurrencyRules] {
+        &self.currencies
+    }
+
+    /// Both sides of the book in each currency, counted anew.
+    pub fn totals(&self) -> Vec<CurrencyTotals> {
+        self.book.totals()
+    }
+
+    /// What a participant can spend and what is reserved of it, in minor units: (available, reserved) of its settlement account.
+    pub fn settlement_balance(&self, participant: ParticipantId, currency: Currency) -> Option<(u128, u128)> {
+        let number = self.currencies.iter().position(|rules| rules.currency == currency)?;
+        let index = *self.participants.get(participant)?.settlement_accounts.get(number)?;
+        let account = self.book.account(index);
+        Some((account.headroom().unwrap_or(0), account.debits_pending()))
+    }
+
+    /// BLAKE3 of the whole state; equal at the same position on every machine. Integers little-endian: position, time, rules, currencies, participants
+    /// (code, open payments, outbox numbers), payments in order of arrival, and the book's own digest.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"CLSPENGN");
+        let Rules { version, timeout_ns, payee_share_ns, skew_ns } = self.rules;
+        hasher.update(&version.to_le_bytes());
+        for word in [self.applied, self.time_ns, timeout_ns, payee_share_ns, skew_ns] {
+            hasher.update(&word.to_le_bytes());
+        }
+        for rules in &self.currencies {
+            hasher.update(&rules.currency.bytes());
+            hasher.update(&[rules.minor_digits]);
+            hasher.update(&rules.amount_max.minor_units().to_le_bytes());
+        }
+        for (_, participant) in self.participants.iter() {
+            hasher.update(participant.code.bytes());
+            hasher.update(&participant.in_flight.to_le_bytes());
+            for number in participant.enqueued {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
+        self.payments.iter().for_each(|payment| hash_payment(&mut hasher, payment));
+        hasher.update(&self.book.digest());
+        hasher.finalize().into()
+    }
+}
+
+fn hash_payment(hasher: &mut blake3::Hasher, payment: &Payment) {
+    let mut bytes = [0; 16 + 16 + 4 + 4 + 1 + 4 + 1 + 8 + 8];
+    bytes[..16].copy_from_slice(&payment.id.bytes());
+    bytes[16..32].copy_from_slice(&payment.digest);
+    bytes[32..36].copy_from_slice(&payment.payer.0.to_le_bytes());
+    bytes[36..40].copy_from_slice(&payment.payee.map_or(0, |payee| payee.0).to_le_bytes());
+    let (time_ns, position) = match payment.state {
+        State::InFlight { transfer, deadline_ns } => {
+            bytes[40] = Outcome::InFlight as u8;
+            (deadline_ns, u64::from(transfer.get()))
+        }
+        State::Final(decided) => {
+            bytes[40] = decided.outcome as u8;
+            bytes[41..45].copy_from_slice(&decided.reason.bytes());
+            bytes[45] = decided.field as u8;
+            (decided.at_ns, decided.position)
+        }
+    };
+    bytes[46..54].copy_from_slice(&time_ns.to_le_bytes());
+    bytes[54..62].copy_from_slice(&position.to_le_bytes());
+    hasher.update(&bytes);
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new()
+    }
+}

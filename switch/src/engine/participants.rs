@@ -1,0 +1,94 @@
+//! Participants as the engine knows them: codes, outbox numbers, accounts.
+
+use adapters::message::{Cursors, Lane, OUTBOX_LANES, ParticipantCode};
+use hashbrown::HashMap;
+use ledger::AccountIndex;
+
+use crate::entry::ParticipantId;
+
+/// One participant.
+#[derive(Clone, Debug)]
+pub struct Participant {
+    /// Its name outside.
+    pub code: ParticipantCode,
+    /// Its settlement account in each currency of the scheme, in their order.
+    pub settlement_accounts: Vec<AccountIndex>,
+    /// Its open payments as payer provider.
+    pub in_flight: u32,
+    /// The highest number given out in each outbox lane.
+    pub enqueued: Cursors,
+}
+
+impl Participant {
+    /// A new participant without accounts.
+    pub fn new(code: ParticipantCode) -> Participant {
+        Participant { code, settlement_accounts: Vec::new(), in_flight: 0, enqueued: [0; OUTBOX_LANES] }
+    }
+
+    /// The next number of an outbox lane.
+    pub fn number_in(&mut self, lane: Lane) -> u64 {
+        let index = lane.outbox_index().unwrap_or_else(|| unreachable!("the session lane has no outbox"));
+        self.enqueued[index] += 1;
+        self.enqueued[index]
+    }
+}
+
+/// All participants, in order of admission.
+#[derive(Default)]
+pub struct Participants {
+    list: Vec<Participant>,
+    /// Never iterated.
+    by_code: HashMap<ParticipantCode, ParticipantId, foldhash::fast::RandomState>,
+}
+
+impl Participants {
+    /// Admits a participant under the next number.
+    pub fn admit(&mut self, participant: Participant) -> ParticipantId {
+        let id = self.next_id();
+        let before = self.by_code.insert(participant.code, id);
+        assert!(before.is_none(), "the caller has looked for the code first");
+        self.list.push(participant);
+        id
+    }
+
+    /// The number that the next participant gets.
+    pub fn next_id(&self) -> ParticipantId {
+        ParticipantId(u32::try_from(self.list.len() + 1).unwrap_or(u32::MAX))
+    }
+
+    /// Whose code this is.
+    pub fn find(&self, code: &ParticipantCode) -> Option<ParticipantId> {
+        self.by_code.get(code).copied()
+    }
+
+    /// A participant that exists.
+    pub fn get(&self, id: ParticipantId) -> Option<&Participant> {
+        self.list.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// All, in order of admission.
+    pub fn iter(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
+        (1..).map(ParticipantId).zip(&self.list)
+    }
+
+    /// All, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Participant> {
+        self.list.iter_mut()
+    }
+}
+
+impl std::ops::Index<ParticipantId> for Participants {
+    type Output = Participant;
+
+    /// # Panics
+    /// If there is no such participant: handles come from `find` and from entries that were checked.
+    fn index(&self, id: ParticipantId) -> &Participant {
+        &self.list[id.0 as usize - 1]
+    }
+}
+
+impl std::ops::IndexMut<ParticipantId> for Participants {
+    fn index_mut(&mut self, id: ParticipantId) -> &mut Participant {
+        &mut self.list[id.0 as usize - 1]
+    }
+}

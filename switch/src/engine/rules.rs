@@ -1,0 +1,137 @@
+//! The rules of a payment: parameters, and why the engine says no.
+
+use adapters::message::{Field, Reason};
+use ledger::{Amount, Currency};
+
+/// Parameters of the scheme, set by a journaled entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Which rules these are.
+    pub version: u32,
+    /// From acceptance to the end of a payment.
+    pub timeout_ns: u64,
+    /// What of that must be left for the payee provider when the payment arrives.
+    pub payee_share_ns: u64,
+    /// How far a provider's clock may be ahead of journal time.
+    pub skew_ns: u64,
+}
+
+impl Rules {
+    /// Before the scheme has said anything: nothing is accepted in time.
+    pub const UNSET: Rules = Rules { version: 0, timeout_ns: 0, payee_share_ns: 0, skew_ns: 0 };
+}
+
+/// A currency of the scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CurrencyRules {
+    /// Which.
+    pub currency: Currency,
+    /// Digits after the decimal point, for those who print it.
+    pub minor_digits: u8,
+    /// The greatest payment.
+    pub amount_max: Amount,
+}
+
+/// Why the engine rejects a payment, in the order in which it looks: the first that applies is the one reported. The numbers
+/// are in state digests: never renumber, never reuse. Before all of these comes the duplicate check.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// The payer provider named in the message is not the one that TLS proved.
+    SenderIsNotPayer = 10,
+    /// The payee provider is not in the scheme.
+    PayeeUnknown = 20,
+    /// Payer and payee provider are one: a payment within one institution does not belong here.
+    PayeeIsPayer = 21,
+    /// The scheme does not settle this currency.
+    CurrencyNotOffered = 30,
+    /// Above the scheme's limit.
+    AmountAboveLimit = 40,
+    /// Accepted in the future, beyond the skew allowed.
+    AcceptedInFuture = 50,
+    /// Too little is left of the payment's time for the payee provider to answer.
+    TooLate = 51,
+    /// The payer provider's settlement account does not hold so much.
+    FundsInsufficient = 60,
+}
+
+/// Every reject with its ISO 20022 external status reason code, the field to blame, whether the same order may succeed later, and a text.
+/// `docs/payment-rules.md` has the same table; a test compares them.
+pub const REJECTS: [(Reject, Reason, Field, bool, &str); 8] = [
+    (Reject::SenderIsNotPayer, Reason::of(b"AGNT"), Field::Payer, false, "the payer provider is not the sender"),
+    (Reject::PayeeUnknown, Reason::of(b"CNOR"), Field::Payee, false, "the payee provider is not in the scheme"),
+    (Reject::PayeeIsPayer, Reason::of(b"AG12"), Field::Payee, false, "payer and payee provider are the same"),
+    (
+        Reject::CurrencyNotOffered,
+        Reason::of(b"AM03"),
+        Field::Currency,
+        false,
+        "the scheme does not settle this currency",
+    ),
+    (Reject::AmountAboveLimit, Reason::of(b"AM13"), Field::Amount, false, "the amount is above the scheme's limit"),
+    (Reject::AcceptedInFuture, Reason::of(b"DT04"), Field::AcceptedAt, true, "the acceptance time is in the future"),
+    (Reject::TooLate, Reason::of(b"TM01"), Field::AcceptedAt, false, "too little time is left for the payee provider"),
+    (
+        Reject::FundsInsufficient,
+        Reason::of(b"AM04"),
+        Field::Amount,
+        true,
+        "the payer provider's funds are insufficient",
+    ),
+];
+
+/// The payee provider did not answer in time.
+pub const REASON_EXPIRED: Reason = Reason::of(b"AB05");
+
+/// The id was used with other content.
+pub const REASON_DUPLICATE: Reason = Reason::of(b"AM05");
+
+impl Reject {
+    fn row(self) -> &'static (Reject, Reason, Field, bool, &'static str) {
+        let found = REJECTS.iter().find(|row| row.0 == self);
+        found.unwrap_or_else(|| unreachable!("a test shows that every reject has its row"))
+    }
+
+    /// Its ISO 20022 external status reason code.
+    pub fn reason(self) -> Reason {
+        self.row().1
+    }
+
+    /// The field to blame.
+    pub fn field(self) -> Field {
+        self.row().2
+    }
+
+    /// May the same order, with a new id, succeed later?
+    pub fn is_transient(self) -> bool {
+        self.row().3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_of_precedence() {
+        assert!(REJECTS.is_sorted_by_key(|row| row.0 as u8));
+        for row in REJECTS {
+            assert_eq!((row.0.reason(), row.0.field(), row.0.is_transient()), (row.1, row.2, row.3));
+        }
+    }
+
+    #[test]
+    fn the_document_has_the_same_table() {
+        let document = include_str!("../../../docs/payment-rules.md");
+        for (reject, reason, field, transient, text) in REJECTS {
+            let transient = if transient { "yes" } else { "no" };
+            let row = format!(
+                "| {} | `{reject:?}` | {} | `{}` | {transient} | {text} |",
+                reject as u8,
+                reason.as_str(),
+                field.name()
+            );
+            assert!(document.contains(&row), "docs/payment-rules.md lacks the row\n{row}");
+        }
+    }
+}

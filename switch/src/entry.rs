@@ -1,0 +1,412 @@
+//! Journal entries: what a batch is made of. The format is `docs/formats/entries.md`.
+//!
+//! Written once, straight into the batch; read in place by the engine. It knows bytes and places, not meaning.
+
+use adapters::message::{Answer, CreditTransfer, MessageKind, Part};
+use rkyv::rancor::Failure;
+use rkyv::ser::allocator::SubAllocator;
+use rkyv::{Archive, Deserialize, Serialize};
+
+/// Format id of our payloads in the journal's record header.
+pub const PAYLOAD_FORMAT: u32 = 1;
+
+/// Length of an entry's header.
+pub const HEADER_BYTES: usize = 24;
+
+const VERSION: u8 = 0;
+
+/// What an entry is. The numbers are in the journal; those of messages are the messages' own.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A payment order.
+    CreditTransfer = MessageKind::CreditTransfer as u8,
+    /// A payee provider's decision.
+    Answer = MessageKind::Answer as u8,
+    /// The operator sets the scheme's parameters.
+    SchemeRules = 128,
+    /// The operator admits a currency.
+    CurrencyOpened = 129,
+    /// The operator admits a participant.
+    ParticipantOpened = 130,
+    /// The operator books money that a participant has paid in.
+    FundsIn = 131,
+}
+
+impl EntryKind {
+    fn from_number(number: u8) -> Option<EntryKind> {
+        Some(match number {
+            6 => EntryKind::CreditTransfer,
+            8 => EntryKind::Answer,
+            128 => EntryKind::SchemeRules,
+            129 => EntryKind::CurrencyOpened,
+            130 => EntryKind::ParticipantOpened,
+            131 => EntryKind::FundsIn,
+            _ => return None,
+        })
+    }
+
+    /// Length of the annotation that the edge adds.
+    fn annotation_bytes(self) -> usize {
+        if self == EntryKind::CreditTransfer { size_of::<ArchivedTransferAnnotation>() } else { 0 }
+    }
+}
+
+/// A participant inside: its number in the order of admission, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParticipantId(pub u32);
+
+/// Who an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// As TLS proved.
+    Participant(ParticipantId),
+    /// The central bank.
+    Operator,
+}
+
+#[allow(missing_docs, reason = "the derive copies the fields, not their documentation; the format document has them")]
+mod layout {
+    use super::{Archive, Deserialize, Serialize};
+    use adapters::limits::PARTICIPANT_CODE_BYTES;
+
+    /// What the edge adds to a payment order.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct TransferAnnotation {
+        pub digest: [u8; 16],
+        pub checked_through: u64,
+    }
+
+    /// Parameters of the scheme.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct SchemeRules {
+        pub rules_version: u32,
+        pub timeout_ns: u64,
+        pub payee_share_ns: u64,
+        pub skew_ns: u64,
+    }
+
+    /// A currency of the scheme.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CurrencyOpened {
+        pub currency: [u8; 3],
+        pub minor_digits: u8,
+        pub amount_max: u64,
+    }
+
+    /// A participant of the scheme.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct ParticipantOpened {
+        pub participant: u32,
+        pub code: [u8; PARTICIPANT_CODE_BYTES],
+    }
+
+    /// Money paid in.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct FundsIn {
+        pub participant: u32,
+        pub currency: [u8; 3],
+        pub amount: u64,
+        pub reference: [u8; 16],
+    }
+}
+
+pub use layout::*;
+
+const _: () = {
+    assert!(size_of::<ArchivedTransferAnnotation>() == 24);
+    assert!(size_of::<ArchivedSchemeRules>() == 28);
+    assert!(size_of::<ArchivedCurrencyOpened>() == 12);
+    assert!(size_of::<ArchivedParticipantOpened>() == 39);
+    assert!(size_of::<ArchivedFundsIn>() == 31);
+};
+
+impl TransferAnnotation {
+    /// Its bytes. Written by hand, so that the hot path makes no buffer for it; a test compares them with the archive.
+    pub fn bytes(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..16].copy_from_slice(&self.digest);
+        bytes[16..].copy_from_slice(&self.checked_through.to_le_bytes());
+        bytes
+    }
+}
+
+/// Who sends what, before its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryHead {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Who it comes from.
+    pub sender: Sender,
+    /// The key that seals the private part; 0 for none.
+    pub seal_key: u64,
+}
+
+/// Appends an entry. `annotate` appends the annotation, `seal` the sealed part: it gets the additional data (where in `out` it lies) and
+/// leaves sealed bytes behind it.
+pub fn write(
+    out: &mut Vec<u8>,
+    head: EntryHead,
+    annotation: &[u8],
+    routing: &[u8],
+    seal: impl FnOnce(&mut Vec<u8>, std::ops::Range<usize>),
+) {
+    assert!(annotation.len() == head.kind.annotation_bytes());
+    let start = out.len();
+    let (sender_kind, sender) = match head.sender {
+        Sender::Participant(ParticipantId(number)) => (1, number),
+        Sender::Operator => (2, 0),
+    };
+    let mut header = [0; HEADER_BYTES];
+    header[4] = VERSION;
+    header[5] = head.kind as u8;
+    header[6] = sender_kind;
+    header[7] = narrow(annotation.len());
+    header[8..12].copy_from_slice(&sender.to_le_bytes());
+    header[12..14].copy_from_slice(&narrow::<u16>(routing.len()).to_le_bytes());
+    header[16..24].copy_from_slice(&head.seal_key.to_le_bytes());
+    out.extend_from_slice(&header);
+    out.extend_from_slice(annotation);
+    out.extend_from_slice(routing);
+    let additional = start + 5..out.len();
+    seal(out, additional);
+    let length: u32 = narrow(out.len() - start);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// A length that its field can hold: parts are far below these bounds.
+fn narrow<T: TryFrom<usize>>(length: usize) -> T {
+    T::try_from(length).unwrap_or_else(|_| panic!("a part of {length} bytes does not fit an entry"))
+}
+
+/// Appends an operator's command.
+pub fn write_command<C>(out: &mut Vec<u8>, kind: EntryKind, command: &C)
+where
+    C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
+{
+    let mut routing = Vec::with_capacity(64);
+    archive(&mut routing, command);
+    write(out, EntryHead { kind, sender: Sender::Operator, seal_key: 0 }, &[], &routing, |_, _| {});
+}
+
+/// Appends the archive of a fixed-size layout.
+fn archive<T>(out: &mut Vec<u8>, value: &T)
+where
+    T: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
+{
+    let written = rkyv::api::low::to_bytes_in_with_alloc::<_, _, Failure>(value, out, SubAllocator::new(&mut []));
+    assert!(written.is_ok(), "a fixed-size layout always fits in memory");
+}
+
+/// One entry, read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Who sent it.
+    pub sender: Sender,
+    /// What it says.
+    pub body: Body<'a>,
+    /// The key of the sealed part; 0 for none.
+    pub seal_key: u64,
+    /// Additional data of the sealed part.
+    pub additional: &'a [u8],
+    /// The sealed part; empty for none.
+    pub sealed: &'a [u8],
+}
+
+/// What an entry says.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    /// A payment order, with the edge's annotation.
+    CreditTransfer(&'a <CreditTransfer as Archive>::Archived, &'a ArchivedTransferAnnotation),
+    /// A decision.
+    Answer(&'a <Answer as Archive>::Archived),
+    /// Parameters.
+    SchemeRules(&'a ArchivedSchemeRules),
+    /// A currency.
+    CurrencyOpened(&'a ArchivedCurrencyOpened),
+    /// A participant.
+    ParticipantOpened(&'a ArchivedParticipantOpened),
+    /// Money.
+    FundsIn(&'a ArchivedFundsIn),
+}
+
+impl std::fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Body::CreditTransfer(..) => "CreditTransfer",
+            Body::Answer(..) => "Answer",
+            Body::SchemeRules(..) => "SchemeRules",
+            Body::CurrencyOpened(..) => "CurrencyOpened",
+            Body::ParticipantOpened(..) => "ParticipantOpened",
+            Body::FundsIn(..) => "FundsIn",
+        })
+    }
+}
+
+/// An entry that this version cannot read: where in the payload, and why. Its checksum was right, so it was written so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Offset in the payload.
+    pub offset: usize,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "entry at byte {} of the batch: {}", self.offset, self.reason)
+    }
+}
+
+/// The entries of a payload, in order.
+pub struct Entries<'a> {
+    payload: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Entries<'a> {
+    /// Reads from the start of a payload.
+    pub fn new(payload: &'a [u8]) -> Entries<'a> {
+        Entries { payload, offset: 0 }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, Unreadable>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.offset == self.payload.len() {
+            return None;
+        }
+        let offset = self.offset;
+        match read(&self.payload[offset..]) {
+            Ok((entry, length)) => {
+                self.offset += length;
+                Some(Ok(entry))
+            }
+            Err(reason) => {
+                self.offset = self.payload.len();
+                Some(Err(Unreadable { offset, reason }))
+            }
+        }
+    }
+}
+
+/// Reads the first entry of `bytes`, and its length.
+pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
+    let Some((header, _)) = bytes.split_first_chunk::<HEADER_BYTES>() else { return Err("shorter than a header") };
+    let length = u32_at(header, 0) as usize;
+    let entry = bytes.get(..length).ok_or("longer than the batch")?;
+    if header[4] != VERSION {
+        return Err("a version that this program does not know");
+    }
+    let kind = EntryKind::from_number(header[5]).ok_or("a kind that this program does not know")?;
+    let sender = match header[6] {
+        1 => Sender::Participant(ParticipantId(u32_at(header, 8))),
+        2 => Sender::Operator,
+        _ => return Err("a sender that this program does not know"),
+    };
+    let routing_start = HEADER_BYTES + usize::from(header[7]);
+    let routing_end = routing_start + usize::from(u16::from_le_bytes([header[12], header[13]]));
+    if header[14..16] != [0; 2] || routing_end > length || usize::from(header[7]) != kind.annotation_bytes() {
+        return Err("lengths that do not fit");
+    }
+    let annotation = &entry[HEADER_BYTES..routing_start];
+    let routing = &entry[routing_start..routing_end];
+    let body = body(kind, annotation, routing).ok_or("a layout that does not fit its kind")?;
+    let mut seal_key = [0; 8];
+    seal_key.copy_from_slice(&header[16..24]);
+    Ok((
+        Entry {
+            sender,
+            body,
+            seal_key: u64::from_le_bytes(seal_key),
+            additional: &entry[5..routing_end],
+            sealed: &entry[routing_end..],
+        },
+        length,
+    ))
+}
+
+fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<Body<'a>> {
+    Some(match kind {
+        EntryKind::CreditTransfer => Body::CreditTransfer(CreditTransfer::read(routing)?, fixed(annotation)?),
+        EntryKind::Answer => Body::Answer(Answer::read(routing)?),
+        EntryKind::SchemeRules => Body::SchemeRules(fixed(routing)?),
+        EntryKind::CurrencyOpened => Body::CurrencyOpened(fixed(routing)?),
+        EntryKind::ParticipantOpened => Body::ParticipantOpened(fixed(routing)?),
+        EntryKind::FundsIn => Body::FundsIn(fixed(routing)?),
+    })
+}
+
+/// A fixed-size layout, read in place.
+fn fixed<T>(bytes: &[u8]) -> Option<&T>
+where
+    T: rkyv::Portable + for<'a> rkyv::bytecheck::CheckBytes<rkyv::api::low::LowValidator<'a, Failure>>,
+{
+    if bytes.len() != size_of::<T>() {
+        return None;
+    }
+    rkyv::api::low::access::<T, Failure>(bytes).ok()
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[offset..offset + 4]);
+    u32::from_le_bytes(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_bytes() {
+        let mut payload = Vec::new();
+        let answer = Answer { payment_id: [7; 16], decision: 1, reason: [0; 4] };
+        let mut routing = Vec::new();
+        answer.write(&mut routing);
+        let head = EntryHead { kind: EntryKind::Answer, sender: Sender::Participant(ParticipantId(3)), seal_key: 5 };
+        write(&mut payload, head, &[], &routing, |out, _| out.extend_from_slice(b"sealed"));
+
+        let mut expected = vec![51, 0, 0, 0, 0, 8, 1, 0, 3, 0, 0, 0, 21, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        expected.extend_from_slice(&[7; 16]);
+        expected.extend_from_slice(&[1, 0, 0, 0, 0]);
+        expected.extend_from_slice(b"sealed");
+        assert_eq!(payload, expected);
+
+        let mut entries = Entries::new(&payload);
+        let entry = entries.next().expect("one entry").expect("readable");
+        assert_eq!(entry.sender, Sender::Participant(ParticipantId(3)));
+        assert_eq!((entry.seal_key, entry.sealed), (5, &b"sealed"[..]));
+        assert_eq!(entry.additional, &expected[5..45]);
+        assert!(entries.next().is_none());
+    }
+
+    #[test]
+    fn an_annotation_by_hand_is_its_archive() {
+        let annotation = TransferAnnotation { digest: [3; 16], checked_through: 0x0102_0304_0506_0708 };
+        let mut archived = Vec::new();
+        archive(&mut archived, &annotation);
+        assert_eq!(archived, annotation.bytes());
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        let mut payload = Vec::new();
+        let command = CurrencyOpened { currency: *b"XTS", minor_digits: 2, amount_max: 100 };
+        write_command(&mut payload, EntryKind::CurrencyOpened, &command);
+        let length = payload.len();
+        for at in 0..length {
+            for value in 0..=255 {
+                let mut bytes = payload.clone();
+                bytes[at] = value;
+                // Whatever it says: it never panics, and it never reads beyond the payload.
+                let _ = Entries::new(&bytes).map(|entry| entry.map(|e| e.sealed.len())).count();
+            }
+        }
+        payload.extend_from_slice(&[0; 3]);
+        let second = Entries::new(&payload).nth(1).expect("a second").expect_err("not an entry");
+        assert_eq!(second, Unreadable { offset: length, reason: "shorter than a header" });
+    }
+}

@@ -1,0 +1,48 @@
+//! The first batch of a journal: rules, currencies, participants and their money, as the operator's commands.
+
+use adapters::message::ParticipantCode;
+
+use crate::config::Genesis;
+use crate::entry::{CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, SchemeRules, write_command};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The entries of a genesis that was checked, in order: each element appends one.
+pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
+    let mut entries = Vec::new();
+    let mut add = |write: &dyn Fn(&mut Vec<u8>)| {
+        let mut entry = Vec::new();
+        write(&mut entry);
+        entries.push(entry);
+    };
+    let rules = SchemeRules {
+        rules_version: genesis.rules.version,
+        timeout_ns: genesis.rules.timeout_ms * NS_PER_MS,
+        payee_share_ns: genesis.rules.payee_share_ms * NS_PER_MS,
+        skew_ns: genesis.rules.skew_ms * NS_PER_MS,
+    };
+    add(&|out| write_command(out, EntryKind::SchemeRules, &rules));
+    for currency in &genesis.currency {
+        let (minor_digits, amount_max) = (currency.minor_digits, currency.amount_max);
+        let command = CurrencyOpened { currency: letters(&currency.code), minor_digits, amount_max };
+        add(&|out| write_command(out, EntryKind::CurrencyOpened, &command));
+    }
+    for (participant, spec) in (1u32..).zip(&genesis.participant) {
+        let code = ParticipantCode::parse(&spec.code).unwrap_or_else(|| unreachable!("the genesis was checked"));
+        let command = ParticipantOpened { participant, code: *code.bytes() };
+        add(&|out| write_command(out, EntryKind::ParticipantOpened, &command));
+        for (number, (currency, &amount)) in (1u32..).zip(&spec.funds) {
+            // Never all zeros, and never a version-4 UUID: it cannot be a payment's id.
+            let mut reference = *b"genesis\0\0\0\0\0\0\0\0\0";
+            reference[8..12].copy_from_slice(&participant.to_be_bytes());
+            reference[12..].copy_from_slice(&number.to_be_bytes());
+            let command = FundsIn { participant, currency: letters(currency), amount, reference };
+            add(&|out| write_command(out, EntryKind::FundsIn, &command));
+        }
+    }
+    entries
+}
+
+fn letters(code: &str) -> [u8; 3] {
+    code.as_bytes().try_into().unwrap_or_else(|_| unreachable!("the genesis was checked"))
+}

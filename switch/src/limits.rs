@@ -1,0 +1,77 @@
+//! Every bound of the switch, with its reason and the relations between them.
+
+use adapters::limits::FRAME_BYTES_MAX;
+use adapters::native::link::READ_BYTES;
+
+/// Participants of a scheme. A handle is 32 bits; this is what tables are tested for.
+pub const PARTICIPANTS_MAX: u32 = 100_000;
+
+/// Currencies of a scheme: few, searched from the front.
+pub const CURRENCIES_MAX: usize = 64;
+
+/// Open payments of the whole switch: what a restart must hold in memory, and ten seconds of 50,000 a second.
+pub const IN_FLIGHT_MAX: u32 = 524_288;
+
+/// Open payments of one participant. Above this the answer is `busy`.
+pub const IN_FLIGHT_PER_PARTICIPANT_MAX: u32 = 131_072;
+
+/// Credit transfers that one batch takes. Above this the answer is `busy`: the disk is slower than the network.
+pub const INGRESS_TRANSFERS_MAX: usize = 65_536;
+
+/// Status requests that wait for the batch before them.
+pub const STATUS_REQUESTS_MAX: usize = 65_536;
+
+/// What one connection may hand in before the others have had their turn.
+pub const RECEIVE_BYTES_PER_TURN: usize = 256 * 1024;
+
+/// A batch that has grown to this takes nothing more until it is journaled; the rest waits in the sockets.
+pub const BATCH_BYTES_CUT: usize = 8 * 1024 * 1024;
+
+/// The longest batch: one turn of one connection can follow the cut, and sealing adds to each frame.
+pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_CUT + 4 * RECEIVE_BYTES_PER_TURN;
+
+/// Default size of a journal segment.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// What waits for one connection, encrypted or not. Above this its outbox waits, and nothing more is read from it.
+pub const OUTGOING_BYTES_MAX: usize = 1024 * 1024;
+
+/// Outbox records that one request to the renderer may ask for.
+pub const RENDER_RECORDS_MAX: usize = 256;
+
+/// Requests that wait for the renderer, over all connections.
+pub const RENDER_REQUESTS_MAX: usize = 1_024;
+
+/// Connections that wait to enter the hot loop.
+pub const ARRIVALS_MAX: usize = 1_024;
+
+/// Connections at a time: a file descriptor and about 100 KiB each at their busiest.
+pub const CONNECTIONS_MAX: usize = 4_096;
+
+/// Handshakes at a time. Each costs about a millisecond of one core.
+pub const HANDSHAKES_MAX: usize = 64;
+
+/// A handshake that takes longer is cut, in milliseconds.
+pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
+
+/// Overdue payments that one batch expires, so that a hundred thousand of them do not stop the pipeline.
+pub const EXPIRED_PER_BATCH_MAX: usize = 1_024;
+
+/// Idleness after which a sync mark is written, in nanoseconds (design of the journal: what is behind a mark is known to be on disk).
+pub const MARK_AFTER_NS: u64 = 10_000_000;
+
+/// `busy` suggests to wait so long, in milliseconds: a few batches of a slow disk.
+pub const BUSY_RETRY_MS: u32 = 50;
+
+/// How long a draining switch waits for open payments and slow readers, in milliseconds.
+pub const DRAIN_TIMEOUT_MS: u64 = 3_000;
+
+const _: () = {
+    assert!(IN_FLIGHT_PER_PARTICIPANT_MAX <= IN_FLIGHT_MAX);
+    // A batch must fit a segment with room to spare.
+    assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
+    // A turn must be able to take at least one whole frame, and one read of the socket.
+    assert!(FRAME_BYTES_MAX <= RECEIVE_BYTES_PER_TURN && READ_BYTES <= RECEIVE_BYTES_PER_TURN);
+    // One rendered request must fit what may wait for a connection, or a slow reader would never catch up.
+    assert!(RENDER_RECORDS_MAX * 1_024 <= OUTGOING_BYTES_MAX);
+};

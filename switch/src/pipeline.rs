@@ -1,0 +1,314 @@
+//! The life of a payment, stage by stage. READ THIS FIRST.
+//!
+//! ```text
+//!  payer provider's bytes                                                       payee provider's bytes
+//!      | receive                                                                        ^ transmit
+//!      v                                                                                |
+//!   decode -> check -> admit -> seal ==> SEQUENCE -> JOURNAL -> APPLY -> DELIVER -> frames of each session
+//!   (pipeline/intake.rs)                  \________ tick, below ________/  (pipeline/delivery.rs)
+//! ```
+//!
+//! The pipeline owns all mutable state of payments and does no I/O but the log's. A shell drives it: hands in bytes of each
+//! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
+//! has sockets and a clock; a test's or a simulator's has neither.
+//!
+//! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
+
+mod delivery;
+mod intake;
+
+use adapters::message::ParticipantCode;
+use hashbrown::HashMap;
+use ledger::journal::{Appended, Durable, JournalFault, Storage};
+
+use crate::digest::OrderDigester;
+use crate::engine::effect::Effect;
+use crate::engine::{Batch, Engine, Inapplicable};
+use crate::entry::ParticipantId;
+use crate::ingress::Ingress;
+use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS};
+use crate::log::local::LocalLog;
+use crate::outbox::Outboxes;
+use crate::render::RenderRequest;
+use crate::seal::{DataKey, Sealer};
+use crate::sequencer::Sequencer;
+use crate::session::{Phase, Session, SessionKey, Sessions};
+use crate::watermarks::Watermarks;
+
+/// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
+#[derive(Debug)]
+pub enum Fault {
+    /// The journal cannot be written, synced or read.
+    Journal(JournalFault),
+    /// The journal holds what the engine cannot apply.
+    Inapplicable(Inapplicable),
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fault::Journal(fault) => fault.fmt(f),
+            Fault::Inapplicable(inapplicable) => inapplicable.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Limits that a configuration may lower.
+#[derive(Clone, Copy, Debug)]
+pub struct PipelineLimits {
+    /// Open payments of all participants.
+    pub in_flight_max: u32,
+    /// Open payments of one participant.
+    pub in_flight_per_participant_max: u32,
+    /// Payment orders in one batch.
+    pub ingress_transfers_max: usize,
+}
+
+impl Default for PipelineLimits {
+    fn default() -> PipelineLimits {
+        PipelineLimits {
+            in_flight_max: IN_FLIGHT_MAX,
+            in_flight_per_participant_max: IN_FLIGHT_PER_PARTICIPANT_MAX,
+            ingress_transfers_max: INGRESS_TRANSFERS_MAX,
+        }
+    }
+}
+
+/// What follows from the journal alone: the engine, and the outboxes that its effects fill. The same batches give the same state,
+/// at start, in the hot loop and in `ledger verify`.
+#[derive(Default)]
+pub struct Decisions {
+    /// The state machine.
+    pub engine: Engine,
+    /// What each participant is to be told.
+    pub outboxes: Outboxes,
+    /// Effects of the last batch.
+    pub effects: Vec<Effect>,
+}
+
+impl Decisions {
+    /// Applies a durable batch; its effects stand in `effects`.
+    pub fn absorb(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
+        self.effects.clear();
+        self.engine.apply(batch, &mut self.effects)?;
+        self.effects.iter().for_each(|effect| self.outboxes.keep(effect));
+        Ok(())
+    }
+}
+
+/// Everything between sockets and disk.
+pub struct Pipeline<S: Storage> {
+    limits: PipelineLimits,
+    digester: OrderDigester,
+    sealers: HashMap<ParticipantCode, Sealer, foldhash::fast::RandomState>,
+    sessions: Sessions,
+    /// The live session of each participant, by its number less one.
+    live: Vec<Option<SessionKey>>,
+    ingress: Ingress,
+    /// Sessions with frames that came since the last turn.
+    touched: Vec<SessionKey>,
+    status_requests: Vec<(SessionKey, adapters::message::PaymentId)>,
+    sequencer: Sequencer,
+    log: LocalLog<S>,
+    decisions: Decisions,
+    watermarks: Watermarks,
+    behind: Vec<SessionKey>,
+    render_requests: Vec<RenderRequest>,
+    is_draining: bool,
+    last_batch_ns: u64,
+}
+
+impl<S: Storage> Pipeline<S> {
+    /// A pipeline that goes on where the journal ends. `decisions` has absorbed all of it.
+    pub fn new(log: LocalLog<S>, decisions: Decisions, digest_key: [u8; 32], limits: PipelineLimits) -> Pipeline<S> {
+        let through = log.last_sequence();
+        let time_ns = decisions.engine.time_ns();
+        Pipeline {
+            limits,
+            digester: OrderDigester::new(digest_key),
+            sealers: HashMap::default(),
+            sessions: Sessions::default(),
+            live: Vec::new(),
+            ingress: Ingress::new(),
+            touched: Vec::new(),
+            status_requests: Vec::new(),
+            sequencer: Sequencer::after(time_ns),
+            log,
+            decisions,
+            watermarks: Watermarks { sequenced: through, durable: through, applied: through },
+            behind: Vec::new(),
+            render_requests: Vec::new(),
+            is_draining: false,
+            last_batch_ns: time_ns,
+        }
+    }
+
+    /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
+    pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
+        if let Some(time_ns) = self.sequence(now_ns) {
+            let (appended, durable) = self.journal(time_ns)?;
+            self.apply(time_ns, appended, durable)?;
+            self.acknowledge();
+            self.deliver(appended.first_sequence);
+            self.ingress.clear();
+        } else {
+            self.acknowledge();
+        }
+        self.answer_status_requests();
+        self.finish_acknowledging();
+        self.catch_up();
+        self.mark_when_idle(now_ns)
+    }
+
+    /// Cuts the batch and stamps it; none where there is nothing to do. A batch without entries is cut when a payment's time is over.
+    fn sequence(&mut self, now_ns: u64) -> Option<u64> {
+        let is_due = self.decisions.engine.next_deadline_ns().is_some_and(|deadline_ns| deadline_ns <= now_ns);
+        (self.ingress.count() > 0 || is_due).then(|| {
+            self.last_batch_ns = now_ns;
+            self.sequencer.stamp(now_ns)
+        })
+    }
+
+    /// Writes the batch and waits until it is on disk.
+    fn journal(&mut self, time_ns: u64) -> Result<(Appended, Durable), Fault> {
+        let count = self.ingress.count();
+        let appended = self.log.submit(self.ingress.batch_mut(), count, time_ns).map_err(Fault::Journal)?;
+        self.watermarks.sequenced = appended.last_sequence;
+        let durable = self.log.sync().map_err(Fault::Journal)?;
+        self.watermarks.durable = durable.through_sequence();
+        Ok((appended, durable))
+    }
+
+    /// Decides the batch.
+    fn apply(&mut self, time_ns: u64, appended: Appended, durable: Durable) -> Result<(), Fault> {
+        assert!(durable.covers(appended.last_sequence), "nothing is decided before it is durable");
+        let batch = Batch { first_sequence: appended.first_sequence, time_ns, payload: self.ingress.payload() };
+        self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
+        self.watermarks.applied = appended.last_sequence;
+        self.watermarks.validate();
+        Ok(())
+    }
+
+    /// After a while without batches, records that all of them are known to be on disk.
+    fn mark_when_idle(&mut self, now_ns: u64) -> Result<(), Fault> {
+        if self.log.is_unmarked() && now_ns >= self.last_batch_ns.saturating_add(MARK_AFTER_NS) {
+            self.log.mark().map_err(Fault::Journal)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the shell does around turns.
+impl<S: Storage> Pipeline<S> {
+    /// A connection whose certificate names `code`, and the key that seals what it sends.
+    pub fn attach(&mut self, code: ParticipantCode, key: DataKey, now_ns: u64) -> SessionKey {
+        self.rekey(code, key);
+        self.sessions.add(Session::new(code, now_ns))
+    }
+
+    /// From now on this key seals what the participant sends. A key that is in use already goes on with its counter.
+    pub fn rekey(&mut self, code: ParticipantCode, key: DataKey) {
+        if self.sealers.get(&code).is_none_or(|sealer| sealer.key_id() < key.id()) {
+            self.sealers.insert(code, Sealer::new(key));
+        }
+    }
+
+    /// The connection is gone.
+    pub fn detach(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.remove(key) else { return };
+        if let Some(participant) = session.participant() {
+            let live = self.live_slot(participant);
+            if *live == Some(key) {
+                *live = None;
+            }
+        }
+    }
+
+    /// Takes one session that has something to send, and lets `send` have its frames and whether the connection ends after them.
+    /// `send` returns how many bytes wait for the peer now.
+    pub fn transmit(&mut self, mut send: impl FnMut(SessionKey, &[u8], bool) -> usize) -> bool {
+        let Some(key) = self.sessions.take_ready() else { return false };
+        if let Some(session) = self.sessions.get_mut(key) {
+            let is_last = session.phase == Phase::Closing;
+            session.link_pending_bytes = send(key, session.outgoing(), is_last);
+            session.outgoing().clear();
+        }
+        true
+    }
+
+    /// The peer has taken some of what waited for it.
+    pub fn link_pending(&mut self, key: SessionKey, pending_bytes: usize) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.link_pending_bytes = pending_bytes;
+        }
+    }
+
+    /// Should the shell read from this connection now?
+    pub fn wants_bytes(&self, key: SessionKey) -> bool {
+        let session = self.sessions.get(key);
+        !self.ingress.is_full() && session.is_some_and(|s| s.has_room() && s.phase != Phase::Closing)
+    }
+
+    /// When the next turn is due if nothing arrives, in journal time.
+    pub fn next_turn_ns(&mut self) -> Option<u64> {
+        let mark_ns = self.log.is_unmarked().then(|| self.last_batch_ns.saturating_add(MARK_AFTER_NS));
+        let deadline_ns = self.decisions.engine.next_deadline_ns();
+        mark_ns.into_iter().chain(deadline_ns).min()
+    }
+
+    /// Looks after time-outs of connections. To be called about once a second.
+    pub fn check_sessions(&mut self, now_ns: u64) {
+        for key in self.sessions.keys() {
+            self.sessions.write(key, |session| session.check_time(now_ns));
+            let session = self.sessions.get(key);
+            if let Some((session, participant)) = session.and_then(|s| Some((s, s.participant()?))) {
+                session.validate(self.decisions.outboxes.enqueued(participant));
+            }
+        }
+    }
+
+    /// From now on no payment orders are taken; answers are.
+    pub fn begin_draining(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// Is nothing open, and has everything left that anyone waits for?
+    pub fn is_drained(&self) -> bool {
+        let flushed = |key| self.sessions.get(key).is_none_or(Session::is_flushed);
+        self.decisions.engine.counts().in_flight == 0 && self.sessions.keys().into_iter().all(flushed)
+    }
+
+    /// Marks the log's end; nothing is journaled after this.
+    pub fn close(mut self) -> Result<(), Fault> {
+        if self.log.is_unmarked() {
+            self.log.mark().map_err(Fault::Journal)?;
+        }
+        Ok(())
+    }
+
+    /// Whose connection this is, by its certificate.
+    pub fn code_of(&self, key: SessionKey) -> Option<ParticipantCode> {
+        self.sessions.get(key).map(|session| session.code)
+    }
+
+    /// The engine, to read.
+    pub fn engine(&self) -> &Engine {
+        &self.decisions.engine
+    }
+
+    /// How far each stage has come.
+    pub fn watermarks(&self) -> Watermarks {
+        self.watermarks
+    }
+
+    /// The place of a participant's live session.
+    fn live_slot(&mut self, participant: ParticipantId) -> &mut Option<SessionKey> {
+        let place = participant.0 as usize - 1;
+        if self.live.len() <= place {
+            self.live.resize(place + 1, None);
+        }
+        &mut self.live[place]
+    }
+}

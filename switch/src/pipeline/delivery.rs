@@ -1,0 +1,151 @@
+//! The second half of a payment's way: what was decided becomes frames of those it concerns.
+//!
+//! A provider that is connected and keeps up gets its frames from what is at hand. One that was away, or is slow, falls behind: its
+//! frames are made from outbox records and the journal, elsewhere, and come back through `rendered`. Order is kept either way.
+
+use adapters::message::Lane;
+use ledger::journal::Storage;
+
+use super::Pipeline;
+use crate::engine::effect::{Delivery, Effect, News};
+use crate::entry::Body;
+use crate::ingress::Ingress;
+use crate::limits::RENDER_RECORDS_MAX;
+use crate::render::{self, RenderRequest, Rendered};
+use crate::session::{Session, SessionKey};
+
+impl<S: Storage> Pipeline<S> {
+    /// Everything that had arrived is decided now: frames written from here on say so.
+    pub(super) fn acknowledge(&mut self) {
+        for &key in &self.touched {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.decided_all();
+            }
+        }
+    }
+
+    /// Those who got no frame that said so get an `Ack`.
+    pub(super) fn finish_acknowledging(&mut self) {
+        for key in self.touched.drain(..) {
+            self.sessions.write(key, Session::acknowledge);
+        }
+    }
+
+    /// Writes the frames of the last batch's effects.
+    pub(super) fn deliver(&mut self, first_sequence: u64) {
+        let effects = std::mem::take(&mut self.decisions.effects);
+        for effect in &effects {
+            match effect.delivery {
+                Delivery::Reply { entry } => {
+                    let key = self.ingress.session_of(entry as usize);
+                    self.sessions.write(key, |session| {
+                        write_effect(session, Lane::Session, 0, effect, first_sequence, &self.ingress);
+                    });
+                }
+                Delivery::Outbox { lane, number } => {
+                    let Some(key) = *self.live_slot(effect.participant) else { continue };
+                    if !self.is_next(key, lane, number) {
+                        self.fall_behind(key);
+                        continue;
+                    }
+                    self.sessions.write(key, |session| {
+                        session.lanes[lane as usize - 1].sent = number;
+                        write_effect(session, lane, number, effect, first_sequence, &self.ingress);
+                    });
+                }
+            }
+        }
+        self.decisions.effects = effects;
+    }
+
+    /// Has this connection everything before `number`, and room for it?
+    fn is_next(&self, key: SessionKey, lane: Lane, number: u64) -> bool {
+        self.sessions.get(key).is_some_and(|session| {
+            let state = &session.lanes[lane as usize - 1];
+            state.sent + 1 == number && !state.is_rendering && session.has_room()
+        })
+    }
+
+    /// Notes that a connection may have older records to be sent.
+    pub(super) fn fall_behind(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !std::mem::replace(&mut session.is_behind, true) {
+            self.behind.push(key);
+        }
+    }
+
+    /// Asks for the frames of those who are behind and have room.
+    pub(super) fn catch_up(&mut self) {
+        for key in std::mem::take(&mut self.behind) {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            let Some(participant) = session.participant() else { continue };
+            let has_room = session.has_room();
+            let mut is_behind = false;
+            for (state, lane) in session.lanes.iter_mut().zip(Lane::OUTBOX) {
+                let records = self.decisions.outboxes.after(participant, lane, state.sent, RENDER_RECORDS_MAX);
+                is_behind |= !records.is_empty();
+                if !records.is_empty() && has_room && !state.is_rendering {
+                    state.is_rendering = true;
+                    let (first_number, records) = (state.sent + 1, records.to_vec());
+                    self.render_requests.push(RenderRequest { session: key, lane, first_number, records });
+                }
+            }
+            session.is_behind = is_behind;
+            if is_behind {
+                self.behind.push(key);
+            }
+        }
+    }
+
+    /// What the renderer is to do. At most one request for each lane of each connection is under way.
+    pub fn take_render_request(&mut self) -> Option<RenderRequest> {
+        self.render_requests.pop()
+    }
+
+    /// Frames of older records are here.
+    pub fn rendered(&mut self, rendered: &Rendered) {
+        self.sessions.write(rendered.session, |session| {
+            let state = &mut session.lanes[rendered.lane as usize - 1];
+            assert!(state.is_rendering && state.sent < rendered.through);
+            state.is_rendering = false;
+            state.sent = rendered.through;
+            if session.participant().is_some() {
+                session.outgoing().extend_from_slice(&rendered.frames);
+            }
+        });
+    }
+
+    /// Answers who has asked. It comes after the batch, so that an order and a question about it may travel together.
+    pub(super) fn answer_status_requests(&mut self) {
+        for (key, id) in self.status_requests.drain(..) {
+            let participant = self.sessions.get(key).and_then(Session::participant);
+            let Some(participant) = participant else { continue };
+            let status = self.decisions.engine.status_for(participant, id);
+            self.sessions.write(key, |session| {
+                let head = session.plain_head();
+                render::status(session.outgoing(), head, id.bytes(), &status, &[]);
+            });
+        }
+    }
+}
+
+/// Writes the frame of an effect of the batch that is at hand.
+fn write_effect(session: &mut Session, lane: Lane, number: u64, effect: &Effect, first_sequence: u64, batch: &Ingress) {
+    let head = session.numbered_head(lane, number);
+    let source = match effect.source {
+        0 => None,
+        position => usize::try_from(position - first_sequence).ok().map(|place| batch.entry(place)),
+    };
+    let id = effect.payment_id.bytes();
+    match (effect.news, source) {
+        (News::Forward { deadline_ns }, Some((entry, private))) => {
+            let Body::CreditTransfer(order, _) = entry.body else { unreachable!("a Forward comes of an order") };
+            render::forward(session.outgoing(), head, order, deadline_ns, private);
+        }
+        (News::Status(status), source) => {
+            let note = source.map_or(&[][..], |(_, private)| private);
+            render::status(session.outgoing(), head, id, &status, note);
+        }
+        (News::Forward { .. }, None) => unreachable!("a Forward comes of an order in the same batch"),
+    }
+}

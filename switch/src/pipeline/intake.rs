@@ -1,0 +1,195 @@
+//! The first half of a payment's way: decode, check, admit, seal. What is refused here leaves no trace.
+
+use adapters::check::{self, CheckedAnswer, CheckedTransfer, Refusal, Request};
+use adapters::limits::FRAME_BYTES_MAX;
+use adapters::message::{
+    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, SEEN_FROM_THE_END, Welcome,
+};
+use adapters::native::frame::{self, Decoded, Frame};
+use ledger::journal::Storage;
+
+use super::Pipeline;
+use crate::entry::{EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
+use crate::limits::{BUSY_RETRY_MS, STATUS_REQUESTS_MAX};
+use crate::session::{Phase, SessionKey, text_of};
+
+impl<S: Storage> Pipeline<S> {
+    /// Takes what a connection has received; returns how much of it is dealt with. The rest is the start of a frame.
+    pub fn receive(&mut self, key: SessionKey, bytes: &[u8], now_ns: u64) -> usize {
+        let mut consumed = 0;
+        loop {
+            match frame::decode(&bytes[consumed..]) {
+                Decoded::Incomplete => break,
+                Decoded::Frame(frame, length) => {
+                    consumed += length;
+                    self.take_frame(key, &frame);
+                }
+                Decoded::Refused { code, number, length } => {
+                    consumed += length;
+                    self.count_frame(key, number);
+                    self.refuse(key, number, Refusal::plain(code));
+                }
+                Decoded::Lost(code) => self.refuse(key, 0, Refusal::plain(code)),
+            }
+            if self.sessions.get(key).is_none_or(|session| session.phase == Phase::Closing) {
+                return bytes.len();
+            }
+        }
+        self.touched.push(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.heard(now_ns, consumed < bytes.len(), consumed > 0);
+        }
+        consumed
+    }
+
+    fn take_frame(&mut self, key: SessionKey, frame: &Frame<'_>) {
+        let number = frame.head.number;
+        if frame.head.lane != Lane::Session {
+            return self.refuse(key, number, Refusal::plain(ErrorCode::BadFrame));
+        }
+        let is_numbered = !matches!(frame.kind, MessageKind::Hello | MessageKind::Ack);
+        if is_numbered && !self.count_frame(key, number) {
+            return;
+        }
+        self.take_acknowledgement(key, frame.head.acknowledged_lane, frame.head.acknowledged);
+        let phase = self.sessions.get(key).map(|session| session.phase);
+        match (phase, check::request(frame)) {
+            (_, Err(refusal)) => self.refuse(key, number, refusal),
+            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen })) => {
+                self.hello(key, participant, lineage, seen);
+            }
+            (Some(Phase::Live(participant)), Ok(request)) => self.take_request(key, participant, number, request),
+            (_, Ok(_)) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+        }
+    }
+
+    fn take_request(&mut self, key: SessionKey, participant: ParticipantId, number: u64, request: Request<'_>) {
+        match request {
+            Request::CreditTransfer(order) => self.admit(key, participant, number, &order),
+            Request::Answer(answer) => self.take_answer(key, participant, &answer),
+            Request::StatusRequest(id) if self.status_requests.len() < STATUS_REQUESTS_MAX => {
+                self.status_requests.push((key, id));
+            }
+            Request::StatusRequest(id) => {
+                self.refuse(key, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(ErrorCode::Busy) });
+            }
+            Request::Echo { token, reply: false } => self.sessions.write(key, |session| session.echo(token)),
+            Request::Echo { reply: true, .. } => {}
+            Request::Ack(received) => {
+                for (lane, number) in Lane::OUTBOX.into_iter().zip(received) {
+                    self.take_acknowledgement(key, lane, number);
+                }
+            }
+            Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+        }
+    }
+
+    /// Frame numbers follow one another; if this one does not, the connection ends.
+    fn count_frame(&mut self, key: SessionKey, number: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let follows = number == session.arrived + 1;
+        if follows {
+            session.arrived = number;
+        } else {
+            self.refuse(key, number, Refusal::plain(ErrorCode::BadNumber));
+        }
+        follows
+    }
+
+    fn take_acknowledgement(&mut self, key: SessionKey, lane: Lane, number: u64) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.acknowledged(lane, number).is_err() {
+            self.refuse(key, 0, Refusal::plain(ErrorCode::BadNumber));
+        }
+    }
+
+    fn refuse(&mut self, key: SessionKey, number: u64, refusal: Refusal) {
+        let retry_after_ms = match refusal.code {
+            ErrorCode::Busy | ErrorCode::ShuttingDown => BUSY_RETRY_MS,
+            _ => 0,
+        };
+        if let Some(session) = self.sessions.get(key).filter(|_| refusal.code.is_fatal()) {
+            tracing::warn!(participant = %session.code, reason = refusal.code.name(), "connection refused");
+        }
+        self.sessions.write(key, |session| session.refuse(number, refusal, retry_after_ms, text_of(&refusal)));
+    }
+
+    /// A provider says who it is and what it has seen. The certificate has the last word on the former, the journal's lineage on the latter.
+    fn hello(&mut self, key: SessionKey, said: ParticipantCode, lineage: Lineage, seen: Cursors) {
+        let Some(proved) = self.sessions.get(key).map(|session| session.code) else { return };
+        if said != proved {
+            return self.refuse(key, 0, Refusal::plain(ErrorCode::WrongParticipant));
+        }
+        let Some(participant) = self.decisions.engine.find_participant(&proved) else {
+            return self.refuse(key, 0, Refusal::plain(ErrorCode::UnknownParticipant));
+        };
+        if let Some(older) = self.live_slot(participant).replace(key) {
+            self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
+        }
+        let enqueued = self.decisions.outboxes.enqueued(participant);
+        let is_known = lineage == self.log.lineage() && (0..OUTBOX_LANES).all(|lane| seen[lane] <= enqueued[lane]);
+        let resumed_after = match seen {
+            SEEN_FROM_THE_END => enqueued,
+            _ if is_known => seen,
+            _ => [0; OUTBOX_LANES],
+        };
+        let welcome = Welcome {
+            lineage: self.log.lineage(),
+            resumed_after,
+            enqueued,
+            time_ns: self.decisions.engine.time_ns(),
+            frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
+            in_flight_max: self.limits.in_flight_per_participant_max,
+        };
+        self.sessions.write(key, |session| session.welcome(participant, welcome, enqueued));
+        self.fall_behind(key);
+        tracing::info!(participant = %proved, resumed_after = ?resumed_after, "provider connected");
+    }
+
+    /// Takes a payment order into the batch, or refuses it at once where there is no room for it.
+    fn admit(&mut self, key: SessionKey, participant: ParticipantId, number: u64, order: &CheckedTransfer<'_>) {
+        if let Some(code) = self.why_not_now(key, participant) {
+            return self.refuse(
+                key,
+                number,
+                Refusal { payment_id: order.routing().payment_id, ..Refusal::plain(code) },
+            );
+        }
+        // Until there is a history, the engine knows every id there ever was: nothing needs to be asked before.
+        let annotation = TransferAnnotation { digest: self.digester.digest(order), checked_through: 0 }.bytes();
+        let parts = [&annotation, order.routing_bytes(), order.private_bytes()];
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.transfers_in_batch += 1;
+        }
+        self.seal(key, participant, EntryKind::CreditTransfer, parts);
+    }
+
+    /// Why a payment order gets no room now.
+    fn why_not_now(&self, key: SessionKey, participant: ParticipantId) -> Option<ErrorCode> {
+        let engine = &self.decisions.engine;
+        let in_batch = self.ingress.transfers();
+        let of_session = self.sessions.get(key).map_or(0, |session| session.transfers_in_batch);
+        let is_full = in_batch >= self.limits.ingress_transfers_max
+            || engine.counts().in_flight + in_batch as u64 >= u64::from(self.limits.in_flight_max)
+            || engine.in_flight_of(participant) + of_session >= self.limits.in_flight_per_participant_max;
+        match (self.is_draining, is_full) {
+            (true, _) => Some(ErrorCode::ShuttingDown),
+            (false, true) => Some(ErrorCode::Busy),
+            (false, false) => None,
+        }
+    }
+
+    /// Answers are never refused for want of room: they are bounded by what the switch has asked.
+    fn take_answer(&mut self, key: SessionKey, participant: ParticipantId, answer: &CheckedAnswer<'_>) {
+        self.seal(key, participant, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
+    }
+
+    /// Adds an entry to the batch, its private part sealed.
+    fn seal(&mut self, key: SessionKey, participant: ParticipantId, kind: EntryKind, parts: [&[u8]; 3]) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let sealer = self.sealers.get_mut(&session.code);
+        let sealer = sealer.unwrap_or_else(|| unreachable!("every attached participant has a sealer"));
+        let head = EntryHead { kind, sender: Sender::Participant(participant), seal_key: 0 };
+        self.ingress.add(key, head, parts, sealer);
+    }
+}

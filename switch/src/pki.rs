@@ -1,0 +1,152 @@
+//! A development PKI, and what a certificate says about its owner. A scheme in production has its own authority; only the reading of names
+//! is used there.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use adapters::message::ParticipantCode;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::CertificateDer;
+
+/// Why a certificate could not be made.
+#[derive(Debug)]
+pub enum PkiError {
+    /// The file could not be written.
+    File(PathBuf, std::io::Error),
+    /// The certificate could not be built.
+    Certificate(rcgen::Error),
+}
+
+impl std::fmt::Display for PkiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            PkiError::File(path, error) => write!(f, "{}: {error}", path.display()),
+            PkiError::Certificate(error) => write!(f, "certificate: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PkiError {}
+
+/// A development authority that writes what it issues into one directory.
+pub struct Authority {
+    directory: PathBuf,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Makes an authority: `ca.pem` and `ca.key`.
+    pub fn create(directory: &Path) -> Result<Authority, PkiError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "Clearspan development authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().map_err(PkiError::Certificate)?;
+        let key_pem = key.serialize_pem();
+        let issuer = CertifiedIssuer::self_signed(params, key).map_err(PkiError::Certificate)?;
+        let authority = Authority { directory: directory.to_owned(), issuer };
+        authority.write("ca", &authority.issuer.pem(), &key_pem)?;
+        Ok(authority)
+    }
+
+    /// Issues the switch's certificate: `server.pem` and `server.key`, for loopback.
+    pub fn issue_server(&self) -> Result<(), PkiError> {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let mut params = CertificateParams::new(names).map_err(PkiError::Certificate)?;
+        params.distinguished_name.push(DnType::CommonName, "Clearspan switch");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue("server", params)
+    }
+
+    /// Issues a participant's certificate: `CODE.pem` and `CODE.key`.
+    pub fn issue_participant(&self, code: &ParticipantCode) -> Result<(), PkiError> {
+        self.issue(code.as_str(), participant_params(code))
+    }
+
+    /// Issues a participant's certificate that has been out of date for years, under another file name.
+    pub fn issue_expired_participant(&self, code: &ParticipantCode, name: &str) -> Result<(), PkiError> {
+        let mut params = participant_params(code);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.issue(name, params)
+    }
+
+    fn issue(&self, name: &str, params: CertificateParams) -> Result<(), PkiError> {
+        let key = KeyPair::generate().map_err(PkiError::Certificate)?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(PkiError::Certificate)?;
+        self.write(name, &certificate.pem(), &key.serialize_pem())
+    }
+
+    fn write(&self, name: &str, certificate: &str, key: &str) -> Result<(), PkiError> {
+        for (extension, text, mode) in [("pem", certificate, 0o644), ("key", key, 0o600)] {
+            let path = self.directory.join(format!("{name}.{extension}"));
+            let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path);
+            opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| PkiError::File(path, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn participant_params(code: &ParticipantCode) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, code.as_str());
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+/// The participant that a verified certificate names: its subject's common name.
+pub fn participant_of(certificate: &CertificateDer<'_>) -> Option<ParticipantCode> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let mut names = certificate.subject().iter_common_name();
+    let name = names.next()?.as_str().ok()?;
+    if names.next().is_some() {
+        return None;
+    }
+    ParticipantCode::parse(name)
+}
+
+/// The participants whose certificates lie in a directory, in order of their codes.
+pub fn participants_in(directory: &Path) -> std::io::Result<Vec<ParticipantCode>> {
+    let mut codes = Vec::new();
+    for file in std::fs::read_dir(directory)? {
+        let path = file?.path();
+        let is_pair =
+            path.extension().is_some_and(|extension| extension == "pem") && path.with_extension("key").exists();
+        if let Some(code) = path.file_stem().and_then(|stem| stem.to_str()).and_then(ParticipantCode::parse)
+            && is_pair
+        {
+            codes.push(code);
+        }
+    }
+    codes.sort();
+    Ok(codes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_certificate_names_its_participant_and_keys_are_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::create(directory.path()).unwrap();
+        authority.issue_server().unwrap();
+        let code = ParticipantCode::parse("ALPHA-1").unwrap();
+        authority.issue_participant(&code).unwrap();
+        let chain = adapters::native::tls::read_certificates(&directory.path().join("ALPHA-1.pem")).unwrap();
+        assert_eq!(participant_of(&chain[0]), Some(code));
+        let server = adapters::native::tls::read_certificates(&directory.path().join("server.pem")).unwrap();
+        assert_eq!(participant_of(&server[0]), None);
+        assert_eq!(participants_in(directory.path()).unwrap(), vec![code]);
+        let mode = std::fs::metadata(directory.path().join("ALPHA-1.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+}

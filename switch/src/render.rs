@@ -1,0 +1,155 @@
+//! Makes the bytes of messages: from what is at hand in the hot loop, or, for a provider that was away, from outbox records and the
+//! journal, on a thread of its own.
+
+use adapters::message::{ArchivedCreditTransfer, Forward, Lane, MessageKind, Status as StatusPart};
+use adapters::native::frame::{Head, encode};
+use ledger::journal::{JournalFault, JournalReader, Storage};
+
+use crate::engine::effect::{News, Status};
+use crate::entry::{Body, Entries};
+use crate::limits::RENDER_RECORDS_MAX;
+use crate::outbox::OutboxRecord;
+use crate::seal::{DataKey, SealFault};
+use crate::session::SessionKey;
+
+/// Appends a `Forward` of a payment order.
+pub fn forward(out: &mut Vec<u8>, head: Head, order: &ArchivedCreditTransfer, deadline_ns: u64, private: &[u8]) {
+    let routing = Forward {
+        payment_id: order.payment_id,
+        payer: order.payer,
+        payee: order.payee,
+        amount: order.amount.to_native(),
+        currency: order.currency,
+        accepted_at_ns: order.accepted_at_ns.to_native(),
+        purpose: order.purpose,
+        deadline_ns,
+    };
+    encode(out, MessageKind::Forward, head, &routing, |out| out.extend_from_slice(private));
+}
+
+/// Appends a `Status`.
+pub fn status(out: &mut Vec<u8>, head: Head, payment_id: [u8; 16], status: &Status, note: &[u8]) {
+    let routing = StatusPart {
+        payment_id,
+        outcome: status.outcome as u8,
+        reason: status.reason.bytes(),
+        field: status.field as u8,
+        decided_at_ns: status.decided_at_ns,
+        position: status.position,
+    };
+    encode(out, MessageKind::Status, head, &routing, |out| out.extend_from_slice(note));
+}
+
+/// Asks for the frames of some outbox records of one lane.
+pub struct RenderRequest {
+    /// For which connection.
+    pub session: SessionKey,
+    /// The lane.
+    pub lane: Lane,
+    /// Number of the first record.
+    pub first_number: u64,
+    /// The records, at most `RENDER_RECORDS_MAX`.
+    pub records: Vec<OutboxRecord>,
+}
+
+/// The frames that were asked for.
+pub struct Rendered {
+    /// For which connection.
+    pub session: SessionKey,
+    /// The lane.
+    pub lane: Lane,
+    /// Number of the last record that is in it.
+    pub through: u64,
+    /// The frames, one after the other.
+    pub frames: Vec<u8>,
+}
+
+/// Why older messages cannot be made. The switch is unwell: what was durable does not come back.
+#[derive(Debug)]
+pub enum RenderFault {
+    /// The journal cannot be read.
+    Journal(JournalFault),
+    /// A key cannot be had.
+    Seal(SealFault),
+    /// The entry at this position is not what the record says, or does not open.
+    Mismatch(u64),
+}
+
+impl std::fmt::Display for RenderFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RenderFault::Journal(fault) => write!(f, "reading an older message: {fault}"),
+            RenderFault::Seal(fault) => write!(f, "opening an older message: {fault}"),
+            RenderFault::Mismatch(position) => {
+                write!(f, "journal entry {position} is not what the outbox says it is: run `switch ledger verify`")
+            }
+        }
+    }
+}
+
+/// Makes frames from outbox records and the journal.
+pub struct Renderer<S: Storage> {
+    journal: JournalReader<S>,
+    plaintext: Vec<u8>,
+}
+
+impl<S: Storage> Renderer<S> {
+    /// Reads from a journal that another thread writes.
+    pub fn new(journal: JournalReader<S>) -> Renderer<S> {
+        Renderer { journal, plaintext: Vec::new() }
+    }
+
+    /// Makes the frames. `find_key` finds the key that sealed an entry. An erased key gives messages without their private part.
+    pub fn render(
+        &mut self,
+        request: &RenderRequest,
+        mut find_key: impl FnMut(u64) -> Result<DataKey, SealFault>,
+    ) -> Result<Rendered, RenderFault> {
+        assert!(request.records.len() <= RENDER_RECORDS_MAX);
+        let mut frames = Vec::with_capacity(request.records.len() * 512);
+        let mut number = request.first_number;
+        for record in &request.records {
+            self.render_record(&mut frames, Head { lane: request.lane, number, ..Head::PLAIN }, record, &mut find_key)?;
+            number += 1;
+        }
+        Ok(Rendered { session: request.session, lane: request.lane, through: number - 1, frames })
+    }
+
+    fn render_record(
+        &mut self,
+        frames: &mut Vec<u8>,
+        head: Head,
+        record: &OutboxRecord,
+        find_key: &mut impl FnMut(u64) -> Result<DataKey, SealFault>,
+    ) -> Result<(), RenderFault> {
+        let id = record.payment_id.bytes();
+        if record.source == 0 {
+            let News::Status(news) = record.news else { return Err(RenderFault::Mismatch(record.source)) };
+            status(frames, head, id, &news, &[]);
+            return Ok(());
+        }
+        let mismatch = || RenderFault::Mismatch(record.source);
+        let batch = self.journal.read(record.source).map_err(RenderFault::Journal)?;
+        let place = usize::try_from(record.source - batch.first_sequence).map_err(|_| mismatch())?;
+        let entry = Entries::new(batch.payload).nth(place.wrapping_sub(1)).and_then(Result::ok).ok_or_else(mismatch)?;
+        let private: &[u8] = if entry.seal_key == 0 {
+            &[]
+        } else {
+            match find_key(entry.seal_key) {
+                Ok(key) => key.open(entry.sealed, entry.additional, &mut self.plaintext).ok_or_else(mismatch)?,
+                Err(SealFault::Gone(_)) => &[],
+                Err(fault) => return Err(RenderFault::Seal(fault)),
+            }
+        };
+        match (record.news, entry.body) {
+            (News::Forward { deadline_ns }, Body::CreditTransfer(order, _)) if order.payment_id == id => {
+                forward(frames, head, order, deadline_ns, private);
+            }
+            (News::Status(news), Body::Answer(answer)) if answer.payment_id == id => {
+                status(frames, head, id, &news, private);
+            }
+            _ => return Err(mismatch()),
+        }
+        Ok(())
+    }
+}

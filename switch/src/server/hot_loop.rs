@@ -1,0 +1,339 @@
+//! The hot loop: one thread that owns every native session and all state of payments. Each turn it drains every readable socket, lets the
+//! pipeline make one batch durable and decide it, and writes once to each connection that has something to send.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use adapters::limits::STALL_MAX_MS;
+use adapters::native::link::{Link, READ_BYTES};
+use crossbeam::channel::{Receiver, Sender, TrySendError};
+use ledger::Currency;
+use ledger::journal::DiskStorage;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::{Instant, Sleep};
+
+use super::{Holding, Message, Report, ServerError, take};
+use crate::clock::JournalClock;
+use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT_MS, RECEIVE_BYTES_PER_TURN};
+use crate::pipeline::Pipeline;
+use crate::render::{RenderRequest, Rendered};
+use crate::session::SessionKey;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// How often time-outs of connections are looked at.
+const CHECK_EVERY_NS: u64 = 1_000 * NS_PER_MS;
+
+/// One connection: the socket and TLS beside the pipeline's session.
+struct Connection {
+    key: SessionKey,
+    link: Link,
+    /// Plaintext that is not dealt with: at most the start of a frame, after each turn.
+    inbound: Vec<u8>,
+    /// It ends once what waits has left.
+    is_ending: bool,
+    /// Since when the peer has taken nothing of what waits.
+    blocked: Option<Blocked>,
+}
+
+#[derive(Clone, Copy)]
+struct Blocked {
+    since_ns: u64,
+    pending_bytes: usize,
+}
+
+/// Everything the thread owns.
+pub(super) struct HotLoop {
+    pipeline: Pipeline<DiskStorage>,
+    clock: JournalClock,
+    messages: Receiver<Message>,
+    wake: Arc<Notify>,
+    requests: Sender<RenderRequest>,
+    rendered: Receiver<Rendered>,
+    /// By the session's place.
+    connections: Vec<Option<Connection>>,
+    open: usize,
+    /// Whose turn comes first, so that a full batch does not always favour the same.
+    first: usize,
+    scratch: Vec<u8>,
+    /// Places of the connections that got frames in this turn; empty between turns.
+    written: Vec<usize>,
+    waiting_request: Option<RenderRequest>,
+    next_check_ns: u64,
+    drain_until_ns: Option<u64>,
+}
+
+/// What a turn waits for beside sockets.
+struct Waiting<'a, 'n> {
+    woken: Pin<&'a mut Notified<'n>>,
+    timer: Pin<&'a mut Sleep>,
+}
+
+impl HotLoop {
+    pub(super) fn new(
+        pipeline: Pipeline<DiskStorage>,
+        clock: JournalClock,
+        messages: Receiver<Message>,
+        wake: Arc<Notify>,
+        requests: Sender<RenderRequest>,
+        rendered: Receiver<Rendered>,
+    ) -> HotLoop {
+        HotLoop {
+            pipeline,
+            next_check_ns: clock.now_ns() + CHECK_EVERY_NS,
+            clock,
+            messages,
+            wake,
+            requests,
+            rendered,
+            connections: Vec::new(),
+            open: 0,
+            first: 0,
+            scratch: vec![0; READ_BYTES],
+            written: Vec::new(),
+            waiting_request: None,
+            drain_until_ns: None,
+        }
+    }
+
+    /// Runs until it is drained or something fails.
+    pub(super) fn run(self) -> Result<(), ServerError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::System)?;
+        runtime.block_on(self.turns())
+    }
+
+    async fn turns(mut self) -> Result<(), ServerError> {
+        let wake = Arc::clone(&self.wake);
+        let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            let mut woken = pin!(wake.notified());
+            self.set_timer(timer.as_mut());
+            let mut waiting = Waiting { woken: woken.as_mut(), timer: timer.as_mut() };
+            poll_fn(|cx| self.receive(cx, &mut waiting)).await;
+            self.take_messages()?;
+            let now_ns = self.clock.now_ns();
+            self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
+            self.exchange_with_renderer();
+            poll_fn(|cx| Poll::Ready(self.transmit(cx, now_ns))).await;
+            if self.is_over(now_ns) {
+                break;
+            }
+            // Lets the reactor look which sockets have become ready.
+            tokio::task::yield_now().await;
+        }
+        self.close().await
+    }
+
+    /// Reads every readable connection into the pipeline. Ready once there is something to do.
+    fn receive(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting<'_, '_>) -> Poll<()> {
+        let now_ns = self.clock.now_ns();
+        let mut is_busy = waiting.woken.as_mut().poll(cx).is_ready() | waiting.timer.as_mut().poll(cx).is_ready();
+        let count = self.connections.len();
+        for step in 0..count {
+            let place = (self.first + step) % count;
+            is_busy |= self.receive_one(cx, place, now_ns);
+        }
+        self.first = (self.first + 1) % count.max(1);
+        if is_busy { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// One connection's turn; true if anything came or left.
+    fn receive_one(&mut self, cx: &mut Context<'_>, place: usize, now_ns: u64) -> bool {
+        let Some(connection) = &mut self.connections[place] else { return false };
+        let mut is_busy = false;
+        if connection.link.pending_bytes() > 0 {
+            is_busy |= self.flush_one(cx, place, now_ns);
+        }
+        let Some(connection) = &mut self.connections[place] else { return true };
+        if connection.is_ending || !self.pipeline.wants_bytes(connection.key) {
+            return is_busy;
+        }
+        let Connection { key, link, inbound, .. } = connection;
+        match link.poll_receive(cx, &mut self.scratch, inbound, RECEIVE_BYTES_PER_TURN) {
+            Poll::Pending => is_busy,
+            Poll::Ready(Ok(0)) => {
+                self.end(place, None);
+                true
+            }
+            Poll::Ready(Ok(_)) => {
+                let consumed = self.pipeline.receive(*key, inbound, now_ns);
+                inbound.drain(..consumed);
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                self.end(place, Some(&error));
+                true
+            }
+        }
+    }
+
+    /// Writes what waits for one connection; true if that made a difference.
+    fn flush_one(&mut self, cx: &mut Context<'_>, place: usize, now_ns: u64) -> bool {
+        let Some(connection) = &mut self.connections[place] else { return false };
+        let before = connection.link.pending_bytes();
+        match connection.link.poll_flush(cx) {
+            Poll::Ready(Ok(())) => connection.blocked = None,
+            Poll::Pending => {
+                let pending_bytes = connection.link.pending_bytes();
+                if connection.blocked.is_none_or(|blocked| blocked.pending_bytes != pending_bytes) {
+                    connection.blocked = Some(Blocked { since_ns: now_ns, pending_bytes });
+                }
+            }
+            Poll::Ready(Err(error)) => {
+                self.end(place, Some(&error));
+                return true;
+            }
+        }
+        let pending_bytes = connection.link.pending_bytes();
+        self.pipeline.link_pending(connection.key, pending_bytes);
+        if pending_bytes == 0 && connection.is_ending {
+            self.end(place, None);
+        }
+        pending_bytes != before
+    }
+
+    /// One write to each connection that has something to send.
+    fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+        let mut written = std::mem::take(&mut self.written);
+        let connections = &mut self.connections;
+        while self.pipeline.transmit(|key, frames, is_last| {
+            let Some(connection) = connections.get_mut(key.index()).and_then(Option::as_mut) else { return 0 };
+            // An error here is an error of the TLS state; the flush that follows meets it again and ends the connection.
+            let sent = connection.link.send(frames);
+            connection.is_ending |= is_last || sent.is_err();
+            if is_last {
+                connection.link.send_close_notify();
+            }
+            written.push(key.index());
+            connection.link.pending_bytes()
+        }) {}
+        for place in written.drain(..) {
+            self.flush_one(cx, place, now_ns);
+        }
+        self.written = written;
+        if now_ns >= self.next_check_ns {
+            self.next_check_ns = now_ns + CHECK_EVERY_NS;
+            self.pipeline.check_sessions(now_ns);
+            self.end_blocked(now_ns);
+        }
+    }
+
+    /// Cuts those that have taken nothing for too long.
+    fn end_blocked(&mut self, now_ns: u64) {
+        for place in 0..self.connections.len() {
+            let blocked = self.connections[place].as_ref().and_then(|connection| connection.blocked);
+            if blocked.is_some_and(|blocked| now_ns - blocked.since_ns > STALL_MAX_MS * NS_PER_MS) {
+                self.end(place, Some(&std::io::Error::other("takes nothing of what waits for it")));
+            }
+        }
+    }
+
+    /// A connection is gone.
+    fn end(&mut self, place: usize, error: Option<&std::io::Error>) {
+        let Some(connection) = self.connections[place].take() else { return };
+        self.open -= 1;
+        if let (Some(error), Some(code)) = (error, self.pipeline.code_of(connection.key)) {
+            tracing::info!(participant = %code, reason = %error, "connection lost");
+        }
+        self.pipeline.detach(connection.key);
+    }
+
+    fn take_messages(&mut self) -> Result<(), ServerError> {
+        while let Some(message) = take(&self.messages) {
+            match message {
+                Message::Arrived { link, code, key } => {
+                    if self.open == CONNECTIONS_MAX {
+                        tracing::warn!(participant = %code, reason = "too many connections", "connection refused");
+                        continue;
+                    }
+                    let link = link.register().map_err(ServerError::System)?;
+                    let key = self.pipeline.attach(code, key, self.clock.now_ns());
+                    if self.connections.len() <= key.index() {
+                        self.connections.resize_with(key.index() + 1, || None);
+                    }
+                    let connection = Connection { key, link, inbound: Vec::new(), is_ending: false, blocked: None };
+                    self.connections[key.index()] = Some(connection);
+                    self.open += 1;
+                }
+                Message::Rekey { code, key } => self.pipeline.rekey(code, key),
+                Message::Report(reply) => {
+                    // Whoever asked may have gone; then nobody misses the answer.
+                    let _ = reply.send(self.report());
+                }
+                Message::Failed(error) => return Err(error),
+                Message::Drain => {
+                    self.pipeline.begin_draining();
+                    self.drain_until_ns = Some(self.clock.now_ns() + DRAIN_TIMEOUT_MS * NS_PER_MS);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange_with_renderer(&mut self) {
+        while let Some(rendered) = take(&self.rendered) {
+            self.pipeline.rendered(&rendered);
+        }
+        while let Some(request) = self.waiting_request.take().or_else(|| self.pipeline.take_render_request()) {
+            match self.requests.try_send(request) {
+                Ok(()) => {}
+                Err(TrySendError::Full(request)) => {
+                    self.waiting_request = Some(request);
+                    return;
+                }
+                // The renderer has ended and said why; the message is on its way.
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+    }
+
+    /// When to turn even if nothing arrives.
+    fn set_timer(&mut self, timer: Pin<&mut Sleep>) {
+        let now_ns = self.clock.now_ns();
+        let next_ns = self.pipeline.next_turn_ns().unwrap_or(u64::MAX);
+        let drain_ns = self.drain_until_ns.map_or(u64::MAX, |_| now_ns + 10 * NS_PER_MS);
+        let wait_ns = next_ns.min(self.next_check_ns).min(drain_ns).saturating_sub(now_ns);
+        timer.reset(Instant::now() + Duration::from_nanos(wait_ns));
+    }
+
+    fn is_over(&self, now_ns: u64) -> bool {
+        self.drain_until_ns.is_some_and(|until_ns| now_ns >= until_ns || self.pipeline.is_drained())
+    }
+
+    /// Says goodbye to everyone and marks the log's end.
+    async fn close(mut self) -> Result<(), ServerError> {
+        for connection in self.connections.iter_mut().flatten() {
+            connection.link.send_close_notify();
+        }
+        poll_fn(|cx| {
+            for connection in self.connections.iter_mut().flatten() {
+                // Whoever does not take it now learns it from the closed socket.
+                let _ = connection.link.poll_flush(cx);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        self.pipeline.close().map_err(ServerError::Fault)
+    }
+
+    fn report(&self) -> Report {
+        let engine = self.pipeline.engine();
+        let currencies: Vec<_> = engine.currencies().iter().map(|rules| (rules.currency, rules.minor_digits)).collect();
+        let mut holdings = Vec::new();
+        for (id, code) in engine.participants() {
+            for &(currency, minor_digits) in &currencies {
+                let (available, reserved) = engine.settlement_balance(id, currency).unwrap_or((0, 0));
+                let (participant, currency) = (code.to_string(), currency.to_string());
+                holdings.push(Holding { participant, currency, minor_digits, available, reserved });
+            }
+        }
+        let letters = |currency: Currency| currency.to_string();
+        let totals = engine.totals().into_iter().map(|t| (letters(t.currency), t.debits, t.credits)).collect();
+        Report { payments: engine.counts(), holdings, totals }
+    }
+}

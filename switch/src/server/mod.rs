@@ -1,0 +1,230 @@
+//! The running switch: threads around the pipeline.
+//!
+//! ```text
+//!   accept thread   sockets, handshakes, keys of the day --+
+//!                                                          v  bounded queue
+//!   hot loop        all native sessions, sequencer, journal, engine, outboxes
+//!                      |  ^  bounded queues
+//!                      v  |
+//!   render thread   frames of older messages, from the journal
+//! ```
+
+mod accept;
+mod hot_loop;
+mod renderer;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use adapters::message::ParticipantCode;
+use adapters::native::link::UnregisteredLink;
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use ledger::journal::JournalReader;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::JournalClock;
+use crate::config::Config;
+use crate::data::{self, OpenData, OpenError, Recovered};
+use crate::engine::PaymentCounts;
+use crate::limits::{ARRIVALS_MAX, RENDER_REQUESTS_MAX};
+use crate::pipeline::Fault;
+use crate::render::{RenderFault, Renderer};
+use crate::seal::{DataKey, SealFault};
+use accept::AcceptError;
+
+/// Why the switch does not start, or stopped.
+#[derive(Debug)]
+pub enum ServerError {
+    /// The data directory.
+    Open(OpenError),
+    /// Certificates or the address.
+    Accept(AcceptError),
+    /// The pipeline.
+    Fault(Fault),
+    /// Older messages cannot be made.
+    Render(RenderFault),
+    /// Keys for a new day cannot be made.
+    Seal(SealFault),
+    /// The system refuses a thread or a runtime.
+    System(std::io::Error),
+}
+
+impl std::fmt::Display for ServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ServerError::Open(error) => error.fmt(f),
+            ServerError::Accept(error) => error.fmt(f),
+            ServerError::Fault(fault) => fault.fmt(f),
+            ServerError::Render(fault) => fault.fmt(f),
+            ServerError::Seal(fault) => fault.fmt(f),
+            ServerError::System(error) => write!(f, "the system refuses a thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// What other threads tell the hot loop.
+enum Message {
+    /// A connection whose handshake is done.
+    Arrived { link: Box<UnregisteredLink>, code: ParticipantCode, key: DataKey },
+    /// A key for a new day.
+    Rekey { code: ParticipantCode, key: DataKey },
+    /// Somebody wants to see the books.
+    Report(Sender<Report>),
+    /// Something failed elsewhere: stop.
+    Failed(ServerError),
+    /// Finish what is open, then stop.
+    Drain,
+}
+
+/// The way into the hot loop.
+#[derive(Clone)]
+struct HotLoopQueue {
+    sender: Sender<Message>,
+    wake: Arc<Notify>,
+}
+
+impl HotLoopQueue {
+    /// Hands a message over; gives it back where the queue is full or the loop has ended.
+    fn try_send(&self, message: Message) -> Result<(), Message> {
+        let sent = self.sender.try_send(message);
+        self.wake.notify_one();
+        sent.map_err(|(TrySendError::Full(message) | TrySendError::Disconnected(message))| message)
+    }
+}
+
+/// What a participant holds in one currency, in minor units.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Holding {
+    /// Whose.
+    pub participant: String,
+    /// In which currency.
+    pub currency: String,
+    /// Digits after the decimal point.
+    pub minor_digits: u8,
+    /// What can be spent.
+    pub available: u128,
+    /// What is reserved for open payments.
+    pub reserved: u128,
+}
+
+/// The books at one moment.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Report {
+    /// How many payments stand where.
+    pub payments: PaymentCounts,
+    /// Settlement accounts, by participant and currency.
+    pub holdings: Vec<Holding>,
+    /// Sums of both sides of all accounts by currency: (currency, debits, credits).
+    pub totals: Vec<(String, u128, u128)>,
+}
+
+/// A running switch.
+pub struct Server {
+    address: SocketAddr,
+    recovered: Recovered,
+    queue: HotLoopQueue,
+    stop_accepting: watch::Sender<bool>,
+    hot_loop: JoinHandle<Result<(), ServerError>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the data directory, recovers, listens, and runs until `drain` or a fault.
+    pub fn start(config: &Config) -> Result<Server, ServerError> {
+        let OpenData { pipeline, ring, storage, last_time_ns, recovered } =
+            data::open(config).map_err(ServerError::Open)?;
+        let clock = JournalClock::after(last_time_ns);
+        let ring = Arc::new(Mutex::new(ring));
+        let acceptor = accept::Acceptor::bind(config, Arc::clone(&ring), clock).map_err(ServerError::Accept)?;
+        let address = acceptor.address();
+
+        let (sender, messages) = bounded(ARRIVALS_MAX);
+        let queue = HotLoopQueue { sender, wake: Arc::new(Notify::new()) };
+        let (requests, render_requests) = bounded(RENDER_REQUESTS_MAX);
+        let (rendered_sender, rendered) = bounded(RENDER_REQUESTS_MAX);
+        let (stop_accepting, stop) = watch::channel(false);
+
+        let journal = JournalReader::open(storage).map_err(|fault| ServerError::Fault(Fault::Journal(fault)))?;
+        let renderer = renderer::RenderThread {
+            renderer: Renderer::new(journal),
+            ring,
+            requests: render_requests,
+            rendered: rendered_sender,
+            queue: queue.clone(),
+        };
+        let hot_loop = hot_loop::HotLoop::new(pipeline, clock, messages, queue.wake.clone(), requests, rendered);
+        let others = vec![
+            spawn("render", move || renderer.run())?,
+            spawn("accept", {
+                let queue = queue.clone();
+                move || acceptor.run(&queue, stop)
+            })?,
+        ];
+        let hot_loop = spawn("hot-loop", move || hot_loop.run())?;
+        Ok(Server { address, recovered, queue, stop_accepting, hot_loop, others })
+    }
+
+    /// Where providers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What was found at the start.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// The books, as of a batch end. None if the switch has stopped.
+    pub fn report(&self) -> Option<Report> {
+        let (sender, receiver) = bounded(1);
+        self.queue.try_send(Message::Report(sender)).ok()?;
+        receiver.recv().ok()
+    }
+
+    /// Has it stopped by itself?
+    pub fn has_stopped(&self) -> bool {
+        self.hot_loop.is_finished()
+    }
+
+    /// Stops: no new connections and payments, open ones are finished as far as that goes in a few seconds, everything is
+    /// marked as synced.
+    pub fn drain(self) -> Result<(), ServerError> {
+        self.stop_accepting.send_replace(true);
+        // A full queue empties, because its loop runs; one that has ended takes nothing and needs nothing.
+        let mut message = Message::Drain;
+        while let Err(back) = self.queue.try_send(message) {
+            if self.hot_loop.is_finished() {
+                break;
+            }
+            message = back;
+            std::thread::yield_now();
+        }
+        self.wait()
+    }
+
+    /// Waits until it stops by itself, which only a fault makes it do.
+    pub fn wait(self) -> Result<(), ServerError> {
+        let ended = self.hot_loop.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        self.stop_accepting.send_replace(true);
+        drop(self.queue);
+        for thread in self.others {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+        ended
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, ServerError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ServerError::System)
+}
+
+/// A queue's next message, if there is one. A queue whose other end is gone is empty.
+fn take<T>(queue: &Receiver<T>) -> Option<T> {
+    queue.try_recv().ok()
+}

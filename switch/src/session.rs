@@ -1,0 +1,349 @@
+//! Sessions: the switch's side of the native protocol, one for each connection. State machines without I/O.
+//!
+//! A session knows what arrived, what was decided, what was sent and what was acknowledged. It decides nothing about payments.
+
+use adapters::check::Refusal;
+use adapters::limits::{ECHO_AFTER_MS, HELLO_TIMEOUT_MS, SILENCE_MAX_MS, STALL_MAX_MS};
+use adapters::message::{
+    Ack, Cursors, Echo, Error as ErrorPart, ErrorCode, Field, Lane, MessageKind, Note, OUTBOX_LANES, Part,
+    ParticipantCode, Welcome,
+};
+use adapters::native::frame::{Head, encode};
+
+use crate::entry::ParticipantId;
+use crate::limits::OUTGOING_BYTES_MAX;
+use crate::watermarks::LaneWatermarks;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// Handle of a session. A place that is used again gets another generation, so an old handle finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionKey {
+    index: u32,
+    generation: u32,
+}
+
+impl SessionKey {
+    /// The handle of no session.
+    pub const NONE: SessionKey = SessionKey { index: u32::MAX, generation: u32::MAX };
+
+    /// Its place, for tables beside this one.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// TLS stands; nothing was said.
+    ExpectHello,
+    /// Messages flow.
+    Live(ParticipantId),
+    /// A fatal error was written; the connection ends once it has left.
+    Closing,
+}
+
+/// One lane towards this connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LaneState {
+    /// Handed to this connection.
+    pub sent: u64,
+    /// The provider has it.
+    pub acknowledged: u64,
+    /// Older records are being made into frames; until they are here, nothing newer may overtake them.
+    pub is_rendering: bool,
+}
+
+/// One connection's state.
+#[derive(Debug)]
+pub struct Session {
+    /// What the certificate says.
+    pub code: ParticipantCode,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Lanes of the outbox, in the order of `Lane::OUTBOX`.
+    pub lanes: [LaneState; OUTBOX_LANES],
+    /// Payment orders of this connection in the open batch.
+    pub transfers_in_batch: u32,
+    /// The number of the last frame that arrived.
+    pub arrived: u64,
+    /// Everything up to this frame is decided, or was refused.
+    decided: u64,
+    /// What of that the provider was told.
+    told: u64,
+    /// Frames that wait to be encrypted.
+    outgoing: Vec<u8>,
+    /// Bytes that were encrypted and have not left.
+    pub link_pending_bytes: usize,
+    /// Is it in the list of those with something to send?
+    is_ready: bool,
+    /// Is it in the list of those with older records to send?
+    pub is_behind: bool,
+    /// When something last came in.
+    heard_at_ns: u64,
+    /// Since when it has been in the middle of a frame; none where it is not.
+    partial_since_ns: Option<u64>,
+    /// When it was last asked whether it is there.
+    echoed_at_ns: u64,
+}
+
+impl Session {
+    /// A connection whose certificate names `code`.
+    pub fn new(code: ParticipantCode, now_ns: u64) -> Session {
+        Session {
+            code,
+            phase: Phase::ExpectHello,
+            lanes: [LaneState::default(); OUTBOX_LANES],
+            transfers_in_batch: 0,
+            arrived: 0,
+            decided: 0,
+            told: 0,
+            outgoing: Vec::new(),
+            link_pending_bytes: 0,
+            is_ready: false,
+            is_behind: false,
+            heard_at_ns: now_ns,
+            partial_since_ns: None,
+            echoed_at_ns: now_ns,
+        }
+    }
+
+    /// Whose connection it is, once it has said `Hello`.
+    pub fn participant(&self) -> Option<ParticipantId> {
+        match self.phase {
+            Phase::Live(participant) => Some(participant),
+            Phase::ExpectHello | Phase::Closing => None,
+        }
+    }
+
+    /// May more be written to it? A provider that does not take what waits for it gets nothing more, and nothing more is read from it.
+    pub fn has_room(&self) -> bool {
+        self.outgoing.len() + self.link_pending_bytes < OUTGOING_BYTES_MAX
+    }
+
+    /// Head of a frame that is numbered in an outbox lane.
+    pub fn numbered_head(&mut self, lane: Lane, number: u64) -> Head {
+        Head { lane, number, ..self.plain_head() }
+    }
+
+    /// Head of any other frame. Every frame says how far the provider's own frames have been decided.
+    pub fn plain_head(&mut self) -> Head {
+        self.told = self.decided;
+        Head { acknowledged: self.decided, ..Head::PLAIN }
+    }
+
+    /// Where frames are written.
+    pub fn outgoing(&mut self) -> &mut Vec<u8> {
+        &mut self.outgoing
+    }
+
+    /// Nothing of this connection waits to leave.
+    pub fn is_flushed(&self) -> bool {
+        self.outgoing.is_empty() && self.link_pending_bytes == 0
+    }
+
+    /// Everything that has arrived is decided or was refused.
+    pub fn decided_all(&mut self) {
+        self.decided = self.arrived;
+        self.transfers_in_batch = 0;
+    }
+
+    /// Says how far the provider's frames were decided, unless another frame has said so.
+    pub fn acknowledge(&mut self) {
+        if self.told < self.decided {
+            let head = self.plain_head();
+            encode(&mut self.outgoing, MessageKind::Ack, head, &Ack { received: [0; OUTBOX_LANES] }, |_| {});
+        }
+    }
+
+    /// Welcomes the provider: its lanes go on after `resumed_after`.
+    pub fn welcome(&mut self, participant: ParticipantId, mut welcome: Welcome, enqueued: Cursors) {
+        for (lane, after) in self.lanes.iter_mut().zip(welcome.resumed_after) {
+            *lane = LaneState { sent: after, acknowledged: after, is_rendering: false };
+        }
+        welcome.enqueued = enqueued;
+        self.phase = Phase::Live(participant);
+        let head = self.plain_head();
+        encode(&mut self.outgoing, MessageKind::Welcome, head, &welcome, |_| {});
+    }
+
+    /// Answers an echo.
+    pub fn echo(&mut self, token: u64) {
+        let head = self.plain_head();
+        encode(&mut self.outgoing, MessageKind::Echo, head, &Echo { token, reply: 1 }, |_| {});
+    }
+
+    /// Refuses a frame, or the connection as a whole where the code is fatal.
+    pub fn refuse(&mut self, frame_number: u64, refusal: Refusal, retry_after_ms: u32, text: &str) {
+        let fatal = refusal.code.is_fatal();
+        let error = ErrorPart {
+            code: refusal.code as u16,
+            field: refusal.field as u8,
+            fatal: u8::from(fatal),
+            retry_after_ms,
+            frame_number,
+            payment_id: refusal.payment_id,
+        };
+        let note = Note { text: text.as_bytes().to_vec(), extension: Vec::new() };
+        let head = self.plain_head();
+        encode(&mut self.outgoing, MessageKind::Error, head, &error, |out| note.write(out));
+        if fatal {
+            self.phase = Phase::Closing;
+        }
+    }
+
+    /// The provider has everything up to `number` of a lane. Err where it cannot have that.
+    pub fn acknowledged(&mut self, lane: Lane, number: u64) -> Result<(), ()> {
+        let Some(index) = lane.outbox_index() else { return Ok(()) };
+        let lane = &mut self.lanes[index];
+        if number > lane.sent {
+            return Err(());
+        }
+        lane.acknowledged = lane.acknowledged.max(number);
+        Ok(())
+    }
+
+    /// Something arrived; `partial` says whether it ended in the middle of a frame, `advanced` whether a whole frame was among it.
+    pub fn heard(&mut self, now_ns: u64, partial: bool, advanced: bool) {
+        self.heard_at_ns = now_ns;
+        if !partial {
+            self.partial_since_ns = None;
+        } else if advanced || self.partial_since_ns.is_none() {
+            self.partial_since_ns = Some(now_ns);
+        }
+    }
+
+    /// What its time-outs ask for. Called about once a second.
+    pub fn check_time(&mut self, now_ns: u64) {
+        let since = |then_ns: u64| now_ns.saturating_sub(then_ns) / NS_PER_MS;
+        let too_slow = Refusal::plain(ErrorCode::TooSlow);
+        match self.phase {
+            Phase::Closing => {}
+            Phase::ExpectHello if since(self.heard_at_ns) > HELLO_TIMEOUT_MS => {
+                self.refuse(0, too_slow, 0, "no Hello in time");
+            }
+            _ if self.partial_since_ns.is_some_and(|then_ns| since(then_ns) > STALL_MAX_MS) => {
+                self.refuse(0, too_slow, 0, "in the middle of a frame for too long");
+            }
+            _ if since(self.heard_at_ns) > SILENCE_MAX_MS => self.refuse(0, too_slow, 0, "silent for too long"),
+            Phase::Live(_) if since(self.heard_at_ns.max(self.echoed_at_ns)) > ECHO_AFTER_MS => {
+                self.echoed_at_ns = now_ns;
+                let head = self.plain_head();
+                encode(&mut self.outgoing, MessageKind::Echo, head, &Echo { token: now_ns, reply: 0 }, |_| {});
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks the order of each lane's watermarks.
+    pub fn validate(&self, enqueued: Cursors) {
+        for (lane, enqueued) in self.lanes.iter().zip(enqueued) {
+            LaneWatermarks { enqueued, sent: lane.sent, acknowledged: lane.acknowledged }.validate();
+        }
+    }
+}
+
+/// All sessions, and who has something to send.
+#[derive(Default)]
+pub struct Sessions {
+    slots: Vec<(u32, Option<Session>)>,
+    free: Vec<u32>,
+    ready: Vec<SessionKey>,
+}
+
+impl Sessions {
+    /// Adds a session.
+    pub fn add(&mut self, session: Session) -> SessionKey {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            u32::try_from(self.slots.len() - 1).unwrap_or_else(|_| unreachable!("connections are bounded"))
+        });
+        let (generation, slot) = &mut self.slots[index as usize];
+        *slot = Some(session);
+        SessionKey { index, generation: *generation }
+    }
+
+    /// Takes a session out.
+    pub fn remove(&mut self, key: SessionKey) -> Option<Session> {
+        let (generation, slot) = self.slots.get_mut(key.index())?;
+        if *generation != key.generation {
+            return None;
+        }
+        *generation += 1;
+        self.free.push(key.index);
+        slot.take()
+    }
+
+    /// A session, if it is still there.
+    pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        let (generation, session) = self.slots.get_mut(key.index())?;
+        session.as_mut().filter(|_| *generation == key.generation)
+    }
+
+    /// As `get_mut`, to read.
+    pub fn get(&self, key: SessionKey) -> Option<&Session> {
+        let (generation, session) = self.slots.get(key.index())?;
+        session.as_ref().filter(|_| *generation == key.generation)
+    }
+
+    /// Runs `write` on a session, if it is still there, and notes that it has something to send.
+    pub fn write(&mut self, key: SessionKey, write: impl FnOnce(&mut Session)) {
+        let Some(session) = self.get_mut(key) else { return };
+        write(session);
+        let is_new = !session.outgoing.is_empty() && !std::mem::replace(&mut session.is_ready, true);
+        if is_new {
+            self.ready.push(key);
+        }
+    }
+
+    /// Takes one session that has something to send, and hands its bytes to `send`; its buffer is kept.
+    pub fn take_ready(&mut self) -> Option<SessionKey> {
+        let key = self.ready.pop()?;
+        if let Some(session) = self.get_mut(key) {
+            session.is_ready = false;
+        }
+        Some(key)
+    }
+
+    /// Every session's handle.
+    pub fn keys(&self) -> Vec<SessionKey> {
+        let slots = (0..).zip(&self.slots);
+        let there = slots.filter(|(_, (_, session))| session.is_some());
+        there.map(|(index, &(generation, _))| SessionKey { index, generation }).collect()
+    }
+}
+
+/// What an error's text says beside its code and field.
+pub fn text_of(refusal: &Refusal) -> &'static str {
+    match refusal.code {
+        ErrorCode::BadField => match refusal.field {
+            Field::PaymentId => "the payment id must be a version-4 UUID",
+            Field::Payer | Field::Payee | Field::Participant => {
+                "a participant code is 1 to 35 of A-Z 0-9 - _, then zero bytes"
+            }
+            Field::Amount => "the amount must be from 1 to 999,999,999,999,999,999 minor units",
+            Field::Currency => "the currency must be three upper-case letters of ISO 4217",
+            Field::AcceptedAt => "the acceptance time must be in nanoseconds since 1970",
+            Field::Purpose => "the purpose must be four upper-case letters or digits, or zeros",
+            Field::Decision => "the decision must be 1 (accept) or 3 (reject)",
+            Field::Reason => "a reject needs a reason code of four upper-case letters or digits; an accept has none",
+            _ => "the field is too long, is not UTF-8, or holds control characters",
+        },
+        ErrorCode::BadFrame => "the frame header makes no sense",
+        ErrorCode::BadVersion => "this switch speaks version 0",
+        ErrorCode::UnknownKind => "there is no such message",
+        ErrorCode::FrameTooLarge => "the frame is longer than 12,288 bytes",
+        ErrorCode::BadMessage => "a part of the message has the wrong length or layout",
+        ErrorCode::NotAllowed => "a provider may not send this, or not now",
+        ErrorCode::Busy => "too many payments are open; send the same frame again later",
+        ErrorCode::ShuttingDown => "the switch is about to stop; send the same frame again later",
+        ErrorCode::WrongParticipant => "the certificate names another participant",
+        ErrorCode::UnknownParticipant => "the certificate's participant is not in the scheme",
+        ErrorCode::Replaced => "a newer connection of this participant took over",
+        ErrorCode::TooSlow => "too slow",
+        ErrorCode::BadNumber => {
+            "frame numbers must follow one another, and nothing can be acknowledged that was not sent"
+        }
+    }
+}
