@@ -11,7 +11,6 @@ pub const TRANSFERS_MAX: u32 = u32::MAX;
 
 /// Highest cap of an account: what all transfers of a full book can sum up to. A higher one would mean "no limit", and that
 /// has a flag of its own.
-#[allow(clippy::cast_lossless, reason = "`From` is not const; both casts only widen")]
 pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
 
 /// Currencies are numbered densely with `u16`; there are fewer three-letter codes than numbers, so no code can be refused.

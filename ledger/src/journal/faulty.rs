@@ -119,6 +119,11 @@ impl FaultyStorage {
         self.state().operations
     }
 
+    /// Syncs of content so far.
+    pub fn syncs(&self) -> u64 {
+        self.state().syncs
+    }
+
     /// The power goes and comes back: of what was not synced, the seed decides what is left. Ends a planned crash.
     pub fn cut_power(&self) {
         let mut state = self.state();

@@ -12,7 +12,8 @@ use crate::limits::{BLOCK_BYTES, READER_INDEX_BYTES, READER_READ_BYTES};
 /// from record to record is the business of [`scan`](super::scan).
 ///
 /// Going forward in order costs one read of 64 KiB now and then; going elsewhere a search by name and by a sparse index, then
-/// some steps from record to record.
+/// some steps from record to record. The index of a segment grows with what is read of it, so the first jump into the middle
+/// of a segment reads all before it.
 pub struct JournalReader<S: Storage> {
     storage: S,
     segments: Vec<Indexed>,

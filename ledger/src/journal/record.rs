@@ -78,7 +78,7 @@ pub struct Batch<'a> {
 impl Batch<'_> {
     /// The sequence number of the last entry, or of the batch when it has none.
     pub fn last_sequence(&self) -> u64 {
-        self.first_sequence + u64::from(self.count)
+        self.first_sequence.saturating_add(u64::from(self.count))
     }
 }
 

@@ -378,6 +378,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_document_and_the_module_show_the_same_table() {
+        let document = include_str!("../../../docs/formats/journal.md");
+        let rows: Vec<&str> =
+            include_str!("recovery.rs").lines().filter_map(|line| line.strip_prefix("//! |")).collect();
+        assert_eq!(rows.len(), 12);
+        for row in rows {
+            assert!(document.contains(row), "{row}");
+        }
+    }
+
     /// What must hold whatever the table says: nothing is cut that a witness or a later segment vouches for, and nothing but
     /// what follows is taken.
     #[test]

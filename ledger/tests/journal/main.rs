@@ -1,3 +1,9 @@
 //! The journal: its bytes, its crashes, its damages, on faulty storage and on real files.
 
+mod crash;
+mod damage;
+mod decisions;
 mod disk;
+mod faults;
+mod format;
+mod hand;
