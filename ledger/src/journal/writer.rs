@@ -2,11 +2,10 @@
 
 use super::fault::JournalFault;
 use super::prepare::Preparer;
-use super::record::{BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
+use super::record::{Batch, BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
 use super::recovery::{ScanReport, cut, walk};
 use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, list_segments, segment_name};
 use super::storage::{Access, Storage};
-use crate::journal::Batch;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// When the next segment is made.
