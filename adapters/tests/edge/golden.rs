@@ -1,1 +1,204 @@
+//! Golden bytes: what is on the wire today must be on the wire for ever.
+//!
+//! `CLEARSPAN_WRITE_GOLDEN=1 cargo test -p adapters golden` writes the files anew. Do that only for a new message or a new version:
+//! a changed file is a changed format.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use adapters::message::{Answer, Lane, MessageKind, Reason};
+use adapters::native::frame::Head;
+use serde_json::{Value, json};
+
+use crate::sample::{self, framed, id, written};
+
+/// A golden file: its name, its bytes, and what a decoder must find in them.
+struct Golden {
+    name: &'static str,
+    bytes: Vec<u8>,
+    decoded: Value,
+}
+
+const FROM_PROVIDER: Head =
+    Head { lane: Lane::Session, number: 0x0102_0304_0506_0708, acknowledged_lane: Lane::Bulk, acknowledged: 12 };
+const FROM_OUTBOX: Head =
+    Head { lane: Lane::Payments, number: 3, acknowledged_lane: Lane::Session, acknowledged: 1 << 40 };
+const REPLY: Head = Head { lane: Lane::Session, number: 0, acknowledged_lane: Lane::Session, acknowledged: 99 };
+
+fn goldens() -> Vec<Golden> {
+    let payment_private = written(&sample::payment_private());
+    let note = written(&sample::note());
+    let (payment_json, note_json) = (payment_private_json(), note_json());
+    let mut all = Vec::new();
+    macro_rules! golden {
+        ($name:literal, $kind:ident, $head:expr, $routing:expr, $routing_json:expr, $private:expr, $private_json:expr) => {{
+            let bytes = framed(MessageKind::$kind, $head, $routing, $private);
+            let decoded = frame_json(stringify!($kind), bytes.len(), $head, &$routing_json, &$private_json);
+            all.push(Golden { name: $name, bytes, decoded });
+        }};
+    }
+    golden!("hello", Hello, Head::PLAIN, &sample::hello(), hello_json(), b"", Value::Null);
+    golden!("welcome", Welcome, REPLY, &sample::welcome(), welcome_json(), b"", Value::Null);
+    golden!("ack", Ack, Head::PLAIN, &sample::ack(), json!({"received": [1, 2, 3]}), b"", Value::Null);
+    golden!("error", Error, REPLY, &sample::error(), error_json(), b"", Value::Null);
+    golden!("error_note", Error, REPLY, &sample::error(), error_json(), &note, note_json);
+    let echo_json = json!({"token": 0x0102_0304_0506_0708_u64, "reply": 1});
+    golden!("echo", Echo, FROM_PROVIDER, &sample::echo(), echo_json, b"", Value::Null);
+    let order = sample::transfer(5);
+    golden!("credit_transfer", CreditTransfer, FROM_PROVIDER, &order, order_json(), b"", Value::Null);
+    golden!(
+        "credit_transfer_private",
+        CreditTransfer,
+        FROM_PROVIDER,
+        &order,
+        order_json(),
+        &payment_private,
+        payment_json
+    );
+    let forward = sample::forward(5);
+    golden!("forward", Forward, FROM_OUTBOX, &forward, forward_json(), b"", Value::Null);
+    golden!("forward_private", Forward, FROM_OUTBOX, &forward, forward_json(), &payment_private, payment_json);
+    let accept_json = json!({"payment_id": UUID, "decision": 1, "reason": null});
+    golden!("answer_accept", Answer, FROM_PROVIDER, &Answer::accept(id(5)), accept_json, b"", Value::Null);
+    let reject = Answer::reject(id(5), Reason::of(b"AC06"));
+    let reject_json = json!({"payment_id": UUID, "decision": 3, "reason": "AC06"});
+    golden!("answer_reject_note", Answer, FROM_PROVIDER, &reject, reject_json, &note, note_json);
+    golden!("status", Status, REPLY, &sample::status(5), status_json(), b"", Value::Null);
+    golden!("status_note", Status, FROM_OUTBOX, &sample::status(5), status_json(), &note, note_json);
+    let request_json = json!({"payment_id": UUID});
+    golden!("status_request", StatusRequest, FROM_PROVIDER, &sample::status_request(), request_json, b"", Value::Null);
+    all
+}
+
+const UUID: &str = "05000000-0000-4a11-9b11-111111111111";
+
+fn frame_json(kind: &str, length: usize, head: Head, routing: &Value, private: &Value) -> Value {
+    json!({
+        "length": length,
+        "kind": kind,
+        "lane": head.lane as u8,
+        "number": head.number,
+        "acknowledged_lane": head.acknowledged_lane as u8,
+        "acknowledged": head.acknowledged,
+        "routing": routing,
+        "private": private,
+    })
+}
+
+fn hello_json() -> Value {
+    json!({"participant": "NORTHBANK", "lineage": "07".repeat(16), "seen": [10, 20, u64::MAX]})
+}
+
+fn welcome_json() -> Value {
+    json!({
+        "lineage": "07".repeat(16),
+        "resumed_after": [10, 20, 30],
+        "enqueued": [11, 22, 33],
+        "time": sample::TIME_NS,
+        "frame_bytes_max": 12_288,
+        "in_flight_max": 4_096,
+    })
+}
+
+fn error_json() -> Value {
+    json!({"code": 7, "field": 4, "fatal": 0, "retry_after_ms": 250, "frame_number": 42, "payment_id": UUID})
+}
+
+fn order_json() -> Value {
+    json!({
+        "payment_id": UUID,
+        "payer": "NORTHBANK",
+        "payee": "SOUTH-COOP_2",
+        "amount": 123_456,
+        "currency": "KES",
+        "accepted_at": sample::TIME_NS,
+        "purpose": "SALA",
+    })
+}
+
+fn forward_json() -> Value {
+    let mut forward = order_json();
+    forward["deadline"] = json!(sample::TIME_NS + 10_000_000_000);
+    forward
+}
+
+fn status_json() -> Value {
+    json!({
+        "payment_id": UUID,
+        "outcome": 2,
+        "reason": "AC01",
+        "field": 3,
+        "decided_at": sample::TIME_NS + 1,
+        "position": 77,
+    })
+}
+
+fn payment_private_json() -> Value {
+    json!({
+        "payer_name": "Wanjikũ Mwangi",
+        "payer_account": "KE-001-55",
+        "payee_name": "Otieno & Söhne",
+        "payee_account": "0712-88",
+        "end_to_end_id": "INV-2026-09",
+        "remittance": "rent for October",
+        "extension": "000102ff",
+    })
+}
+
+fn note_json() -> Value {
+    json!({"text": "no such account", "extension": "090807"})
+}
+
+fn tests_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+fn path(golden: &Golden) -> PathBuf {
+    tests_path().join("golden").join(format!("{}.bin", golden.name))
+}
+
+#[test]
+fn golden_bytes_are_still_what_is_written() {
+    let goldens = goldens();
+    if std::env::var_os("CLEARSPAN_WRITE_GOLDEN").is_some() {
+        for golden in &goldens {
+            std::fs::write(path(golden), &golden.bytes).unwrap();
+        }
+    }
+    for golden in &goldens {
+        let bytes = std::fs::read(path(golden)).unwrap();
+        assert_eq!(bytes, golden.bytes, "{}", golden.name);
+    }
+    let files = std::fs::read_dir(tests_path().join("golden")).unwrap().count();
+    assert_eq!(files, goldens.len(), "a golden file that nobody compares");
+}
+
+#[test]
+fn every_kind_has_a_golden_file() {
+    let goldens = goldens();
+    for row in adapters::message::CONDUCT {
+        assert!(goldens.iter().any(|golden| golden.bytes[5] == row.kind as u8), "{}", row.name);
+    }
+}
+
+/// The decoder was written from the document alone: if it agrees, the document is enough.
+#[test]
+fn a_decoder_written_from_the_document_reads_the_golden_files() {
+    let goldens = goldens();
+    let output = Command::new("python3")
+        .arg(tests_path().join("decoder").join("decode.py"))
+        .args(goldens.iter().map(path))
+        .output()
+        .expect("python3 is needed for this test");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let decoded: Vec<Value> = output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(decoded.len(), goldens.len());
+    for (golden, decoded) in goldens.iter().zip(decoded) {
+        assert_eq!(decoded, golden.decoded, "{}", golden.name);
+    }
+}
