@@ -1,1 +1,320 @@
+//! Every field of every message a provider may send, and every way to refuse it.
+//!
+//! One line is one message: its kind, what differs from a good one, and what the check says. A value is text in which `%` starts two
+//! hexadecimal digits and `N*c` stands for N times the character c; `private=` replaces the whole private part.
 
+use std::collections::BTreeSet;
+
+use adapters::check::{self, Refusal};
+use adapters::message::{
+    Answer, CONDUCT, CreditTransfer, Echo, ErrorCode, Field, Hello, MessageKind, Note, Part, PaymentPrivate,
+    StatusRequest,
+};
+use adapters::native::frame::{Frame, Head};
+
+use crate::sample::{self, id, written};
+
+/// Checks a table; gives the fields that were blamed in it.
+fn check(table: &str) -> BTreeSet<&'static str> {
+    let lines = table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut blamed = BTreeSet::new();
+    for line in lines {
+        let (message, expected) = line.split_once("->").unwrap();
+        let mut words = message.split_whitespace();
+        let name = words.next().unwrap();
+        let kind = CONDUCT.iter().find(|row| row.name == name).unwrap().kind;
+        let mut draft = Draft::new(kind);
+        for word in words {
+            let (field, value) = word.split_once('=').unwrap();
+            draft.set(field, &bytes_of(value));
+        }
+        let said = match draft.check() {
+            Ok(()) => "accepted".to_string(),
+            Err(Refusal { code, field: Field::None, .. }) => code.name().to_string(),
+            Err(Refusal { code, field, .. }) => {
+                blamed.insert(field.name());
+                format!("{} {}", code.name(), field.name())
+            }
+        };
+        assert_eq!(said, expected.trim(), "{line}");
+    }
+    blamed
+}
+
+/// The bytes of a value as written in a table.
+fn bytes_of(value: &str) -> Vec<u8> {
+    if let Some((count, character)) = value.split_once('*') {
+        return character.repeat(count.parse().unwrap()).into_bytes();
+    }
+    let mut bytes = Vec::new();
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    bytes
+}
+
+/// A message in the making.
+struct Draft {
+    kind: MessageKind,
+    hello: Hello,
+    echo: Echo,
+    transfer: CreditTransfer,
+    answer: Answer,
+    status_request: StatusRequest,
+    payment_private: PaymentPrivate,
+    note: Note,
+    private: Option<Vec<u8>>,
+}
+
+/// Text into a field of fixed length, with zero bytes after it.
+fn padded<const N: usize>(value: &[u8]) -> [u8; N] {
+    let mut field = [0; N];
+    field[..value.len()].copy_from_slice(value);
+    field
+}
+
+fn number(value: &[u8]) -> u64 {
+    std::str::from_utf8(value).unwrap().parse().unwrap()
+}
+
+impl Draft {
+    fn new(kind: MessageKind) -> Draft {
+        Draft {
+            kind,
+            hello: sample::hello(),
+            echo: sample::echo(),
+            transfer: sample::transfer(1),
+            answer: Answer::accept(id(1)),
+            status_request: sample::status_request(),
+            payment_private: sample::payment_private(),
+            note: sample::note(),
+            private: None,
+        }
+    }
+
+    fn set(&mut self, field: &str, value: &[u8]) {
+        match field {
+            "participant" => self.hello.participant = padded(value),
+            "reply" => self.echo.reply = u8::try_from(number(value)).unwrap(),
+            "payment_id" => {
+                let id = *uuid::Uuid::parse_str(std::str::from_utf8(value).unwrap()).unwrap().as_bytes();
+                (self.transfer.payment_id, self.answer.payment_id, self.status_request.payment_id) = (id, id, id);
+            }
+            "payer" => self.transfer.payer = padded(value),
+            "payee" => self.transfer.payee = padded(value),
+            "amount" => self.transfer.amount = number(value),
+            "currency" => self.transfer.currency = padded(value),
+            "accepted_at" => self.transfer.accepted_at_ns = number(value),
+            "purpose" => self.transfer.purpose = padded(value),
+            "decision" => self.answer.decision = u8::try_from(number(value)).unwrap(),
+            "reason" => self.answer.reason = padded(value),
+            "payer_name" => self.payment_private.payer_name = value.to_vec(),
+            "payer_account" => self.payment_private.payer_account = value.to_vec(),
+            "payee_name" => self.payment_private.payee_name = value.to_vec(),
+            "payee_account" => self.payment_private.payee_account = value.to_vec(),
+            "end_to_end_id" => self.payment_private.end_to_end_id = value.to_vec(),
+            "remittance" => self.payment_private.remittance = value.to_vec(),
+            "text" => self.note.text = value.to_vec(),
+            "extension" => {
+                self.payment_private.extension = value.to_vec();
+                self.note.extension = value.to_vec();
+            }
+            "private" => self.private = Some(value.to_vec()),
+            _ => panic!("no field {field}"),
+        }
+    }
+
+    fn parts(&self) -> (Vec<u8>, Vec<u8>) {
+        match self.kind {
+            MessageKind::Hello => (written(&self.hello), Vec::new()),
+            MessageKind::Welcome => (written(&sample::welcome()), Vec::new()),
+            MessageKind::Ack => (written(&sample::ack()), Vec::new()),
+            MessageKind::Error => (written(&sample::error()), written(&self.note)),
+            MessageKind::Echo => (written(&self.echo), Vec::new()),
+            MessageKind::CreditTransfer => (written(&self.transfer), written(&self.payment_private)),
+            MessageKind::Forward => (written(&sample::forward(1)), written(&self.payment_private)),
+            MessageKind::Answer => (written(&self.answer), written(&self.note)),
+            MessageKind::Status => (written(&sample::status(1)), written(&self.note)),
+            MessageKind::StatusRequest => (written(&self.status_request), Vec::new()),
+        }
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let (routing, private) = self.parts();
+        let private = self.private.clone().unwrap_or(private);
+        let frame = Frame { kind: self.kind, head: Head::PLAIN, routing: &routing, private: &private };
+        let checked = check::request(&frame).map(|_| ());
+        if let Err(refusal) = checked {
+            assert_eq!(refusal.payment_id, self.named_payment(refusal.code), "{:?}", self.kind);
+        }
+        checked
+    }
+
+    /// A refusal names the payment, so that a provider with thousands on the way knows which one it was.
+    fn named_payment(&self, code: ErrorCode) -> [u8; 16] {
+        match self.kind {
+            MessageKind::CreditTransfer => self.transfer.payment_id,
+            MessageKind::Answer => self.answer.payment_id,
+            MessageKind::StatusRequest if code == ErrorCode::BadField => self.status_request.payment_id,
+            _ => [0; 16],
+        }
+    }
+}
+
+const TRANSFERS: &str = "
+    CreditTransfer -> accepted
+    CreditTransfer private= -> accepted
+
+    # A version-4 UUID of the right variant, and nothing else.
+    CreditTransfer payment_id=00000000-0000-0000-0000-000000000000 -> bad_field payment_id
+    CreditTransfer payment_id=11111111-1111-1111-9111-111111111111 -> bad_field payment_id
+    CreditTransfer payment_id=11111111-1111-4111-c111-111111111111 -> bad_field payment_id
+    CreditTransfer payment_id=11111111-1111-4111-b111-111111111111 -> accepted
+
+    CreditTransfer payer=A                       -> accepted
+    CreditTransfer payer=35*A                    -> accepted
+    CreditTransfer payer=                        -> bad_field payer
+    CreditTransfer payer=northbank               -> bad_field payer
+    CreditTransfer payer=NORTH%20BANK            -> bad_field payer
+    CreditTransfer payer=NORTH%00BANK            -> bad_field payer
+    CreditTransfer payee=                        -> bad_field payee
+    CreditTransfer payee=S%c3%96D                -> bad_field payee
+
+    CreditTransfer amount=0                      -> bad_field amount
+    CreditTransfer amount=1                      -> accepted
+    CreditTransfer amount=999999999999999999     -> accepted
+    CreditTransfer amount=1000000000000000000    -> bad_field amount
+
+    CreditTransfer currency=UGX                  -> accepted
+    CreditTransfer currency=ugx                  -> bad_field currency
+    CreditTransfer currency=U1X                  -> bad_field currency
+    CreditTransfer currency=                     -> bad_field currency
+
+    CreditTransfer accepted_at=0                    -> bad_field accepted_at
+    CreditTransfer accepted_at=1                    -> accepted
+    CreditTransfer accepted_at=9223372036854775807  -> accepted
+    CreditTransfer accepted_at=9223372036854775808  -> bad_field accepted_at
+
+    CreditTransfer purpose=                      -> accepted
+    CreditTransfer purpose=salA                  -> bad_field purpose
+    CreditTransfer purpose=SAL                   -> bad_field purpose
+
+    CreditTransfer payer_name=560*x              -> accepted
+    CreditTransfer payer_name=280*ü              -> accepted
+    CreditTransfer payer_name=561*x              -> bad_field payer_name
+    CreditTransfer payer_name=%ff                -> bad_field payer_name
+    CreditTransfer payer_name=a%0ab              -> bad_field payer_name
+    CreditTransfer payer_name=a%7f               -> bad_field payer_name
+    CreditTransfer payer_name=%c2%85             -> bad_field payer_name
+    CreditTransfer payer_account=64*1            -> accepted
+    CreditTransfer payer_account=65*1            -> bad_field payer_account
+    CreditTransfer payee_name=561*x              -> bad_field payee_name
+    CreditTransfer payee_name=a%00               -> bad_field payee_name
+    CreditTransfer payee_account=65*1            -> bad_field payee_account
+    CreditTransfer payee_account=%c3             -> bad_field payee_account
+    CreditTransfer end_to_end_id=140*x           -> accepted
+    CreditTransfer end_to_end_id=141*x           -> bad_field end_to_end_id
+    CreditTransfer remittance=560*x              -> accepted
+    CreditTransfer remittance=561*x              -> bad_field remittance
+    # An extension is any bytes.
+    CreditTransfer extension=%00%ff              -> accepted
+    CreditTransfer extension=8192*x              -> accepted
+    CreditTransfer extension=8193*x              -> bad_field extension
+
+    CreditTransfer private=%00                   -> bad_message
+    CreditTransfer private=56*x                  -> bad_message
+
+    # The first field in the order of the layout is the one that is named.
+    CreditTransfer amount=0 payer= payee_name=%ff -> bad_field payer
+";
+
+const OTHERS: &str = "
+    Hello                                        -> accepted
+    Hello participant=                           -> bad_field participant
+    Hello participant=north                      -> bad_field participant
+    Hello private=%00                            -> bad_message
+
+    Ack                                          -> accepted
+    Ack private=%00                              -> bad_message
+
+    Echo                                         -> accepted
+    Echo reply=0                                 -> accepted
+    Echo reply=2                                 -> bad_field reply
+    Echo private=%00                             -> bad_message
+
+    Answer                                       -> accepted
+    Answer private=                              -> accepted
+    Answer payment_id=11111111-1111-1111-9111-111111111111 -> bad_field payment_id
+    Answer decision=0                            -> bad_field decision
+    # Accept without posting is not spoken yet.
+    Answer decision=2                            -> bad_field decision
+    Answer decision=3 reason=AC01                -> accepted
+    # A reject says why; an accept has nothing to explain.
+    Answer decision=3                            -> bad_field reason
+    Answer decision=1 reason=AC01                -> bad_field reason
+    Answer decision=3 reason=ac01                -> bad_field reason
+    Answer decision=3 reason=AC1                 -> bad_field reason
+    Answer text=560*x                            -> accepted
+    Answer text=561*x                            -> bad_field text
+    Answer text=a%09b                            -> bad_field text
+    Answer extension=8193*x                      -> bad_field extension
+    Answer private=%00                           -> bad_message
+
+    StatusRequest                                -> accepted
+    StatusRequest payment_id=11111111-1111-1111-9111-111111111111 -> bad_field payment_id
+    StatusRequest private=%00                    -> bad_message
+
+    # What only the switch says.
+    Welcome                                      -> not_allowed
+    Error                                        -> not_allowed
+    Forward                                      -> not_allowed
+    Status                                       -> not_allowed
+";
+
+#[test]
+fn every_field_is_checked() {
+    let mut blamed = check(TRANSFERS);
+    blamed.extend(check(OTHERS));
+    // A lineage and cursors may be anything: the switch compares them with its own.
+    let never_blamed = [Field::None, Field::Lineage, Field::Seen];
+    let expected: BTreeSet<&str> =
+        Field::NAMES.iter().filter(|(field, _)| !never_blamed.contains(field)).map(|&(_, name)| name).collect();
+    assert_eq!(blamed, expected);
+}
+
+/// A private part of a `Note` as somebody else's encoder might write it: (start, length) of each content.
+fn note_with(contents: &[u8], cells: [(i32, u32); 2]) -> Result<Option<Vec<u8>>, ()> {
+    let mut bytes = contents.to_vec();
+    let root = i32::try_from(bytes.len()).unwrap();
+    for (index, (start, length)) in (0..).zip(cells) {
+        bytes.extend_from_slice(&(start - root - 8 * index).to_le_bytes());
+        bytes.extend_from_slice(&length.to_le_bytes());
+    }
+    let mut draft = Draft::new(MessageKind::Answer);
+    draft.private = Some(bytes.clone());
+    draft.check().map_err(|_| ())?;
+    Ok(Note::read(&bytes).map(|note| [&note.text[..], b"|", &note.extension[..]].concat()))
+}
+
+/// Section 4 of the document, tried with an encoder that is not ours.
+#[test]
+fn contents_of_a_private_part_stand_in_order_before_the_root() {
+    let reads = |text: &str| Ok(Some(text.as_bytes().to_vec()));
+    assert_eq!(note_with(b"abcxy", [(0, 3), (3, 2)]), reads("abc|xy"));
+    assert_eq!(note_with(b"--abc--xy--", [(2, 3), (7, 2)]), reads("abc|xy"), "unused bytes between");
+    assert_eq!(note_with(b"abc", [(0, 3), (3, 0)]), reads("abc|"), "empty at its place");
+    assert_eq!(note_with(b"", [(0, 0), (0, 0)]), reads("|"));
+    assert_eq!(note_with(b"xyabc", [(2, 3), (0, 2)]), Err(()), "not in the order of the cells");
+    assert_eq!(note_with(b"abcxy", [(0, 3), (2, 2)]), Err(()), "overlapping");
+    assert_eq!(note_with(b"abc", [(0, 3), (0, 0)]), Err(()), "empty, but before the content before it");
+    assert_eq!(note_with(b"abc", [(0, 3), (900, 0)]), Err(()), "empty, but elsewhere");
+    assert_eq!(note_with(b"abc", [(0, 4), (4, 0)]), Err(()), "into the root");
+    assert_eq!(note_with(b"abc", [(-1, 3), (3, 0)]), Err(()), "before the start");
+    assert_eq!(note_with(b"abc", [(0, u32::MAX), (3, 0)]), Err(()), "longer than everything");
+}
