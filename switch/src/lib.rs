@@ -1,5 +1,6 @@
 //! Clearspan's switch. Read `pipeline.rs` first.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data;

@@ -1,0 +1,187 @@
+//! `switch init`: a new data directory.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use adapters::message::ParticipantCode;
+use ledger::{Amount, Currency};
+
+use super::{Failure, config_path};
+use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::limits::{
+    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
+};
+use crate::pki::Authority;
+use crate::seal::create_key_file;
+
+/// Makes a data directory.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Where; must not hold a switch yet. The sealing key is written beside it, as DIR.sealing-key
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// How many participants, with the codes PSP0001, PSP0002 ...
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTICIPANTS_MAX)))]
+    participants: u32,
+    /// What each participant has on its settlement account, in minor units (cents)
+    #[arg(long, value_name = "AMOUNT", default_value_t = 1_000_000_000_000)]
+    funds: u64,
+    /// The scheme's currency, ISO 4217; XTS is the code for tests
+    #[arg(long, value_name = "CODE", default_value = "XTS")]
+    currency: String,
+    /// Where providers will connect; port 0 takes a free one at each start
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
+    listen: SocketAddr,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let codes = (1..=arguments.participants).map(|number| format!("PSP{number:04}"));
+    let plan = Plan {
+        participants: codes.map(|code| (code, arguments.funds)).collect(),
+        currency: arguments.currency.clone(),
+        listen: arguments.listen,
+    };
+    make(&arguments.data, &plan)?;
+    let data = arguments.data.display();
+    println!(
+        "made {data}: switch.toml, genesis.toml, pki/; the sealing key is {}",
+        key_file(&arguments.data).display()
+    );
+    println!("next: switch serve --config {}", config_path(&arguments.data).display());
+    Ok(())
+}
+
+/// What a new data directory is to hold.
+pub(super) struct Plan {
+    /// Codes, and what each has in minor units.
+    pub(super) participants: Vec<(String, u64)>,
+    /// ISO 4217.
+    pub(super) currency: String,
+    /// Where providers will connect.
+    pub(super) listen: SocketAddr,
+}
+
+/// The sealing key's file: beside the data directory, never in it.
+fn key_file(data: &Path) -> PathBuf {
+    let mut name = data.file_name().unwrap_or_default().to_owned();
+    name.push(".sealing-key");
+    data.with_file_name(name)
+}
+
+/// Makes a data directory. Nothing is written where one is already.
+pub(super) fn make(data: &Path, plan: &Plan) -> Result<(), Failure> {
+    let config = config_path(data);
+    if config.exists() {
+        return Err(Failure::start(format!("{} is there already; choose another --data", config.display())));
+    }
+    if data.file_name().is_none() {
+        return Err(Failure::start(format!("{}: give the directory a name of its own", data.display())));
+    }
+    if Currency::parse(plan.currency.as_bytes()).is_none() {
+        return Err(Failure::start(format!("--currency {}: expected three upper-case letters", plan.currency)));
+    }
+    if plan.participants.iter().any(|&(_, funds)| Amount::new(funds).is_none()) {
+        return Err(Failure::start("--funds: expected 1 to 999999999999999999 minor units"));
+    }
+    let key_file = key_file(data);
+    let pki = data.join("pki");
+    std::fs::create_dir_all(&pki).map_err(|error| Failure::start(format!("{}: {error}", pki.display())))?;
+    let authority = Authority::create(&pki).map_err(Failure::start)?;
+    authority.issue_server().map_err(Failure::start)?;
+    for (code, _) in &plan.participants {
+        let code =
+            ParticipantCode::parse(code).ok_or_else(|| Failure::start(format!("{code} is no participant code")))?;
+        authority.issue_participant(&code).map_err(Failure::start)?;
+    }
+    create_key_file(&key_file).map_err(Failure::start)?;
+    write(&data.join("genesis.toml"), &genesis_text(plan)?)?;
+    // The configuration comes last: where it is, everything else is.
+    write(&config, &config_text(plan, &key_file))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::start(format!("{}: {error}", path.display())))
+}
+
+fn genesis_text(plan: &Plan) -> Result<String, Failure> {
+    let currency = &plan.currency;
+    let genesis = Genesis {
+        rules: GenesisRules::default(),
+        currency: vec![GenesisCurrency { code: currency.clone(), minor_digits: 2, amount_max: 100_000_000_000 }],
+        participant: plan
+            .participants
+            .iter()
+            .map(|(code, funds)| GenesisParticipant {
+                code: code.clone(),
+                funds: BTreeMap::from([(currency.clone(), *funds)]),
+            })
+            .collect(),
+    };
+    let text = toml::to_string(&genesis).map_err(|error| Failure::start(format!("genesis.toml: {error}")))?;
+    Ok(format!(
+        "# What the scheme begins with. It is journaled when the switch first starts, and never read again:\n\
+         # from then on the journal is the truth. Times in milliseconds, amounts in minor units (cents).\n\n{text}"
+    ))
+}
+
+fn config_text(plan: &Plan, key_file: &Path) -> String {
+    let key_name = key_file.file_name().unwrap_or_default().to_string_lossy();
+    let listen = plan.listen;
+    format!(
+        r#"# Configuration of a Clearspan switch. Relative paths start at this file's directory, which is the data directory.
+# An unknown key is an error, so a misspelt one is never ignored.
+
+[listen]
+# Where providers connect with the native protocol (TLS 1.3, client certificates). Port 0 takes a free one.
+native = "{listen}"
+
+[tls]
+# The authority whose certificates name participants, and the switch's own pair. These are for development.
+ca = "pki/ca.pem"
+certificate = "pki/server.pem"
+key = "pki/server.key"
+
+[seal]
+# 64 hexadecimal digits that wrap the keys of sealed personal data. Keep it off the data directory's disk and its backups:
+# without it nobody can read that data, and with it a copy of the disk can be read.
+key_file = "../{key_name}"
+
+[journal]
+# Size of a segment file. Fixed once the journal exists.
+segment_bytes = {SEGMENT_BYTES_DEFAULT}
+
+[limits]
+# Open payments of all participants, and of one. Above, a payment is refused as busy and leaves no trace.
+in_flight_max = {IN_FLIGHT_MAX}
+in_flight_per_participant_max = {IN_FLIGHT_PER_PARTICIPANT_MAX}
+# Payments that one journal batch takes.
+ingress_transfers_max = {INGRESS_TRANSFERS_MAX}
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_init_writes_can_be_read_and_is_not_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        let plan = Plan {
+            participants: vec![("ALPHA".into(), 5)],
+            currency: "XTS".into(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+        };
+        assert!(make(&data, &plan).is_ok());
+        let config = Config::read(&config_path(&data)).unwrap();
+        assert!(config.path(&config.seal.key_file).exists());
+        let genesis = Genesis::read(&data.join("genesis.toml")).unwrap();
+        assert_eq!(genesis.participant[0].funds["XTS"], 5);
+        assert!(make(&data, &plan).is_err_and(|failure| failure.message.contains("is there already")));
+    }
+}

@@ -1,0 +1,100 @@
+//! The command line: what can be asked of the switch, and the exit status. 0: done. 1: the books or the journal are not right, or the
+//! switch stopped by itself. 2: it could not start.
+
+mod demo;
+mod init;
+mod print;
+mod serve;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A national real-time payment switch.
+#[derive(Parser)]
+#[command(name = "switch", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the switch at work: three sandbox providers, real payments over TLS, a real journal
+    Demo(demo::Arguments),
+    /// Make a data directory: configuration, genesis and development certificates
+    Init(init::Arguments),
+    /// Run the switch
+    Serve(serve::Arguments),
+    /// Look at the ledger of a data directory
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+#[derive(Subcommand)]
+enum LedgerCommand {
+    /// Walk the journal's chain, replay it, and check that the books balance; changes nothing
+    Verify(verify::Arguments),
+}
+
+/// A failure that ends the command: what to say, and the exit status.
+struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// It could not start.
+    fn start(error: impl std::fmt::Display) -> Failure {
+        Failure { message: error.to_string(), status: 2 }
+    }
+
+    /// It stopped by itself.
+    fn fault(error: impl std::fmt::Display) -> Failure {
+        Failure { message: error.to_string(), status: 1 }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Ledger(LedgerCommand::Verify(arguments)) => verify::run(&arguments),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("switch: {}", failure.message);
+        ExitCode::from(failure.status)
+    })
+}
+
+/// Logs to standard error, one line an event, with times. `CLEARSPAN_LOG` sets the least level: error, warn (the default of `demo`), info (that of
+/// `serve`), debug.
+fn start_logging(default_level: tracing::Level) {
+    let wanted = std::env::var("CLEARSPAN_LOG").ok().and_then(|level| level.parse().ok());
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(wanted.unwrap_or(default_level))
+        .with_target(false)
+        .with_ansi(false)
+        .finish();
+    // Another logger may stand already when several commands run in one process, as in tests.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn wait_for_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// The file that `init` writes and `serve` reads.
+fn config_path(data: &std::path::Path) -> PathBuf {
+    data.join("switch.toml")
+}

@@ -1,0 +1,53 @@
+//! `switch serve`: runs the switch until it is told to stop.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Failure, start_logging, wait_for_stop};
+use crate::config::Config;
+use crate::server::Server;
+
+/// Runs the switch. Prints `ready native=HOST:PORT` once it accepts; SIGTERM or Ctrl-C stops it gracefully.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration that `switch init` wrote
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    start_logging(tracing::Level::INFO);
+    let config = Config::read(&arguments.config).map_err(Failure::start)?;
+    let server = Server::start(&config).map_err(Failure::start)?;
+    let recovered = server.recovered();
+    tracing::info!(batches = recovered.batches, "recovered");
+    if let Some(torn) = &recovered.torn {
+        tracing::warn!(at = %torn, "the journal ended in a torn record, which nobody was told about; it was cut off");
+    }
+    println!("ready native={}", server.address());
+    // Whoever waits for this line may have closed the pipe; the switch serves on.
+    let _ = std::io::stdout().flush();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::start)?;
+    let is_told = runtime.block_on(stop_or_fault(&server)).map_err(Failure::fault)?;
+    if !is_told {
+        return server.wait().map_err(Failure::fault);
+    }
+    tracing::info!("stopping");
+    server.drain().map_err(Failure::fault)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits until it is told to stop (true) or has stopped by itself.
+async fn stop_or_fault(server: &Server) -> std::io::Result<bool> {
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    let mut stop = std::pin::pin!(wait_for_stop());
+    loop {
+        tokio::select! {
+            told = &mut stop => return told.map(|()| true),
+            _ = look.tick() => if server.has_stopped() { return Ok(false) },
+        }
+    }
+}

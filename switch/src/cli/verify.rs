@@ -1,0 +1,130 @@
+//! `switch ledger verify`: believes nothing but the journal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ledger::journal::JournalFault;
+use serde::Serialize;
+
+use super::Failure;
+use super::print::grouped;
+use crate::data::{self, OpenError};
+use crate::engine::PaymentCounts;
+
+/// Walks the journal's chain, replays every batch, and checks that the books balance. Status 1 at damage or imbalance.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The data directory; nothing in it is changed
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found. The names of the keys are relied upon by scripts.
+#[derive(Serialize)]
+struct Verdict {
+    ok: bool,
+    batches: u64,
+    payments: PaymentCounts,
+    balances: BTreeMap<String, Sides>,
+    last_digest: String,
+    state_digest: String,
+    damage: Option<Damage>,
+}
+
+/// Sums over all accounts in minor units, as strings: they may be larger than what JSON numbers hold.
+#[derive(Serialize)]
+struct Sides {
+    debits: String,
+    credits: String,
+}
+
+#[derive(Serialize)]
+struct Damage {
+    segment: String,
+    offset: u64,
+    reason: String,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let verdict = match data::replay(&arguments.data) {
+        Ok((decisions, report)) => {
+            let totals = decisions.engine.totals();
+            let sides =
+                |t: &ledger::CurrencyTotals| Sides { debits: t.debits.to_string(), credits: t.credits.to_string() };
+            Verdict {
+                ok: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
+                batches: report.batches,
+                payments: decisions.engine.counts(),
+                balances: totals.iter().map(|t| (t.currency.to_string(), sides(t))).collect(),
+                last_digest: hex(&report.chain_digest),
+                state_digest: hex(&decisions.engine.digest()),
+                damage: None,
+            }
+        }
+        Err(OpenError::Journal(fault)) => damaged(&fault).ok_or_else(|| Failure::start(&fault))?,
+        Err(error) => return Err(Failure::start(error)),
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&verdict).map_err(Failure::start)?);
+    } else {
+        print(&verdict);
+    }
+    Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The verdict on a journal that cannot be walked to its end; none where the fault is not in the journal.
+fn damaged(fault: &JournalFault) -> Option<Verdict> {
+    let damage = match fault {
+        JournalFault::Damaged { path, offset, reason } => {
+            Damage { segment: path.clone(), offset: *offset, reason: reason.to_string() }
+        }
+        JournalFault::NotTaken { first_sequence, .. } => {
+            Damage { segment: format!("sequence {first_sequence}"), offset: 0, reason: fault.to_string() }
+        }
+        _ => return None,
+    };
+    Some(Verdict {
+        ok: false,
+        batches: 0,
+        payments: PaymentCounts::default(),
+        balances: BTreeMap::new(),
+        last_digest: String::new(),
+        state_digest: String::new(),
+        damage: Some(damage),
+    })
+}
+
+fn print(verdict: &Verdict) {
+    if let Some(Damage { segment, offset, reason }) = &verdict.damage {
+        println!("DAMAGED   {segment} at offset {offset}: {reason}");
+        println!("          nothing was changed; restore this file from a copy");
+        return;
+    }
+    let PaymentCounts { committed, rejected, expired, in_flight } = verdict.payments;
+    println!("batches   {}", grouped(verdict.batches.into()));
+    println!(
+        "payments  {} committed, {} rejected, {} expired, {} in flight",
+        grouped(committed.into()),
+        grouped(rejected.into()),
+        grouped(expired.into()),
+        grouped(in_flight.into())
+    );
+    for (currency, sides) in &verdict.balances {
+        println!("books     {currency}: debits {} = credits {} minor units", sides.debits, sides.credits);
+    }
+    println!("chain     {}", verdict.last_digest);
+    println!("state     {}", verdict.state_digest);
+    println!(
+        "{}",
+        if verdict.ok { "ok: the chain is whole and the books balance" } else { "NOT OK: the books do not balance" }
+    );
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
