@@ -3,7 +3,8 @@
 //! A task of its own (`driver`) connects, says who it is, keeps the connection alive, makes a new one when it breaks, and then
 //! goes on exactly where the old one stopped: what the switch had not acknowledged is sent again, what the provider has seen
 //! does not come again. The `Client` hands messages to it and may be cloned; the `Events` gives what came, in batches. Both ways
-//! are bounded: who is too fast waits.
+//! are bounded: who is too fast waits. A task that reads `Events` and waits in `answer` under so much load that both ways are full
+//! would wait for acknowledgements that it does not let in: there it uses `try_answer`, and reads on while that says `Full`.
 //!
 //! What is not here: a memory that outlives the process. A provider that wants none of its events twice stores `cursors()` after
 //! it has dealt with a batch, and gives them to the next `ClientOptions`; what was in flight when it died it asks for with
@@ -334,7 +335,8 @@ impl Client {
         self.try_send(transfer(order, private)?)
     }
 
-    /// Answers a `Forward`; waits while too much waits already.
+    /// Answers a `Forward`; waits while too much waits already, which takes a switch that acknowledges nothing of the last
+    /// `UnacknowledgedMax` messages.
     pub async fn answer(&self, answer: &Answer, note: &Note) -> Result<(), SubmitError> {
         self.send(decision(answer, note)?).await
     }

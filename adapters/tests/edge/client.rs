@@ -250,7 +250,7 @@ async fn events_that_nobody_reads_hold_the_switch_back_and_are_all_there_later()
     let mut peer = switch.accept_and_welcome().await;
     let mut sending = tokio::spawn(async move {
         for first in (1..=FORWARDS).step_by(100) {
-            let bytes: Vec<u8> = (first..first + 100).flat_map(numbered_forward).collect();
+            let bytes: Vec<u8> = (first..first + 100).flat_map(|n| numbered_forward(n, &sample::forward(n))).collect();
             peer.send_bytes(&bytes).await;
         }
         peer

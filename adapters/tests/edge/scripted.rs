@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::check::{self, Request};
-use adapters::message::{Ack, Error, Lane, Lineage, MessageKind, Part, PaymentId, Status, Welcome};
+use adapters::message::{Ack, Error, Forward, Lane, Lineage, MessageKind, Part, PaymentId, Status, Welcome};
 use adapters::native::client::{Client, ClientOptions, Events, Incoming};
 use adapters::native::frame::{Decoded, Frame, Head, decode};
 use adapters::native::session::Resume;
@@ -160,7 +160,11 @@ impl Peer {
     }
 
     pub(crate) async fn send_forward(&mut self, number: u64) {
-        self.send_bytes(&numbered_forward(number)).await;
+        self.send_forward_with(number, &sample::forward(number)).await;
+    }
+
+    pub(crate) async fn send_forward_with(&mut self, number: u64, forward: &Forward) {
+        self.send_bytes(&numbered_forward(number, forward)).await;
     }
 
     pub(crate) async fn send_status(&mut self, number: u64, payment_id: PaymentId, outcome: u8) {
@@ -229,9 +233,9 @@ fn checked<'a>(frame: &Frame<'a>) -> Request<'a> {
     check::request(frame).unwrap()
 }
 
-pub(crate) fn numbered_forward(number: u64) -> Vec<u8> {
+pub(crate) fn numbered_forward(number: u64, forward: &Forward) -> Vec<u8> {
     let head = Head { lane: Lane::Payments, number, ..Head::PLAIN };
-    framed(MessageKind::Forward, head, &sample::forward(number), &sample::written(&sample::payment_private()))
+    framed(MessageKind::Forward, head, forward, &sample::written(&sample::payment_private()))
 }
 
 /// Waits for the first event of which `pick` wants something; events after it in the same batch come back in `rest`.
