@@ -304,7 +304,9 @@ mod tests {
         assert!(genesis(|g| g.participant.push(g.participant[0].clone())).unwrap_err().contains("twice"));
         assert!(genesis(|g| g.participant[0].code = "alpha".into()).unwrap_err().contains("a code is"));
         assert!(
-            genesis(|g| drop(g.participant[0].funds.insert("EUR".into(), 1))).unwrap_err().contains("no such currency")
+            genesis(|g| g.participant[0].funds = BTreeMap::from([("EUR".into(), 1)]))
+                .unwrap_err()
+                .contains("no such currency")
         );
         assert!(genesis(|g| g.rules.payee_share_ms = 10_000).unwrap_err().contains("payee_share_ms"));
         assert!(genesis(|g| g.currency[0].code = "xts".into()).unwrap_err().contains("ISO 4217"));

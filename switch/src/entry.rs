@@ -402,7 +402,7 @@ mod tests {
                 let mut bytes = payload.clone();
                 bytes[at] = value;
                 // Whatever it says: it never panics, and it never reads beyond the payload.
-                let _ = Entries::new(&bytes).map(|entry| entry.map(|e| e.sealed.len())).count();
+                assert!(Entries::new(&bytes).count() <= 2);
             }
         }
         payload.extend_from_slice(&[0; 3]);

@@ -193,15 +193,16 @@ impl Session {
         }
     }
 
-    /// The provider has everything up to `number` of a lane. Err where it cannot have that.
-    pub fn acknowledged(&mut self, lane: Lane, number: u64) -> Result<(), ()> {
-        let Some(index) = lane.outbox_index() else { return Ok(()) };
+    /// The provider says that it has everything up to `number` of a lane. False where it cannot have that.
+    #[must_use]
+    pub fn take_acknowledgement(&mut self, lane: Lane, number: u64) -> bool {
+        let Some(index) = lane.outbox_index() else { return true };
         let lane = &mut self.lanes[index];
-        if number > lane.sent {
-            return Err(());
+        let is_possible = number <= lane.sent;
+        if is_possible {
+            lane.acknowledged = lane.acknowledged.max(number);
         }
-        lane.acknowledged = lane.acknowledged.max(number);
-        Ok(())
+        is_possible
     }
 
     /// Something arrived; `partial` says whether it ended in the middle of a frame, `advanced` whether a whole frame was among it.

@@ -40,8 +40,8 @@ pub(super) struct Arguments {
 }
 
 const CURRENCY: &str = "XTS";
-const FUNDS_MINOR: u64 = 100_000_000_00;
-const CUSTOMER_BALANCE_MINOR: u64 = 25_000_000_00;
+const FUNDS_MINOR: u64 = 10_000_000_000;
+const CUSTOMER_BALANCE_MINOR: u64 = 2_500_000_000;
 
 /// The three providers: code, what people call it, customers.
 const PROVIDERS: [(&str, &str, [&str; 2]); 3] = [

@@ -98,7 +98,7 @@ impl<S: Storage> Pipeline<S> {
 
     fn take_acknowledgement(&mut self, key: SessionKey, lane: Lane, number: u64) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.acknowledged(lane, number).is_err() {
+        if !session.take_acknowledgement(lane, number) {
             self.refuse(key, 0, Refusal::plain(ErrorCode::BadNumber));
         }
     }

@@ -119,7 +119,11 @@ impl HotLoop {
             let now_ns = self.clock.now_ns();
             self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
             self.exchange_with_renderer();
-            poll_fn(|cx| Poll::Ready(self.transmit(cx, now_ns))).await;
+            poll_fn(|cx| {
+                self.transmit(cx, now_ns);
+                Poll::Ready(())
+            })
+            .await;
             if self.is_over(now_ns) {
                 break;
             }

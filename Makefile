@@ -1,0 +1,42 @@
+# Everything starts here. A fresh Debian machine with Rust and a C compiler needs nothing else by hand.
+
+CARGO ?= cargo
+DEMO_DATA ?= target/demo
+DEMO_ARGS ?= --exit
+
+.PHONY: demo test lint unit bench load setup help
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+demo: setup ## the switch at work: three providers, real payments over TLS, a real journal
+	$(CARGO) run --release --quiet --bin switch -- demo --data $(DEMO_DATA) $(DEMO_ARGS)
+
+test: setup lint unit ## everything that must hold before a change goes in
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+
+unit:
+	$(CARGO) test --workspace
+
+bench: setup ## criterion benches of every stage
+	$(CARGO) bench -p benches
+
+load: setup ## how many payments a second, on this machine, generator included
+	$(CARGO) build --release --bin switch --bin loadtest
+	target/release/loadtest run --spawn --rate max --duration 10
+
+# Installs what the commands above need and the machine lacks.
+setup:
+	@command -v $(CARGO) >/dev/null || { echo "install Rust first: the toolchain installer for your system, stable channel" >&2; exit 1; }
+	@command -v cc >/dev/null && command -v python3 >/dev/null || $(MAKE) --no-print-directory packages
+	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+# The C compiler builds the cryptography and the allocator; Python reads the golden files of the protocol's document.
+.PHONY: packages
+packages:
+	@[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq gcc libc6-dev make python3 || \
+	 { echo "as root: apt-get install gcc libc6-dev make python3" >&2; exit 1; }
