@@ -255,9 +255,10 @@ fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigErr
         ConfigError(format!("{}: {error}{what_to_do}", path.display()))
     })?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let place = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+        let place = place.map_or(String::new(), |line| format!("line {line}: "));
         let message = error.message().replace('\n', " ");
-        ConfigError(format!("{}: line {line}: {message}; correct or remove it", path.display()))
+        ConfigError(format!("{}: {place}{message}; correct or remove it", path.display()))
     })
 }
 
