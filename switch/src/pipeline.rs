@@ -217,12 +217,16 @@ impl<S: Storage> Pipeline<S> {
 
     /// The connection is gone.
     pub fn detach(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.remove(key) else { return };
-        if let Some(participant) = session.participant() {
-            let live = self.live_slot(participant);
-            if *live == Some(key) {
-                *live = None;
-            }
+        self.leave(key);
+        self.sessions.remove(key);
+    }
+
+    /// From now on nothing is delivered to this connection.
+    fn leave(&mut self, key: SessionKey) {
+        let Some(participant) = self.sessions.get(key).and_then(Session::participant) else { return };
+        let live = self.live_slot(participant);
+        if *live == Some(key) {
+            *live = None;
         }
     }
 

@@ -110,6 +110,7 @@ impl<S: Storage> Pipeline<S> {
         };
         if let Some(session) = self.sessions.get(key).filter(|_| refusal.code.is_fatal()) {
             tracing::warn!(participant = %session.code, reason = refusal.code.name(), "connection refused");
+            self.leave(key);
         }
         self.sessions.write(key, |session| session.refuse(number, refusal, retry_after_ms, text_of(&refusal)));
     }
