@@ -1,0 +1,189 @@
+//! Who may come in. Whoever may not is refused, leaves one line in the log, and is noticed by nobody else.
+
+use std::sync::Arc;
+
+use adapters::message::{ErrorCode, Outcome, ParticipantCode};
+use adapters::native::session::Resume;
+use adapters::native::tls::{crypto_provider, read_certificates, read_key, read_roots};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use rustls::ClientConfig;
+use switch::pki::Authority;
+
+use crate::harness::{Data, Switch, code, eventually};
+use crate::wire::{Said, Wire, order};
+
+/// A switch whose authority can still issue certificates.
+fn data_with_authority() -> (Data, Authority) {
+    let data = Data::new();
+    let pki = data.path("pki");
+    let authority = Authority::create(&pki).unwrap();
+    authority.issue_server().unwrap();
+    (1..=4).for_each(|number| authority.issue_participant(&code(number)).unwrap());
+    (data, authority)
+}
+
+/// Exactly one more line of the log says that someone was refused; it holds all of `words`.
+fn expect_refusal_in_log(switch: &Switch, already: usize, words: &[&str]) {
+    let refusals = || {
+        let log = switch.log();
+        log.into_iter().filter(|line| line.contains("connection refused")).collect::<Vec<_>>()
+    };
+    let line = eventually("the refusal is logged", || refusals().get(already).cloned());
+    words.iter().for_each(|word| assert!(line.contains(word), "`{word}` is not in: {line}"));
+    assert!(line.contains(" WARN "), "{line}");
+    assert_eq!(refusals().len(), already + 1, "logged once: {:?}", switch.log());
+}
+
+/// Two participants who were there before, and whom nothing that happens at the door may touch.
+struct Others {
+    payer: Wire,
+    payee: Wire,
+}
+
+impl Others {
+    fn connect(data: &Data) -> Others {
+        Others { payer: Wire::open(data, 1), payee: Wire::open(data, 2) }
+    }
+
+    fn are_unaffected(&mut self) {
+        let id = self.payer.pay(&order(1, 2, 5));
+        self.payee.forward_of(id);
+        self.payee.accept(id);
+        assert_eq!(self.payer.status_of(id).outcome, Outcome::Committed);
+        assert_eq!(self.payee.status_of(id).outcome, Outcome::Committed);
+    }
+}
+
+fn without_certificate(data: &Data) -> Arc<ClientConfig> {
+    let roots = read_roots(&data.path("pki/ca.pem")).unwrap();
+    let builder = ClientConfig::builder_with_provider(crypto_provider());
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Trusts the switch's authority and shows a certificate from another one, which says the same name.
+fn of_another_authority(data: &Data) -> Arc<ClientConfig> {
+    let elsewhere = tempfile::tempdir().unwrap();
+    Authority::create(elsewhere.path()).unwrap().issue_participant(&code(3)).unwrap();
+    let roots = read_roots(&data.path("pki/ca.pem")).unwrap();
+    let chain = read_certificates(&elsewhere.path().join("PSP0003.pem")).unwrap();
+    let key = read_key(&elsewhere.path().join("PSP0003.key")).unwrap();
+    let builder = ClientConfig::builder_with_provider(crypto_provider());
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap())
+}
+
+#[test]
+fn a_certificate_that_does_not_hold_is_refused_in_the_handshake() {
+    let (data, authority) = data_with_authority();
+    authority.issue_expired_participant(&code(3), "expired").unwrap();
+    let switch = data.serve();
+    let mut others = Others::connect(&data);
+    let cases = [
+        (without_certificate(&data), "peer sent no certificates"),
+        (of_another_authority(&data), "UnknownIssuer"),
+        (data.tls("expired"), "xpired"),
+        // The switch's own certificate is of the right authority, and not for clients.
+        (data.tls("server"), "reason"),
+    ];
+    for (already, (tls, reason)) in cases.into_iter().enumerate() {
+        let mut wire = Wire::connect(data.address(), tls);
+        wire.hello(code(3), Resume::FROM_THE_START);
+        assert_eq!(wire.ended(), [], "nothing is said to {reason}");
+        expect_refusal_in_log(&switch, already, &["peer=127.0.0.1:", reason]);
+        others.are_unaffected();
+    }
+    switch.stop();
+}
+
+#[test]
+fn a_certificate_says_who_comes_and_hello_cannot_say_otherwise() {
+    let (data, authority) = data_with_authority();
+    let stranger = ParticipantCode::parse("STRANGER").unwrap();
+    authority.issue_participant(&stranger).unwrap();
+    let person = issue_without_code(&data);
+    let switch = data.serve();
+    let mut others = Others::connect(&data);
+    // The name on the certificate, who Hello says it is, and what follows.
+    let cases = [
+        ("PSP0003", code(1), Some(ErrorCode::WrongParticipant), ["participant=PSP0003", "wrong_participant"]),
+        ("STRANGER", code(1), Some(ErrorCode::WrongParticipant), ["participant=STRANGER", "wrong_participant"]),
+        ("STRANGER", stranger, Some(ErrorCode::UnknownParticipant), ["participant=STRANGER", "unknown_participant"]),
+        (person, code(1), None, ["peer=127.0.0.1:", "no participant code"]),
+    ];
+    for (already, (name, said, refusal, words)) in cases.into_iter().enumerate() {
+        let mut wire = Wire::connect(data.address(), data.tls(name));
+        wire.hello(said, Resume::FROM_THE_START);
+        if let Some(code) = refusal {
+            let refused = wire.refused();
+            assert_eq!((refused.code, refused.fatal, refused.frame_number), (code, true, 0), "{refused:?}");
+        }
+        assert_eq!(wire.ended(), [], "and then the connection ends");
+        expect_refusal_in_log(&switch, already, &words);
+        others.are_unaffected();
+    }
+    switch.stop();
+}
+
+/// A pair of the scheme's authority whose common name is no participant code. Gives its file name.
+fn issue_without_code(data: &Data) -> &'static str {
+    let pki = data.path("pki");
+    let authority_key = KeyPair::from_pem(&std::fs::read_to_string(pki.join("ca.key")).unwrap()).unwrap();
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "Clearspan development authority");
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Amina Diallo");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
+    std::fs::write(pki.join("person.pem"), certificate.pem()).unwrap();
+    std::fs::write(pki.join("person.key"), key.serialize_pem()).unwrap();
+    "person"
+}
+
+#[test]
+fn who_says_nothing_useful_first_is_not_let_in() {
+    let data = Data::new();
+    let switch = data.serve();
+    let mut others = Others::connect(&data);
+    let mut wire = Wire::connect(data.address(), data.tls("PSP0003"));
+    // A payment before Hello: refused, and the session still expects Hello.
+    let order = order(3, 2, 5);
+    let id = wire.pay(&order);
+    let refused = wire.refused();
+    assert_eq!((refused.code, refused.fatal, refused.frame_number), (ErrorCode::NotAllowed, false, 1));
+    wire.hello(code(3), Resume::FROM_THE_START);
+    wire.welcome();
+    assert_eq!(wire.ask(id).outcome, Outcome::Unknown, "what came before Hello left no trace");
+    // A second Hello: refused, and the session goes on.
+    wire.hello(code(3), Resume::FROM_THE_START);
+    assert_eq!(wire.refused().code, ErrorCode::NotAllowed);
+    wire.pay(&order);
+    others.payee.forward_of(id);
+    others.payee.accept(id);
+    assert_eq!(wire.status_of(id).outcome, Outcome::Committed);
+    switch.stop();
+}
+
+#[test]
+fn a_second_connection_replaces_the_first() {
+    let data = Data::new();
+    let switch = data.serve();
+    let mut payer = Wire::open(&data, 1);
+    let mut first = Wire::open(&data, 2);
+    let earlier = payer.pay(&order(1, 2, 5));
+    first.forward_of(earlier);
+    let mut second = Wire::open(&data, 2);
+    let refused = first.refused();
+    assert_eq!((refused.code, refused.fatal), (ErrorCode::Replaced, true), "{refused:?}");
+    assert_eq!(first.ended(), [], "and then the connection ends");
+    let later = payer.pay(&order(1, 2, 5));
+    second.forward_of(later);
+    for id in [earlier, later] {
+        second.accept(id);
+        assert_eq!(payer.status_of(id).outcome, Outcome::Committed);
+        assert_eq!(second.status_of(id).outcome, Outcome::Committed);
+    }
+    assert!(second.unasked().iter().all(|heard| !matches!(heard.said, Said::Error(..))));
+    switch.stop();
+}

@@ -1,0 +1,11 @@
+//! The switch from outside: the real binary, real TLS sockets, real files, and real ends by SIGKILL.
+//!
+//! `harness` starts and stops processes, `wire` is a provider's connection byte by byte, and each other file proves one promise.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod harness;
+mod wire;
+
+mod door;
+mod frames;
+mod kill;
