@@ -26,8 +26,10 @@ impl<S: Storage> Pipeline<S> {
                 }
                 Decoded::Refused { code, number, length } => {
                     consumed += length;
-                    self.count_frame(key, number);
-                    self.refuse(key, number, Refusal::plain(code));
+                    // 0 is no number: such a frame is refused for what is wrong with it, not for its place.
+                    if number == 0 || self.count_frame(key, number) {
+                        self.refuse(key, number, Refusal::plain(code));
+                    }
                 }
                 Decoded::Lost(code) => self.refuse(key, 0, Refusal::plain(code)),
             }
@@ -103,7 +105,11 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
+    /// Says why a frame is refused. Who was told that the connection ends is told nothing more.
     fn refuse(&mut self, key: SessionKey, number: u64, refusal: Refusal) {
+        if self.sessions.get(key).is_none_or(|session| session.phase == Phase::Closing) {
+            return;
+        }
         let retry_after_ms = match refusal.code {
             ErrorCode::Busy | ErrorCode::ShuttingDown => BUSY_RETRY_MS,
             _ => 0,
