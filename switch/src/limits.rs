@@ -63,6 +63,10 @@ pub const MARK_AFTER_NS: u64 = 10_000_000;
 /// `busy` suggests to wait so long, in milliseconds: a few batches of a slow disk.
 pub const BUSY_RETRY_MS: u32 = 50;
 
+/// How long a connection that was ended from here is still read from, in milliseconds. A socket that is closed with unread bytes takes back
+/// what was sent last, and with it the reason.
+pub const LINGER_MS: u64 = 1_000;
+
 /// How long a draining switch waits for open payments and slow readers, in milliseconds.
 pub const DRAIN_TIMEOUT_MS: u64 = 3_000;
 

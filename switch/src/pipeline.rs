@@ -285,7 +285,7 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Marks the log's end; nothing is journaled after this.
-    pub fn close(mut self) -> Result<(), Fault> {
+    pub fn close(&mut self) -> Result<(), Fault> {
         if self.log.is_unmarked() {
             self.log.mark().map_err(Fault::Journal)?;
         }

@@ -3,7 +3,7 @@
 use adapters::check::{self, CheckedAnswer, CheckedTransfer, Refusal, Request};
 use adapters::limits::FRAME_BYTES_MAX;
 use adapters::message::{
-    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, SEEN_FROM_THE_END, Welcome,
+    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame};
 use ledger::journal::Storage;
@@ -134,12 +134,14 @@ impl<S: Storage> Pipeline<S> {
             self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
         }
         let enqueued = self.decisions.outboxes.enqueued(participant);
-        let is_known = lineage == self.log.lineage() && (0..OUTBOX_LANES).all(|lane| seen[lane] <= enqueued[lane]);
-        let resumed_after = match seen {
-            SEEN_FROM_THE_END => enqueued,
-            _ if is_known => seen,
-            _ => [0; OUTBOX_LANES],
-        };
+        // Where nothing old is wanted, the number means nothing else.
+        let exists = |lane: usize| seen[lane] <= enqueued[lane] || seen[lane] == u64::MAX;
+        let is_known = lineage == self.log.lineage() && (0..OUTBOX_LANES).all(exists);
+        let resumed_after = std::array::from_fn(|lane| match seen[lane] {
+            u64::MAX => enqueued[lane],
+            number if is_known => number,
+            _ => 0,
+        });
         let welcome = Welcome {
             lineage: self.log.lineage(),
             resumed_after,

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Holding, Message, Report, ServerError, take};
 use crate::clock::JournalClock;
-use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT_MS, RECEIVE_BYTES_PER_TURN};
+use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT_MS, LINGER_MS, RECEIVE_BYTES_PER_TURN};
 use crate::pipeline::Pipeline;
 use crate::render::{RenderRequest, Rendered};
 use crate::session::SessionKey;
@@ -34,8 +34,10 @@ struct Connection {
     link: Link,
     /// Plaintext that is not dealt with: at most the start of a frame, after each turn.
     inbound: Vec<u8>,
-    /// It ends once what waits has left.
+    /// It ends once what waits has left and the peer has closed its side.
     is_ending: bool,
+    /// Since when nothing more leaves on a connection that ends.
+    lingering_since_ns: Option<u64>,
     /// Since when the peer has taken nothing of what waits.
     blocked: Option<Blocked>,
 }
@@ -154,6 +156,9 @@ impl HotLoop {
             is_busy |= self.flush_one(cx, place, now_ns);
         }
         let Some(connection) = &mut self.connections[place] else { return true };
+        if connection.lingering_since_ns.is_some() {
+            return is_busy | self.linger_one(cx, place);
+        }
         if connection.is_ending || !self.pipeline.wants_bytes(connection.key) {
             return is_busy;
         }
@@ -171,6 +176,20 @@ impl HotLoop {
             }
             Poll::Ready(Err(error)) => {
                 self.end(place, Some(&error));
+                true
+            }
+        }
+    }
+
+    /// Throws away what still comes on a connection that ends; true if anything came.
+    fn linger_one(&mut self, cx: &mut Context<'_>, place: usize) -> bool {
+        let Some(Connection { link, inbound, .. }) = &mut self.connections[place] else { return false };
+        inbound.clear();
+        match link.poll_receive(cx, &mut self.scratch, inbound, RECEIVE_BYTES_PER_TURN) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(1..)) => true,
+            Poll::Ready(Ok(0) | Err(_)) => {
+                self.end(place, None);
                 true
             }
         }
@@ -196,7 +215,7 @@ impl HotLoop {
         let pending_bytes = connection.link.pending_bytes();
         self.pipeline.link_pending(connection.key, pending_bytes);
         if pending_bytes == 0 && connection.is_ending {
-            self.end(place, None);
+            connection.lingering_since_ns.get_or_insert(now_ns);
         }
         pending_bytes != before
     }
@@ -223,16 +242,20 @@ impl HotLoop {
         if now_ns >= self.next_check_ns {
             self.next_check_ns = now_ns + CHECK_EVERY_NS;
             self.pipeline.check_sessions(now_ns);
-            self.end_blocked(now_ns);
+            self.end_overdue(now_ns);
         }
     }
 
-    /// Cuts those that have taken nothing for too long.
-    fn end_blocked(&mut self, now_ns: u64) {
+    /// Cuts those that have taken nothing for too long, and those that ended and were waited for.
+    fn end_overdue(&mut self, now_ns: u64) {
         for place in 0..self.connections.len() {
             let blocked = self.connections[place].as_ref().and_then(|connection| connection.blocked);
             if blocked.is_some_and(|blocked| now_ns - blocked.since_ns > STALL_MAX_MS * NS_PER_MS) {
                 self.end(place, Some(&std::io::Error::other("takes nothing of what waits for it")));
+            }
+            let lingering = self.connections[place].as_ref().and_then(|connection| connection.lingering_since_ns);
+            if lingering.is_some_and(|since_ns| now_ns - since_ns > LINGER_MS * NS_PER_MS) {
+                self.end(place, None);
             }
         }
     }
@@ -260,7 +283,14 @@ impl HotLoop {
                     if self.connections.len() <= key.index() {
                         self.connections.resize_with(key.index() + 1, || None);
                     }
-                    let connection = Connection { key, link, inbound: Vec::new(), is_ending: false, blocked: None };
+                    let connection = Connection {
+                        key,
+                        link,
+                        inbound: Vec::new(),
+                        is_ending: false,
+                        lingering_since_ns: None,
+                        blocked: None,
+                    };
                     self.connections[key.index()] = Some(connection);
                     self.open += 1;
                 }
@@ -309,20 +339,23 @@ impl HotLoop {
         self.drain_until_ns.is_some_and(|until_ns| now_ns >= until_ns || self.pipeline.is_drained())
     }
 
-    /// Says goodbye to everyone and marks the log's end.
+    /// Marks the log's end and says goodbye to everyone.
     async fn close(mut self) -> Result<(), ServerError> {
+        self.pipeline.close().map_err(ServerError::Fault)?;
         for connection in self.connections.iter_mut().flatten() {
+            connection.is_ending = true;
             connection.link.send_close_notify();
         }
-        poll_fn(|cx| {
-            for connection in self.connections.iter_mut().flatten() {
-                // Whoever does not take it now learns it from the closed socket.
-                let _ = connection.link.poll_flush(cx);
+        // Whoever does not close its side in this time learns it from the closed socket.
+        let goodbye = poll_fn(|cx| {
+            for place in 0..self.connections.len() {
+                self.flush_one(cx, place, 0);
+                while self.linger_one(cx, place) {}
             }
-            Poll::Ready(())
-        })
-        .await;
-        self.pipeline.close().map_err(ServerError::Fault)
+            if self.open == 0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
+        Ok(())
     }
 
     fn report(&self) -> Report {
