@@ -38,6 +38,8 @@ pub struct Link {
     tls: Connection,
     /// Plaintext handed over and not yet known to have left.
     pending_bytes: usize,
+    /// The peer has said that nothing more comes.
+    peer_has_closed: bool,
 }
 
 impl Link {
@@ -45,7 +47,7 @@ impl Link {
     pub fn new(socket: TcpStream, mut tls: Connection) -> Link {
         // What may wait here is bounded by whoever calls `send`, who looks at `pending_bytes` first.
         tls.set_buffer_limit(None);
-        Link { socket, tls, pending_bytes: 0 }
+        Link { socket, tls, pending_bytes: 0, peer_has_closed: false }
     }
 
     /// Appends the plaintext that is there to `plaintext`, at most about `bytes_max` of it, using `scratch` (at least
@@ -60,7 +62,7 @@ impl Link {
     ) -> Poll<io::Result<usize>> {
         let before = plaintext.len();
         drain_plaintext(&mut self.tls, plaintext)?;
-        while plaintext.len() - before < bytes_max {
+        while plaintext.len() - before < bytes_max && !self.peer_has_closed {
             let mut received = ReadBuf::new(scratch);
             match Pin::new(&mut self.socket).poll_read(cx, &mut received) {
                 Poll::Pending if plaintext.len() == before => return Poll::Pending,
@@ -70,25 +72,21 @@ impl Link {
             if received.filled().is_empty() {
                 break;
             }
-            if self.decrypt(received.filled(), plaintext)? {
-                break;
-            }
+            self.decrypt(received.filled(), plaintext)?;
         }
         Poll::Ready(Ok(plaintext.len() - before))
     }
 
-    /// Feeds what came from the socket; true once the peer has said that nothing more comes.
-    fn decrypt(&mut self, mut ciphertext: &[u8], plaintext: &mut Vec<u8>) -> io::Result<bool> {
-        while !ciphertext.is_empty() {
+    /// Feeds what came from the socket.
+    fn decrypt(&mut self, mut ciphertext: &[u8], plaintext: &mut Vec<u8>) -> io::Result<()> {
+        while !ciphertext.is_empty() && !self.peer_has_closed {
             self.tls.read_tls(&mut ciphertext)?;
             let state =
                 self.tls.process_new_packets().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             drain_plaintext(&mut self.tls, plaintext)?;
-            if state.peer_has_closed() {
-                return Ok(true);
-            }
+            self.peer_has_closed = state.peer_has_closed();
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Encrypts `plaintext`; nothing leaves before `poll_flush`.
