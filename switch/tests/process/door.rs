@@ -1,5 +1,6 @@
 //! Who may come in. Whoever may not is refused, leaves one line in the log, and is noticed by nobody else.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use adapters::message::{ErrorCode, Outcome, ParticipantCode};
@@ -61,16 +62,34 @@ fn without_certificate(data: &Data) -> Arc<ClientConfig> {
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Trusts the switch's authority and shows a certificate from another one, which says the same name.
-fn of_another_authority(data: &Data) -> Arc<ClientConfig> {
-    let elsewhere = tempfile::tempdir().unwrap();
-    Authority::create(elsewhere.path()).unwrap().issue_participant(&code(3)).unwrap();
+/// Trusts the switch's authority, and shows a certificate and key that lie elsewhere.
+fn showing(data: &Data, certificate: &Path, key: &Path) -> Arc<ClientConfig> {
     let roots = read_roots(&data.path("pki/ca.pem")).unwrap();
-    let chain = read_certificates(&elsewhere.path().join("PSP0003.pem")).unwrap();
-    let key = read_key(&elsewhere.path().join("PSP0003.key")).unwrap();
+    let (chain, key) = (read_certificates(certificate).unwrap(), read_key(key).unwrap());
     let builder = ClientConfig::builder_with_provider(crypto_provider());
     let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
     Arc::new(builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap())
+}
+
+/// A certificate with a participant's name, from an authority that calls itself as ours does.
+fn of_an_impostor(data: &Data) -> Arc<ClientConfig> {
+    let elsewhere = tempfile::tempdir().unwrap();
+    Authority::create(elsewhere.path()).unwrap().issue_participant(&code(3)).unwrap();
+    showing(data, &elsewhere.path().join("PSP0003.pem"), &elsewhere.path().join("PSP0003.key"))
+}
+
+/// A certificate with a participant's name that nobody has signed but its owner.
+fn of_its_own(data: &Data) -> Arc<ClientConfig> {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, code(3).as_str());
+    write_pair(data, "own", &params.self_signed(&key).unwrap().pem(), &key);
+    showing(data, &data.path("pki/own.pem"), &data.path("pki/own.key"))
+}
+
+fn write_pair(data: &Data, name: &str, certificate: &str, key: &KeyPair) {
+    std::fs::write(data.path(&format!("pki/{name}.pem")), certificate).unwrap();
+    std::fs::write(data.path(&format!("pki/{name}.key")), key.serialize_pem()).unwrap();
 }
 
 #[test]
@@ -81,7 +100,8 @@ fn a_certificate_that_does_not_hold_is_refused_in_the_handshake() {
     let mut others = Others::connect(&data);
     let cases = [
         (without_certificate(&data), "peer sent no certificates"),
-        (of_another_authority(&data), "UnknownIssuer"),
+        (of_an_impostor(&data), "BadSignature"),
+        (of_its_own(&data), "UnknownIssuer"),
         (data.tls("expired"), "xpired"),
         // The switch's own certificate is of the right authority, and not for clients.
         (data.tls("server"), "reason"),
@@ -136,8 +156,7 @@ fn issue_without_code(data: &Data) -> &'static str {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
-    std::fs::write(pki.join("person.pem"), certificate.pem()).unwrap();
-    std::fs::write(pki.join("person.key"), key.serialize_pem()).unwrap();
+    write_pair(data, "person", &certificate.pem(), &key);
     "person"
 }
 

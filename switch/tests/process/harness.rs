@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use adapters::message::ParticipantCode;
 use adapters::native::tls;
+use ledger::Currency;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -179,6 +180,16 @@ impl Data {
         verdict
     }
 
+    /// What a participant can spend, by the journal.
+    pub(crate) fn available(&self, participant: usize) -> u128 {
+        let (decisions, _) = switch::data::replay(&self.directory).unwrap();
+        let participant = decisions.engine.find_participant(&code(participant)).unwrap();
+        let currency = Currency::parse(CURRENCY.as_bytes()).unwrap();
+        let (available, reserved) = decisions.engine.settlement_balance(participant, currency).unwrap();
+        assert_eq!(reserved, 0, "nothing is open");
+        available
+    }
+
     /// How many payments are final and committed, by the journal.
     pub(crate) fn committed(&self) -> u64 {
         self.verified()["payments"]["committed"].as_u64().unwrap()
@@ -254,8 +265,21 @@ impl Switch {
 
     /// SIGTERM: it may finish.
     pub(crate) fn terminate(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGSTOP: it stands still until `go_on`.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end.

@@ -9,3 +9,5 @@ mod wire;
 mod door;
 mod frames;
 mod kill;
+mod outcomes;
+mod resume;

@@ -269,7 +269,7 @@ impl Wire {
             }
         }
         loop {
-            let heard = self.receive().unwrap_or_else(|| panic!("the switch closed; before that: {:?}", self.heard));
+            let heard = self.hear().unwrap_or_else(|| panic!("the switch closed; before that: {:?}", self.heard));
             match pick(&heard) {
                 Some(picked) => return picked,
                 None => self.heard.push_back(heard),
@@ -279,7 +279,19 @@ impl Wire {
 
     /// The next message in the order in which they came; none at the end.
     pub(crate) fn next(&mut self) -> Option<Heard> {
-        self.heard.pop_front().or_else(|| self.receive())
+        self.heard.pop_front().or_else(|| self.hear())
+    }
+
+    /// Waits until the switch has acknowledged this frame; false where the connection ends before.
+    pub(crate) fn is_acknowledged(&mut self, number: u64) -> bool {
+        while self.acknowledged < number {
+            match self.receive() {
+                Some(Heard { said: Said::Ack, .. }) => {}
+                Some(heard) => self.heard.push_back(heard),
+                None => return false,
+            }
+        }
+        true
     }
 
     /// What came and nobody has asked for.
@@ -287,26 +299,37 @@ impl Wire {
         self.heard.iter().cloned().collect()
     }
 
+    /// Drops what came and nobody has asked for.
+    pub(crate) fn forget(&mut self) {
+        self.heard.clear();
+    }
+
     /// Waits for the end of the connection; gives what came before it and nobody has asked for.
     pub(crate) fn ended(mut self) -> Vec<Heard> {
-        while let Some(heard) = self.receive() {
+        while let Some(heard) = self.hear() {
             self.heard.push_back(heard);
         }
         self.heard.into()
     }
 
+    /// Reads until the switch has said something but `Ack`.
+    fn hear(&mut self) -> Option<Heard> {
+        loop {
+            let heard = self.receive()?;
+            if heard.said != Said::Ack {
+                return Some(heard);
+            }
+        }
+    }
+
     /// Reads until a message has come; none at the end of the connection, whatever ended it.
     fn receive(&mut self) -> Option<Heard> {
         loop {
-            match take_frame(&mut self.inbound) {
-                Some((acknowledged, heard)) => {
-                    self.acknowledged = self.acknowledged.max(acknowledged);
-                    if heard.said != Said::Ack {
-                        return Some(heard);
-                    }
-                }
-                None => self.read_some()?,
+            if let Some((acknowledged, heard)) = take_frame(&mut self.inbound) {
+                self.acknowledged = self.acknowledged.max(acknowledged);
+                return Some(heard);
             }
+            self.read_some()?;
         }
     }
 
