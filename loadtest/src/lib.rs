@@ -1,1 +1,32 @@
-//! loadtest
+//! Load for a switch, and a verdict on what became of it.
+//!
+//! `loadtest run` plays all payment providers of a scheme from one thread, over real mutual TLS, in a process apart from the switch. It offers payments
+//! either on a schedule that nothing can delay (open loop: a stall of the switch shows in every payment that fell due meanwhile), or as many as are
+//! answered (closed loop: the highest rate, which says little about latency). It then waits until every payment has an outcome, asks for those that
+//! have none, and lets `switch ledger verify` recompute the books from the journal.
+//!
+//! Read `generator` first: one turn of it is the whole of the load. `tally` holds what is counted, `report` what is printed.
+//!
+//! What this is not: a client library (that is `adapters::native::Client`, which is slower and easier), and not a simulator of faults.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("loadtest measures through timerfd and /proc: Linux only");
+
+pub mod cli;
+mod clock;
+mod connection;
+mod draw;
+mod error;
+mod flights;
+pub mod generator;
+pub mod interrupts;
+pub mod limits;
+mod machine;
+mod progress;
+pub mod report;
+pub mod schedule;
+mod spawn;
+pub mod tally;
+mod timer;
+
+pub use error::SetUpError;

@@ -1,0 +1,426 @@
+//! One provider: a session over a TLS connection that is made again whenever it breaks.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use adapters::limits::{HANDSHAKE_TIMEOUT_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALL_MAX_MS};
+use adapters::message::{Answer, ArchivedError, CreditTransfer, ErrorCode, MessageKind, Outcome, ParticipantCode};
+use adapters::message::{PaymentId, StatusRequest};
+use adapters::native::link::Link;
+use adapters::native::session::{ClientSession, Event, Idle, Resume};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::flights::{Flight, Flights, Id};
+use crate::limits::{NS_PER_MS, RECEIVE_BYTES_PER_TURN, SEND_PENDING_BYTES_MAX, UNACKNOWLEDGED_ORDERS_MAX};
+use crate::tally::Tally;
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) address: SocketAddr,
+    pub(crate) flights: Flights,
+    pub(crate) tally: Tally,
+    /// Until when payments are offered; `u64::MAX` before the run begins.
+    pub(crate) offered_until_ns: u64,
+    /// For reading from sockets, and for what was read.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) plaintext: Vec<u8>,
+}
+
+/// One provider.
+pub(crate) struct Connection {
+    pub(crate) code: ParticipantCode,
+    place: u32,
+    tls: Arc<ClientConfig>,
+    session: ClientSession,
+    state: State,
+    tickets: Tickets,
+    /// Payments of this provider's customers that wait for its answer. Bounded by what the switch holds open.
+    answers: Vec<Id>,
+    /// The switch is busy: offer it nothing before this.
+    pub(crate) busy_until_ns: u64,
+    /// How often it was welcomed.
+    welcomes: u32,
+    attempts: u32,
+    sent_ns: u64,
+    received_ns: u64,
+    /// Since when the switch takes nothing, and how much waited then.
+    blocked: Option<(u64, usize)>,
+    /// Why the last connection ended, or could not be made.
+    why: Option<String>,
+}
+
+enum State {
+    /// Until the next attempt.
+    Waiting {
+        until_ns: u64,
+    },
+    Connecting(JoinHandle<Result<Link, String>>),
+    Linked(Box<Link>),
+}
+
+impl Connection {
+    pub(crate) fn new(code: ParticipantCode, place: u32, tls: Arc<ClientConfig>) -> Connection {
+        Connection {
+            code,
+            place,
+            tls,
+            // What happened before this run is none of its business; what happens in it comes again after a cut.
+            session: ClientSession::new(code, Resume::FROM_THE_END),
+            state: State::Waiting { until_ns: 0 },
+            tickets: Tickets::default(),
+            answers: Vec::new(),
+            busy_until_ns: 0,
+            welcomes: 0,
+            attempts: 0,
+            sent_ns: 0,
+            received_ns: 0,
+            blocked: None,
+            why: None,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.session.is_open()
+    }
+
+    pub(crate) fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting(_)) || (matches!(self.state, State::Linked(_)) && !self.is_open())
+    }
+
+    /// Why the last connection ended, once.
+    pub(crate) fn take_why(&mut self) -> Option<String> {
+        self.why.take()
+    }
+
+    /// Would a payment order be taken?
+    pub(crate) fn has_room(&self) -> bool {
+        self.session.unacknowledged() < UNACKNOWLEDGED_ORDERS_MAX && self.session.has_room()
+    }
+
+    /// Begins to connect, if it is time to.
+    pub(crate) fn begin_connecting(&mut self, address: SocketAddr, now_ns: u64) {
+        if let State::Waiting { until_ns } = self.state
+            && until_ns <= now_ns
+        {
+            self.state = State::Connecting(tokio::spawn(connect(address, Arc::clone(&self.tls))));
+        }
+    }
+
+    /// When the next attempt is due; `u64::MAX` where none is.
+    pub(crate) fn attempt_at_ns(&self) -> u64 {
+        if let State::Waiting { until_ns } = self.state { until_ns } else { u64::MAX }
+    }
+
+    /// Submits a payment order. The caller has seen that there is room.
+    pub(crate) fn submit_order(&mut self, order: &CreditTransfer, private: &[u8], place: u32, flight: &mut Flight) {
+        let submitted = self.session.submit(MessageKind::CreditTransfer, order, |out| out.extend_from_slice(private));
+        let ticket = submitted.unwrap_or_else(|_| unreachable!("the caller has seen that there is room"));
+        self.tickets.push(ticket, place);
+        flight.ticket = ticket;
+        flight.first_sent_on = self.welcomes + u32::from(!self.session.is_open());
+    }
+
+    /// Asks what became of a payment; false where there is no room for the question.
+    pub(crate) fn ask(&mut self, id: Id) -> bool {
+        let request = StatusRequest { payment_id: id };
+        let submitted = self.session.submit(MessageKind::StatusRequest, &request, |_| {});
+        submitted.map(|ticket| self.tickets.push(ticket, Tickets::NO_ORDER)).is_ok()
+    }
+
+    /// Takes in what is there; true if anything happened.
+    pub(crate) fn receive(&mut self, cx: &mut Context<'_>, shared: &mut Shared, now: impl Fn() -> u64) -> bool {
+        match &mut self.state {
+            State::Waiting { .. } => false,
+            State::Connecting(connecting) => {
+                let Poll::Ready(connected) = Pin::new(connecting).poll(cx) else { return false };
+                match connected.unwrap_or_else(|error| Err(error.to_string())) {
+                    Ok(link) => self.linked(link, now()),
+                    Err(why) => self.lost(now(), why),
+                }
+                true
+            }
+            State::Linked(link) => {
+                let mut is_busy = false;
+                if link.pending_bytes() > 0 {
+                    let before = link.pending_bytes();
+                    is_busy |= link.poll_flush(cx).is_ready() || link.pending_bytes() != before;
+                }
+                shared.plaintext.clear();
+                let received =
+                    link.poll_receive(cx, &mut shared.scratch, &mut shared.plaintext, RECEIVE_BYTES_PER_TURN);
+                let now_ns = now();
+                // What came before an end or an error still counts.
+                let heard = self.hear(shared, now_ns);
+                match (heard, received) {
+                    (Err(why), _) => self.lost(now_ns, why),
+                    (Ok(()), Poll::Ready(Ok(0))) => self.lost(now_ns, "closed by the switch".into()),
+                    (Ok(()), Poll::Ready(Err(error))) => self.lost(now_ns, error.to_string()),
+                    (Ok(()), Poll::Ready(Ok(_))) => {}
+                    (Ok(()), Poll::Pending) => return is_busy,
+                }
+                true
+            }
+        }
+    }
+
+    fn linked(&mut self, link: Link, now_ns: u64) {
+        self.state = State::Linked(Box::new(link));
+        (self.sent_ns, self.received_ns, self.blocked) = (now_ns, now_ns, None);
+        self.session.connected();
+    }
+
+    /// The connection is gone. What the switch has not acknowledged is sent again on the next one.
+    fn lost(&mut self, now_ns: u64, why: String) {
+        self.session.disconnected();
+        let retry_ms = RETRY_MAX_MS.min(RETRY_FIRST_MS << self.attempts.min(16));
+        self.attempts += 1;
+        self.state = State::Waiting { until_ns: now_ns + retry_ms * NS_PER_MS };
+        self.why = Some(why);
+    }
+
+    /// Gives the session what was received.
+    fn hear(&mut self, shared: &mut Shared, now_ns: u64) -> Result<(), String> {
+        if shared.plaintext.is_empty() {
+            return Ok(());
+        }
+        self.received_ns = now_ns;
+        let mut hearing = Hearing {
+            place: self.place,
+            now_ns,
+            is_in_time: now_ns < shared.offered_until_ns,
+            flights: &mut shared.flights,
+            tally: &mut shared.tally,
+            tickets: &mut self.tickets,
+            answers: &mut self.answers,
+            busy_until_ns: &mut self.busy_until_ns,
+            welcomes: self.welcomes,
+            is_welcomed: false,
+            fatal: None,
+        };
+        let heard = self.session.receive(&shared.plaintext, &mut |event| hearing.take(event));
+        if hearing.is_welcomed {
+            self.attempts = 0;
+            hearing.tally.reconnects += u64::from(self.welcomes > 0);
+            self.welcomes += 1;
+        }
+        match hearing.fatal {
+            Some(why) => Err(why),
+            None => heard.map_err(|broken| broken.to_string()),
+        }
+    }
+
+    /// Answers what waits, and writes everything with one TLS write. True if anything was written.
+    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+        self.answer();
+        let State::Linked(link) = &mut self.state else { return };
+        let outgoing = self.session.outgoing();
+        if outgoing.is_empty() || link.pending_bytes() >= SEND_PENDING_BYTES_MAX {
+            return;
+        }
+        let sent = link.send(outgoing);
+        outgoing.clear();
+        self.sent_ns = now_ns;
+        // A broken connection is met again by the next receive, which also reads the switch's last words.
+        if sent.is_ok() {
+            let _ = link.poll_flush(cx);
+        }
+    }
+
+    /// Accepts every payment that waits, as far as there is room.
+    fn answer(&mut self) {
+        let mut answered = 0;
+        for id in &self.answers {
+            let Some(payment_id) = PaymentId::from_bytes(*id) else { unreachable!("the switch checks ids") };
+            let Ok(ticket) = self.session.submit(MessageKind::Answer, &Answer::accept(payment_id), |_| {}) else {
+                break;
+            };
+            self.tickets.push(ticket, Tickets::NO_ORDER);
+            answered += 1;
+        }
+        self.answers.drain(..answered);
+    }
+
+    /// Acknowledges what was received, if nothing else has.
+    pub(crate) fn acknowledge(&mut self) {
+        if self.session.outgoing().is_empty() {
+            self.session.acknowledge_now();
+        }
+    }
+
+    /// Looks after silence and stalls. To be called about once a second.
+    pub(crate) fn check(&mut self, now_ns: u64) {
+        let State::Linked(link) = &mut self.state else { return };
+        let pending_bytes = link.pending_bytes();
+        self.blocked = match self.blocked {
+            _ if pending_bytes == 0 => None,
+            Some((since_ns, before)) if before == pending_bytes => Some((since_ns, before)),
+            _ => Some((now_ns, pending_bytes)),
+        };
+        if self.blocked.is_some_and(|(since_ns, _)| now_ns - since_ns >= STALL_MAX_MS * NS_PER_MS) {
+            return self.lost(now_ns, "the switch takes nothing of what waits for it".into());
+        }
+        let idle = Idle {
+            sent_ms: now_ns.saturating_sub(self.sent_ns) / NS_PER_MS,
+            received_ms: now_ns.saturating_sub(self.received_ns) / NS_PER_MS,
+        };
+        if let Err(broken) = self.session.tick(idle) {
+            self.lost(now_ns, broken.to_string());
+        }
+    }
+
+    /// Says goodbye, so that the switch does not report a lost connection.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
+        if let State::Linked(link) = &mut self.state {
+            link.send_close_notify();
+            let _ = link.poll_flush(cx);
+        }
+    }
+}
+
+async fn connect(address: SocketAddr, tls: Arc<ClientConfig>) -> Result<Link, String> {
+    let limit = Duration::from_millis(HANDSHAKE_TIMEOUT_MS);
+    let socket = timeout(limit, TcpStream::connect(address))
+        .await
+        .map_err(|_| "no answer".to_owned())?
+        .map_err(|error| error.to_string())?;
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
+    let stream = timeout(limit, TlsConnector::from(tls).connect(name, socket))
+        .await
+        .map_err(|_| "no TLS handshake in time".to_owned())?
+        .map_err(|error| format!("the TLS handshake failed: {error}"))?;
+    let (socket, tls) = stream.into_inner();
+    Ok(Link::new(socket, rustls::Connection::Client(tls)))
+}
+
+/// What each submission was, in the order of the session's tickets, from the first that has not left.
+#[derive(Default)]
+struct Tickets {
+    places: VecDeque<u32>,
+    /// The last ticket that has left.
+    left: u64,
+}
+
+impl Tickets {
+    /// It was no payment order.
+    const NO_ORDER: u32 = u32::MAX;
+
+    fn push(&mut self, ticket: u64, flight: u32) {
+        self.places.push_back(flight);
+        debug_assert!(ticket == self.left + self.places.len() as u64);
+    }
+
+    /// The place of the payment that was ordered with this ticket.
+    fn order(&self, ticket: u64) -> Option<u32> {
+        let index = usize::try_from(ticket.checked_sub(self.left + 1)?).ok()?;
+        self.places.get(index).copied().filter(|&place| place != Tickets::NO_ORDER)
+    }
+
+    /// Takes the next ticket up to `through`, with the place of its payment, or `NO_ORDER`.
+    fn leave(&mut self, through: u64) -> Option<(u64, u32)> {
+        if self.left >= through {
+            return None;
+        }
+        self.left += 1;
+        Some((self.left, self.places.pop_front().unwrap_or(Tickets::NO_ORDER)))
+    }
+}
+
+/// Where the events of one receive go.
+struct Hearing<'a> {
+    place: u32,
+    now_ns: u64,
+    is_in_time: bool,
+    flights: &'a mut Flights,
+    tally: &'a mut Tally,
+    tickets: &'a mut Tickets,
+    answers: &'a mut Vec<Id>,
+    busy_until_ns: &'a mut u64,
+    welcomes: u32,
+    is_welcomed: bool,
+    fatal: Option<String>,
+}
+
+impl Hearing<'_> {
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Welcomed(_) => self.is_welcomed = true,
+            Event::Forward { routing, .. } => self.forward(routing.payment_id),
+            Event::Status { routing, numbered, .. } => {
+                if let Some(outcome) = Outcome::from_number(routing.outcome) {
+                    self.status(routing.payment_id, outcome, routing.reason, numbered);
+                }
+            }
+            Event::Refused { error, ticket, .. } => self.refused(error, ticket),
+            Event::Acknowledged { through } => self.acknowledged(through),
+            Event::Echo { .. } => {}
+        }
+    }
+
+    /// The payee provider has it.
+    fn forward(&mut self, id: Id) {
+        self.answers.push(id);
+        let Some(place) = self.flights.find(&id) else { return };
+        let flight = self.flights.at(place);
+        if !std::mem::replace(&mut flight.is_forwarded, true) {
+            self.tally.forwarded.record(self.now_ns.saturating_sub(flight.intended_ns));
+        }
+    }
+
+    /// The payer or the payee provider learns what became of it. What counts is the first word at the payer.
+    fn status(&mut self, id: Id, outcome: Outcome, reason: [u8; 4], numbered: bool) {
+        self.tally.told_committed += u64::from(numbered && outcome == Outcome::Committed);
+        let Some(place) = self.flights.find(&id).filter(|&place| self.flights.at(place).payer == self.place) else {
+            return;
+        };
+        if outcome.is_final() {
+            let flight = self.flights.end(place);
+            self.tally.end(outcome, reason, self.now_ns.saturating_sub(flight.intended_ns), self.is_in_time);
+        } else if let (Outcome::Unknown, Some(code)) = (outcome, self.flights.at(place).refused_again) {
+            self.flights.end(place);
+            self.tally.refuse(code, true);
+        }
+    }
+
+    /// Refused before it was recorded: for the switch it never was.
+    fn refused(&mut self, error: &ArchivedError, ticket: u64) {
+        let code = error.code.to_native();
+        let order = self.tickets.order(ticket).filter(|&place| self.flights.is_order(place, self.place, ticket));
+        match order.map(|place| (place, self.flights.at(place))) {
+            // The first time it was sent it may have been recorded, and only its repetition refused: the drain will ask.
+            Some((_, flight)) if flight.first_sent_on != self.welcomes => flight.refused_again = Some(code),
+            Some((place, _)) => {
+                self.flights.end(place);
+                self.tally.refuse(code, true);
+            }
+            None => self.tally.refuse(code, false),
+        }
+        let retry_ns = u64::from(error.retry_after_ms.to_native()) * NS_PER_MS;
+        *self.busy_until_ns = (*self.busy_until_ns).max(self.now_ns + retry_ns);
+        if error.fatal == 1 {
+            let name = ErrorCode::from_number(code).map_or("an unknown error", ErrorCode::name);
+            self.fatal = Some(format!("the switch closed the connection of {}: {name}", self.place + 1));
+        }
+    }
+
+    /// The switch has them on disk.
+    fn acknowledged(&mut self, through: u64) {
+        while let Some((ticket, place)) = self.tickets.leave(through) {
+            // The place may be another payment's by now, if this one was refused.
+            if place == Tickets::NO_ORDER || !self.flights.is_order(place, self.place, ticket) {
+                continue;
+            }
+            let flight = self.flights.at(place);
+            self.tally.accepted.record(self.now_ns.saturating_sub(flight.intended_ns));
+        }
+    }
+}

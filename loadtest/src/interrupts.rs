@@ -1,0 +1,36 @@
+//! Ctrl-C and SIGTERM: once ends the load and drains, twice ends the drain.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Both signals. Once this exists they do not end the process by themselves.
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Listens from now on. Inside a tokio runtime.
+    pub fn new() -> io::Result<Interrupts> {
+        Ok(Interrupts { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Has one come since it was last asked?
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut has_come = false;
+        for signal in [&mut self.interrupt, &mut self.terminate] {
+            while let Poll::Ready(Some(())) = signal.poll_recv(cx) {
+                has_come = true;
+            }
+        }
+        has_come
+    }
+
+    /// Waits for one.
+    pub async fn wait(&mut self) {
+        poll_fn(|cx| if self.poll(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+}

@@ -1,0 +1,85 @@
+//! Every bound of the load generator, with its reason.
+
+use adapters::limits::{ECHO_AFTER_MS, UNACKNOWLEDGED_FRAMES_MAX};
+
+/// Nanoseconds of a millisecond.
+pub const NS_PER_MS: u64 = 1_000_000;
+
+/// Nanoseconds of a second.
+pub const NS_PER_S: u64 = 1_000_000_000;
+
+/// Payments a second that can be asked for: above what any one core can send.
+pub const RATE_MAX: u64 = 10_000_000;
+
+/// The longest run: a day.
+pub const DURATION_S_MAX: u64 = 86_400;
+
+/// Payments without an outcome, over all connections: twice what the switch holds open. In an open loop, what falls due beyond waits, and its
+/// latency counts on.
+pub const FLIGHTS_MAX: u32 = 1 << 20;
+
+/// Participants of a spawned switch: connections that one machine can hold twice, with the default limit of open files.
+pub const PARTICIPANTS_MAX: u32 = 400;
+
+/// Payments that one turn offers before it looks at the sockets again, so that answers are never behind a backlog.
+pub const OFFERED_PER_TURN_MAX: u32 = 4_096;
+
+/// Payment orders of one connection that the switch has not acknowledged. The other half of the queue is kept for answers: payees that could not
+/// answer for want of room would hold up the very payments that fill it.
+pub const UNACKNOWLEDGED_ORDERS_MAX: usize = UNACKNOWLEDGED_FRAMES_MAX / 2;
+
+/// Plaintext that one connection takes in before the others have their turn.
+pub const RECEIVE_BYTES_PER_TURN: usize = 256 * 1024;
+
+/// With so much waiting for the switch to take it, a connection is handed no more.
+pub const SEND_PENDING_BYTES_MAX: usize = 256 * 1024;
+
+/// Handshakes at a time: half of what the switch makes at once.
+pub const CONNECTING_MAX: usize = 32;
+
+/// The shortest pause between two wake-ups for the schedule. Each costs about 10 us of both cores, so above 20,000 payments a second several leave
+/// together; the wait counts as latency.
+pub const PACE_NS: u64 = 50_000;
+
+/// How often what was received is acknowledged where no other frame says so. The numbers bound what the switch keeps; nobody waits for them.
+pub const ACKNOWLEDGE_EVERY_NS: u64 = 20 * NS_PER_MS;
+
+/// How often silence and stalls are looked at, and progress is shown.
+pub const CHECK_EVERY_NS: u64 = NS_PER_S;
+
+/// From the last connection's welcome to the first payment.
+pub const START_AFTER_NS: u64 = 10 * NS_PER_MS;
+
+/// How long the connections may take to be made, all of them.
+pub const SET_UP_NS: u64 = 60 * NS_PER_S;
+
+/// How long payments of the schedule that could not be offered in time are still offered after its end.
+pub const BACKLOG_NS: u64 = 10 * NS_PER_S;
+
+/// How long a payment may be without an outcome before it is asked for: the scheme's time-out, and one second for the news of it.
+pub const OUTCOME_NS: u64 = 11 * NS_PER_S;
+
+/// Between questions about the same payment.
+pub const ASK_EVERY_NS: u64 = NS_PER_S;
+
+/// How often is asked before a payment counts as unknown.
+pub const ASKED_MAX: u32 = 4;
+
+/// After the last outcome at a payer, how long the payees may still wait for theirs.
+pub const TOLD_NS: u64 = NS_PER_S;
+
+/// How long a spawned switch may take to be ready: it recovers nothing, but the disk may be slow.
+pub const READY_MS: u64 = 60_000;
+
+/// How long a spawned switch may take to stop: more than it gives its own drain.
+pub const STOP_MS: u64 = 30_000;
+
+/// Private parts made in advance: enough to differ, few enough to stay in the cache.
+pub const PRIVATE_PARTS: usize = 64;
+
+const _: () = {
+    assert!(FLIGHTS_MAX >= 2 * switch::limits::IN_FLIGHT_MAX);
+    assert!(CONNECTING_MAX <= switch::limits::HANDSHAKES_MAX);
+    assert!(STOP_MS > switch::limits::DRAIN_TIMEOUT_MS);
+    assert!(CHECK_EVERY_NS < ECHO_AFTER_MS * NS_PER_MS);
+};

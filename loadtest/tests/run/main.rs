@@ -1,0 +1,9 @@
+//! The load generator as a process: its arguments, its figures against a scripted switch, and a run against the real one.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+mod arguments;
+mod harness;
+mod latency;
+mod spawned;
+mod stub;

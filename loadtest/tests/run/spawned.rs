@@ -1,0 +1,125 @@
+//! Against the real switch.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{check_identity, number, report_of};
+
+/// Builds the switch of the same profile, beside this crate's own binary. Where it is built already this takes a moment.
+fn build_switch() -> PathBuf {
+    let own = Path::new(env!("CARGO_BIN_EXE_loadtest"));
+    let profile = own.parent().unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", "switch", "--bin", "switch", "--target-dir"]);
+    build.arg(profile.parent().unwrap());
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success(), "the switch could not be built");
+    let binary = profile.join("switch");
+    assert!(binary.is_file(), "{} is not there", binary.display());
+    binary
+}
+
+const KEYS: [&str; 27] = [
+    "accepted_us",
+    "books_balanced",
+    "busy",
+    "command",
+    "commit",
+    "committed",
+    "cpu_s",
+    "date",
+    "duration_s",
+    "expired",
+    "forwarded_us",
+    "in_flight",
+    "interrupted",
+    "latency_us",
+    "machine",
+    "mode",
+    "offered",
+    "participants",
+    "rate",
+    "reasons",
+    "reconnects",
+    "refusals",
+    "rejected",
+    "throughput_per_s",
+    "unknown",
+    "unsent",
+    "verdict",
+];
+
+fn check_keys(report: &Value) {
+    let keys: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = KEYS.to_vec();
+    expected.sort_unstable();
+    assert_eq!(keys, expected, "the names are relied upon by scripts");
+    for leg in ["latency_us", "accepted_us", "forwarded_us"] {
+        let percentiles: Vec<u64> =
+            ["p50", "p90", "p99", "p999", "max"].map(|name| report[leg][name].as_u64().unwrap()).into();
+        assert!(percentiles.is_sorted() && percentiles[0] > 0, "{report}");
+    }
+    for part in ["generator_user", "generator_sys", "switch_user", "switch_sys"] {
+        assert!(report["cpu_s"][part].as_f64().is_some(), "{report}");
+    }
+    for part in ["cores", "cpu", "memory_mib", "kernel"] {
+        assert!(!report["machine"][part].is_null(), "{report}");
+    }
+}
+
+#[test]
+fn open_and_closed_loop_end_with_balanced_books() {
+    let switch = build_switch();
+    let switch = switch.to_str().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let loads = [("open", &["--rate", "500"][..]), ("closed", &["--rate", "max", "--in-flight", "64"])];
+    for (mode, load) in loads {
+        let run = ["run", "--spawn", "--switch-bin", switch, "--participants", "3", "--duration", "1"];
+        let (report, status) = report_of(&[&run[..], load].concat());
+        assert_eq!(status, 0, "{report}");
+        check_keys(&report);
+        check_identity(&report);
+        assert_eq!((report["mode"].as_str(), &report["books_balanced"]), (Some(mode), &Value::Bool(true)), "{report}");
+        assert_eq!((number(&report, "unknown"), number(&report, "participants")), (0, 3));
+        assert!(number(&report, "committed") > 0);
+        if mode == "open" {
+            assert_eq!((number(&report, "offered"), number(&report, "rate")), (500, 500));
+        }
+    }
+    drop(directory);
+}
+
+/// Ctrl-C ends a long run early; there is a report all the same, and the switch and its files are gone.
+#[test]
+fn an_interrupted_run_reports_what_was_done() {
+    let switch = build_switch();
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("report.json");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["run", "--spawn", "--rate", "200", "--duration", "600", "--participants", "2"])
+        .arg("--switch-bin")
+        .arg(switch)
+        .arg("--out")
+        .arg(&out)
+        .env("TMPDIR", directory.path())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let report: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    check_identity(&report);
+    assert_eq!(
+        (&report["interrupted"], &report["books_balanced"]),
+        (&Value::Bool(true), &Value::Bool(true)),
+        "{report}"
+    );
+    assert!((1..2_000).contains(&number(&report, "committed")), "{report}");
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["report.json"], "nothing else is left behind");
+}

@@ -1,0 +1,259 @@
+//! A switch that does what a script says: answers after a known time, stalls, cuts connections. It has no ledger and no disk.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+
+use adapters::check::{self, Request};
+use adapters::message::{
+    Ack, Error, ErrorCode, Forward, Lane, MessageKind, Outcome, Part, ParticipantCode, Status, Welcome,
+};
+use adapters::native::frame::{Decoded, Head, decode, encode};
+use adapters::native::tls;
+use rustls::server::WebPkiClientVerifier;
+use switch::pki::Authority;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+const CODES: [&str; 2] = ["PSP0001", "PSP0002"];
+
+/// What it does.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Script {
+    /// Between an order and its status.
+    pub(crate) delay: Duration,
+    /// At the order with this number it does nothing at all for this long.
+    pub(crate) stall: Option<(u64, Duration)>,
+    /// At the order with this number it cuts the connection, and has not seen the order.
+    pub(crate) cut: Option<u64>,
+    /// Every order whose number this divides is refused as busy.
+    pub(crate) busy_every: Option<u64>,
+    /// Every order whose number this divides gets no outcome, ever.
+    pub(crate) silent_every: Option<u64>,
+}
+
+/// A running stub; it ends with the test's process.
+pub(crate) struct Stub {
+    pki: tempfile::TempDir,
+    address: String,
+}
+
+impl Stub {
+    pub(crate) fn start(script: Script) -> Stub {
+        let pki = tempfile::tempdir().unwrap();
+        let authority = Authority::create(pki.path()).unwrap();
+        authority.issue_server().unwrap();
+        for code in CODES {
+            authority.issue_participant(&ParticipantCode::parse(code).unwrap()).unwrap();
+        }
+        let config = server_config(&pki);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, serve(listener, TlsAcceptor::from(config), script));
+        });
+        Stub { pki, address }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn pki(&self) -> &str {
+        self.pki.path().to_str().unwrap()
+    }
+}
+
+fn server_config(pki: &tempfile::TempDir) -> std::sync::Arc<rustls::ServerConfig> {
+    let path = |name: &str| pki.path().join(name);
+    let roots = std::sync::Arc::new(tls::read_roots(&path("ca.pem")).unwrap());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, tls::crypto_provider()).build().unwrap();
+    let certificates = tls::read_certificates(&path("server.pem")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(tls::crypto_provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(certificates, tls::read_key(&path("server.key")).unwrap())
+        .unwrap();
+    config.into()
+}
+
+/// What all connections share.
+struct World {
+    script: Script,
+    orders: u64,
+    /// Payer of each payment that was seen.
+    seen: HashMap<[u8; 16], [u8; 35]>,
+    outboxes: BTreeMap<[u8; 35], Outbox>,
+}
+
+/// Numbered frames of a participant, and its live connection.
+#[derive(Default)]
+struct Outbox {
+    frames: Vec<Vec<u8>>,
+    live: Option<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+impl World {
+    /// Numbers a message, keeps it, and sends it where there is a connection.
+    fn tell<P: Part>(&mut self, code: [u8; 35], kind: MessageKind, routing: &P) {
+        let outbox = self.outboxes.entry(code).or_default();
+        let head = Head { lane: Lane::Payments, number: outbox.frames.len() as u64 + 1, ..Head::PLAIN };
+        let mut frame = Vec::new();
+        encode(&mut frame, kind, head, routing, |_| {});
+        outbox.live.as_ref().map(|live| live.send(frame.clone()));
+        outbox.frames.push(frame);
+    }
+
+    fn reply<P: Part>(&mut self, code: [u8; 35], kind: MessageKind, acknowledged: u64, routing: &P) {
+        let mut frame = Vec::new();
+        encode(&mut frame, kind, Head { acknowledged, ..Head::PLAIN }, routing, |_| {});
+        self.outboxes[&code].live.as_ref().map(|live| live.send(frame));
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, acceptor: TlsAcceptor, script: Script) {
+    let listener = TcpListener::from_std(listener).unwrap();
+    let world = World { script, orders: 0, seen: HashMap::new(), outboxes: BTreeMap::new() };
+    let world = Rc::new(RefCell::new(world));
+    loop {
+        let (socket, _) = listener.accept().await.unwrap();
+        let (acceptor, world) = (acceptor.clone(), Rc::clone(&world));
+        tokio::task::spawn_local(async move {
+            socket.set_nodelay(true).unwrap();
+            if let Ok(stream) = acceptor.accept(socket).await {
+                converse(stream, world).await;
+            }
+        });
+    }
+}
+
+async fn converse(stream: TlsStream<TcpStream>, world: Rc<RefCell<World>>) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (sender, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
+    let writing = tokio::task::spawn_local(async move {
+        while let Some(frame) = frames.recv().await {
+            if writer.write_all(&frame).await.is_err() || writer.flush().await.is_err() {
+                break;
+            }
+        }
+    });
+    let mut received = Vec::new();
+    let mut code = [0; 35];
+    'reading: while reader.read_buf(&mut received).await.is_ok_and(|count| count > 0) {
+        while let Decoded::Frame(frame, length) = decode(&received) {
+            let goes_on = match check::request(&frame).ok().unwrap() {
+                Request::Hello { participant, lineage, seen } => {
+                    code = *participant.bytes();
+                    hello(&mut world.borrow_mut(), code, lineage == [7; 16], seen[0], &sender);
+                    true
+                }
+                request => take(&world, code, frame.head.number, request).await,
+            };
+            received.drain(..length);
+            if !goes_on {
+                break 'reading;
+            }
+        }
+    }
+    writing.abort();
+}
+
+/// Goes on where the provider stopped.
+fn hello(world: &mut World, code: [u8; 35], is_known: bool, seen: u64, sender: &mpsc::UnboundedSender<Vec<u8>>) {
+    let outbox = world.outboxes.entry(code).or_default();
+    let enqueued = outbox.frames.len() as u64;
+    let after = if is_known { seen } else { enqueued };
+    outbox.live = Some(sender.clone());
+    let welcome = Welcome {
+        lineage: [7; 16],
+        resumed_after: [after, 0, 0],
+        enqueued: [enqueued, 0, 0],
+        time_ns: 1,
+        frame_bytes_max: 12_288,
+        in_flight_max: 1,
+    };
+    let old: Vec<Vec<u8>> = outbox.frames[usize::try_from(after).unwrap()..].to_vec();
+    world.reply(code, MessageKind::Welcome, 0, &welcome);
+    old.into_iter().for_each(|frame| drop(sender.send(frame)));
+}
+
+/// Deals with one request; false ends the connection.
+async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: Request<'_>) -> bool {
+    let script = world.borrow().script;
+    match request {
+        Request::CreditTransfer(order) => {
+            let routing = order.routing();
+            world.borrow_mut().orders += 1;
+            let orders = world.borrow().orders;
+            let is_each = |every: Option<u64>| every.is_some_and(|every| orders.is_multiple_of(every));
+            if let Some((at, stall)) = script.stall
+                && at == orders
+            {
+                // The whole thread: nobody is served meanwhile.
+                std::thread::sleep(stall);
+            }
+            if script.cut == Some(orders) {
+                return false;
+            }
+            let id = routing.payment_id;
+            if is_each(script.busy_every) {
+                let code_number = ErrorCode::Busy as u16;
+                let error = Error {
+                    code: code_number,
+                    field: 0,
+                    fatal: 0,
+                    retry_after_ms: 50,
+                    frame_number: number,
+                    payment_id: id,
+                };
+                world.borrow_mut().reply(code, MessageKind::Error, 0, &error);
+                return true;
+            }
+            world.borrow_mut().reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
+            let is_new = world.borrow_mut().seen.insert(id, code).is_none();
+            if !is_new || is_each(script.silent_every) {
+                return true;
+            }
+            let forward = Forward {
+                payment_id: id,
+                payer: routing.payer,
+                payee: routing.payee,
+                amount: routing.amount.to_native(),
+                currency: routing.currency,
+                accepted_at_ns: routing.accepted_at_ns.to_native(),
+                purpose: routing.purpose,
+                deadline_ns: u64::MAX,
+            };
+            let world = Rc::clone(world);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(script.delay).await;
+                world.borrow_mut().tell(forward.payee, MessageKind::Forward, &forward);
+            });
+        }
+        Request::Answer(answer) => {
+            let id = answer.routing().payment_id;
+            let payer = world.borrow().seen[&id];
+            for told in [payer, code] {
+                world.borrow_mut().tell(told, MessageKind::Status, &status(id, Outcome::Committed));
+            }
+        }
+        Request::StatusRequest(id) => {
+            let answer = status(id.bytes(), Outcome::InFlight);
+            world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
+        }
+        Request::Hello { .. } | Request::Ack(_) | Request::Echo { .. } => {}
+    }
+    true
+}
+
+fn status(payment_id: [u8; 16], outcome: Outcome) -> Status {
+    Status { payment_id, outcome: outcome as u8, reason: [0; 4], field: 0, decided_at_ns: 1, position: 1 }
+}
