@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 use tokio::sync::mpsc;
 
 use super::print::{grouped, money};
-use super::{Failure, config_path, init, start_logging, wait_for_stop};
+use super::{Failure, config_path, init, listen_for_stop, start_logging};
 use crate::config::Config;
 use crate::engine::PaymentCounts;
 use crate::server::{Report, Server};
@@ -112,16 +112,17 @@ async fn show(arguments: &Arguments, config: &Config, server: &Server) -> Result
         providers.push(Provider { name, code, sandbox, observations });
     }
     let mut show = Show::new(providers, arguments.payments);
+    let mut stop = std::pin::pin!(listen_for_stop().map_err(Failure::start)?);
     let interrupted = tokio::select! {
         run = show.run() => { run?; false }
-        stop = wait_for_stop() => { stop.map_err(Failure::start)?; true }
+        () = &mut stop => true,
     };
     show.print();
     let report = server.report().ok_or_else(|| Failure::fault("the switch has stopped"))?;
     print_books(&report);
     if !arguments.exit && !interrupted {
         println!("\nServing on. Ctrl-C ends it; the same command goes on from here.");
-        wait_for_stop().await.map_err(Failure::start)?;
+        stop.await;
     }
     show.end().await;
     Ok(())

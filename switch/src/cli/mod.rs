@@ -85,13 +85,16 @@ fn start_logging(default_level: tracing::Level) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn wait_for_stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
+/// From now on Ctrl-C and SIGTERM end nothing by themselves; waits for one of them.
+fn listen_for_stop() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// The file that `init` writes and `serve` reads.

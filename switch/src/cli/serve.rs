@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Failure, start_logging, wait_for_stop};
+use super::{Failure, listen_for_stop, start_logging};
 use crate::config::Config;
 use crate::server::Server;
 
@@ -26,12 +26,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(torn) = &recovered.torn {
         tracing::warn!(at = %torn, "the journal ended in a torn record, which nobody was told about; it was cut off");
     }
-    println!("ready native={}", server.address());
-    // Whoever waits for this line may have closed the pipe; the switch serves on.
-    let _ = std::io::stdout().flush();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::start)?;
-    let is_told = runtime.block_on(stop_or_fault(&server)).map_err(Failure::fault)?;
-    if !is_told {
+    // Before it says that it is ready: whoever reads that may stop it at once, and gracefully.
+    let stop = runtime.block_on(async { listen_for_stop() }).map_err(Failure::start)?;
+    // Whoever waits for this line may have closed the pipe; the switch serves on.
+    let _ = writeln!(std::io::stdout(), "ready native={}", server.address()).and_then(|()| std::io::stdout().flush());
+    if !runtime.block_on(stop_or_fault(&server, stop)) {
         return server.wait().map_err(Failure::fault);
     }
     tracing::info!("stopping");
@@ -41,13 +41,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Waits until it is told to stop (true) or has stopped by itself.
-async fn stop_or_fault(server: &Server) -> std::io::Result<bool> {
+async fn stop_or_fault(server: &Server, stop: impl Future<Output = ()>) -> bool {
     let mut look = tokio::time::interval(Duration::from_millis(100));
-    let mut stop = std::pin::pin!(wait_for_stop());
+    let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
-            told = &mut stop => return told.map(|()| true),
-            _ = look.tick() => if server.has_stopped() { return Ok(false) },
+            () = &mut stop => return true,
+            _ = look.tick() => if server.has_stopped() { return false },
         }
     }
 }

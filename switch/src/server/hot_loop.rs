@@ -39,13 +39,7 @@ struct Connection {
     /// Since when nothing more leaves on a connection that ends.
     lingering_since_ns: Option<u64>,
     /// Since when the peer has taken nothing of what waits.
-    blocked: Option<Blocked>,
-}
-
-#[derive(Clone, Copy)]
-struct Blocked {
-    since_ns: u64,
-    pending_bytes: usize,
+    blocked_since_ns: Option<u64>,
 }
 
 /// Everything the thread owns.
@@ -118,9 +112,11 @@ impl HotLoop {
             let mut waiting = Waiting { woken: woken.as_mut(), timer: timer.as_mut() };
             poll_fn(|cx| self.receive(cx, &mut waiting)).await;
             self.take_messages()?;
+            // Before the turn, so that it can ask for the next portion: otherwise that would wait for whatever wakes the loop next.
+            self.take_rendered();
             let now_ns = self.clock.now_ns();
             self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
-            self.exchange_with_renderer();
+            self.ask_renderer();
             poll_fn(|cx| {
                 self.transmit(cx, now_ns);
                 Poll::Ready(())
@@ -200,11 +196,12 @@ impl HotLoop {
         let Some(connection) = &mut self.connections[place] else { return false };
         let before = connection.link.pending_bytes();
         match connection.link.poll_flush(cx) {
-            Poll::Ready(Ok(())) => connection.blocked = None,
+            Poll::Ready(Ok(())) => connection.blocked_since_ns = None,
             Poll::Pending => {
-                let pending_bytes = connection.link.pending_bytes();
-                if connection.blocked.is_none_or(|blocked| blocked.pending_bytes != pending_bytes) {
-                    connection.blocked = Some(Blocked { since_ns: now_ns, pending_bytes });
+                // Only what the peer takes is a sign of life; that more waits for it is none.
+                let has_taken_some = connection.link.pending_bytes() < before;
+                if has_taken_some || connection.blocked_since_ns.is_none() {
+                    connection.blocked_since_ns = Some(now_ns);
                 }
             }
             Poll::Ready(Err(error)) => {
@@ -249,8 +246,8 @@ impl HotLoop {
     /// Cuts those that have taken nothing for too long, and those that ended and were waited for.
     fn end_overdue(&mut self, now_ns: u64) {
         for place in 0..self.connections.len() {
-            let blocked = self.connections[place].as_ref().and_then(|connection| connection.blocked);
-            if blocked.is_some_and(|blocked| now_ns - blocked.since_ns > STALL_MAX_MS * NS_PER_MS) {
+            let blocked = self.connections[place].as_ref().and_then(|connection| connection.blocked_since_ns);
+            if blocked.is_some_and(|since_ns| now_ns - since_ns > STALL_MAX_MS * NS_PER_MS) {
                 self.end(place, Some(&std::io::Error::other("takes nothing of what waits for it")));
             }
             let lingering = self.connections[place].as_ref().and_then(|connection| connection.lingering_since_ns);
@@ -289,7 +286,7 @@ impl HotLoop {
                         inbound: Vec::new(),
                         is_ending: false,
                         lingering_since_ns: None,
-                        blocked: None,
+                        blocked_since_ns: None,
                     };
                     self.connections[key.index()] = Some(connection);
                     self.open += 1;
@@ -309,10 +306,13 @@ impl HotLoop {
         Ok(())
     }
 
-    fn exchange_with_renderer(&mut self) {
+    fn take_rendered(&mut self) {
         while let Some(rendered) = take(&self.rendered) {
             self.pipeline.rendered(&rendered);
         }
+    }
+
+    fn ask_renderer(&mut self) {
         while let Some(request) = self.waiting_request.take().or_else(|| self.pipeline.take_render_request()) {
             match self.requests.try_send(request) {
                 Ok(()) => {}
