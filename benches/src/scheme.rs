@@ -1,0 +1,111 @@
+//! Participants, money, orders, and the journal entries that carry them.
+
+use std::collections::BTreeMap;
+
+use adapters::message::{Answer, CreditTransfer, Part, ParticipantCode, PaymentId, PaymentPrivate};
+use ledger::{Amount, Currency};
+use switch::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use switch::engine::Batch;
+use switch::entry::{self, EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
+use switch::genesis;
+use switch::pipeline::Decisions;
+
+use crate::Random;
+
+/// Participants of the scheme: each pays and is paid.
+pub const PARTICIPANTS: usize = 16;
+
+/// A moment in 2026, at which every bench begins.
+pub const START_NS: u64 = 1_790_000_000_000_000_000;
+
+/// Length of a sealed private part beyond its own: nonce and tag.
+const SEAL_BYTES: usize = 28;
+
+/// The code of a participant, counted from 0.
+pub fn code(participant: usize) -> ParticipantCode {
+    ParticipantCode::parse(&format!("BANK{participant:02}")).expect("letters and digits")
+}
+
+/// The currency of the scheme.
+pub fn currency() -> Currency {
+    Currency::parse(b"KES").expect("three capital letters")
+}
+
+/// A payment id.
+pub fn payment_id(random: &mut Random) -> PaymentId {
+    let mut bytes = random.bytes();
+    bytes[6] = 0x40 | bytes[6] & 0x0f;
+    bytes[8] = 0x80 | bytes[8] & 0x3f;
+    PaymentId::from_bytes(bytes).expect("a version-4 UUID")
+}
+
+/// An order between two participants, for an amount that never exhausts them.
+pub fn order(random: &mut Random, accepted_at_ns: u64) -> (usize, usize, CreditTransfer) {
+    let payer = random.below(PARTICIPANTS);
+    let payee = (payer + 1 + random.below(PARTICIPANTS - 1)) % PARTICIPANTS;
+    let amount = Amount::new(1 + random.draw() % 10_000).expect("more than nothing");
+    let id = payment_id(random);
+    (payer, payee, CreditTransfer::new(id, code(payer), code(payee), amount, currency(), accepted_at_ns))
+}
+
+/// A private part of everyday length.
+pub fn private() -> PaymentPrivate {
+    PaymentPrivate {
+        payer_name: b"Amina Diallo".to_vec(),
+        payer_account: b"KE43ABCD0000000000012345678".to_vec(),
+        payee_name: b"Joseph Otieno Trading".to_vec(),
+        payee_account: b"KE87EFGH0000000000087654321".to_vec(),
+        end_to_end_id: b"INV-2026-000117".to_vec(),
+        remittance: b"Invoice 117, two bags of maize".to_vec(),
+        extension: Vec::new(),
+    }
+}
+
+/// The first batch: default rules, one currency, everyone rich.
+pub fn genesis() -> Vec<u8> {
+    let participant = |number| GenesisParticipant {
+        code: code(number).to_string(),
+        funds: BTreeMap::from([(currency().to_string(), 900_000_000_000_000_000)]),
+    };
+    let genesis = Genesis {
+        rules: GenesisRules::default(),
+        currency: vec![GenesisCurrency { code: currency().to_string(), minor_digits: 2, amount_max: 100_000_000 }],
+        participant: (0..PARTICIPANTS).map(participant).collect(),
+    };
+    genesis::commands(&genesis).concat()
+}
+
+/// Entries of the genesis.
+pub const GENESIS_ENTRIES: u32 = 1 + 1 + 2 * PARTICIPANTS as u32;
+
+/// Decisions that have absorbed the genesis.
+pub fn decisions() -> Decisions {
+    let mut decisions = Decisions::default();
+    let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis() };
+    decisions.absorb(batch).expect("the genesis applies");
+    decisions
+}
+
+/// Appends the entry of an order as the edge writes it; the sealed part is random bytes of the right length.
+pub fn write_order(out: &mut Vec<u8>, payer: usize, order: &CreditTransfer, random: &mut Random) {
+    let annotation = TransferAnnotation { digest: random.bytes(), checked_through: 0 };
+    let mut private_bytes = Vec::new();
+    private().write(&mut private_bytes);
+    let mut routing = Vec::new();
+    order.write(&mut routing);
+    entry::write(out, head(EntryKind::CreditTransfer, payer), &annotation.bytes(), &routing, |out, _| {
+        out.resize(out.len() + private_bytes.len() + SEAL_BYTES, 0x5a);
+    });
+}
+
+/// Appends the entry of an acceptance.
+pub fn write_accept(out: &mut Vec<u8>, payee: usize, id: PaymentId) {
+    let mut routing = Vec::new();
+    Answer::accept(id).write(&mut routing);
+    entry::write(out, EntryHead { seal_key: 0, ..head(EntryKind::Answer, payee) }, &[], &routing, |_, _| {});
+}
+
+fn head(kind: EntryKind, sender: usize) -> EntryHead {
+    let number = u32::try_from(sender + 1).expect("few participants");
+    EntryHead { kind, sender: Sender::Participant(ParticipantId(number)), seal_key: 2 }
+}
