@@ -1,7 +1,7 @@
 //! The command line. Exit status 0: done, and right. 1: a payment has no outcome, or the books are wrong. 2: it could not begin.
 
 use std::fs::{File, OpenOptions};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -107,9 +107,7 @@ fn run_load(arguments: &RunArguments) -> Result<Option<bool>, SetUpError> {
     let runtime = runtime.map_err(|error| SetUpError::new(format!("cannot start: {error}")))?;
     // The loop yields by itself after each turn; a budget in the middle of one would only cut writes short.
     let report = runtime.block_on(tokio::task::unconstrained(measure(load, target)))?;
-    if std::io::stderr().is_terminal() || out.is_some() {
-        eprint!("{}", report.summary());
-    }
+    eprint!("{}", report.summary());
     let json = serde_json::to_string_pretty(&report).map_err(SetUpError::new)?;
     match &mut out {
         Some(out) => out.write(&json)?,

@@ -85,8 +85,8 @@ pub struct Percentiles {
 
 impl Percentiles {
     fn of(latencies: &Latencies) -> Percentiles {
-        let at = |per_mille| latencies.at_per_mille(per_mille);
-        Percentiles { p50: at(500), p90: at(900), p99: at(990), p999: at(999), max: latencies.max_us() }
+        let at = |quantile| latencies.at(quantile);
+        Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: latencies.max_us() }
     }
 }
 

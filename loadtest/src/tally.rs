@@ -37,9 +37,9 @@ impl Latencies {
         self.histogram.len()
     }
 
-    /// The latency in microseconds that so many of 1,000 payments did not exceed; 0 where none was counted.
-    pub fn at_per_mille(&self, per_mille: u32) -> u64 {
-        to_us(self.histogram.value_at_quantile(f64::from(per_mille) / 1_000.0))
+    /// The latency in microseconds that this share of the payments did not exceed; 0 where none was counted.
+    pub fn at(&self, quantile: f64) -> u64 {
+        to_us(self.histogram.value_at_quantile(quantile))
     }
 
     /// The longest, in microseconds.
@@ -160,10 +160,10 @@ mod tests {
     #[test]
     fn latencies_are_read_in_microseconds() {
         let mut latencies = Latencies::default();
-        assert_eq!((latencies.at_per_mille(999), latencies.max_us()), (0, 0));
+        assert_eq!((latencies.at(0.999), latencies.max_us()), (0, 0));
         (1..=1_000).for_each(|us| latencies.record(us * 1_000));
-        for (per_mille, us) in [(500, 500), (900, 900), (990, 990), (999, 999)] {
-            let read = latencies.at_per_mille(per_mille);
+        for (quantile, us) in [(0.5, 500), (0.9, 900), (0.99, 990), (0.999, 999)] {
+            let read = latencies.at(quantile);
             assert!(read.abs_diff(us) <= 1, "{read} for {us}");
         }
         latencies.record(u64::MAX);
