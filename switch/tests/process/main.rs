@@ -6,8 +6,13 @@
 mod harness;
 mod wire;
 
+mod busy;
+mod command;
+mod disk;
 mod door;
 mod frames;
 mod kill;
 mod outcomes;
+mod privacy;
 mod resume;
+mod slow;

@@ -347,10 +347,15 @@ impl Wire {
             Err(_) => None,
         }
     }
+}
 
-    /// From now on a write that the switch does not take in this time fails.
-    pub(crate) fn set_write_timeout(&mut self, timeout: Duration) {
-        self.tls.sock.set_write_timeout(Some(timeout)).unwrap();
+impl Heard {
+    /// Of which payment it is a Forward, if it is one.
+    pub(crate) fn forwarded(&self) -> Option<PaymentId> {
+        match &self.said {
+            Said::Forward(forward, _) => PaymentId::from_bytes(forward.payment_id),
+            _ => None,
+        }
     }
 }
 
