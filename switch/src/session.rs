@@ -80,6 +80,8 @@ pub struct Session {
     is_ready: bool,
     /// Is it in the list of those with older records to send?
     pub is_behind: bool,
+    /// When it began.
+    opened_at_ns: u64,
     /// When something last came in.
     heard_at_ns: u64,
     /// Since when it has been in the middle of a frame; none where it is not.
@@ -103,6 +105,7 @@ impl Session {
             link_pending_bytes: 0,
             is_ready: false,
             is_behind: false,
+            opened_at_ns: now_ns,
             heard_at_ns: now_ns,
             partial_since_ns: None,
             echoed_at_ns: now_ns,
@@ -221,7 +224,7 @@ impl Session {
         let too_slow = Refusal::plain(ErrorCode::TooSlow);
         match self.phase {
             Phase::Closing => {}
-            Phase::ExpectHello if since(self.heard_at_ns) > HELLO_TIMEOUT_MS => {
+            Phase::ExpectHello if since(self.opened_at_ns) > HELLO_TIMEOUT_MS => {
                 self.refuse(0, too_slow, 0, "no Hello in time");
             }
             _ if self.partial_since_ns.is_some_and(|then_ns| since(then_ns) > STALL_MAX_MS) => {
@@ -288,9 +291,10 @@ impl Sessions {
         session.as_ref().filter(|_| *generation == key.generation)
     }
 
-    /// Runs `write` on a session, if it is still there, and notes that it has something to send.
+    /// Runs `write` on a session, if it is still there, and notes that it has something to send. Nothing follows a fatal error: one that
+    /// is closing is left alone.
     pub fn write(&mut self, key: SessionKey, write: impl FnOnce(&mut Session)) {
-        let Some(session) = self.get_mut(key) else { return };
+        let Some(session) = self.get_mut(key).filter(|session| session.phase != Phase::Closing) else { return };
         write(session);
         let is_new = !session.outgoing.is_empty() && !std::mem::replace(&mut session.is_ready, true);
         if is_new {

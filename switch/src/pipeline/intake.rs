@@ -2,9 +2,7 @@
 
 use adapters::check::{self, CheckedAnswer, CheckedTransfer, Refusal, Request};
 use adapters::limits::FRAME_BYTES_MAX;
-use adapters::message::{
-    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, Welcome,
-};
+use adapters::message::{Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, Welcome};
 use adapters::native::frame::{self, Decoded, Frame};
 use ledger::journal::Storage;
 
@@ -131,7 +129,12 @@ impl<S: Storage> Pipeline<S> {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::UnknownParticipant));
         };
         if let Some(older) = self.live_slot(participant).replace(key) {
+            // The limit is the participant's: who takes over within a turn gets no second allowance.
+            let in_batch = self.sessions.get(older).map_or(0, |session| session.transfers_in_batch);
             self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.transfers_in_batch = in_batch;
+            }
         }
         let enqueued = self.decisions.outboxes.enqueued(participant);
         // Where nothing old is wanted, the number means nothing else.
