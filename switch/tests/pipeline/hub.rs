@@ -1,0 +1,220 @@
+//! The switch of a test: a real pipeline and renderer over a directory in memory, a virtual clock, and wires to whoever is connected.
+//!
+//! After every turn the watermarks are validated: those of the stages, and those of every lane of every connection.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use adapters::message::ParticipantCode;
+use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
+use ledger::journal::{Storage, faulty::FaultyStorage};
+use switch::engine::Batch;
+use switch::entry::PAYLOAD_FORMAT;
+use switch::log::local::LocalLog;
+use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
+use switch::render::{RenderRequest, Renderer};
+use switch::seal::{KeyRing, SealFault, create_key_file};
+use switch::session::SessionKey;
+
+use crate::orders::{NS_PER_MS, START_NS, genesis};
+
+/// Small, so that a test of a second goes over many.
+pub(crate) const OPTIONS: JournalOptions =
+    JournalOptions { segment_bytes: 64 << 10, payload_format: PAYLOAD_FORMAT, preparation: Preparation::WhenNeeded };
+
+/// As `OPTIONS`, for tests that send much.
+pub(crate) const OPTIONS_LARGE: JournalOptions = JournalOptions { segment_bytes: 8 << 20, ..OPTIONS };
+
+const LINEAGE: Lineage = Lineage([0x42; 16]);
+
+/// Keys on disk: the only files that a test makes.
+pub(crate) struct Keys {
+    ring: RefCell<KeyRing>,
+    _directory: tempfile::TempDir,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Rc<Keys> {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = directory.path().join("sealing.key");
+        create_key_file(&key_file).unwrap();
+        let ring = RefCell::new(KeyRing::create(directory.path(), &key_file).unwrap());
+        Rc::new(Keys { ring, _directory: directory })
+    }
+}
+
+/// The machine has stopped, or the journal cannot be written: the process would end here.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+/// What is on its way between the switch and one connection.
+#[derive(Default)]
+struct Wire {
+    to_switch: Vec<u8>,
+    /// Did anything arrive since the switch last read?
+    has_unread: bool,
+    to_provider: Vec<u8>,
+    is_last: bool,
+}
+
+pub(crate) struct Hub {
+    pub(crate) pipeline: Pipeline<FaultyStorage>,
+    pub(crate) now_ns: u64,
+    /// Has the key been erased that sealed everything so far?
+    pub(crate) is_erased: bool,
+    renderer: Renderer<FaultyStorage>,
+    /// What the renderer does during the next turn, as if it were on another thread.
+    rendering: Vec<RenderRequest>,
+    keys: Rc<Keys>,
+    wires: Vec<Wire>,
+}
+
+impl Hub {
+    /// A new journal with the genesis in it.
+    pub(crate) fn new(storage: FaultyStorage, options: JournalOptions, keys: &Rc<Keys>, funds: [u64; 4]) -> Hub {
+        found(&storage, options, funds);
+        Hub::open(storage, options, keys, START_NS, PipelineLimits::default()).unwrap()
+    }
+
+    /// A switch with ample funds and nothing that breaks.
+    pub(crate) fn steady() -> Hub {
+        Hub::limited(PipelineLimits::default())
+    }
+
+    /// As `steady`, with lower limits.
+    pub(crate) fn limited(limits: PipelineLimits) -> Hub {
+        let storage = FaultyStorage::new(1);
+        found(&storage, OPTIONS_LARGE, [1_000_000_000; 4]);
+        Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
+    }
+
+    /// The process starts: replays the journal and goes on where it ends.
+    pub(crate) fn open(
+        storage: FaultyStorage,
+        options: JournalOptions,
+        keys: &Rc<Keys>,
+        now_ns: u64,
+        limits: PipelineLimits,
+    ) -> Result<Hub, Stopped> {
+        let mut decisions = Decisions::default();
+        let absorb = |batch: ledger::journal::Batch<'_>| {
+            let batch = Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload };
+            decisions.absorb(batch).map_err(|inapplicable| inapplicable.to_string())
+        };
+        let (journal, _) = Journal::open(storage.clone(), options, absorb).map_err(stopped)?;
+        let renderer = Renderer::new(JournalReader::open(storage).map_err(stopped)?);
+        let digest_key = keys.ring.borrow().digest_key();
+        Ok(Hub {
+            pipeline: Pipeline::new(LocalLog::new(journal), decisions, digest_key, limits),
+            now_ns,
+            is_erased: false,
+            renderer,
+            rendering: Vec::new(),
+            keys: keys.clone(),
+            wires: Vec::new(),
+        })
+    }
+
+    /// A connection whose certificate names `code`.
+    pub(crate) fn attach(&mut self, code: ParticipantCode) -> SessionKey {
+        let data_key = self.keys.ring.borrow_mut().data_key(code, 1).unwrap();
+        let key = self.pipeline.attach(code, data_key, self.now_ns);
+        if self.wires.len() <= key.index() {
+            self.wires.resize_with(key.index() + 1, Wire::default);
+        }
+        self.wires[key.index()] = Wire::default();
+        key
+    }
+
+    /// The connection is cut; what was on its way is lost.
+    pub(crate) fn detach(&mut self, key: SessionKey) {
+        self.pipeline.detach(key);
+        self.wires[key.index()] = Wire::default();
+    }
+
+    /// Bytes of a provider arrive, if the switch reads them now.
+    pub(crate) fn deliver(&mut self, key: SessionKey, bytes: &[u8]) {
+        let wire = &mut self.wires[key.index()];
+        wire.to_switch.extend_from_slice(bytes);
+        wire.has_unread |= !bytes.is_empty();
+        if wire.has_unread && self.pipeline.wants_bytes(key) {
+            let taken = self.pipeline.receive(key, &wire.to_switch, self.now_ns);
+            wire.to_switch.drain(..taken);
+            wire.has_unread = false;
+        }
+    }
+
+    /// One turn, as the hot loop makes it.
+    pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
+        self.pipeline.tick(self.now_ns).map_err(|_| Stopped)?;
+        self.pipeline.watermarks().validate();
+        self.render()?;
+        self.transmit();
+        self.pipeline.check_sessions(self.now_ns);
+        self.transmit();
+        Ok(())
+    }
+
+    fn render(&mut self) -> Result<(), Stopped> {
+        for request in std::mem::take(&mut self.rendering) {
+            let (ring, is_erased) = (&self.keys.ring, self.is_erased);
+            let find = |id| if is_erased { Err(SealFault::Gone(id)) } else { ring.borrow().find(id) };
+            let rendered = self.renderer.render(&request, find).map_err(|_| Stopped)?;
+            self.pipeline.rendered(&rendered);
+        }
+        while let Some(request) = self.pipeline.take_render_request() {
+            self.rendering.push(request);
+        }
+        Ok(())
+    }
+
+    fn transmit(&mut self) {
+        let wires = &mut self.wires;
+        while self.pipeline.transmit(|key, frames, is_last| {
+            let wire = &mut wires[key.index()];
+            assert!(!wire.is_last, "nothing is sent after the last frame");
+            wire.to_provider.extend_from_slice(frames);
+            wire.is_last = is_last;
+            wire.to_provider.len()
+        }) {}
+    }
+
+    /// At most `limit` bytes of what waits for a connection, and whether the switch has ended it after them.
+    pub(crate) fn take(&mut self, key: SessionKey, limit: usize) -> (Vec<u8>, bool) {
+        let wire = &mut self.wires[key.index()];
+        let taken = wire.to_provider.drain(..limit.min(wire.to_provider.len())).collect();
+        self.pipeline.link_pending(key, wire.to_provider.len());
+        (taken, wire.is_last && wire.to_provider.is_empty())
+    }
+
+    /// How much waits for a connection.
+    pub(crate) fn waiting_bytes(&self, key: SessionKey) -> usize {
+        self.wires[key.index()].to_provider.len()
+    }
+
+    pub(crate) fn pass_ms(&mut self, milliseconds: u64) {
+        self.now_ns += milliseconds * NS_PER_MS;
+    }
+}
+
+/// Makes a journal with the genesis in it.
+pub(crate) fn found(storage: &FaultyStorage, options: JournalOptions, funds: [u64; 4]) {
+    let mut log = LocalLog::new(Journal::create(storage.clone(), options, LINEAGE).unwrap());
+    let (payload, entries) = genesis(funds);
+    let mut batch = RecordBuffer::default();
+    batch.extend_from_slice(&payload);
+    log.submit(&mut batch, entries, START_NS).unwrap();
+    log.sync().unwrap();
+}
+
+/// A planned fault stops the machine; anything else that recovery says is a bug.
+fn stopped(fault: ledger::journal::JournalFault) -> Stopped {
+    let text = fault.to_string();
+    assert!(text.contains("the machine has stopped") || text.contains("input/output error"), "recovery: {text}");
+    Stopped
+}
+
+/// Contents of a directory, so that `Storage` need not be imported for it.
+pub(crate) fn segments(storage: &FaultyStorage) -> usize {
+    storage.list().unwrap().iter().filter(|file| file.name.ends_with(".segment")).count()
+}

@@ -1,0 +1,32 @@
+//! The switch without sockets, files and clocks: rules against tables and a second engine, the journal against power cuts, sessions
+//! against their document. Everything is decided by seeds; a test that fails prints its own.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+#![allow(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
+
+mod orders;
+
+mod language;
+
+mod rules;
+mod states;
+mod sweep;
+
+mod model;
+
+mod hub;
+mod provider;
+
+mod replay;
+
+mod traffic;
+
+mod crash;
+
+mod catch_up;
+
+mod wire;
+
+mod sessions;
+
+mod conduct;
