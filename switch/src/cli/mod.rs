@@ -27,6 +27,9 @@ enum Command {
     /// Make a data directory: configuration, genesis and development certificates
     Init(init::Arguments),
     /// Run the switch
+    ///
+    /// Prints `ready native=HOST:PORT` once it accepts, and logs to standard error. SIGTERM or Ctrl-C stops it gracefully: status 0.
+    /// Status 1: it stopped by itself. Status 2: it could not start.
     Serve(serve::Arguments),
     /// Look at the ledger of a data directory
     #[command(subcommand)]
@@ -36,6 +39,8 @@ enum Command {
 #[derive(Subcommand)]
 enum LedgerCommand {
     /// Walk the journal's chain, replay it, and check that the books balance; changes nothing
+    ///
+    /// Believes nothing but the journal. Status 1 at damage or imbalance.
     Verify(verify::Arguments),
 }
 
