@@ -36,8 +36,9 @@ impl Room {
         let mut log = LocalLog::new(new_journal());
         let mut decisions = Decisions::default();
         let mut batch = RecordBuffer::default();
-        batch.extend_from_slice(&scheme::genesis());
-        let appended = log.submit(&mut batch, scheme::GENESIS_ENTRIES, scheme::START_NS).expect("nothing fails here");
+        let (payload, entries) = scheme::genesis();
+        batch.extend_from_slice(&payload);
+        let appended = log.submit(&mut batch, entries, scheme::START_NS).expect("nothing fails here");
         log.sync().expect("nothing fails here");
         let first =
             Batch { first_sequence: appended.first_sequence, time_ns: scheme::START_NS, payload: batch.payload() };

@@ -61,8 +61,8 @@ pub fn private() -> PaymentPrivate {
     }
 }
 
-/// The first batch: default rules, one currency, everyone rich.
-pub fn genesis() -> Vec<u8> {
+/// The first batch, and how many entries it has: default rules, one currency, everyone rich.
+pub fn genesis() -> (Vec<u8>, u32) {
     let participant = |number| GenesisParticipant {
         code: code(number).to_string(),
         funds: BTreeMap::from([(currency().to_string(), 900_000_000_000_000_000)]),
@@ -72,16 +72,15 @@ pub fn genesis() -> Vec<u8> {
         currency: vec![GenesisCurrency { code: currency().to_string(), minor_digits: 2, amount_max: 100_000_000 }],
         participant: (0..PARTICIPANTS).map(participant).collect(),
     };
-    genesis::commands(&genesis).concat()
+    let commands = genesis::commands(&genesis);
+    let entries = u32::try_from(commands.len()).expect("few entries");
+    (commands.concat(), entries)
 }
-
-/// Entries of the genesis.
-pub const GENESIS_ENTRIES: u32 = 1 + 1 + 2 * PARTICIPANTS as u32;
 
 /// Decisions that have absorbed the genesis.
 pub fn decisions() -> Decisions {
     let mut decisions = Decisions::default();
-    let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis() };
+    let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis().0 };
     decisions.absorb(batch).expect("the genesis applies");
     decisions
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use adapters::message::{Answer, Reason};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use crate::language::{Desk, number, write_answer, write_order};
 use crate::orders::{AMOUNT_MAX, NAMES, NS_PER_S, START_NS, code, id, order};
@@ -48,8 +49,11 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![3 => order, 3 => answer]
 }
 
-/// Batches: seconds since the one before, a nudge, and what is in it. `again` repeats the order that was sent so many orders ago, unchanged.
-fn history() -> impl Strategy<Value = Vec<(u64, Vec<(Action, Option<prop::sample::Index>)>)>> {
+/// An action; and, where it is to repeat an earlier order unchanged, which.
+type Said = (Action, Option<prop::sample::Index>);
+
+/// Batches: nanoseconds since the one before, and what is in it.
+fn history() -> impl Strategy<Value = Vec<(u64, Vec<Said>)>> {
     let step =
         prop_oneof![6 => Just(0), 3 => Just(NS_PER_S), 2 => Just(2 * NS_PER_S), 1 => Just(1), 1 => Just(NS_PER_S - 1)];
     let again = prop::option::weighted(0.15, any::<prop::sample::Index>());
@@ -194,8 +198,14 @@ fn message(order: &Order) -> adapters::message::CreditTransfer {
     message
 }
 
+/// A history that failed once is kept beside this file, and tried first ever after.
+fn config() -> ProptestConfig {
+    let seeds = FileFailurePersistence::WithSource("seeds");
+    ProptestConfig { cases: 2_000, failure_persistence: Some(Box::new(seeds)), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_engine_agrees_with_a_plain_one(batches in history()) {
