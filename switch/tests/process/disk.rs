@@ -55,7 +55,6 @@ fn expect_fault(ended: &Ended, words: &[&str]) {
 #[test]
 fn a_write_that_fails_stops_the_switch_and_nothing_acknowledged_is_lost() {
     let data = Data::new();
-    data.set_timeout(600_000, 1_000);
     data.serve().stop();
     // In blocks of 512 bytes, as POSIX counts. A shell that ignores the signal hands that on; the write then returns an error.
     let mut limited = Command::new("sh");
@@ -114,7 +113,6 @@ fn a_full_disk_stops_the_switch_and_after_space_is_made_it_goes_on() {
         return eprintln!("skipped: this user may not mount a file system");
     };
     let data = Data::inside(&disk.root, 4);
-    data.set_timeout(600_000, 1_000);
     let filler = disk.fill(3 * segment / 2);
     let switch = data.serve();
     let acknowledged = pay_until_it_stops(&data);

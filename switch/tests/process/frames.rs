@@ -9,7 +9,7 @@ use adapters::native::frame::{self, HEADER_BYTES, Head};
 use adapters::native::session::Resume;
 
 use crate::harness::{Data, code};
-use crate::wire::{Wire, now_ns, order, written};
+use crate::wire::{Said, Wire, now_ns, order, written};
 
 /// A payer whose frames are bad, and the payee who shows that a good one still goes through.
 struct Pair {
@@ -34,14 +34,22 @@ impl Pair {
 /// What is expected of a bad frame: its error.
 type Blame = (ErrorCode, Field);
 
+/// A bad payment order: what is wrong, the routing part, the private part, and who is to blame.
+type BadOrder = (&'static str, Vec<u8>, Vec<u8>, Blame);
+
+/// A bad numbered frame of another kind: what is wrong, the kind, both parts, and who is to blame.
+type BadFrame = (&'static str, MessageKind, Vec<u8>, Vec<u8>, Blame);
+
+/// Makes a good frame bad.
+type Change = fn(&mut Vec<u8>);
+
 fn altered(change: impl FnOnce(&mut CreditTransfer)) -> Vec<u8> {
     let mut order = order(1, 2, 7);
     change(&mut order);
     written(&order)
 }
 
-/// Bad payment orders: what is wrong, the routing part, the private part, and who is to blame.
-fn bad_orders() -> Vec<(&'static str, Vec<u8>, Vec<u8>, Blame)> {
+fn bad_orders() -> Vec<BadOrder> {
     use ErrorCode::{BadField, BadMessage};
     let good = || altered(|_| {});
     let private = |change: fn(&mut PaymentPrivate)| {
@@ -116,8 +124,7 @@ fn a_bad_payment_order_is_refused_by_field_and_the_session_goes_on() {
     );
 }
 
-/// Numbered frames of other kinds: what is wrong, kind, both parts, and who is to blame.
-fn bad_others() -> Vec<(&'static str, MessageKind, Vec<u8>, Vec<u8>, Blame)> {
+fn bad_others() -> Vec<BadFrame> {
     use ErrorCode::{BadField, BadMessage, NotAllowed};
     let id = PaymentId::random();
     let answer = |change: fn(&mut Answer)| {
@@ -190,7 +197,7 @@ fn a_header_that_this_version_does_not_know_is_refused_and_the_session_goes_on()
     let data = Data::new();
     let switch = data.serve();
     let mut pair = Pair::connect(&data);
-    let cases: [(&str, fn(&mut Vec<u8>), ErrorCode); 6] = [
+    let cases: [(&str, Change, ErrorCode); 6] = [
         ("version 1", |frame| frame[4] = 1, ErrorCode::BadVersion),
         ("kind 0", |frame| frame[5] = 0, ErrorCode::UnknownKind),
         ("kind 11", |frame| frame[5] = 11, ErrorCode::UnknownKind),
@@ -294,5 +301,21 @@ fn where_framing_or_counting_is_lost_the_connection_ends_and_a_new_one_is_good()
         let mut pair = Pair { payer: Wire::open(&data, 1), payee };
         pair.goes_on();
     }
+    switch.stop();
+}
+
+#[test]
+fn an_echo_comes_back_unchanged() {
+    let data = Data::new();
+    let switch = data.serve();
+    let mut wire = Wire::open(&data, 1);
+    let echo = Echo { token: 0x0102_0304_0506_0708, reply: 0 };
+    wire.send(MessageKind::Echo, &written(&echo), &[]);
+    let said = wire.next().unwrap().said;
+    assert_eq!(said, Said::Echo(Echo { reply: 1, ..echo }));
+    // One that answers nothing is no harm.
+    wire.send(MessageKind::Echo, &written(&Echo { reply: 1, ..echo }), &[]);
+    wire.fence();
+    assert_eq!(wire.unasked(), []);
     switch.stop();
 }

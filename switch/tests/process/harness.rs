@@ -28,6 +28,9 @@ pub(crate) const FUNDS: u64 = 1_000_000_000_000;
 /// The currency of every scheme here.
 pub(crate) const CURRENCY: &str = "XTS";
 
+/// How long payments live, unless a test says otherwise.
+pub(crate) const TIMEOUT_MS: u64 = 600_000;
+
 /// Waits until `look` finds something.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
@@ -96,6 +99,8 @@ impl Data {
         // The smallest journal: what a test needs, and no more zeros to write than the configuration allows.
         let (usual, least) = (switch::limits::SEGMENT_BYTES_DEFAULT, 4 * switch::limits::BATCH_BYTES_MAX);
         data.edit("switch.toml", &format!("segment_bytes = {usual}"), &format!("segment_bytes = {least}"));
+        // On a busy machine ten seconds can pass between two steps of a test: nothing expires unless that is what is tested.
+        data.set("genesis.toml", "timeout_ms", TIMEOUT_MS);
         data
     }
 

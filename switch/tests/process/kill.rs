@@ -442,7 +442,7 @@ fn compare_sides(providers: &[Memory]) {
 
 /// Money moved by what was committed, and by nothing else.
 fn compare_balances(data: &Data, providers: &[Memory]) {
-    let mut expected = vec![i128::from(FUNDS); PROVIDERS + 1];
+    let mut expected = [i128::from(FUNDS); PROVIDERS + 1];
     for (payer, memory) in (1..).zip(providers) {
         for (id, order) in memory.orders.iter().filter(|(id, _)| memory.finals[id].0 == Outcome::Committed) {
             let payee = (1..=PROVIDERS).find(|&number| *code(number).bytes() == order.payee);

@@ -2,10 +2,17 @@
 //!
 //! `harness` starts and stops processes, `wire` is a provider's connection byte by byte, and each other file proves one promise.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "these tests are the world around the switch: its clocks, threads and sockets"
+)]
 
 mod harness;
 mod wire;
 
+// In the order in which they run: what waits longest begins first.
+mod blocked;
 mod busy;
 mod command;
 mod disk;
@@ -15,4 +22,3 @@ mod kill;
 mod outcomes;
 mod privacy;
 mod resume;
-mod slow;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use adapters::message::{CreditTransfer, Field, Outcome, PaymentId, PaymentPrivate};
 
-use crate::harness::{Data, FUNDS, code, eventually};
+use crate::harness::{Data, FUNDS, TIMEOUT_MS, code, eventually};
 use crate::wire::{Said, Wire, id_of, now_ns, order, private_of, written};
 
 /// What `genesis.toml` allows a payment at most.
@@ -28,7 +28,7 @@ fn an_accepted_payment_is_committed_and_its_private_part_arrives_as_it_was_sent(
     assert_eq!((forward.amount, forward.currency, forward.purpose), (12_345, *b"XTS", *b"SALA"));
     assert_eq!(
         (forward.accepted_at_ns, forward.deadline_ns),
-        (order.accepted_at_ns, order.accepted_at_ns + 10_000_000_000)
+        (order.accepted_at_ns, order.accepted_at_ns + TIMEOUT_MS * 1_000_000)
     );
     assert_eq!(private_of(&forwarded), private);
     assert_eq!(payer.ask(id).outcome, Outcome::InFlight);

@@ -100,7 +100,7 @@ fn no_name_account_or_text_lies_readable_in_the_data_directory_or_the_log() {
     }
     // The search can find: what is meant to be readable is there, and a secret that is put there is found as well.
     let segment = data.first_segment().display().to_string();
-    ids.iter().for_each(|id| assert_eq!(files_with(&root, &id.bytes()), [segment.clone()]));
+    ids.iter().for_each(|id| assert_eq!(files_with(&root, &id.bytes()).as_slice(), std::slice::from_ref(&segment)));
     let leak = data.path("keys/leak");
     std::fs::write(&leak, [&[0xff; 99], NOTE.as_bytes(), &[0xff; 99]].concat()).unwrap();
     assert_eq!(files_with(&root, NOTE.as_bytes()), [leak.display().to_string()]);

@@ -11,13 +11,6 @@ fn seen(lineage: [u8; 16], payments: u64) -> Resume {
     Resume { lineage, seen: [payments, 0, 0] }
 }
 
-/// A scheme in which nothing expires while a test reads: only what it expects comes.
-fn patient_scheme() -> Data {
-    let data = Data::new();
-    data.set_timeout(600_000, 1_000);
-    data
-}
-
 /// Orders payments with remittances "0", "1" ... and waits until all are recorded.
 fn pay_many(payer: &mut Wire, payee: usize, count: usize) -> Vec<PaymentId> {
     let private = |text: String| PaymentPrivate { remittance: text.into_bytes(), ..PaymentPrivate::default() };
@@ -38,7 +31,7 @@ fn expect_forward(wire: &mut Wire, place: usize, id: PaymentId) {
 
 #[test]
 fn a_payee_that_was_cut_off_before_its_answer_gets_the_forward_again_if_its_cursor_says_so() {
-    let data = patient_scheme();
+    let data = Data::new();
     let switch = data.serve();
     let mut payer = Wire::open(&data, 1);
     let ids = pay_many(&mut payer, 2, 2);
@@ -70,7 +63,7 @@ fn a_payee_that_was_cut_off_before_its_answer_gets_the_forward_again_if_its_curs
 #[test]
 fn a_provider_that_was_away_gets_hundreds_of_messages_in_order() {
     const COUNT: usize = 1_000;
-    let data = patient_scheme();
+    let data = Data::new();
     let mut switch = data.serve();
     let ids = pay_many(&mut Wire::open(&data, 1), 2, COUNT);
     for has_restarted in [false, true] {
@@ -93,7 +86,7 @@ fn a_provider_that_was_away_gets_hundreds_of_messages_in_order() {
 #[test]
 fn what_arrives_while_old_messages_are_on_their_way_comes_after_them() {
     const COUNT: usize = 600;
-    let data = patient_scheme();
+    let data = Data::new();
     let switch = data.serve();
     let mut payer = Wire::open(&data, 1);
     let mut ids = pay_many(&mut payer, 2, COUNT);
@@ -115,7 +108,7 @@ fn what_arrives_while_old_messages_are_on_their_way_comes_after_them() {
 
 #[test]
 fn a_payer_that_was_away_learns_outcome_and_note_on_return() {
-    let data = patient_scheme();
+    let data = Data::new();
     let switch = data.serve();
     let mut payer = Wire::open(&data, 1);
     let mut payee = Wire::open(&data, 2);
@@ -138,7 +131,7 @@ fn a_payer_that_was_away_learns_outcome_and_note_on_return() {
 #[test]
 fn cursors_that_mean_nothing_bring_everything_and_those_of_the_end_bring_nothing() {
     const ALL: u64 = u64::MAX;
-    let data = patient_scheme();
+    let data = Data::new();
     let switch = data.serve();
     let mut payer = Wire::open(&data, 1);
     let ids = pay_many(&mut payer, 2, 3);
@@ -157,8 +150,8 @@ fn cursors_that_mean_nothing_bring_everything_and_those_of_the_end_bring_nothing
     for (what, lineage, seen, resumed_after) in cases {
         let (mut payee, welcome) = Wire::resume(&data, 2, Resume { lineage, seen });
         assert_eq!((welcome.resumed_after, welcome.enqueued), ([resumed_after, 0, 0], [3, 0, 0]), "{what}");
-        for place in usize::try_from(resumed_after).unwrap()..3 {
-            expect_forward(&mut payee, place, ids[place]);
+        for (place, &id) in ids.iter().enumerate().skip(usize::try_from(resumed_after).unwrap()) {
+            expect_forward(&mut payee, place, id);
         }
         payee.fence();
         assert_eq!(payee.unasked(), [], "{what}");

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use adapters::message::{
     Ack, Answer, CreditTransfer, Cursors, Echo, Error, ErrorCode, Field, Forward, Hello, Lane, MessageKind, Note,
@@ -312,12 +312,16 @@ impl Wire {
         self.heard.into()
     }
 
-    /// Reads until the switch has said something but `Ack`.
+    /// Reads until the switch has said something but `Ack`. If it asks whether anyone is there, as it does after ten seconds of silence, it is
+    /// answered.
     fn hear(&mut self) -> Option<Heard> {
         loop {
-            let heard = self.receive()?;
-            if heard.said != Said::Ack {
-                return Some(heard);
+            match self.receive()? {
+                Heard { said: Said::Ack, .. } => {}
+                Heard { said: Said::Echo(Echo { token, reply: 0 }), .. } => {
+                    self.send(MessageKind::Echo, &written(&Echo { token, reply: 1 }), &[]);
+                }
+                heard => return Some(heard),
             }
         }
     }

@@ -17,7 +17,6 @@ const FLOOD: usize = 2_500;
 #[test]
 fn who_stalls_is_cut_and_slows_nobody() {
     let data = Data::with_participants(6);
-    data.set_timeout(600_000, 1_000);
     let switch = data.serve();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
