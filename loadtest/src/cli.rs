@@ -184,7 +184,10 @@ async fn measure(load: Load, target: Target) -> Result<Report, SetUpError> {
             };
             let options = Options { address: switch.address, pki: switch.pki(), load };
             let (outcome, cpu_s) = offer(options, &mut interrupts, || switch.cpu_ticks()).await?;
-            let books: Books = switch.stop_and_audit(&outcome.tally).await;
+            let books = tokio::select! {
+                books = switch.stop_and_audit(&outcome.tally) => books,
+                () = interrupts.wait() => Books::unseen("interrupted before the journal was audited"),
+            };
             Ok(Report::new(load, &outcome, Some(&books), cpu_s))
         }
     }

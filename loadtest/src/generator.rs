@@ -380,6 +380,7 @@ impl Generator {
         };
         self.connections[payer].submit_order(&order, private, place, flight);
         self.shared.tally.offered += 1;
+        self.shared.tally.sent.record(now_ns - intended_ns);
         true
     }
 

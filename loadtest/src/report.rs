@@ -46,6 +46,8 @@ pub struct Report {
     pub throughput_per_s: f64,
     /// From the intended time to the final status at the payer provider.
     pub latency_us: Percentiles,
+    /// From the intended time to the sending, which is part of all other legs: how exactly the generator kept the schedule.
+    pub sent_us: Percentiles,
     /// From the intended time to the switch's acknowledgement at the payer provider: it is on disk.
     pub accepted_us: Percentiles,
     /// From the intended time to the payee provider's receipt.
@@ -112,6 +114,13 @@ pub(crate) struct Books {
     pub(crate) problems: Vec<String>,
 }
 
+impl Books {
+    /// Nobody has looked.
+    pub(crate) fn unseen(why: &str) -> Books {
+        Books { are_right: false, problems: vec![why.to_owned()] }
+    }
+}
+
 impl Report {
     /// Puts a report together.
     pub(crate) fn new(load: Load, outcome: &Outcome, books: Option<&Books>, cpu_s: Option<CpuSeconds>) -> Report {
@@ -139,6 +148,7 @@ impl Report {
             reconnects: tally.reconnects,
             throughput_per_s: per_second(tally.committed_in_time, outcome.offered_ns),
             latency_us: Percentiles::of(&tally.total),
+            sent_us: Percentiles::of(&tally.sent),
             accepted_us: Percentiles::of(&tally.accepted),
             forwarded_us: Percentiles::of(&tally.forwarded),
             cpu_s,
@@ -165,7 +175,7 @@ impl Report {
         };
         let mut text = format!(
             "{load}, {} participants, {:.1} s\n\
-             offered {} = committed {} + rejected {} + expired {} + busy {} + unknown {}\n\
+             offered    {} = committed {} + rejected {} + expired {} + busy {} + unknown {}\n\
              throughput {:.0} payments/s\n",
             self.participants,
             self.duration_s,
@@ -177,11 +187,19 @@ impl Report {
             self.unknown,
             self.throughput_per_s
         );
-        let legs = [("latency", &self.latency_us), ("accepted", &self.accepted_us), ("forwarded", &self.forwarded_us)];
-        text.push_str("us          p50        p90        p99       p999        max\n");
+        let legs = [
+            ("sent", &self.sent_us),
+            ("accepted", &self.accepted_us),
+            ("forwarded", &self.forwarded_us),
+            ("latency", &self.latency_us),
+        ];
+        let row = |name: &str, cells: [String; 5]| {
+            let cells = cells.map(|cell| format!("{cell:>11}")).concat();
+            format!("{name:<11}{}\n", cells.trim_end())
+        };
+        text.push_str(&row("us", ["p50", "p90", "p99", "p999", "max"].map(str::to_owned)));
         for (name, p) in legs {
-            let row = [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| format!("{us:>11}")).concat();
-            text.push_str(&format!("{name:<9}{}\n", &row[5..]));
+            text.push_str(&row(name, [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| us.to_string())));
         }
         if let Some(cpu) = self.cpu_s {
             text.push_str(&format!(

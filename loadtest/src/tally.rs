@@ -39,7 +39,8 @@ impl Latencies {
 
     /// The latency in microseconds that this share of the payments did not exceed; 0 where none was counted.
     pub fn at(&self, quantile: f64) -> u64 {
-        to_us(self.histogram.value_at_quantile(quantile))
+        // A bucket is read at its upper end, which may lie above the longest.
+        to_us(self.histogram.value_at_quantile(quantile)).min(self.max_us())
     }
 
     /// The longest, in microseconds.
@@ -78,6 +79,8 @@ pub struct Tally {
     pub refusals: BTreeMap<u16, u64>,
     /// Connections that were made again after they broke.
     pub reconnects: u64,
+    /// From the intended time to when the payment was really sent: what the generator, or a full queue, is to blame for.
+    pub sent: Latencies,
     /// From the intended time to the final status at the payer provider.
     pub total: Latencies,
     /// From the intended time to the switch's acknowledgement at the payer provider: it is on disk.

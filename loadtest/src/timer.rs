@@ -1,7 +1,11 @@
 //! A wake-up at an exact time.
 //!
-//! tokio's timers, like `epoll_wait`, count in milliseconds: at 1,000 payments a second that alone would smear the schedule by up to one. A timerfd is
-//! a high-resolution timer of the kernel that makes a file descriptor readable; epoll tells of it like of a socket, and nothing spins meanwhile.
+//! tokio's timers, like `epoll_wait`, count in milliseconds. A timerfd is a high-resolution timer of the kernel that makes a file descriptor readable;
+//! epoll tells of it like of a socket, and nothing spins meanwhile.
+//!
+//! Measured on 2026-11-22, two cores of an AMD EPYC shared with the switch and other work, 1,000 payments a second for 5 s, `sent_us` of the report
+//! (dev profile): p50 30 us and p99 0.12 ms with the timerfd; p50 310 us and p99 1.04 ms with the same alarm rounded up to whole milliseconds. Both take
+//! 0.5 s of processor time.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -23,7 +23,7 @@ fn build_switch() -> PathBuf {
     binary
 }
 
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "accepted_us",
     "books_balanced",
     "busy",
@@ -47,6 +47,7 @@ const KEYS: [&str; 27] = [
     "reconnects",
     "refusals",
     "rejected",
+    "sent_us",
     "throughput_per_s",
     "unknown",
     "unsent",
