@@ -250,8 +250,11 @@ impl Genesis {
 /// Reads a TOML file; an error is one line that says where.
 fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let what_to_do =
-            if error.kind() == std::io::ErrorKind::NotFound { "; make one with `switch init`" } else { "" };
+        let what_to_do = if error.kind() == std::io::ErrorKind::NotFound {
+            "; `switch init` makes one in a new directory"
+        } else {
+            ""
+        };
         ConfigError(format!("{}: {error}{what_to_do}", path.display()))
     })?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {

@@ -242,9 +242,12 @@ impl<S: Storage> Pipeline<S> {
         true
     }
 
-    /// The peer has taken some of what waited for it.
-    pub fn link_pending(&mut self, key: SessionKey, pending_bytes: usize) {
+    /// So much waits for the peer now. While too much waits nothing is read from it; then that it takes some is its sign of life.
+    pub fn link_pending(&mut self, key: SessionKey, pending_bytes: usize, now_ns: u64) {
         if let Some(session) = self.sessions.get_mut(key) {
+            if !session.has_room() && pending_bytes < session.link_pending_bytes {
+                session.heard_at_ns = now_ns;
+            }
             session.link_pending_bytes = pending_bytes;
         }
     }

@@ -51,7 +51,7 @@ pub struct LaneState {
     pub sent: u64,
     /// The provider has it.
     pub acknowledged: u64,
-    /// Older records are being made into frames; until they are here, nothing newer may overtake them.
+    /// Older records are being made into frames; until they are here, `sent` stands, so nothing newer overtakes them.
     pub is_rendering: bool,
 }
 
@@ -82,8 +82,8 @@ pub struct Session {
     pub is_behind: bool,
     /// When it began.
     opened_at_ns: u64,
-    /// When something last came in.
-    heard_at_ns: u64,
+    /// When something last came in, or was taken of a backlog.
+    pub heard_at_ns: u64,
     /// Since when it has been in the middle of a frame; none where it is not.
     partial_since_ns: Option<u64>,
     /// When it was last asked whether it is there.

@@ -192,10 +192,11 @@ impl<S: Storage> Journal<S> {
     }
 
     /// Syncs, then writes and syncs a mark that says so: from now on damage to what stands before it is found. Does nothing
-    /// when nothing was appended since the last mark. Meant for idleness and shutdown.
+    /// when nothing was appended since the last mark, nor at the beginning of a segment, which recovery can leave behind: what
+    /// stands before that is a closed segment, where damage is found without a mark. Meant for idleness, start and shutdown.
     pub fn append_mark(&mut self) -> Result<(), JournalFault> {
         self.sync()?;
-        if self.tip.is_marked {
+        if self.tip.is_marked || self.tip.position.offset == 0 {
             return Ok(());
         }
         let header = self.tip.mark(self.synced_position, self.options.payload_format);

@@ -128,6 +128,26 @@ fn a_crash_at_every_operation_loses_nothing_that_was_durable() {
     }
 }
 
+/// Story: the first batch of a new segment was torn, and recovery cut it off. The caller marked the log at once, as it should
+/// after a start; the mark stood at the beginning of a segment, where none may stand, and the next start was refused.
+#[test]
+fn a_mark_right_after_any_recovery_leaves_a_log_that_opens() {
+    for operation in 1..=operations_of_the_whole_work() {
+        for seed in 0..20 {
+            let storage = FaultyStorage::new(seed);
+            storage.set_plan(stop_at(operation));
+            let (mut caller, _) = create_and_work(&storage);
+            storage.cut_power();
+            let Some(mut journal) = caller.reopen(&storage).expect("a crash alone never makes the start refuse") else {
+                continue;
+            };
+            journal.append_mark().expect("nothing fails now");
+            drop(journal);
+            caller.reopen_twice(&storage);
+        }
+    }
+}
+
 #[test]
 fn a_crash_during_recovery_and_one_after_it_lose_nothing_either() {
     let operations = operations_of_the_whole_work();

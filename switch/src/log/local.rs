@@ -12,7 +12,8 @@ pub struct LocalLog<S: Storage> {
 impl<S: Storage> LocalLog<S> {
     /// A log over an open journal.
     pub fn new(journal: Journal<S>) -> LocalLog<S> {
-        LocalLog { journal, is_unmarked: false }
+        // What was recovered may end without a mark: the first idle moment writes one, if it is missing.
+        LocalLog { journal, is_unmarked: true }
     }
 
     /// Writes one batch. It is not durable before `sync` says so.

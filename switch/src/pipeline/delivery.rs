@@ -62,7 +62,7 @@ impl<S: Storage> Pipeline<S> {
     fn is_next(&self, key: SessionKey, lane: Lane, number: u64) -> bool {
         self.sessions.get(key).is_some_and(|session| {
             let state = &session.lanes[lane as usize - 1];
-            state.sent + 1 == number && !state.is_rendering && session.has_room()
+            state.sent + 1 == number && session.has_room()
         })
     }
 

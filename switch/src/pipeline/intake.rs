@@ -191,7 +191,7 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// Answers are never refused for want of room: they are bounded by what the switch has asked.
+    /// Answers are never refused for want of room: whoever answers in time must not lose a payment to somebody else's load.
     fn take_answer(&mut self, key: SessionKey, participant: ParticipantId, answer: &CheckedAnswer<'_>) {
         self.seal(key, participant, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
     }

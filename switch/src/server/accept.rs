@@ -141,7 +141,11 @@ impl Acceptor {
                 },
             };
             // At most so many handshakes at a time; others wait in the listener's backlog.
-            let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return Ok(()) };
+            let permit = tokio::select! {
+                _ = stop.wait_for(|&stop| stop) => return Ok(()),
+                permit = Arc::clone(&handshakes).acquire_owned() => permit,
+            };
+            let Ok(permit) = permit else { return Ok(()) };
             let (tls, door, queue) = (self.tls.clone(), Arc::clone(&self.door), queue.clone());
             tokio::spawn(async move {
                 door.take(tls, socket, peer, &queue).await;

@@ -210,7 +210,7 @@ impl HotLoop {
             }
         }
         let pending_bytes = connection.link.pending_bytes();
-        self.pipeline.link_pending(connection.key, pending_bytes);
+        self.pipeline.link_pending(connection.key, pending_bytes, now_ns);
         if pending_bytes == 0 && connection.is_ending {
             connection.lingering_since_ns.get_or_insert(now_ns);
         }

@@ -183,7 +183,7 @@ impl Hub {
     pub(crate) fn take(&mut self, key: SessionKey, limit: usize) -> (Vec<u8>, bool) {
         let wire = &mut self.wires[key.index()];
         let taken = wire.to_provider.drain(..limit.min(wire.to_provider.len())).collect();
-        self.pipeline.link_pending(key, wire.to_provider.len());
+        self.pipeline.link_pending(key, wire.to_provider.len(), self.now_ns);
         (taken, wire.is_last && wire.to_provider.is_empty())
     }
 
