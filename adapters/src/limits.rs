@@ -54,7 +54,7 @@ pub const EVENTS_WAITING_MAX: usize = 16_384;
 /// Plaintext that one turn of a client's driver takes from the connection.
 pub const RECEIVE_BYTES_MAX: usize = 256 * 1024;
 
-/// With so many bytes waiting for the switch to take them, a client's driver hands over no more, and receives nothing either.
+/// With so many bytes waiting for the switch to take them, a client's driver hands over no more; it goes on receiving.
 pub const SEND_PENDING_BYTES_MAX: usize = 256 * 1024;
 
 /// Turns of a client's driver after which other tasks of the same thread get theirs.

@@ -250,9 +250,6 @@ impl Driver {
         if self.inbox.is_abandoned() {
             return Err(DisconnectReason::Shutdown);
         }
-        if link.pending_bytes() >= SEND_PENDING_BYTES_MAX {
-            return Ok(false);
-        }
         self.plaintext.clear();
         let received = link.poll_receive(cx, &mut self.scratch, &mut self.plaintext, RECEIVE_BYTES_MAX);
         // What came before an end or an error still counts.

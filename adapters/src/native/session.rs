@@ -360,8 +360,8 @@ impl ClientSession {
         Ok(())
     }
 
-    /// What is to be written to the connection. The shell writes all of it, and clears it; while it cannot, it must not receive
-    /// either, because answers to echoes are written here.
+    /// What is to be written to the connection. The shell writes all of it, and clears it. A shell that cannot write must go on
+    /// receiving: a switch that waits for it to do so takes nothing meanwhile, and each would wait for the other.
     pub fn outgoing(&mut self) -> &mut Vec<u8> {
         &mut self.outgoing
     }
@@ -544,7 +544,9 @@ impl ClientSession {
         let echo = read::<Echo>(frame)?;
         let token = echo.token.to_native();
         match echo.reply {
-            0 => self.write_echo(Echo { token, reply: 1 }),
+            // Where much waits to be sent anyway, that is sign of life enough; so a flood of echoes fills no memory.
+            0 if self.outgoing.len() < FRAME_BYTES_MAX => self.write_echo(Echo { token, reply: 1 }),
+            0 => {}
             1 => on(Event::Echo { token }),
             _ => return Err(Broken::Frame(ErrorCode::BadField)),
         }

@@ -111,7 +111,7 @@ fn limits_and_times() {
     assert_eq!(limits::FRAME_BYTES_MAX, 12_288);
     says("at least 32, at most 12,288".into());
     says(format!("come within {} s", limits::HELLO_TIMEOUT_MS / 1_000));
-    says(format!("silent for {} s sends an `Echo`", limits::ECHO_AFTER_MS / 1_000));
+    says(format!("sent nothing for {} s sends an `Echo`", limits::ECHO_AFTER_MS / 1_000));
     says(format!("a connection silent for {} s is cut", limits::SILENCE_MAX_MS / 1_000));
     says(format!("what is waiting for it, for {} s", limits::STALL_MAX_MS / 1_000));
 }
