@@ -206,7 +206,8 @@ impl ParticipantCode {
     pub fn parse(text: &str) -> Option<ParticipantCode> {
         let mut bytes = [0; PARTICIPANT_CODE_BYTES];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        ParticipantCode::from_bytes(bytes)
+        // A zero byte is padding on the wire and has no place in a printed code.
+        ParticipantCode::from_bytes(bytes).filter(|code| code.as_str() == text)
     }
 
     /// Its wire form.
@@ -432,7 +433,7 @@ impl Field {
 #[repr(u16)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// The header makes no sense.
+    /// The length makes no sense.
     BadFrame = 1,
     /// A version the switch does not speak.
     BadVersion = 2,
@@ -440,7 +441,7 @@ pub enum ErrorCode {
     UnknownKind = 3,
     /// Above the limit.
     FrameTooLarge = 4,
-    /// A part has the wrong length or layout.
+    /// The header or a part has the wrong length or layout.
     BadMessage = 5,
     /// The named field is not valid.
     BadField = 6,

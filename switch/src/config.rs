@@ -8,7 +8,9 @@ use adapters::message::ParticipantCode;
 use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{BATCH_BYTES_MAX, IN_FLIGHT_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT};
+use crate::limits::{
+    BATCH_BYTES_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
+};
 use crate::pipeline::PipelineLimits;
 
 /// A configuration that cannot be used: which file, and what to do.
@@ -132,6 +134,9 @@ impl Config {
                 "limits.in_flight_max must be from 1 to {IN_FLIGHT_MAX}, and limits.in_flight_per_participant_max from 1 to that"
             ));
         }
+        if !(1..=INGRESS_TRANSFERS_MAX).contains(&limits.ingress_transfers_max) {
+            return Err(format!("limits.ingress_transfers_max must be from 1 to {INGRESS_TRANSFERS_MAX}"));
+        }
         Ok(())
     }
 
@@ -222,6 +227,9 @@ impl Genesis {
         for currency in &self.currency {
             let known = Currency::parse(currency.code.as_bytes()).filter(|code| !currencies.contains(code));
             currencies.push(known.ok_or(format!("currency `{}` is no ISO 4217 code, or there twice", currency.code))?);
+            if currency.minor_digits > MINOR_DIGITS_MAX {
+                return Err(format!("currency `{}`: at most {MINOR_DIGITS_MAX} minor digits", currency.code));
+            }
             Amount::new(currency.amount_max).ok_or(format!("currency `{}`: amount_max is no amount", currency.code))?;
         }
         if self.participant.len() > PARTICIPANTS_MAX as usize {

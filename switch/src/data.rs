@@ -95,7 +95,7 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
         Err(fault) => return Err(OpenError::Journal(fault)),
     };
     let is_new = decisions.engine.applied() == 0;
-    let ring = open_ring(config, is_new)?;
+    let ring = open_ring(config, is_new, decisions.engine.seal_key_max())?;
     let mut log = LocalLog::new(journal);
     if is_new {
         journal_genesis(config, &mut log, &mut decisions)?;
@@ -115,16 +115,22 @@ fn recovered(report: Option<ScanReport>) -> Recovered {
     Recovered { batches: report.map_or(0, |report| report.batches), torn }
 }
 
-/// A ring that is missing is made only where nothing can have been sealed yet.
-fn open_ring(config: &Config, is_new: bool) -> Result<KeyRing, OpenError> {
+/// A ring that is missing, or was never finished, is made only where nothing can have been sealed yet.
+fn open_ring(config: &Config, is_new: bool, named: u64) -> Result<KeyRing, OpenError> {
     let directory = keys_directory(&config.directory);
     let key_file = config.path(&config.seal.key_file);
-    if is_new && !directory.join("ring").exists() {
-        let created = std::fs::create_dir_all(&directory);
-        created.map_err(|error| OpenError::Directory(directory.clone(), error))?;
-        return KeyRing::create(&directory, &key_file).map_err(OpenError::Seal);
+    if !is_new {
+        return KeyRing::open(&directory, &key_file, named).map_err(OpenError::Seal);
     }
-    KeyRing::open(&directory, &key_file).map_err(OpenError::Seal)
+    let prepare = || {
+        std::fs::create_dir_all(&directory)?;
+        match std::fs::remove_file(directory.join("ring")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    };
+    prepare().map_err(|error| OpenError::Directory(directory.clone(), error))?;
+    KeyRing::create(&directory, &key_file).map_err(OpenError::Seal)
 }
 
 /// Makes the first batch from `genesis.toml`.

@@ -3,6 +3,9 @@
 use adapters::limits::FRAME_BYTES_MAX;
 use adapters::native::link::READ_BYTES;
 
+/// Digits after the decimal point: ISO 4217 has at most four.
+pub const MINOR_DIGITS_MAX: u8 = 4;
+
 /// Participants of a scheme. A handle is 32 bits; this is what tables are tested for.
 pub const PARTICIPANTS_MAX: u32 = 100_000;
 
@@ -18,8 +21,8 @@ pub const IN_FLIGHT_PER_PARTICIPANT_MAX: u32 = 131_072;
 /// Credit transfers that one batch takes. Above this the answer is `busy`: the disk is slower than the network.
 pub const INGRESS_TRANSFERS_MAX: usize = 65_536;
 
-/// Status requests that wait for the batch before them.
-pub const STATUS_REQUESTS_MAX: usize = 65_536;
+/// Status requests, and answers that no payment waits for, that wait for the batch before them.
+pub const QUESTIONS_MAX: usize = 65_536;
 
 /// What one connection may hand in before the others have had their turn.
 pub const RECEIVE_BYTES_PER_TURN: usize = 256 * 1024;
@@ -39,17 +42,32 @@ pub const OUTGOING_BYTES_MAX: usize = 1024 * 1024;
 /// Outbox records that one request to the renderer may ask for.
 pub const RENDER_RECORDS_MAX: usize = 256;
 
+/// A rendered portion ends once it is so long; one frame may follow.
+pub const RENDER_BYTES_MAX: usize = 512 * 1024;
+
 /// Requests that wait for the renderer, over all connections.
 pub const RENDER_REQUESTS_MAX: usize = 1_024;
 
 /// Connections that wait to enter the hot loop.
 pub const ARRIVALS_MAX: usize = 1_024;
 
-/// Connections at a time: a file descriptor and about 100 KiB each at their busiest.
+/// Connections at a time: a file descriptor each, about 30 KiB when idle and 2 MiB at their worst.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
-/// Handshakes at a time. Each costs about a millisecond of one core.
-pub const HANDSHAKES_MAX: usize = 64;
+/// Connections of one participant at a time: one in use, others that are being made or have not noticed their end.
+pub const CONNECTIONS_PER_PARTICIPANT_MAX: usize = 8;
+
+/// Handshakes at a time. One that is waited for costs a file descriptor and a few KiB; more than so many at once are an attack.
+pub const HANDSHAKES_MAX: usize = 2_048;
+
+/// File descriptors that are not for connections: segments, key ring, standard streams.
+pub const DESCRIPTORS_RESERVED: usize = 64;
+
+/// A connection's receive buffer that has grown beyond this is given back when it is quiet.
+pub const INBOUND_BYTES_KEPT: usize = 64 * 1024;
+
+/// Unwrapped keys that the renderer keeps: those of a day of a few hundred participants.
+pub const RENDER_KEYS_KEPT_MAX: usize = 1_024;
 
 /// A handshake that takes longer is cut, in milliseconds.
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
@@ -76,6 +94,6 @@ const _: () = {
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.
     assert!(FRAME_BYTES_MAX <= RECEIVE_BYTES_PER_TURN && READ_BYTES <= RECEIVE_BYTES_PER_TURN);
-    // One rendered request must fit what may wait for a connection, or a slow reader would never catch up.
-    assert!(RENDER_RECORDS_MAX * 1_024 <= OUTGOING_BYTES_MAX);
+    // A rendered portion must fit what may wait for a connection, or a slow reader would be left alone for too long.
+    assert!(RENDER_BYTES_MAX + FRAME_BYTES_MAX <= OUTGOING_BYTES_MAX);
 };

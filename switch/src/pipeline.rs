@@ -17,7 +17,9 @@
 mod delivery;
 mod intake;
 
-use adapters::message::ParticipantCode;
+use std::collections::VecDeque;
+
+use adapters::message::{ErrorCode, Lane, ParticipantCode, PaymentId};
 use hashbrown::HashMap;
 use ledger::journal::{Appended, Durable, JournalFault, Storage};
 
@@ -29,7 +31,6 @@ use crate::ingress::Ingress;
 use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS};
 use crate::log::local::LocalLog;
 use crate::outbox::Outboxes;
-use crate::render::RenderRequest;
 use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
@@ -98,6 +99,15 @@ impl Decisions {
     }
 }
 
+/// What a provider asked, and hears after the batch that was open then.
+#[derive(Clone, Copy)]
+struct Question {
+    session: SessionKey,
+    payment_id: PaymentId,
+    /// It was an answer that no payment waits for.
+    is_answer: bool,
+}
+
 /// Everything between sockets and disk.
 pub struct Pipeline<S: Storage> {
     limits: PipelineLimits,
@@ -109,13 +119,14 @@ pub struct Pipeline<S: Storage> {
     ingress: Ingress,
     /// Sessions with frames that came since the last turn.
     touched: Vec<SessionKey>,
-    status_requests: Vec<(SessionKey, adapters::message::PaymentId)>,
+    questions: Vec<Question>,
     sequencer: Sequencer,
     log: LocalLog<S>,
     decisions: Decisions,
     watermarks: Watermarks,
     behind: Vec<SessionKey>,
-    render_requests: Vec<RenderRequest>,
+    /// Who waits for older records, in the order of asking; at most one for each lane of each connection.
+    to_render: VecDeque<(SessionKey, Lane)>,
     is_draining: bool,
     last_batch_ns: u64,
 }
@@ -133,13 +144,13 @@ impl<S: Storage> Pipeline<S> {
             live: Vec::new(),
             ingress: Ingress::new(),
             touched: Vec::new(),
-            status_requests: Vec::new(),
+            questions: Vec::new(),
             sequencer: Sequencer::after(time_ns),
             log,
             decisions,
             watermarks: Watermarks { sequenced: through, durable: through, applied: through },
             behind: Vec::new(),
-            render_requests: Vec::new(),
+            to_render: VecDeque::new(),
             is_draining: false,
             last_batch_ns: time_ns,
         }
@@ -156,7 +167,7 @@ impl<S: Storage> Pipeline<S> {
         } else {
             self.acknowledge();
         }
-        self.answer_status_requests();
+        self.answer_questions();
         self.finish_acknowledging();
         self.catch_up();
         self.mark_when_idle(now_ns)
@@ -242,20 +253,39 @@ impl<S: Storage> Pipeline<S> {
         true
     }
 
-    /// So much waits for the peer now. While too much waits nothing is read from it; then that it takes some is its sign of life.
-    pub fn link_pending(&mut self, key: SessionKey, pending_bytes: usize, now_ns: u64) {
+    /// So much waits for the peer now.
+    pub fn link_pending(&mut self, key: SessionKey, pending_bytes: usize) {
         if let Some(session) = self.sessions.get_mut(key) {
-            if !session.has_room() && pending_bytes < session.link_pending_bytes {
-                session.heard_at_ns = now_ns;
-            }
             session.link_pending_bytes = pending_bytes;
         }
     }
 
-    /// Should the shell read from this connection now?
-    pub fn wants_bytes(&self, key: SessionKey) -> bool {
-        let session = self.sessions.get(key);
-        !self.ingress.is_full() && session.is_some_and(|s| s.has_room() && s.phase != Phase::Closing)
+    /// Should the shell read from this connection now? Where not, its time-outs stand still.
+    pub fn wants_bytes(&mut self, key: SessionKey, now_ns: u64) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        if session.phase == Phase::Closing {
+            return false;
+        }
+        let is_wanted = !self.ingress.is_full() && session.has_room();
+        if !is_wanted {
+            session.not_read(now_ns);
+        }
+        is_wanted
+    }
+
+    /// Can the open batch take nothing more?
+    pub fn is_full(&self) -> bool {
+        self.ingress.is_full()
+    }
+
+    /// How many connections a participant's certificate has open.
+    pub fn connections_of(&self, code: &ParticipantCode) -> usize {
+        self.sessions.keys().into_iter().filter(|&key| self.code_of(key).as_ref() == Some(code)).count()
+    }
+
+    /// Why a connection was ended from here, if it was.
+    pub fn ended_by(&self, key: SessionKey) -> Option<ErrorCode> {
+        self.sessions.get(key).and_then(|session| session.ended_by)
     }
 
     /// When the next turn is due if nothing arrives, in journal time.
@@ -271,7 +301,13 @@ impl<S: Storage> Pipeline<S> {
             self.sessions.write(key, |session| session.check_time(now_ns));
             let session = self.sessions.get(key);
             if let Some((session, participant)) = session.and_then(|s| Some((s, s.participant()?))) {
-                session.validate(self.decisions.outboxes.enqueued(participant));
+                let enqueued = self.decisions.outboxes.enqueued(participant);
+                assert_eq!(
+                    enqueued,
+                    self.decisions.engine.enqueued(participant),
+                    "the outbox keeps what the engine has numbered"
+                );
+                session.validate(enqueued);
             }
         }
     }

@@ -6,8 +6,8 @@ use adapters::native::frame::{Head, encode};
 use ledger::journal::{JournalFault, JournalReader, Storage};
 
 use crate::engine::effect::{News, Status};
-use crate::entry::{Body, Entries};
-use crate::limits::RENDER_RECORDS_MAX;
+use crate::entry::{self, Body, Entry};
+use crate::limits::{RENDER_BYTES_MAX, RENDER_RECORDS_MAX};
 use crate::outbox::OutboxRecord;
 use crate::seal::{DataKey, SealFault};
 use crate::session::SessionKey;
@@ -91,15 +91,41 @@ impl std::fmt::Display for RenderFault {
 pub struct Renderer<S: Storage> {
     journal: JournalReader<S>,
     plaintext: Vec<u8>,
+    cursor: Cursor,
+}
+
+/// An entry of a batch, by its place and where it begins: records come in journal order, so the next one is mostly a few entries on.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    first_sequence: u64,
+    place: u64,
+    offset: usize,
+}
+
+impl Cursor {
+    /// The entry at a place of a batch, from 1.
+    fn seek<'a>(&mut self, first_sequence: u64, place: u64, payload: &'a [u8]) -> Option<Entry<'a>> {
+        if self.first_sequence != first_sequence || place < self.place || self.place == 0 {
+            *self = Cursor { first_sequence, place: 1, offset: 0 };
+        }
+        loop {
+            let (entry, length) = entry::read(payload.get(self.offset..)?).ok()?;
+            if self.place == place {
+                return Some(entry);
+            }
+            self.place += 1;
+            self.offset += length;
+        }
+    }
 }
 
 impl<S: Storage> Renderer<S> {
     /// Reads from a journal that another thread writes.
     pub fn new(journal: JournalReader<S>) -> Renderer<S> {
-        Renderer { journal, plaintext: Vec::new() }
+        Renderer { journal, plaintext: Vec::new(), cursor: Cursor::default() }
     }
 
-    /// Makes the frames. `find_key` finds the key that sealed an entry. An erased key gives messages without their private part.
+    /// Makes the frames, of all records or of as many as fit a portion. `find_key` finds the key that sealed an entry. An erased key gives messages without their private part.
     pub fn render(
         &mut self,
         request: &RenderRequest,
@@ -111,6 +137,9 @@ impl<S: Storage> Renderer<S> {
         for record in &request.records {
             self.render_record(&mut frames, Head { lane: request.lane, number, ..Head::PLAIN }, record, &mut find_key)?;
             number += 1;
+            if frames.len() >= RENDER_BYTES_MAX {
+                break;
+            }
         }
         Ok(Rendered { session: request.session, lane: request.lane, through: number - 1, frames })
     }
@@ -130,14 +159,14 @@ impl<S: Storage> Renderer<S> {
         }
         let mismatch = || RenderFault::Mismatch(record.source);
         let batch = self.journal.read(record.source).map_err(RenderFault::Journal)?;
-        let place = usize::try_from(record.source - batch.first_sequence).map_err(|_| mismatch())?;
-        let entry = Entries::new(batch.payload).nth(place.wrapping_sub(1)).and_then(Result::ok).ok_or_else(mismatch)?;
+        let place = record.source - batch.first_sequence;
+        let entry = self.cursor.seek(batch.first_sequence, place, batch.payload).ok_or_else(mismatch)?;
         let private: &[u8] = if entry.seal_key == 0 {
             &[]
         } else {
             match find_key(entry.seal_key) {
                 Ok(key) => key.open(entry.sealed, entry.additional, &mut self.plaintext).ok_or_else(mismatch)?,
-                Err(SealFault::Gone(_)) => &[],
+                Err(SealFault::Erased(_)) => &[],
                 Err(fault) => return Err(RenderFault::Seal(fault)),
             }
         };

@@ -46,8 +46,14 @@ pub enum SealFault {
     WrongKey(PathBuf),
     /// The ring is damaged: at this byte.
     Damaged(PathBuf, usize),
-    /// No such key, or it was erased.
-    Gone(u64),
+    /// The ring holds fewer keys than the journal names: (path, held, named).
+    Incomplete(PathBuf, u64, u64),
+    /// This key does not unwrap, or is not one.
+    Unusable(u64),
+    /// This key was erased.
+    Erased(u64),
+    /// An earlier write failed; what is on disk is not known.
+    Poisoned(PathBuf),
 }
 
 impl std::fmt::Display for SealFault {
@@ -72,7 +78,16 @@ impl std::fmt::Display for SealFault {
             SealFault::Damaged(path, at) => {
                 write!(f, "{} is damaged at byte {at}: restore it from your backup", path.display())
             }
-            SealFault::Gone(id) => write!(f, "sealing key {id} does not exist or was erased"),
+            SealFault::Incomplete(path, held, named) => write!(
+                f,
+                "{} holds {held} keys, the journal names {named}: restore the ring that belongs to this journal",
+                path.display()
+            ),
+            SealFault::Unusable(id) => write!(f, "key {id} of the ring is not a data key that the sealing key opens"),
+            SealFault::Erased(id) => write!(f, "key {id} of the ring was erased"),
+            SealFault::Poisoned(path) => {
+                write!(f, "{}: an earlier write failed; make space or mend the disk, then start again", path.display())
+            }
         }
     }
 }
@@ -180,6 +195,8 @@ pub struct KeyRing {
     sealing_key: LessSafeKey,
     records: Vec<[u8; RECORD_BYTES]>,
     digest_key: [u8; 32],
+    /// A write has failed: nothing is appended behind what may be half a record.
+    is_poisoned: bool,
     /// Keys made in this run, by whose and when.
     current: BTreeMap<(ParticipantCode, Day), DataKey>,
 }
@@ -196,13 +213,14 @@ impl KeyRing {
         directory_synced.map_err(|error| SealFault::File(directory.to_owned(), error))?;
         let digest_key = random();
         let current = BTreeMap::new();
-        let mut ring = KeyRing { path, file, sealing_key, records: Vec::new(), digest_key, current };
+        let mut ring =
+            KeyRing { path, file, sealing_key, records: Vec::new(), digest_key, is_poisoned: false, current };
         ring.append(KIND_DIGEST, &[0; PARTICIPANT_CODE_BYTES], 0, &digest_key)?;
         Ok(ring)
     }
 
-    /// Opens a ring. A last record that was never finished is cut: its key was never used.
-    pub fn open(directory: &Path, key_file: &Path) -> Result<KeyRing, SealFault> {
+    /// Opens a ring of which the journal names keys up to `named`. A last record that is not whole is cut if its key was never used.
+    pub fn open(directory: &Path, key_file: &Path, named: u64) -> Result<KeyRing, SealFault> {
         let sealing_key = aead_key(&read_key_file(key_file)?);
         let path = directory.join("ring");
         let fault = |error| SealFault::File(path.clone(), error);
@@ -210,12 +228,15 @@ impl KeyRing {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(fault)?;
         let records = whole_records(&bytes).map_err(|at| SealFault::Damaged(path.clone(), at))?;
+        if (records.len() as u64) < named {
+            return Err(SealFault::Incomplete(path, records.len() as u64, named));
+        }
         let whole_bytes = records.len() * RECORD_BYTES;
         if whole_bytes < bytes.len() {
             file.set_len(whole_bytes as u64).and_then(|()| file.sync_all()).map_err(fault)?;
         }
         let current = BTreeMap::new();
-        let mut ring = KeyRing { path, file, sealing_key, records, digest_key: [0; 32], current };
+        let mut ring = KeyRing { path, file, sealing_key, records, digest_key: [0; 32], is_poisoned: false, current };
         let first = ring.records.first().filter(|record| record[16] == KIND_DIGEST);
         let first = first.ok_or(SealFault::Damaged(ring.path.clone(), 0))?;
         ring.digest_key = ring.unwrap(first).ok_or(SealFault::WrongKey(ring.path.clone()))?;
@@ -245,7 +266,11 @@ impl KeyRing {
     pub fn find(&self, id: u64) -> Result<DataKey, SealFault> {
         let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         let record = index.and_then(|index| self.records.get(index)).filter(|record| record[16] == KIND_DATA);
-        let secret = record.and_then(|record| self.unwrap(record)).ok_or(SealFault::Gone(id))?;
+        let record = record.ok_or(SealFault::Unusable(id))?;
+        if is_erased(record) {
+            return Err(SealFault::Erased(id));
+        }
+        let secret = self.unwrap(record).ok_or(SealFault::Unusable(id))?;
         Ok(DataKey { id, key: Arc::new(aead_key(&secret)) })
     }
 
@@ -256,6 +281,9 @@ impl KeyRing {
         day: Day,
         secret: &[u8; 32],
     ) -> Result<u64, SealFault> {
+        if self.is_poisoned {
+            return Err(SealFault::Poisoned(self.path.clone()));
+        }
         let id = self.records.len() as u64 + 1;
         let mut record = [0; RECORD_BYTES];
         record[..8].copy_from_slice(MAGIC);
@@ -273,7 +301,10 @@ impl KeyRing {
         let crc = crc32c::crc32c(&record[..CRC.start]);
         record[CRC].copy_from_slice(&crc.to_le_bytes());
         let written = self.file.write_all(&record).and_then(|()| self.file.sync_data());
-        written.map_err(|error| SealFault::File(self.path.clone(), error))?;
+        written.map_err(|error| {
+            self.is_poisoned = true;
+            SealFault::File(self.path.clone(), error)
+        })?;
         self.records.push(record);
         Ok(id)
     }
@@ -288,16 +319,20 @@ impl KeyRing {
     }
 }
 
+/// Was this key destroyed on purpose?
+fn is_erased(record: &[u8; RECORD_BYTES]) -> bool {
+    record[NONCE.start..WRAPPED.end].iter().all(|&byte| byte == 0)
+}
+
 /// The records of a ring's bytes; a last one that is not whole is left out. Err: where a record is damaged. An erased record
 /// (nonce and wrapped key all zeros) keeps its place whatever its crc says.
 fn whole_records(bytes: &[u8]) -> Result<Vec<[u8; RECORD_BYTES]>, usize> {
     let mut records = Vec::with_capacity(bytes.len() / RECORD_BYTES);
     let (chunks, _) = bytes.as_chunks::<RECORD_BYTES>();
     for (index, record) in chunks.iter().enumerate() {
-        let erased = record[NONCE.start..WRAPPED.end].iter().all(|&byte| byte == 0);
         let crc_right = record[CRC] == crc32c::crc32c(&record[..CRC.start]).to_le_bytes();
         let in_place = record[..8] == *MAGIC && record[8..16] == (index as u64 + 1).to_le_bytes();
-        if in_place && (crc_right || erased) {
+        if in_place && (crc_right || is_erased(record)) {
             records.push(*record);
         } else if index + 1 == chunks.len() {
             break;
@@ -335,7 +370,7 @@ mod tests {
         assert_eq!(out.len(), 6 + 12 + Sealer::OVERHEAD_BYTES);
         drop(ring);
 
-        let ring = KeyRing::open(directory.path(), &key_file).unwrap();
+        let ring = KeyRing::open(directory.path(), &key_file, 2).unwrap();
         assert_eq!(ring.digest_key(), digest_key);
         let key = ring.find(sealer.key_id()).unwrap();
         let mut plaintext = Vec::new();
@@ -351,7 +386,7 @@ mod tests {
         let first = ring.data_key(code(), 7).unwrap().id();
         assert_eq!(ring.data_key(code(), 7).unwrap().id(), first);
         assert_ne!(ring.data_key(code(), 8).unwrap().id(), first);
-        let mut ring = KeyRing::open(directory.path(), &key_file).unwrap();
+        let mut ring = KeyRing::open(directory.path(), &key_file, 3).unwrap();
         assert_ne!(ring.data_key(code(), 7).unwrap().id(), first);
     }
 
@@ -360,7 +395,7 @@ mod tests {
         let (directory, key_file) = ring();
         drop(KeyRing::create(directory.path(), &key_file).unwrap());
         let other = directory.path().join("other.key");
-        let open = |path: &Path| KeyRing::open(directory.path(), path).err().unwrap().to_string();
+        let open = |path: &Path| KeyRing::open(directory.path(), path, 0).err().unwrap().to_string();
         assert!(open(&other).contains("is missing"));
         create_key_file(&other).unwrap();
         assert!(open(&other).contains("does not open"));
@@ -380,8 +415,11 @@ mod tests {
         bytes[RECORD_BYTES + 56..RECORD_BYTES + 116].fill(0);
         bytes.extend_from_slice(&[9; 50]);
         std::fs::write(&path, &bytes).unwrap();
-        let ring = KeyRing::open(directory.path(), &key_file).unwrap();
-        assert!(matches!(ring.find(erased), Err(SealFault::Gone(_))));
+        let incomplete = KeyRing::open(directory.path(), &key_file, 4).err().unwrap();
+        assert!(matches!(incomplete, SealFault::Incomplete(_, 3, 4)), "a key that the journal names is never cut");
+        let ring = KeyRing::open(directory.path(), &key_file, 3).unwrap();
+        assert!(matches!(ring.find(erased), Err(SealFault::Erased(_))));
+        assert!(matches!(ring.find(1), Err(SealFault::Unusable(1))), "the digest key opens nothing");
         assert!(ring.find(kept).is_ok());
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 3 * RECORD_BYTES as u64);
 
@@ -389,6 +427,6 @@ mod tests {
         bytes[RECORD_BYTES + 20] ^= 1;
         bytes[RECORD_BYTES + 60] = 1;
         std::fs::write(&path, &bytes).unwrap();
-        assert!(matches!(KeyRing::open(directory.path(), &key_file), Err(SealFault::Damaged(_, RECORD_BYTES))));
+        assert!(matches!(KeyRing::open(directory.path(), &key_file, 3), Err(SealFault::Damaged(_, RECORD_BYTES))));
     }
 }

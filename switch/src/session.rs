@@ -68,6 +68,8 @@ pub struct Session {
     pub transfers_in_batch: u32,
     /// The number of the last frame that arrived.
     pub arrived: u64,
+    /// Why the connection ends, once it does.
+    pub ended_by: Option<ErrorCode>,
     /// Everything up to this frame is decided, or was refused.
     decided: u64,
     /// What of that the provider was told.
@@ -82,8 +84,8 @@ pub struct Session {
     pub is_behind: bool,
     /// When it began.
     opened_at_ns: u64,
-    /// When something last came in, or was taken of a backlog.
-    pub heard_at_ns: u64,
+    /// When something last came in.
+    heard_at_ns: u64,
     /// Since when it has been in the middle of a frame; none where it is not.
     partial_since_ns: Option<u64>,
     /// When it was last asked whether it is there.
@@ -99,6 +101,7 @@ impl Session {
             lanes: [LaneState::default(); OUTBOX_LANES],
             transfers_in_batch: 0,
             arrived: 0,
+            ended_by: None,
             decided: 0,
             told: 0,
             outgoing: Vec::new(),
@@ -161,14 +164,13 @@ impl Session {
     }
 
     /// Welcomes the provider: its lanes go on after `resumed_after`.
-    pub fn welcome(&mut self, participant: ParticipantId, mut welcome: Welcome, enqueued: Cursors) {
+    pub fn welcome(&mut self, participant: ParticipantId, welcome: &Welcome) {
         for (lane, after) in self.lanes.iter_mut().zip(welcome.resumed_after) {
             *lane = LaneState { sent: after, acknowledged: after, is_rendering: false };
         }
-        welcome.enqueued = enqueued;
         self.phase = Phase::Live(participant);
         let head = self.plain_head();
-        encode(&mut self.outgoing, MessageKind::Welcome, head, &welcome, |_| {});
+        encode(&mut self.outgoing, MessageKind::Welcome, head, welcome, |_| {});
     }
 
     /// Answers an echo.
@@ -193,6 +195,7 @@ impl Session {
         encode(&mut self.outgoing, MessageKind::Error, head, &error, |out| note.write(out));
         if fatal {
             self.phase = Phase::Closing;
+            self.ended_by = Some(refusal.code);
         }
     }
 
@@ -216,6 +219,12 @@ impl Session {
         } else if advanced || self.partial_since_ns.is_none() {
             self.partial_since_ns = Some(now_ns);
         }
+    }
+
+    /// It is not read from now, for want of room here: that it is not heard is no fault of its own.
+    pub fn not_read(&mut self, now_ns: u64) {
+        self.heard_at_ns = now_ns;
+        self.partial_since_ns = self.partial_since_ns.map(|_| now_ns);
     }
 
     /// What its time-outs ask for. Called about once a second.
@@ -302,7 +311,7 @@ impl Sessions {
         }
     }
 
-    /// Takes one session that has something to send, and hands its bytes to `send`; its buffer is kept.
+    /// Takes one session out of the list of those that have something to send.
     pub fn take_ready(&mut self) -> Option<SessionKey> {
         let key = self.ready.pop()?;
         if let Some(session) = self.get_mut(key) {
@@ -333,13 +342,14 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
             Field::Purpose => "the purpose must be four upper-case letters or digits, or zeros",
             Field::Decision => "the decision must be 1 (accept) or 3 (reject)",
             Field::Reason => "a reject needs a reason code of four upper-case letters or digits; an accept has none",
+            Field::Reply => "an echo asks (0) or answers (1)",
             _ => "the field is too long, is not UTF-8, or holds control characters",
         },
-        ErrorCode::BadFrame => "the frame header makes no sense",
+        ErrorCode::BadFrame => "the frame's length makes no sense",
         ErrorCode::BadVersion => "this switch speaks version 0",
         ErrorCode::UnknownKind => "there is no such message",
         ErrorCode::FrameTooLarge => "the frame is longer than 12,288 bytes",
-        ErrorCode::BadMessage => "a part of the message has the wrong length or layout",
+        ErrorCode::BadMessage => "the header or a part of the message has the wrong length or layout",
         ErrorCode::NotAllowed => "a provider may not send this, or not now",
         ErrorCode::Busy => "too many payments are open; send the same frame again later",
         ErrorCode::ShuttingDown => "the switch is about to stop; send the same frame again later",

@@ -85,11 +85,11 @@ fn decode_whole(frame: &[u8]) -> Decoded<'_> {
         return refused(ErrorCode::BadVersion);
     }
     let (Some(lane), Some(acknowledged_lane)) = (Lane::from_number(frame[6]), Lane::from_number(frame[7])) else {
-        return Decoded::Lost(ErrorCode::BadFrame);
+        return refused(ErrorCode::BadMessage);
     };
     let routing_length = usize::from(u16::from_le_bytes([frame[24], frame[25]]));
     if frame[26..32] != [0; 6] || HEADER_BYTES + routing_length > length {
-        return Decoded::Lost(ErrorCode::BadFrame);
+        return refused(ErrorCode::BadMessage);
     }
     let Some(kind) = MessageKind::from_number(frame[5]) else { return refused(ErrorCode::UnknownKind) };
     if routing_length != kind.conduct().routing_bytes {
@@ -209,9 +209,9 @@ mod tests {
         assert_eq!(decode(&altered(|b| b[5] = 99)), refused(ErrorCode::UnknownKind));
         assert_eq!(decode(&altered(|b| b[5] = 0)), refused(ErrorCode::UnknownKind));
         assert_eq!(decode(&altered(|b| b[24] = 8)), refused(ErrorCode::BadMessage));
-        assert_eq!(decode(&altered(|b| b[24] = 200)), Decoded::Lost(ErrorCode::BadFrame));
-        assert_eq!(decode(&altered(|b| b[6] = 4)), Decoded::Lost(ErrorCode::BadFrame));
-        assert_eq!(decode(&altered(|b| b[26] = 1)), Decoded::Lost(ErrorCode::BadFrame));
+        assert_eq!(decode(&altered(|b| b[24] = 200)), refused(ErrorCode::BadMessage));
+        assert_eq!(decode(&altered(|b| b[6] = 4)), refused(ErrorCode::BadMessage));
+        assert_eq!(decode(&altered(|b| b[26] = 1)), refused(ErrorCode::BadMessage));
         assert_eq!(decode(&altered(|b| b[0] = 31)), Decoded::Lost(ErrorCode::BadFrame));
         assert_eq!(decode(&altered(|b| b[1] = 0xff)), Decoded::Lost(ErrorCode::FrameTooLarge));
     }

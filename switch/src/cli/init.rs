@@ -95,7 +95,10 @@ pub(super) fn make(data: &Path, plan: &Plan) -> Result<(), Failure> {
             ParticipantCode::parse(code).ok_or_else(|| Failure::start(format!("{code} is no participant code")))?;
         authority.issue_participant(&code).map_err(Failure::start)?;
     }
-    create_key_file(&key_file).map_err(Failure::start)?;
+    // A key that an earlier data directory of this name left behind is as good as a new one; where it is in use no other is needed.
+    if !key_file.exists() {
+        create_key_file(&key_file).map_err(Failure::start)?;
+    }
     write(&data.join("genesis.toml"), &genesis_text(plan)?)?;
     // The configuration comes last: where it is, everything else is.
     write(&config, &config_text(plan, &key_file))

@@ -51,6 +51,7 @@ struct Damage {
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    report_assertions(arguments.json);
     let verdict = match data::replay(&arguments.data) {
         Ok((decisions, report)) => {
             let totals = decisions.engine.totals();
@@ -69,11 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Err(OpenError::Journal(fault)) => damaged(&fault).ok_or_else(|| Failure::start(&fault))?,
         Err(error) => return Err(Failure::start(error)),
     };
-    if arguments.json {
-        println!("{}", serde_json::to_string(&verdict).map_err(Failure::start)?);
-    } else {
-        print(&verdict);
-    }
+    emit(&verdict, arguments.json);
     Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -88,15 +85,38 @@ fn damaged(fault: &JournalFault) -> Option<Verdict> {
         }
         _ => return None,
     };
-    Some(Verdict {
-        ok: false,
-        batches: 0,
-        payments: PaymentCounts::default(),
-        balances: BTreeMap::new(),
-        last_digest: String::new(),
-        state_digest: String::new(),
-        damage: Some(damage),
-    })
+    Some(Verdict::of_damage(damage))
+}
+
+/// The engine asserts at the end of every batch that the books balance. Here a failed assertion is a finding, and said as one.
+fn report_assertions(json: bool) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let reason = panic.payload_as_str().unwrap_or("an assertion failed").to_owned();
+        emit(&Verdict::of_damage(Damage { segment: "state".to_owned(), offset: 0, reason }), json);
+        std::process::exit(1);
+    }));
+}
+
+impl Verdict {
+    fn of_damage(damage: Damage) -> Verdict {
+        Verdict {
+            ok: false,
+            batches: 0,
+            payments: PaymentCounts::default(),
+            balances: BTreeMap::new(),
+            last_digest: String::new(),
+            state_digest: String::new(),
+            damage: Some(damage),
+        }
+    }
+}
+
+fn emit(verdict: &Verdict, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string(verdict).unwrap_or_default());
+    } else {
+        print(verdict);
+    }
 }
 
 fn print(verdict: &Verdict) {

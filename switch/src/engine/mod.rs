@@ -27,7 +27,7 @@ use crate::entry::{
     ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened, ArchivedSchemeRules,
     ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
 };
-use crate::limits::{CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, PARTICIPANTS_MAX};
+use crate::limits::{CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, MINOR_DIGITS_MAX, PARTICIPANTS_MAX};
 
 /// Account codes in the book, as the engine uses them.
 const CODE_SETTLEMENT: u16 = 1;
@@ -85,6 +85,8 @@ pub struct Engine {
     counts: PaymentCounts,
     time_ns: u64,
     applied: u64,
+    /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
+    seal_key_max: u64,
 }
 
 /// Where in the journal the engine is while it applies.
@@ -111,6 +113,7 @@ impl Engine {
             counts: PaymentCounts::default(),
             time_ns: 0,
             applied: 0,
+            seal_key_max: 0,
         }
     }
 
@@ -134,11 +137,15 @@ impl Engine {
     }
 
     fn apply_entry(&mut self, moment: Moment, entry: &Entry<'_>, effects: &mut Vec<Effect>) -> Result<(), String> {
+        self.seal_key_max = self.seal_key_max.max(entry.seal_key);
         match (entry.body, entry.sender) {
             (Body::CreditTransfer(order, annotation), Sender::Participant(sender)) => {
                 self.credit_transfer(moment, sender, order, annotation, effects)
             }
-            (Body::Answer(answer), Sender::Participant(sender)) => self.answer(moment, sender, answer, effects),
+            (Body::Answer(answer), Sender::Participant(sender)) => {
+                let note = if entry.sealed.is_empty() { 0 } else { moment.position };
+                self.answer(moment, sender, answer, note, effects)
+            }
             (Body::SchemeRules(rules), Sender::Operator) => {
                 self.set_rules(rules);
                 Ok(())
@@ -253,13 +260,13 @@ impl Engine {
         moment: Moment,
         sender: ParticipantId,
         answer: &ArchivedAnswer,
+        note: u64,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         let id = PaymentId::from_bytes(answer.payment_id).ok_or("a payment id that is no version-4 UUID")?;
         let decision = Decision::from_number(answer.decision).ok_or("a decision that does not exist")?;
         let reason = Reason::from_bytes(answer.reason).ok_or("a reason that is no code")?;
-        let found = self.payments.find(id).filter(|&index| self.payments[index].payee == Some(sender));
-        let Some(index) = found else {
+        let Some(index) = self.find_for_payee(sender, id) else {
             effects.push(reply(moment, sender, id, Status::undecided(Outcome::Unknown)));
             return Ok(());
         };
@@ -272,14 +279,19 @@ impl Engine {
                 let amount = self.book.transfer(transfer).amount();
                 let posted = self.book.post(transfer, amount);
                 assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");
-                self.decide(moment, index, Outcome::Committed, Reason::NONE, moment.position, effects);
+                self.decide(moment, index, Outcome::Committed, Reason::NONE, note, effects);
             }
             (State::InFlight { transfer, .. }, Decision::Reject) => {
                 self.release(transfer);
-                self.decide(moment, index, Outcome::Rejected, reason, moment.position, effects);
+                self.decide(moment, index, Outcome::Rejected, reason, note, effects);
             }
         }
         Ok(())
+    }
+
+    /// The payment with this id, if this participant was asked to take it.
+    fn find_for_payee(&self, participant: ParticipantId, id: PaymentId) -> Option<PaymentIndex> {
+        self.payments.find(id).filter(|&index| self.payments[index].payee == Some(participant))
     }
 
     /// Ends what is overdue, in bounded portions: an answer that comes before its payment's turn finds the deadline passed all the same.
@@ -369,8 +381,9 @@ impl Engine {
     fn open_currency(&mut self, command: &ArchivedCurrencyOpened) -> Result<(), String> {
         let currency = Currency::parse(&command.currency).ok_or("a currency that is none")?;
         let amount_max = Amount::new(command.amount_max.to_native()).ok_or("a limit that is no amount")?;
-        if self.currencies.iter().any(|known| known.currency == currency) || self.currencies.len() == CURRENCIES_MAX {
-            return Err(format!("currency {currency} again, or one too many"));
+        let is_known = self.currencies.iter().any(|known| known.currency == currency);
+        if is_known || self.currencies.len() == CURRENCIES_MAX || command.minor_digits > MINOR_DIGITS_MAX {
+            return Err(format!("currency {currency} again, or one too many, or with too many digits"));
         }
         let number = self.currencies.len();
         self.currencies.push(CurrencyRules { currency, minor_digits: command.minor_digits, amount_max });
@@ -403,6 +416,9 @@ impl Engine {
         let participant = self.participants.get(participant).ok_or("funds for a participant that is not there")?;
         let number = self.currencies.iter().position(|c| c.currency.bytes() == command.currency);
         let number = number.ok_or("funds in a currency that is not there")?;
+        if PaymentId::from_bytes(command.reference).is_some() {
+            return Err("funds under a reference that could be a payment's id".to_owned());
+        }
         let movement = Movement {
             id: TransferId(u128::from_be_bytes(command.reference)),
             debit: self.funding_accounts[number],
@@ -475,11 +491,6 @@ impl Engine {
         self.participants.find(code)
     }
 
-    /// A participant's code.
-    pub fn code_of(&self, participant: ParticipantId) -> Option<ParticipantCode> {
-        self.participants.get(participant).map(|participant| participant.code)
-    }
-
     /// All participants, in order of admission.
     pub fn participants(&self) -> impl Iterator<Item = (ParticipantId, ParticipantCode)> {
         self.participants.iter().map(|(id, participant)| (id, participant.code))
@@ -497,6 +508,23 @@ impl Engine {
             Some(payment) => payment.state.status(),
             None => Status::undecided(Outcome::Unknown),
         }
+    }
+
+    /// Could an answer of this participant still decide this payment?
+    pub fn awaits_answer(&self, participant: ParticipantId, id: PaymentId) -> bool {
+        let payment = self.find_for_payee(participant, id).map(|index| &self.payments[index]);
+        payment.is_some_and(|payment| matches!(payment.state, State::InFlight { .. }))
+    }
+
+    /// What a participant is told whose answer no payment waited for.
+    pub fn status_for_payee(&self, participant: ParticipantId, id: PaymentId) -> Status {
+        let payment = self.find_for_payee(participant, id).map(|index| &self.payments[index]);
+        payment.map_or(Status::undecided(Outcome::Unknown), |payment| payment.state.status())
+    }
+
+    /// The highest sealing key that any entry names; 0 where none does.
+    pub fn seal_key_max(&self) -> u64 {
+        self.seal_key_max
     }
 
     /// The currencies of the scheme.
@@ -517,8 +545,8 @@ impl Engine {
         Some((account.headroom().unwrap_or(0), account.debits_pending()))
     }
 
-    /// BLAKE3 of the whole state; equal at the same position on every machine. Integers little-endian: position, time, rules, currencies, participants
-    /// (code, open payments, outbox numbers), payments in order of arrival, and the book's own digest.
+    /// BLAKE3 of the whole state; equal at the same position on every machine. Integers little-endian: `CLSPENGN`, rules version, position, time,
+    /// the rules' three times, currencies, participants (code, open payments, outbox numbers), payments in order of arrival, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"CLSPENGN");

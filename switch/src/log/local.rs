@@ -49,9 +49,4 @@ impl<S: Storage> LocalLog<S> {
     pub fn last_sequence(&self) -> u64 {
         self.journal.next_sequence() - 1
     }
-
-    /// The longest batch that fits a segment.
-    pub fn batch_bytes_max(&self) -> u64 {
-        self.journal.batch_bytes_max()
-    }
 }

@@ -6,7 +6,7 @@
 use adapters::message::Lane;
 use ledger::journal::Storage;
 
-use super::Pipeline;
+use super::{Pipeline, Question};
 use crate::engine::effect::{Delivery, Effect, News};
 use crate::entry::Body;
 use crate::ingress::Ingress;
@@ -86,8 +86,7 @@ impl<S: Storage> Pipeline<S> {
                 is_behind |= !records.is_empty();
                 if !records.is_empty() && has_room && !state.is_rendering {
                     state.is_rendering = true;
-                    let (first_number, records) = (state.sent + 1, records.to_vec());
-                    self.render_requests.push(RenderRequest { session: key, lane, first_number, records });
+                    self.to_render.push_back((key, lane));
                 }
             }
             session.is_behind = is_behind;
@@ -97,9 +96,16 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// What the renderer is to do. At most one request for each lane of each connection is under way.
+    /// What the renderer is to do next. At most one request for each lane of each connection is under way.
     pub fn take_render_request(&mut self) -> Option<RenderRequest> {
-        self.render_requests.pop()
+        loop {
+            let (session, lane) = self.to_render.pop_front()?;
+            let Some(state) = self.sessions.get(session) else { continue };
+            let Some(participant) = state.participant() else { continue };
+            let after = state.lanes[lane as usize - 1].sent;
+            let records = self.decisions.outboxes.after(participant, lane, after, RENDER_RECORDS_MAX).to_vec();
+            return Some(RenderRequest { session, lane, first_number: after + 1, records });
+        }
     }
 
     /// Frames of older records are here.
@@ -116,14 +122,18 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Answers who has asked. It comes after the batch, so that an order and a question about it may travel together.
-    pub(super) fn answer_status_requests(&mut self) {
-        for (key, id) in self.status_requests.drain(..) {
+    pub(super) fn answer_questions(&mut self) {
+        for Question { session: key, payment_id, is_answer } in self.questions.drain(..) {
             let participant = self.sessions.get(key).and_then(Session::participant);
             let Some(participant) = participant else { continue };
-            let status = self.decisions.engine.status_for(participant, id);
+            let engine = &self.decisions.engine;
+            let status = match is_answer {
+                true => engine.status_for_payee(participant, payment_id),
+                false => engine.status_for(participant, payment_id),
+            };
             self.sessions.write(key, |session| {
                 let head = session.plain_head();
-                render::status(session.outgoing(), head, id.bytes(), &status, &[]);
+                render::status(session.outgoing(), head, payment_id.bytes(), &status, &[]);
             });
         }
     }

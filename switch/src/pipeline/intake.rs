@@ -2,13 +2,15 @@
 
 use adapters::check::{self, CheckedAnswer, CheckedTransfer, Refusal, Request};
 use adapters::limits::FRAME_BYTES_MAX;
-use adapters::message::{Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, Welcome};
+use adapters::message::{
+    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, PaymentId, Welcome,
+};
 use adapters::native::frame::{self, Decoded, Frame};
 use ledger::journal::Storage;
 
-use super::Pipeline;
+use super::{Pipeline, Question};
 use crate::entry::{EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
-use crate::limits::{BUSY_RETRY_MS, STATUS_REQUESTS_MAX};
+use crate::limits::{BUSY_RETRY_MS, QUESTIONS_MAX};
 use crate::session::{Phase, SessionKey, text_of};
 
 impl<S: Storage> Pipeline<S> {
@@ -44,12 +46,12 @@ impl<S: Storage> Pipeline<S> {
 
     fn take_frame(&mut self, key: SessionKey, frame: &Frame<'_>) {
         let number = frame.head.number;
-        if frame.head.lane != Lane::Session {
-            return self.refuse(key, number, Refusal::plain(ErrorCode::BadFrame));
-        }
         let is_numbered = !matches!(frame.kind, MessageKind::Hello | MessageKind::Ack);
         if is_numbered && !self.count_frame(key, number) {
             return;
+        }
+        if frame.head.lane != Lane::Session {
+            return self.refuse(key, number, Refusal::plain(ErrorCode::BadMessage));
         }
         self.take_acknowledgement(key, frame.head.acknowledged_lane, frame.head.acknowledged);
         let phase = self.sessions.get(key).map(|session| session.phase);
@@ -67,8 +69,8 @@ impl<S: Storage> Pipeline<S> {
         match request {
             Request::CreditTransfer(order) => self.admit(key, participant, number, &order),
             Request::Answer(answer) => self.take_answer(key, participant, &answer),
-            Request::StatusRequest(id) if self.status_requests.len() < STATUS_REQUESTS_MAX => {
-                self.status_requests.push((key, id));
+            Request::StatusRequest(id) if self.questions.len() < QUESTIONS_MAX => {
+                self.questions.push(Question { session: key, payment_id: id, is_answer: false });
             }
             Request::StatusRequest(id) => {
                 self.refuse(key, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(ErrorCode::Busy) });
@@ -112,8 +114,7 @@ impl<S: Storage> Pipeline<S> {
             ErrorCode::Busy | ErrorCode::ShuttingDown => BUSY_RETRY_MS,
             _ => 0,
         };
-        if let Some(session) = self.sessions.get(key).filter(|_| refusal.code.is_fatal()) {
-            tracing::warn!(participant = %session.code, reason = refusal.code.name(), "connection refused");
+        if refusal.code.is_fatal() {
             self.leave(key);
         }
         self.sessions.write(key, |session| session.refuse(number, refusal, retry_after_ms, text_of(&refusal)));
@@ -153,7 +154,7 @@ impl<S: Storage> Pipeline<S> {
             frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
             in_flight_max: self.limits.in_flight_per_participant_max,
         };
-        self.sessions.write(key, |session| session.welcome(participant, welcome, enqueued));
+        self.sessions.write(key, |session| session.welcome(participant, &welcome));
         self.fall_behind(key);
         tracing::info!(participant = %proved, resumed_after = ?resumed_after, "provider connected");
     }
@@ -191,9 +192,17 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// Answers are never refused for want of room: whoever answers in time must not lose a payment to somebody else's load.
+    /// Answers are never refused for want of room: whoever answers in time must not lose a payment to somebody else's load. What no payment
+    /// waits for changes nothing and leaves no trace, so that nobody can fill the journal with it.
     fn take_answer(&mut self, key: SessionKey, participant: ParticipantId, answer: &CheckedAnswer<'_>) {
-        self.seal(key, participant, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
+        let id = PaymentId::from_bytes(answer.routing().payment_id);
+        let id = id.unwrap_or_else(|| unreachable!("a checked answer names a payment"));
+        let waits = self.decisions.engine.awaits_answer(participant, id);
+        if waits || self.questions.len() >= QUESTIONS_MAX {
+            self.seal(key, participant, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
+        } else {
+            self.questions.push(Question { session: key, payment_id: id, is_answer: true });
+        }
     }
 
     /// Adds an entry to the batch, its private part sealed.

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{HotLoopQueue, Message, ServerError};
 use crate::clock::JournalClock;
 use crate::config::Config;
-use crate::limits::{HANDSHAKE_TIMEOUT_MS, HANDSHAKES_MAX};
+use crate::limits::HANDSHAKE_TIMEOUT_MS;
 use crate::pki::participant_of;
 use crate::seal::{Day, KeyRing, SealFault, day_of};
 
@@ -72,6 +72,7 @@ pub(super) struct Acceptor {
     listener: std::net::TcpListener,
     address: SocketAddr,
     tls: TlsAcceptor,
+    handshakes_max: usize,
     door: Arc<Door>,
 }
 
@@ -89,6 +90,7 @@ impl Acceptor {
         config: &Config,
         ring: Arc<Mutex<KeyRing>>,
         clock: JournalClock,
+        handshakes_max: usize,
     ) -> Result<Acceptor, AcceptError> {
         let tls = TlsAcceptor::from(server_config(config)?);
         let wanted = config.listen.native;
@@ -100,7 +102,7 @@ impl Acceptor {
         };
         let (address, listener) = listen().map_err(|error| AcceptError::Listen(wanted, error))?;
         let door = Arc::new(Door { ring, clock, known: Mutex::default() });
-        Ok(Acceptor { listener, address, tls, door })
+        Ok(Acceptor { listener, address, tls, handshakes_max, door })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -112,14 +114,13 @@ impl Acceptor {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let ended = runtime.and_then(|runtime| runtime.block_on(self.accept(queue, stop)));
         if let Err(error) = ended {
-            // The loop ends on this; if it has ended already, nobody needs to know.
-            let _ = queue.try_send(Message::Failed(ServerError::System(error)));
+            queue.send(Message::Failed(ServerError::System(error)));
         }
     }
 
     async fn accept(self, queue: &HotLoopQueue, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        let handshakes = Arc::new(Semaphore::new(self.handshakes_max));
         let mut day_check = tokio::time::interval(DAY_CHECK);
         let mut day = day_of(self.door.clock.now_ns());
         loop {
@@ -140,12 +141,10 @@ impl Acceptor {
                     }
                 },
             };
-            // At most so many handshakes at a time; others wait in the listener's backlog.
-            let permit = tokio::select! {
-                _ = stop.wait_for(|&stop| stop) => return Ok(()),
-                permit = Arc::clone(&handshakes).acquire_owned() => permit,
+            let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else {
+                tracing::warn!(%peer, reason = "too many handshakes are under way", "connection refused");
+                continue;
             };
-            let Ok(permit) = permit else { return Ok(()) };
             let (tls, door, queue) = (self.tls.clone(), Arc::clone(&self.door), queue.clone());
             tokio::spawn(async move {
                 door.take(tls, socket, peer, &queue).await;
@@ -160,14 +159,12 @@ impl Door {
         match self.handshake(tls, socket).await {
             Ok((link, code)) => match self.key_of(code) {
                 Ok(key) => {
-                    let arrived = Message::Arrived { link: Box::new(link), code, key };
+                    let arrived = Message::Arrived { link: Box::new(link), peer, code, key };
                     if queue.try_send(arrived).is_err() {
                         tracing::warn!(%peer, participant = %code, reason = "too many connections wait", "connection refused");
                     }
                 }
-                Err(fault) => {
-                    let _ = queue.try_send(Message::Failed(ServerError::Seal(fault)));
-                }
+                Err(fault) => queue.send(Message::Failed(ServerError::Seal(fault))),
             },
             Err(reason) => tracing::warn!(%peer, reason, "connection refused"),
         }
@@ -207,12 +204,10 @@ impl Door {
         let known: Vec<_> = self.known.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         for code in known {
             // A queue that is full misses a key change: the old key goes on, which is safe, until the provider connects anew.
-            let message = match self.key_of(code) {
-                Ok(key) => Message::Rekey { code, key },
-                Err(fault) => Message::Failed(ServerError::Seal(fault)),
-            };
-            if queue.try_send(message).is_err() {
-                tracing::warn!(participant = %code, "the key of the day waits");
+            match self.key_of(code) {
+                Ok(key) if queue.try_send(Message::Rekey { code, key: key.clone() }).is_ok() => {}
+                Ok(_) => tracing::warn!(participant = %code, "the key of the day waits"),
+                Err(fault) => queue.send(Message::Failed(ServerError::Seal(fault))),
             }
         }
     }
@@ -222,7 +217,7 @@ impl Door {
             let wall = if is_ahead { "ahead of" } else { "behind" };
             tracing::warn!(
                 distance_ms = distance_ns / 1_000_000,
-                "the wall clock is {wall} journal time; nothing expires by it"
+                "the wall clock is {wall} journal time; nothing expires by it; restart to follow a clock that was set forward"
             );
         }
     }

@@ -2,6 +2,7 @@
 //! pipeline make one batch durable and decide it, and writes once to each connection that has something to send.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +19,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Holding, Message, Report, ServerError, take};
 use crate::clock::JournalClock;
-use crate::limits::{CONNECTIONS_MAX, DRAIN_TIMEOUT_MS, LINGER_MS, RECEIVE_BYTES_PER_TURN};
+use crate::limits::{
+    CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, RECEIVE_BYTES_PER_TURN,
+};
 use crate::pipeline::Pipeline;
 use crate::render::{RenderRequest, Rendered};
 use crate::session::SessionKey;
@@ -31,6 +34,7 @@ const CHECK_EVERY_NS: u64 = 1_000 * NS_PER_MS;
 /// One connection: the socket and TLS beside the pipeline's session.
 struct Connection {
     key: SessionKey,
+    peer: SocketAddr,
     link: Link,
     /// Plaintext that is not dealt with: at most the start of a frame, after each turn.
     inbound: Vec<u8>,
@@ -53,6 +57,7 @@ pub(super) struct HotLoop {
     /// By the session's place.
     connections: Vec<Option<Connection>>,
     open: usize,
+    connections_max: usize,
     /// Whose turn comes first, so that a full batch does not always favour the same.
     first: usize,
     scratch: Vec<u8>,
@@ -75,8 +80,8 @@ impl HotLoop {
         clock: JournalClock,
         messages: Receiver<Message>,
         wake: Arc<Notify>,
-        requests: Sender<RenderRequest>,
-        rendered: Receiver<Rendered>,
+        (requests, rendered): (Sender<RenderRequest>, Receiver<Rendered>),
+        connections_max: usize,
     ) -> HotLoop {
         HotLoop {
             pipeline,
@@ -88,6 +93,7 @@ impl HotLoop {
             rendered,
             connections: Vec::new(),
             open: 0,
+            connections_max,
             first: 0,
             scratch: vec![0; READ_BYTES],
             written: Vec::new(),
@@ -100,7 +106,8 @@ impl HotLoop {
     pub(super) fn run(self) -> Result<(), ServerError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServerError::System)?;
-        runtime.block_on(self.turns())
+        // One turn may touch every socket. Tokio's budget for a fair share of one thread would end it half way; nobody shares this thread.
+        runtime.block_on(tokio::task::unconstrained(self.turns()))
     }
 
     async fn turns(mut self) -> Result<(), ServerError> {
@@ -136,11 +143,15 @@ impl HotLoop {
         let now_ns = self.clock.now_ns();
         let mut is_busy = waiting.woken.as_mut().poll(cx).is_ready() | waiting.timer.as_mut().poll(cx).is_ready();
         let count = self.connections.len();
-        for step in 0..count {
-            let place = (self.first + step) % count;
+        let first = self.first.min(count);
+        for place in (first..count).chain(0..first) {
+            let was_full = self.pipeline.is_full();
             is_busy |= self.receive_one(cx, place, now_ns);
+            if !was_full && self.pipeline.is_full() {
+                // The others could not be read: the next turn begins with them.
+                self.first = (place + 1) % count;
+            }
         }
-        self.first = (self.first + 1) % count.max(1);
         if is_busy { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -155,7 +166,7 @@ impl HotLoop {
         if connection.lingering_since_ns.is_some() {
             return is_busy | self.linger_one(cx, place);
         }
-        if connection.is_ending || !self.pipeline.wants_bytes(connection.key) {
+        if connection.is_ending || !self.pipeline.wants_bytes(connection.key, now_ns) {
             return is_busy;
         }
         let Connection { key, link, inbound, .. } = connection;
@@ -210,7 +221,7 @@ impl HotLoop {
             }
         }
         let pending_bytes = connection.link.pending_bytes();
-        self.pipeline.link_pending(connection.key, pending_bytes, now_ns);
+        self.pipeline.link_pending(connection.key, pending_bytes);
         if pending_bytes == 0 && connection.is_ending {
             connection.lingering_since_ns.get_or_insert(now_ns);
         }
@@ -233,6 +244,7 @@ impl HotLoop {
             connection.link.pending_bytes()
         }) {}
         for place in written.drain(..) {
+            self.log_refusal(place);
             self.flush_one(cx, place, now_ns);
         }
         self.written = written;
@@ -240,6 +252,14 @@ impl HotLoop {
             self.next_check_ns = now_ns + CHECK_EVERY_NS;
             self.pipeline.check_sessions(now_ns);
             self.end_overdue(now_ns);
+        }
+    }
+
+    /// A connection that is ended from here leaves one line in the log.
+    fn log_refusal(&self, place: usize) {
+        let Some(Connection { key, peer, is_ending: true, .. }) = &self.connections[place] else { return };
+        if let (Some(code), Some(reason)) = (self.pipeline.code_of(*key), self.pipeline.ended_by(*key)) {
+            tracing::warn!(%peer, participant = %code, reason = reason.name(), "connection refused");
         }
     }
 
@@ -253,6 +273,9 @@ impl HotLoop {
             let lingering = self.connections[place].as_ref().and_then(|connection| connection.lingering_since_ns);
             if lingering.is_some_and(|since_ns| now_ns - since_ns > LINGER_MS * NS_PER_MS) {
                 self.end(place, None);
+            }
+            if let Some(connection) = &mut self.connections[place] {
+                connection.inbound.shrink_to(INBOUND_BYTES_KEPT);
             }
         }
     }
@@ -270,18 +293,27 @@ impl HotLoop {
     fn take_messages(&mut self) -> Result<(), ServerError> {
         while let Some(message) = take(&self.messages) {
             match message {
-                Message::Arrived { link, code, key } => {
-                    if self.open == CONNECTIONS_MAX {
-                        tracing::warn!(participant = %code, reason = "too many connections", "connection refused");
+                Message::Arrived { link, peer, code, key } => {
+                    let is_one_too_many = self.open >= self.connections_max
+                        || self.pipeline.connections_of(&code) >= CONNECTIONS_PER_PARTICIPANT_MAX;
+                    if is_one_too_many {
+                        tracing::warn!(%peer, participant = %code, reason = "too many connections", "connection refused");
                         continue;
                     }
-                    let link = link.register().map_err(ServerError::System)?;
+                    let link = match link.register() {
+                        Ok(link) => link,
+                        Err(error) => {
+                            tracing::warn!(%peer, participant = %code, reason = %error, "connection refused");
+                            continue;
+                        }
+                    };
                     let key = self.pipeline.attach(code, key, self.clock.now_ns());
                     if self.connections.len() <= key.index() {
                         self.connections.resize_with(key.index() + 1, || None);
                     }
                     let connection = Connection {
                         key,
+                        peer,
                         link,
                         inbound: Vec::new(),
                         is_ending: false,

@@ -27,7 +27,7 @@ use crate::clock::JournalClock;
 use crate::config::Config;
 use crate::data::{self, OpenData, OpenError, Recovered};
 use crate::engine::PaymentCounts;
-use crate::limits::{ARRIVALS_MAX, RENDER_REQUESTS_MAX};
+use crate::limits::{ARRIVALS_MAX, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, HANDSHAKES_MAX, RENDER_REQUESTS_MAX};
 use crate::pipeline::Fault;
 use crate::render::{RenderFault, Renderer};
 use crate::seal::{DataKey, SealFault};
@@ -58,7 +58,7 @@ impl std::fmt::Display for ServerError {
             ServerError::Fault(fault) => fault.fmt(f),
             ServerError::Render(fault) => fault.fmt(f),
             ServerError::Seal(fault) => fault.fmt(f),
-            ServerError::System(error) => write!(f, "the system refuses a thread: {error}"),
+            ServerError::System(error) => write!(f, "the system refuses what the switch needs: {error}"),
         }
     }
 }
@@ -68,7 +68,7 @@ impl std::error::Error for ServerError {}
 /// What other threads tell the hot loop.
 enum Message {
     /// A connection whose handshake is done.
-    Arrived { link: Box<UnregisteredLink>, code: ParticipantCode, key: DataKey },
+    Arrived { link: Box<UnregisteredLink>, peer: SocketAddr, code: ParticipantCode, key: DataKey },
     /// A key for a new day.
     Rekey { code: ParticipantCode, key: DataKey },
     /// Somebody wants to see the books.
@@ -92,6 +92,12 @@ impl HotLoopQueue {
         let sent = self.sender.try_send(message);
         self.wake.notify_one();
         sent.map_err(|(TrySendError::Full(message) | TrySendError::Disconnected(message))| message)
+    }
+
+    /// Hands over what must not be lost; waits for room. A loop that has ended needs to know nothing more.
+    fn send(&self, message: Message) {
+        let _ = self.sender.send(message);
+        self.wake.notify_one();
     }
 }
 
@@ -138,7 +144,9 @@ impl Server {
             data::open(config).map_err(ServerError::Open)?;
         let clock = JournalClock::after(last_time_ns);
         let ring = Arc::new(Mutex::new(ring));
-        let acceptor = accept::Acceptor::bind(config, Arc::clone(&ring), clock).map_err(ServerError::Accept)?;
+        let (connections_max, handshakes_max) = descriptors().map_err(ServerError::System)?;
+        let acceptor = accept::Acceptor::bind(config, Arc::clone(&ring), clock, handshakes_max);
+        let acceptor = acceptor.map_err(ServerError::Accept)?;
         let address = acceptor.address();
 
         let (sender, messages) = bounded(ARRIVALS_MAX);
@@ -155,7 +163,14 @@ impl Server {
             rendered: rendered_sender,
             queue: queue.clone(),
         };
-        let hot_loop = hot_loop::HotLoop::new(pipeline, clock, messages, queue.wake.clone(), requests, rendered);
+        let hot_loop = hot_loop::HotLoop::new(
+            pipeline,
+            clock,
+            messages,
+            queue.wake.clone(),
+            (requests, rendered),
+            connections_max,
+        );
         let others = vec![
             spawn("render", move || renderer.run())?,
             spawn("accept", {
@@ -193,15 +208,7 @@ impl Server {
     /// marked as synced.
     pub fn drain(self) -> Result<(), ServerError> {
         self.stop_accepting.send_replace(true);
-        // A full queue empties, because its loop runs; one that has ended takes nothing and needs nothing.
-        let mut message = Message::Drain;
-        while let Err(back) = self.queue.try_send(message) {
-            if self.hot_loop.is_finished() {
-                break;
-            }
-            message = back;
-            std::thread::yield_now();
-        }
+        self.queue.send(Message::Drain);
         self.wait()
     }
 
@@ -215,6 +222,23 @@ impl Server {
         }
         ended
     }
+}
+
+/// Asks for all file descriptors that the process may have, and says how many of them are for connections and for handshakes: a flood
+/// of either must not take those of the journal.
+fn descriptors() -> std::io::Result<(usize, usize)> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let granted = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    };
+    let granted = granted.map_or(usize::MAX, |granted| usize::try_from(granted).unwrap_or(usize::MAX));
+    let half = granted.saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    if half == 0 {
+        return Err(std::io::Error::other("file descriptors are too few: raise the limit (ulimit -n)"));
+    }
+    Ok((half.min(CONNECTIONS_MAX), half.min(HANDSHAKES_MAX)))
 }
 
 fn spawn<T: Send + 'static>(

@@ -7,11 +7,9 @@ use crossbeam::channel::{Receiver, Sender};
 use ledger::journal::Storage;
 
 use super::{HotLoopQueue, Message, ServerError};
+use crate::limits::RENDER_KEYS_KEPT_MAX;
 use crate::render::{RenderRequest, Rendered, Renderer};
 use crate::seal::KeyRing;
-
-/// Unwrapped keys that are kept: those of a day of a few hundred participants.
-const KEYS_KEPT_MAX: usize = 1_024;
 
 pub(super) struct RenderThread<S: Storage> {
     pub(super) renderer: Renderer<S>,
@@ -31,7 +29,7 @@ impl<S: Storage> RenderThread<S> {
                     return Ok(Clone::clone(key));
                 }
                 let key = self.ring.lock().unwrap_or_else(PoisonError::into_inner).find(id)?;
-                if keys.len() == KEYS_KEPT_MAX {
+                if keys.len() == RENDER_KEYS_KEPT_MAX {
                     keys.clear();
                 }
                 keys.insert(id, key.clone());
@@ -45,8 +43,7 @@ impl<S: Storage> RenderThread<S> {
                     self.queue.wake.notify_one();
                 }
                 Err(fault) => {
-                    // The loop ends on this; if it has ended already, nobody needs to know.
-                    let _ = self.queue.try_send(Message::Failed(ServerError::Render(fault)));
+                    self.queue.send(Message::Failed(ServerError::Render(fault)));
                     return;
                 }
             }

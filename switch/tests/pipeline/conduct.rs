@@ -103,7 +103,9 @@ fn check_live(conduct: &Conduct, expected: &[&str]) {
     say(&mut line, kind);
     assert_eq!(line.exchange(&mut hub), expected, "{kind:?} once welcomed");
     let is_journaled = hub.pipeline.engine().applied() > applied;
-    assert_eq!(is_journaled, conduct.journaled && conduct.from_provider, "is {kind:?} journaled?");
+    // No payment waits for the Answer of this row, so it changes nothing and leaves no trace; one that decides is in every other test.
+    let is_to_be_journaled = conduct.journaled && conduct.from_provider && kind != MessageKind::Answer;
+    assert_eq!(is_journaled, is_to_be_journaled, "is {kind:?} journaled?");
     let is_refused = expected.iter().any(|text| text.contains("not_allowed"));
     assert_eq!(is_refused, !conduct.from_provider || kind == MessageKind::Hello, "may a provider send {kind:?}?");
     let forwarded: &[&str] = if kind == MessageKind::CreditTransfer { &["forward T1 number 1"] } else { &[] };

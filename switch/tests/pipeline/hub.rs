@@ -137,7 +137,7 @@ impl Hub {
         let wire = &mut self.wires[key.index()];
         wire.to_switch.extend_from_slice(bytes);
         wire.has_unread |= !bytes.is_empty();
-        if wire.has_unread && self.pipeline.wants_bytes(key) {
+        if wire.has_unread && self.pipeline.wants_bytes(key, self.now_ns) {
             let taken = self.pipeline.receive(key, &wire.to_switch, self.now_ns);
             wire.to_switch.drain(..taken);
             wire.has_unread = false;
@@ -158,7 +158,7 @@ impl Hub {
     fn render(&mut self) -> Result<(), Stopped> {
         for request in std::mem::take(&mut self.rendering) {
             let (ring, is_erased) = (&self.keys.ring, self.is_erased);
-            let find = |id| if is_erased { Err(SealFault::Gone(id)) } else { ring.borrow().find(id) };
+            let find = |id| if is_erased { Err(SealFault::Erased(id)) } else { ring.borrow().find(id) };
             let rendered = self.renderer.render(&request, find).map_err(|_| Stopped)?;
             self.pipeline.rendered(&rendered);
         }
@@ -183,7 +183,7 @@ impl Hub {
     pub(crate) fn take(&mut self, key: SessionKey, limit: usize) -> (Vec<u8>, bool) {
         let wire = &mut self.wires[key.index()];
         let taken = wire.to_provider.drain(..limit.min(wire.to_provider.len())).collect();
-        self.pipeline.link_pending(key, wire.to_provider.len(), self.now_ns);
+        self.pipeline.link_pending(key, wire.to_provider.len());
         (taken, wire.is_last && wire.to_provider.is_empty())
     }
 
