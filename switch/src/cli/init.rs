@@ -186,5 +186,9 @@ mod tests {
         let genesis = Genesis::read(&data.join("genesis.toml")).unwrap();
         assert_eq!(genesis.participant[0].funds["XTS"], 5);
         assert!(make(&data, &plan).is_err_and(|failure| failure.message.contains("is there already")));
+
+        // Whoever removes the directory leaves the key beside it, and can begin again.
+        std::fs::remove_dir_all(&data).unwrap();
+        assert!(make(&data, &plan).is_ok());
     }
 }

@@ -104,7 +104,7 @@ fn a_certificate_that_does_not_hold_is_refused_in_the_handshake() {
         (of_its_own(&data), "UnknownIssuer"),
         (data.tls("expired"), "xpired"),
         // The switch's own certificate is of the right authority, and not for clients.
-        (data.tls("server"), "reason"),
+        (data.tls("server"), "certificate"),
     ];
     for (already, (tls, reason)) in cases.into_iter().enumerate() {
         let mut wire = Wire::connect(data.address(), tls);
@@ -126,9 +126,24 @@ fn a_certificate_says_who_comes_and_hello_cannot_say_otherwise() {
     let mut others = Others::connect(&data);
     // The name on the certificate, who Hello says it is, and what follows.
     let cases = [
-        ("PSP0003", code(1), Some(ErrorCode::WrongParticipant), ["participant=PSP0003", "wrong_participant"]),
-        ("STRANGER", code(1), Some(ErrorCode::WrongParticipant), ["participant=STRANGER", "wrong_participant"]),
-        ("STRANGER", stranger, Some(ErrorCode::UnknownParticipant), ["participant=STRANGER", "unknown_participant"]),
+        (
+            "PSP0003",
+            code(1),
+            Some(ErrorCode::WrongParticipant),
+            ["peer=127.0.0.1:", "participant=PSP0003 reason=\"wrong_participant\""],
+        ),
+        (
+            "STRANGER",
+            code(1),
+            Some(ErrorCode::WrongParticipant),
+            ["peer=127.0.0.1:", "participant=STRANGER reason=\"wrong_participant\""],
+        ),
+        (
+            "STRANGER",
+            stranger,
+            Some(ErrorCode::UnknownParticipant),
+            ["peer=127.0.0.1:", "participant=STRANGER reason=\"unknown_participant\""],
+        ),
         (person, code(1), None, ["peer=127.0.0.1:", "no participant code"]),
     ];
     for (already, (name, said, refusal, words)) in cases.into_iter().enumerate() {
