@@ -32,6 +32,13 @@ impl std::fmt::Display for OpenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             OpenError::Config(error) => error.fmt(f),
+            OpenError::Directory(path, error) if error.kind() == std::io::ErrorKind::NotFound => {
+                write!(
+                    f,
+                    "{} is missing: name the directory that `switch init` made and `switch serve` has run in",
+                    path.display()
+                )
+            }
             OpenError::Directory(path, error) => write!(f, "{}: {error}", path.display()),
             OpenError::Journal(fault) => fault.fmt(f),
             OpenError::Seal(fault) => fault.fmt(f),
