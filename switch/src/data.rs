@@ -9,6 +9,7 @@ use crate::engine::Batch;
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
 use crate::ingress::Ingress;
+use crate::limits::PAYMENTS_EXPECTED;
 use crate::log::local::LocalLog;
 use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::seal::{KeyRing, SealFault, random};
@@ -91,7 +92,7 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
         payload_format: PAYLOAD_FORMAT,
         preparation: Preparation::Ahead,
     };
-    let mut decisions = Decisions::default();
+    let mut decisions = Decisions::with_room(PAYMENTS_EXPECTED);
     let absorb = |batch: ledger::journal::Batch<'_>| decisions.absorb(batch_of(&batch)).map_err(|i| i.to_string());
     let (journal, report) = match Journal::open(storage.clone(), options, absorb) {
         Ok((journal, report)) => (journal, Some(report)),
@@ -165,7 +166,7 @@ fn journal_genesis(
 pub fn replay(data: &Path) -> Result<(Decisions, ScanReport), OpenError> {
     let path = journal_directory(data);
     let storage = DiskStorage::open(&path).map_err(|error| OpenError::Directory(path, error))?;
-    let mut decisions = Decisions::default();
+    let mut decisions = Decisions::with_room(PAYMENTS_EXPECTED);
     let absorb = |batch: ledger::journal::Batch<'_>| decisions.absorb(batch_of(&batch)).map_err(|i| i.to_string());
     let report = scan(&storage, absorb).map_err(OpenError::Journal)?;
     Ok((decisions, report))

@@ -90,6 +90,11 @@ pub struct Decisions {
 }
 
 impl Decisions {
+    /// Before the first batch, with room for so many payments.
+    pub fn with_room(payments_expected: u32) -> Decisions {
+        Decisions { engine: Engine::with_room(payments_expected), ..Decisions::default() }
+    }
+
     /// Applies a durable batch; its effects stand in `effects`.
     pub fn absorb(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
         self.effects.clear();

@@ -102,13 +102,18 @@ struct Moment {
 impl Engine {
     /// The state before the first batch.
     pub fn new() -> Engine {
+        Engine::with_room(0)
+    }
+
+    /// As `new`, with room for so many payments, so that no table has to grow before.
+    pub fn with_room(payments_expected: u32) -> Engine {
         Engine {
-            book: Book::new(BookOptions::default()),
+            book: Book::new(BookOptions { transfers_expected: payments_expected, ..BookOptions::default() }),
             rules: Rules::UNSET,
             currencies: Vec::new(),
             funding_accounts: Vec::new(),
             participants: Participants::default(),
-            payments: Payments::default(),
+            payments: Payments::with_room(payments_expected as usize),
             deadlines: Deadlines::default(),
             counts: PaymentCounts::default(),
             time_ns: 0,

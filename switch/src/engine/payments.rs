@@ -70,7 +70,6 @@ impl State {
 }
 
 /// All payments.
-#[derive(Default)]
 pub struct Payments {
     list: Vec<Payment>,
     /// From id to place in `list`. Never iterated: its order differs from process to process, so that nobody can choose ids that collide.
@@ -79,6 +78,15 @@ pub struct Payments {
 }
 
 impl Payments {
+    /// An empty table with room for so many.
+    pub fn with_room(payments_expected: usize) -> Payments {
+        Payments {
+            list: Vec::with_capacity(payments_expected),
+            by_id: HashTable::with_capacity(payments_expected),
+            hasher: foldhash::fast::RandomState::default(),
+        }
+    }
+
     /// The payment with this id.
     pub fn find(&self, id: PaymentId) -> Option<PaymentIndex> {
         let same = |&index: &u32| self.list[index as usize].id == id;
