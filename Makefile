@@ -10,7 +10,7 @@ help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
 demo: setup ## the switch at work: three providers, real payments over TLS, a real journal
-	$(CARGO) run --release --quiet --bin switch -- demo --data $(DEMO_DATA) $(DEMO_ARGS)
+	$(CARGO) run --release --bin switch -- demo --data $(DEMO_DATA) $(DEMO_ARGS)
 
 test: setup lint unit ## everything that must hold before a change goes in
 
