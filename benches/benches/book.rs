@@ -51,11 +51,10 @@ impl Filled {
         };
         let mut book = Book::new(options);
         let spec = |id| AccountSpec {
-            id: AccountId(id),
-            currency: scheme::currency(),
             code: 1,
             flags: AccountFlags::DEBITS_LIMITED,
             cap: u128::from(u64::MAX),
+            ..AccountSpec::new(AccountId(id), scheme::currency())
         };
         let accounts = (1..=ACCOUNTS as u128).map(|id| book.open(spec(id)).expect("opens")).collect();
         let mut filled = Filled { book, accounts, held: 0, random: Random::new(1) };

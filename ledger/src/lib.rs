@@ -7,7 +7,7 @@
 //! // A book in memory: two accounts, one movement in two phases.
 //! let currency = Currency::parse(b"EUR").expect("three capital letters");
 //! let mut book = Book::default();
-//! let spec = |id, flags, cap| AccountSpec { id: AccountId(id), currency, code: 1, flags, cap };
+//! let spec = |id, flags, cap| AccountSpec { flags, cap, ..AccountSpec::new(AccountId(id), currency) };
 //! let payer = book.open(spec(1, AccountFlags::DEBITS_LIMITED, 1_000))?;
 //! let payee = book.open(spec(2, AccountFlags::NONE, 0))?;
 //! let amount = Amount::new(600).expect("more than nothing");
@@ -59,19 +59,29 @@
 //! [`Reject`] has every business no, with its precedence.
 
 pub mod amount;
+pub mod reference;
 
 pub mod account;
+pub mod history;
 pub mod transfer;
 
 pub mod book;
+pub mod request;
 pub mod result;
+
+pub mod audit;
 
 pub mod journal;
 
 pub mod limits;
 
-pub use account::{Account, AccountFlags, AccountId, AccountIndex, AccountSpec};
+pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};
 pub use amount::{Amount, Currency};
-pub use book::{Book, BookOptions, CurrencyTotals};
-pub use result::{Applied, Reject};
-pub use transfer::{Movement, Transfer, TransferId, TransferIndex, TransferState};
+pub use book::{Book, BookOptions, CurrencyTotals, Expired};
+pub use history::{Balances, HistoryEntry, HistoryPage, HistoryQuery};
+pub use reference::References;
+pub use request::{Accepted, Answer, BatchEntry, Request, TransferSpec};
+pub use result::{Applied, PRECEDENCE, Reject};
+pub use transfer::{
+    Movement, Terms, Transfer, TransferDetails, TransferFlags, TransferId, TransferIndex, TransferState,
+};
