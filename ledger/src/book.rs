@@ -225,22 +225,24 @@ impl Book {
 
     /// Moves money in one step.
     pub fn move_now(&mut self, movement: Movement) -> Result<Applied, Reject> {
-        if let Some(applied) = self.check_movement(&movement, false)? {
+        let hash = self.hasher.hash_one(movement.id);
+        if let Some(applied) = self.check_movement(&movement, hash, false)? {
             return Ok(applied);
         }
 
         // From here the movement must succeed.
-        Ok(self.make_moved(movement, &Terms::NONE))
+        Ok(self.make_moved(movement, &Terms::NONE, hash))
     }
 
     /// Holds money: pending on both accounts until it is posted or voided.
     pub fn reserve(&mut self, movement: Movement) -> Result<Applied, Reject> {
-        if let Some(applied) = self.check_movement(&movement, true)? {
+        let hash = self.hasher.hash_one(movement.id);
+        if let Some(applied) = self.check_movement(&movement, hash, true)? {
             return Ok(applied);
         }
 
         // From here the reservation must succeed.
-        Ok(self.make_reserved(movement, &Terms::NONE))
+        Ok(self.make_reserved(movement, &Terms::NONE, hash))
     }
 
     /// Moves or reserves, with terms.
@@ -252,7 +254,9 @@ impl Book {
 
         // From here the transfer must succeed.
         let actual = Movement { amount, ..movement };
-        let applied = if two_phase { self.make_reserved(actual, terms) } else { self.make_moved(actual, terms) };
+        let hash = self.hasher.hash_one(movement.id);
+        let applied =
+            if two_phase { self.make_reserved(actual, terms, hash) } else { self.make_moved(actual, terms, hash) };
         if let Some(details) = TransferDetails::needed(movement.amount, terms) {
             self.transfer_details.push(details);
             self.transfers[applied.index.at()].set_details_count(dense(self.transfer_details.len()));
@@ -276,6 +280,7 @@ impl Book {
     pub fn post(&mut self, index: TransferIndex, amount: Amount) -> Result<Applied, Reject> {
         let transfer = self.transfer(index);
         let (debit, credit, reserved) = (transfer.debit(), transfer.credit(), transfer.amount());
+        let has_details = transfer.details_at().is_some();
         match transfer.state() {
             TransferState::Moved => return Err(Reject::NotTwoPhase),
             TransferState::Posted if transfer.moved_amount() == Some(amount) => {
@@ -284,13 +289,15 @@ impl Book {
             TransferState::Posted => return Err(Reject::AlreadyPosted),
             TransferState::Voided => return Err(Reject::AlreadyVoided),
             TransferState::Expired => return Err(Reject::AlreadyExpired),
-            TransferState::Reserved if self.is_overdue(transfer) => return Err(Reject::AlreadyExpired),
+            TransferState::Reserved if has_details && self.is_overdue(transfer) => return Err(Reject::AlreadyExpired),
             TransferState::Reserved if amount > reserved => return Err(Reject::PostExceedsReserved),
             TransferState::Reserved => {}
         }
 
         // From here the posting must succeed. It needs no headroom: what it debits was held.
-        self.forget_deadline(index);
+        if has_details {
+            self.forget_deadline(index);
+        }
         self.transfers[index.at()].post(amount);
         let (debit_account, credit_account, total) = self.sides_of(debit, credit);
         debit_account.release_debit(reserved, total);
@@ -381,9 +388,7 @@ impl Book {
 
     /// The handle of a transfer.
     pub fn find_transfer(&self, id: TransferId) -> Option<TransferIndex> {
-        self.transfer_table
-            .find(self.hasher.hash_one(id), |at| self.transfers[*at as usize].id() == id)
-            .map(|at| TransferIndex(*at))
+        self.find_hashed(id, self.hasher.hash_one(id))
     }
 
     /// A transfer.
@@ -469,19 +474,26 @@ impl Book {
         totals
     }
 
+    #[inline]
+    fn find_hashed(&self, id: TransferId, hash: u64) -> Option<TransferIndex> {
+        self.transfer_table.find(hash, |at| self.transfers[*at as usize].id() == id).map(|at| TransferIndex(*at))
+    }
+
     /// The checks of a movement without terms. `Some` is the first result of a repetition. What is rare, and what is refused
     /// with whatever code, goes through [`Book::check_transfer`]: one order of precedence for both.
     #[inline]
-    fn check_movement(&self, movement: &Movement, two_phase: bool) -> Result<Option<Applied>, Reject> {
+    fn check_movement(&self, movement: &Movement, hash: u64, two_phase: bool) -> Result<Option<Applied>, Reject> {
+        // The look-up first: it is what waits for memory, and the rest is done meanwhile.
+        let known = self.find_hashed(movement.id, hash).is_some();
         let (debit, credit) = (self.account(movement.debit), self.account(movement.credit));
-        let plain = movement.id.0 != 0
+        let plain = !known
+            && movement.id.0 != 0
             && movement.debit != movement.credit
             && debit.currency_number() == credit.currency_number()
             && debit.is_open()
             && credit.is_plain_credit()
             && debit.has_headroom(movement.amount)
-            && self.transfers.len() < self.options.transfers_max as usize
-            && self.find_transfer(movement.id).is_none();
+            && self.transfers.len() < self.options.transfers_max as usize;
         if plain { Ok(None) } else { self.check_rare_movement(movement, two_phase) }
     }
 
@@ -581,21 +593,21 @@ impl Book {
     }
 
     #[inline]
-    fn make_moved(&mut self, movement: Movement, terms: &Terms) -> Applied {
+    fn make_moved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
         let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
         debit.debit(movement.amount, total);
         credit.credit(movement.amount, total);
         let history = debit.keeps_history() || credit.keeps_history();
-        self.remember(Transfer::moved(movement, terms), history)
+        self.remember(Transfer::moved(movement, terms), hash, history)
     }
 
     #[inline]
-    fn make_reserved(&mut self, movement: Movement, terms: &Terms) -> Applied {
+    fn make_reserved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
         let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
         debit.reserve_debit(movement.amount, total);
         credit.reserve_credit(movement.amount, total);
         let history = debit.keeps_history() || credit.keeps_history();
-        self.remember(Transfer::reserved(movement, terms), history)
+        self.remember(Transfer::reserved(movement, terms), hash, history)
     }
 
     /// Gives back what a reservation held, whose state says already that it is over.
@@ -613,6 +625,7 @@ impl Book {
     }
 
     /// A reservation at or after its deadline: over, though it may not have been swept.
+    #[cold]
     fn is_overdue(&self, transfer: &Transfer) -> bool {
         transfer.details_at().is_some_and(|at| {
             let deadline_ns = self.transfer_details[at].deadline_ns();
@@ -620,6 +633,7 @@ impl Book {
         })
     }
 
+    #[cold]
     fn forget_deadline(&mut self, index: TransferIndex) {
         let deadline_ns = self.transfer_details(index).map_or(0, TransferDetails::deadline_ns);
         if deadline_ns != 0 {
@@ -667,12 +681,11 @@ impl Book {
     }
 
     #[inline]
-    fn remember(&mut self, transfer: Transfer, history: bool) -> Applied {
-        let (id, index) = (transfer.id(), dense(self.transfers.len()));
+    fn remember(&mut self, transfer: Transfer, hash: u64, history: bool) -> Applied {
+        let index = dense(self.transfers.len());
         self.transfers.push(transfer);
         let (transfers, hasher) = (&self.transfers, &self.hasher);
-        self.transfer_table
-            .insert_unique(hasher.hash_one(id), index, |at| hasher.hash_one(transfers[*at as usize].id()));
+        self.transfer_table.insert_unique(hash, index, |at| hasher.hash_one(transfers[*at as usize].id()));
 
         assert_eq!(self.transfer_table.len(), self.transfers.len());
         if history {
