@@ -382,6 +382,30 @@ fn the_precedence_table_names_every_code_and_puts_what_a_retry_can_cure_last() {
     }
 }
 
+/// The table in the documentation of [`PRECEDENCE`] is the data: row by row, number by number.
+#[test]
+fn the_documented_precedence_is_the_one_in_force() {
+    let source = include_str!("../../src/result.rs");
+    let rows = source.lines().filter_map(|line| line.strip_prefix("/// | `"));
+    let documented: Vec<(String, Vec<u16>)> = rows
+        .map(|row| {
+            let mut columns = row.split('|');
+            let verbs = columns.next().unwrap_or("").replace('`', "").trim().to_owned();
+            let numbers = columns.next().unwrap_or("").split(',').map(|n| n.trim().parse().expect("a number"));
+            (verbs, numbers.collect())
+        })
+        .collect();
+    let in_force: Vec<(String, Vec<u16>)> = PRECEDENCE
+        .iter()
+        .map(|(verbs, codes)| ((*verbs).to_owned(), codes.iter().map(|code| code.number()).collect()))
+        .collect();
+    let documented: Vec<_> = documented
+        .into_iter()
+        .map(|(verbs, numbers)| (verbs.split(", before").next().unwrap_or("").to_owned(), numbers))
+        .collect();
+    assert_eq!(documented, in_force);
+}
+
 /// One transfer that is wrong in all ways at once, and then made right step by step: the answers are the table of precedence,
 /// from the top.
 #[test]
