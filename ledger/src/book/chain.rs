@@ -35,7 +35,7 @@ struct AccountBefore {
     history_len: usize,
 }
 
-const _: () = assert!(size_of::<Before>() * BATCH_ENTRIES_MAX <= 6 << 20, "the undo log stays small");
+const _: () = assert!(size_of::<Before>() * BATCH_ENTRIES_MAX <= 5 << 20, "the undo log stays small");
 
 impl Book {
     /// Applies a batch in its order, at a time, and gives every entry its answer, in the same order, into `answers`, which is
