@@ -4,7 +4,8 @@
 //!   movements, made beforehand  -->  Book  (one thread, in memory)
 //! ```
 //!
-//! In the figure: `move_now`, or `reserve` and then `post` of every transfer, between 64 limited accounts in random pairs, random
+//! In the figure: `move_now`, or `reserve` and then `post` of every transfer, through handles; or single-phase requests by id
+//! through `apply`, each for itself, or in linked chains of two; between 64 limited accounts in random pairs, random
 //! ids, in batches of 8,190. Not in it: making the movements, a journal, a disk. The book holds at least so many transfers as the name
 //! says, and is built anew (not timed) when it holds twice as many; its tables are made for that from the start.
 //! An element is one transfer: one single-phase movement, or one half of a two-phase one.
@@ -13,7 +14,10 @@ use std::time::Duration;
 
 use benches::{Random, scheme, timed};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ledger::{AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Movement, TransferId};
+use ledger::{
+    AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Answer, BatchEntry, Book, BookOptions, Movement,
+    Request, Terms, TransferId, TransferSpec,
+};
 
 const ACCOUNTS: usize = 64;
 const BATCH: usize = 8_190;
@@ -23,13 +27,15 @@ const BATCH: usize = 8_190;
 enum Way {
     MoveNow,
     ReserveAndPost,
+    Apply,
+    ApplyLinked,
 }
 
 impl Way {
     /// Transfers, as the design counts them, for one movement.
     fn transfers(self) -> usize {
         match self {
-            Way::MoveNow => 1,
+            Way::MoveNow | Way::Apply | Way::ApplyLinked => 1,
             Way::ReserveAndPost => 2,
         }
     }
@@ -41,6 +47,8 @@ struct Filled {
     accounts: Vec<AccountIndex>,
     held: usize,
     random: Random,
+    batch: Vec<BatchEntry>,
+    answers: Vec<Answer>,
 }
 
 impl Filled {
@@ -51,14 +59,13 @@ impl Filled {
         };
         let mut book = Book::new(options);
         let spec = |id| AccountSpec {
-            id: AccountId(id),
-            currency: scheme::currency(),
             code: 1,
             flags: AccountFlags::DEBITS_LIMITED,
             cap: u128::from(u64::MAX),
+            ..AccountSpec::new(AccountId(id), scheme::currency())
         };
         let accounts = (1..=ACCOUNTS as u128).map(|id| book.open(spec(id)).expect("opens")).collect();
-        let mut filled = Filled { book, accounts, held: 0, random: Random::new(1) };
+        let mut filled = Filled { book, accounts, held: 0, random: Random::new(1), batch: vec![], answers: vec![] };
         while filled.held < transfers {
             let movements = filled.movements();
             filled.run(Way::MoveNow, &movements);
@@ -81,6 +88,29 @@ impl Filled {
         (0..BATCH).map(|_| movement()).collect()
     }
 
+    /// The movements as requests by id, where the way needs them.
+    fn prepare(&mut self, way: Way, movements: &[Movement]) {
+        let linked = match way {
+            Way::MoveNow | Way::ReserveAndPost => return,
+            Way::Apply => false,
+            Way::ApplyLinked => true,
+        };
+        let book = &self.book;
+        let request = |movement: &Movement| {
+            Request::Transfer(TransferSpec {
+                id: movement.id,
+                debit: book.account(movement.debit).id(),
+                credit: book.account(movement.credit).id(),
+                amount: movement.amount,
+                two_phase: false,
+                terms: Terms::NONE,
+            })
+        };
+        let entry = |(at, movement)| BatchEntry { request: request(movement), linked: linked && at % 2 == 0 };
+        self.batch.clear();
+        self.batch.extend(movements.iter().enumerate().map(entry));
+    }
+
     /// All of a batch is reserved before its first is posted, as in the switch.
     fn run(&mut self, way: Way, movements: &[Movement]) {
         match way {
@@ -98,6 +128,10 @@ impl Filled {
                     self.book.post(index, movement.amount).expect("it was reserved");
                 }
             }
+            Way::Apply | Way::ApplyLinked => {
+                self.book.apply(0, &self.batch, &mut self.answers);
+                assert!(self.answers.iter().all(Result::is_ok), "funds are ample");
+            }
         }
         self.book.assert_balanced();
         self.held += movements.len();
@@ -108,7 +142,13 @@ fn book(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("book");
     group.sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(2));
     for (held, name) in [(100_000, "100k"), (4_000_000, "4M")] {
-        for (way, verbs) in [(Way::MoveNow, "move_now"), (Way::ReserveAndPost, "reserve+post")] {
+        let ways = [
+            (Way::MoveNow, "move_now"),
+            (Way::ReserveAndPost, "reserve+post"),
+            (Way::Apply, "apply"),
+            (Way::ApplyLinked, "apply_linked"),
+        ];
+        for (way, verbs) in ways {
             group.throughput(Throughput::Elements((BATCH * way.transfers()) as u64));
             let mut filled = Filled::with(held);
             group.bench_function(BenchmarkId::new(verbs, name), |bencher| {
@@ -119,6 +159,7 @@ fn book(criterion: &mut Criterion) {
                             filled = Filled::with(held);
                         }
                         let movements = filled.movements();
+                        filled.prepare(way, &movements);
                         timed(&mut total, || filled.run(way, &movements));
                     }
                     total

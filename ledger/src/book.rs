@@ -1,19 +1,33 @@
 //! The book: accounts, transfers, and the verbs that change them.
 //!
-//! A deterministic state machine in memory: same calls in the same order, same state, same [`Book::digest`]. It has no clock,
-//! does no I/O and knows nothing of the journal. Every verb checks everything in the documented order, then applies without
-//! failing, then asserts.
+//! A deterministic state machine in memory: same calls in the same order, same state, same [`Book::digest`]. It has no clock
+//! (it is told the time, [`Book::advance_to`]), does no I/O and knows nothing of the journal. Every verb checks everything in
+//! the documented order, then applies without failing, then asserts.
+//!
+//! Two ways in, one set of rules. Who holds handles and needs neither terms nor chains calls [`Book::move_now`],
+//! [`Book::reserve`], [`Book::post`] and [`Book::void`]; who has ids and batches calls [`Book::apply`].
+
+mod chain;
+mod digest;
+
+use std::collections::BTreeSet;
 
 use core::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::account::{Account, AccountFlags, AccountId, AccountIndex, AccountSpec, Sides};
+use self::chain::Before;
+use crate::account::{
+    Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus, Sides,
+};
 use crate::amount::{Amount, Currency};
-use crate::limits::{ACCOUNTS_MAX, CAP_MAX, TRANSFERS_MAX};
+use crate::history::{Balances, History, HistoryEntry, HistoryPage, HistoryQuery};
+use crate::limits::{ACCOUNTS_MAX, CAP_MAX, HISTORY_PER_ACCOUNT_DEFAULT, TRANSFERS_MAX};
 use crate::result::{Applied, Reject};
-use crate::transfer::{Movement, Transfer, TransferId, TransferIndex, TransferState};
+use crate::transfer::{
+    Movement, Terms, Transfer, TransferDetails, TransferFlags, TransferId, TransferIndex, TransferState,
+};
 
 /// How much a book may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +38,18 @@ pub struct BookOptions {
     pub transfers_max: u32,
     /// Room to make at once, so that tables do not grow in the middle of the day.
     pub transfers_expected: u32,
+    /// So many of the newest history entries stay in memory of each account that keeps a history. At least 1.
+    pub history_per_account_max: u32,
 }
 
 impl Default for BookOptions {
     fn default() -> BookOptions {
-        BookOptions { accounts_max: ACCOUNTS_MAX, transfers_max: TRANSFERS_MAX, transfers_expected: 0 }
+        BookOptions {
+            accounts_max: ACCOUNTS_MAX,
+            transfers_max: TRANSFERS_MAX,
+            transfers_expected: 0,
+            history_per_account_max: HISTORY_PER_ACCOUNT_DEFAULT,
+        }
     }
 }
 
@@ -47,10 +68,23 @@ pub struct CurrencyTotals {
     pub credits_pending: u128,
 }
 
+/// What [`Book::expire`] has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// What was released, in the order of deadlines, then of making.
+    pub transfers: Vec<TransferIndex>,
+    /// Is more to be released at this time? Then call again.
+    pub more: bool,
+}
+
 /// Accounts and transfers with all their rules.
 pub struct Book {
     accounts: Vec<Account>,
+    /// Beside `accounts`, place by place.
+    account_details: Vec<AccountDetails>,
     transfers: Vec<Transfer>,
+    /// Of those transfers that have any, in the same order.
+    transfer_details: Vec<TransferDetails>,
     /// From id to place in the Vec. Never iterated: its order, which differs from process to process (so that nobody can
     /// choose ids that collide), cannot reach the state.
     account_table: HashTable<u32>,
@@ -58,6 +92,13 @@ pub struct Book {
     hasher: RandomState,
     /// In order of the first account opened in each.
     currencies: Vec<(Currency, Sides)>,
+    /// In order of opening of the accounts that keep one.
+    histories: Vec<History>,
+    /// (deadline, place) of every reservation that has a deadline: exactly those, so that a portion of them costs a portion.
+    deadlines: BTreeSet<(u64, u32)>,
+    now_ns: u64,
+    /// What a failed chain is undone by; empty between chains.
+    undo: Vec<Before>,
     options: BookOptions,
 }
 
@@ -68,33 +109,54 @@ impl Default for Book {
 }
 
 impl Book {
-    /// An empty book.
+    /// An empty book, at time 0.
     pub fn new(options: BookOptions) -> Book {
+        assert!(options.history_per_account_max > 0, "a history keeps at least its newest entry");
         let expected = options.transfers_expected.min(options.transfers_max) as usize;
         Book {
             accounts: Vec::new(),
+            account_details: Vec::new(),
             transfers: Vec::with_capacity(expected),
+            transfer_details: Vec::new(),
             account_table: HashTable::new(),
             transfer_table: HashTable::with_capacity(expected),
             hasher: RandomState::default(),
             currencies: Vec::new(),
+            histories: Vec::new(),
+            deadlines: BTreeSet::new(),
+            now_ns: 0,
+            undo: Vec::new(),
             options,
         }
     }
 
-    /// Opens an account. One that exists with the same currency, code and flags is found again (its cap stays).
+    /// Tells the book the time: it is what accounts are opened and closed at, what histories say, and what deadlines are
+    /// compared with. Whoever uses none of these need not call it.
+    ///
+    /// # Panics
+    /// When the time goes back.
+    pub fn advance_to(&mut self, now_ns: u64) {
+        assert!(self.now_ns <= now_ns, "time never goes back");
+        self.now_ns = now_ns;
+    }
+
+    /// The time that the book was told last.
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Opens an account. One that exists with the same currency, code, flags and references is found again (its caps stay).
     pub fn open(&mut self, spec: AccountSpec) -> Result<AccountIndex, Reject> {
         if spec.id.0 == 0 {
             return Err(Reject::AccountIdZero);
         }
         if let Some(index) = self.find(spec.id) {
-            return if self.account(index).was_opened_as(&spec) {
-                Ok(index)
-            } else {
-                Err(Reject::AccountExistsDifferent)
-            };
+            let same =
+                self.account(index).was_opened_as(&spec) && self.account_details(index).references() == spec.references;
+            return if same { Ok(index) } else { Err(Reject::AccountExistsDifferent) };
         }
-        check_cap(spec.flags, spec.cap)?;
+        check_cap(spec.flags, AccountFlags::DEBITS_LIMITED, spec.cap)?;
+        check_cap(spec.flags, AccountFlags::CREDITS_LIMITED, spec.credit_cap)?;
         if self.accounts.len() >= self.options.accounts_max as usize {
             return Err(Reject::TooManyAccounts);
         }
@@ -103,46 +165,112 @@ impl Book {
         let index = AccountIndex(dense(self.accounts.len()));
         let currency_number = self.currency_number(spec.currency);
         self.accounts.push(Account::open(spec, currency_number));
+        self.account_details.push(AccountDetails::open(&spec, self.now_ns, dense(self.histories.len())));
+        if spec.flags.contains(AccountFlags::HISTORY) {
+            self.histories.push(History::default());
+        }
         let (accounts, hasher) = (&self.accounts, &self.hasher);
         self.account_table
             .insert_unique(hasher.hash_one(spec.id), index.0, |at| hasher.hash_one(accounts[*at as usize].id()));
 
         assert_eq!(self.account_table.len(), self.accounts.len());
+        assert_eq!(self.account_details.len(), self.accounts.len());
         Ok(index)
     }
 
     /// Sets how far the debits of a limited account may exceed its posted credits. A cap below what is in use undoes nothing;
     /// it refuses new debits until there is room again.
     pub fn set_cap(&mut self, account: AccountIndex, cap: u128) -> Result<(), Reject> {
-        check_cap(self.account(account).flags(), cap)?;
+        self.check_not_closed(account)?;
+        check_cap(self.account(account).flags(), AccountFlags::DEBITS_LIMITED, cap)?;
         self.accounts[account.at()].set_cap(cap);
+        Ok(())
+    }
+
+    /// Sets how far the credits of a limited account may exceed its posted debits, as [`Book::set_cap`] does for debits.
+    pub fn set_credit_cap(&mut self, account: AccountIndex, cap: u128) -> Result<(), Reject> {
+        self.check_not_closed(account)?;
+        check_cap(self.account(account).flags(), AccountFlags::CREDITS_LIMITED, cap)?;
+        self.account_details[account.at()].set_credit_cap(cap);
+        Ok(())
+    }
+
+    /// Lets no new movement touch the account. What is pending may still be posted, voided, or expire: it was promised before.
+    pub fn freeze(&mut self, account: AccountIndex) -> Result<(), Reject> {
+        self.check_not_closed(account)?;
+        self.accounts[account.at()].set_status(AccountStatus::Frozen);
+        Ok(())
+    }
+
+    /// Ends a freeze.
+    pub fn thaw(&mut self, account: AccountIndex) -> Result<(), Reject> {
+        self.check_not_closed(account)?;
+        self.accounts[account.at()].set_status(AccountStatus::Open);
+        Ok(())
+    }
+
+    /// Closes an account for good, whatever it holds. Nothing may be pending on it. Closed again, it stays closed.
+    pub fn close(&mut self, account: AccountIndex) -> Result<(), Reject> {
+        if self.account(account).status() == AccountStatus::Closed {
+            return Ok(());
+        }
+        if self.account(account).has_pending() {
+            return Err(Reject::AccountHasPending);
+        }
+
+        // From here the closing must succeed.
+        self.set_closed(account);
         Ok(())
     }
 
     /// Moves money in one step.
     pub fn move_now(&mut self, movement: Movement) -> Result<Applied, Reject> {
-        if let Some(applied) = self.check_movement(&movement, false)? {
+        let hash = self.hasher.hash_one(movement.id);
+        if let Some(applied) = self.check_movement(&movement, hash, false)? {
             return Ok(applied);
         }
 
         // From here the movement must succeed.
-        let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
-        debit.debit(movement.amount, total);
-        credit.credit(movement.amount, total);
-        Ok(self.remember(Transfer::moved(movement)))
+        Ok(self.make_moved(movement, &Terms::NONE, hash))
     }
 
     /// Holds money: pending on both accounts until it is posted or voided.
     pub fn reserve(&mut self, movement: Movement) -> Result<Applied, Reject> {
-        if let Some(applied) = self.check_movement(&movement, true)? {
+        let hash = self.hasher.hash_one(movement.id);
+        if let Some(applied) = self.check_movement(&movement, hash, true)? {
             return Ok(applied);
         }
 
         // From here the reservation must succeed.
-        let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
-        debit.reserve_debit(movement.amount, total);
-        credit.reserve_credit(movement.amount, total);
-        Ok(self.remember(Transfer::reserved(movement)))
+        Ok(self.make_reserved(movement, &Terms::NONE, hash))
+    }
+
+    /// Moves or reserves, with terms.
+    pub fn transfer_with(&mut self, movement: Movement, terms: &Terms, two_phase: bool) -> Result<Applied, Reject> {
+        let amount = match self.check_transfer(&movement, terms, two_phase)? {
+            Checked::Repeated(index) => return Ok(Applied { index, repeated: true }),
+            Checked::New(amount) => amount,
+        };
+
+        // From here the transfer must succeed.
+        let actual = Movement { amount, ..movement };
+        let hash = self.hasher.hash_one(movement.id);
+        let applied =
+            if two_phase { self.make_reserved(actual, terms, hash) } else { self.make_moved(actual, terms, hash) };
+        if let Some(details) = TransferDetails::needed(movement.amount, terms) {
+            self.transfer_details.push(details);
+            self.transfers[applied.index.at()].set_details_count(dense(self.transfer_details.len()));
+        }
+        if terms.deadline_ns != 0 {
+            self.deadlines.insert((terms.deadline_ns, applied.index.get()));
+        }
+        if terms.flags.contains(TransferFlags::CLOSING_DEBIT) {
+            self.set_closed(movement.debit);
+        }
+        if terms.flags.contains(TransferFlags::CLOSING_CREDIT) {
+            self.set_closed(movement.credit);
+        }
+        Ok(applied)
     }
 
     /// Moves a reservation, whole or in part; the rest of it is released.
@@ -152,6 +280,7 @@ impl Book {
     pub fn post(&mut self, index: TransferIndex, amount: Amount) -> Result<Applied, Reject> {
         let transfer = self.transfer(index);
         let (debit, credit, reserved) = (transfer.debit(), transfer.credit(), transfer.amount());
+        let has_details = transfer.details_at().is_some();
         match transfer.state() {
             TransferState::Moved => return Err(Reject::NotTwoPhase),
             TransferState::Posted if transfer.moved_amount() == Some(amount) => {
@@ -159,17 +288,26 @@ impl Book {
             }
             TransferState::Posted => return Err(Reject::AlreadyPosted),
             TransferState::Voided => return Err(Reject::AlreadyVoided),
+            TransferState::Expired => return Err(Reject::AlreadyExpired),
+            TransferState::Reserved if has_details && self.is_overdue(transfer) => return Err(Reject::AlreadyExpired),
             TransferState::Reserved if amount > reserved => return Err(Reject::PostExceedsReserved),
             TransferState::Reserved => {}
         }
 
         // From here the posting must succeed. It needs no headroom: what it debits was held.
+        if has_details {
+            self.forget_deadline(index);
+        }
         self.transfers[index.at()].post(amount);
-        let (debit, credit, total) = self.sides_of(debit, credit);
-        debit.release_debit(reserved, total);
-        credit.release_credit(reserved, total);
-        debit.debit(amount, total);
-        credit.credit(amount, total);
+        let (debit_account, credit_account, total) = self.sides_of(debit, credit);
+        debit_account.release_debit(reserved, total);
+        credit_account.release_credit(reserved, total);
+        debit_account.debit(amount, total);
+        credit_account.credit(amount, total);
+        let history = debit_account.keeps_history() || credit_account.keeps_history();
+        if history {
+            self.record(index);
+        }
         Ok(Applied { index, repeated: false })
     }
 
@@ -179,20 +317,45 @@ impl Book {
     /// When the handle is not of this book.
     pub fn void(&mut self, index: TransferIndex) -> Result<Applied, Reject> {
         let transfer = self.transfer(index);
-        let (debit, credit, reserved) = (transfer.debit(), transfer.credit(), transfer.amount());
         match transfer.state() {
             TransferState::Moved => return Err(Reject::NotTwoPhase),
             TransferState::Voided => return Ok(Applied { index, repeated: true }),
             TransferState::Posted => return Err(Reject::AlreadyPosted),
+            TransferState::Expired => return Err(Reject::AlreadyExpired),
+            TransferState::Reserved if self.is_overdue(transfer) => return Err(Reject::AlreadyExpired),
             TransferState::Reserved => {}
         }
 
         // From here the release must succeed.
         self.transfers[index.at()].void();
-        let (debit, credit, total) = self.sides_of(debit, credit);
-        debit.release_debit(reserved, total);
-        credit.release_credit(reserved, total);
+        self.release(index);
         Ok(Applied { index, repeated: false })
+    }
+
+    /// Releases reservations whose deadline is not after `now_ns`, at most `transfers_max` of them, the earliest deadline
+    /// first, among equals the one made first. What was not yet released is no longer posted nor voided either, so that the
+    /// size of the portions decides no outcome.
+    ///
+    /// # Panics
+    /// When the time goes back.
+    pub fn expire(&mut self, now_ns: u64, transfers_max: usize) -> Expired {
+        self.advance_to(now_ns);
+        let due = |deadlines: &BTreeSet<(u64, u32)>| deadlines.first().is_some_and(|(deadline, _)| *deadline <= now_ns);
+        let mut transfers = Vec::new();
+        while transfers.len() < transfers_max && due(&self.deadlines) {
+            let (_, place) = *self.deadlines.first().expect("it was there in the line above");
+            let index = TransferIndex(place);
+            self.transfers[index.at()].expire();
+            self.release(index);
+            transfers.push(index);
+        }
+        self.assert_balanced();
+        Expired { transfers, more: due(&self.deadlines) }
+    }
+
+    /// The earliest deadline of a reservation, to know when to call [`Book::expire`] next.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// The handle of an account.
@@ -210,6 +373,14 @@ impl Book {
         &self.accounts[index.at()]
     }
 
+    /// What few movements need to know of an account.
+    ///
+    /// # Panics
+    /// When the handle is not of this book.
+    pub fn account_details(&self, index: AccountIndex) -> &AccountDetails {
+        &self.account_details[index.at()]
+    }
+
     /// All accounts in order of opening.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
@@ -217,9 +388,7 @@ impl Book {
 
     /// The handle of a transfer.
     pub fn find_transfer(&self, id: TransferId) -> Option<TransferIndex> {
-        self.transfer_table
-            .find(self.hasher.hash_one(id), |at| self.transfers[*at as usize].id() == id)
-            .map(|at| TransferIndex(*at))
+        self.find_hashed(id, self.hasher.hash_one(id))
     }
 
     /// A transfer.
@@ -230,9 +399,39 @@ impl Book {
         &self.transfers[index.at()]
     }
 
+    /// The references, deadline and asked amount of a transfer that has any of them.
+    ///
+    /// # Panics
+    /// When the handle is not of this book.
+    pub fn transfer_details(&self, index: TransferIndex) -> Option<&TransferDetails> {
+        self.transfer(index).details_at().map(|at| &self.transfer_details[at])
+    }
+
     /// All transfers in order of making.
     pub fn transfers(&self) -> &[Transfer] {
         &self.transfers
+    }
+
+    /// A part of what the balances of an account were; `None` when it keeps no history. Costs two binary searches and the
+    /// entries of the page.
+    ///
+    /// # Panics
+    /// When the handle is not of this book.
+    pub fn history(&self, account: AccountIndex, query: &HistoryQuery) -> Option<HistoryPage> {
+        self.history_of(account).map(|history| history.page(query))
+    }
+
+    /// The balances of an account as they were at the end of a time. `None` when it keeps no history, or what was then has
+    /// left the memory.
+    ///
+    /// # Panics
+    /// When the handle is not of this book.
+    pub fn balances_at(&self, account: AccountIndex, time_ns: u64) -> Option<Balances> {
+        let history = self.history_of(account)?;
+        match history.at(time_ns) {
+            Some(entry) => Some(entry.balances),
+            None => (history.left_count() == 0).then(Balances::default),
+        }
     }
 
     /// Asserts that in every currency debits equal credits, posted and pending both. The running totals of the two sides are
@@ -275,58 +474,201 @@ impl Book {
         totals
     }
 
-    /// BLAKE3 of the whole state. Equal digests mean equal books, on every machine.
-    ///
-    /// The bytes, integers little-endian, in this order:
-    ///
-    /// | bytes | what |
-    /// |---|---|
-    /// | 8 | `CLSPBOOK` |
-    /// | 2 | version, 0 |
-    /// | 4, 4 | number of accounts, number of transfers |
-    /// | 103 each | accounts in order of opening: id 16, currency 3, code 2, flags 2, cap 16, debits pending 16, debits posted 16, credits pending 16, credits posted 16 |
-    /// | 41 each | transfers in order of making: id 16, debit 4, credit 4, amount 8, moved amount 8 (0: none), state 1 |
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"CLSPBOOK");
-        hasher.update(&0u16.to_le_bytes());
-        hasher.update(&dense(self.accounts.len()).to_le_bytes());
-        hasher.update(&dense(self.transfers.len()).to_le_bytes());
-        for account in &self.accounts {
-            hasher.update(&account_bytes(account));
-        }
-        for transfer in &self.transfers {
-            hasher.update(&transfer_bytes(transfer));
-        }
-        *hasher.finalize().as_bytes()
+    #[inline]
+    fn find_hashed(&self, id: TransferId, hash: u64) -> Option<TransferIndex> {
+        self.transfer_table.find(hash, |at| self.transfers[*at as usize].id() == id).map(|at| TransferIndex(*at))
     }
 
-    /// Every check of a movement, in order of precedence. `Some` is the first result of a repetition.
-    fn check_movement(&self, movement: &Movement, two_phase: bool) -> Result<Option<Applied>, Reject> {
+    /// The checks of a movement without terms. `Some` is the first result of a repetition. What is rare, and what is refused
+    /// with whatever code, goes through [`Book::check_transfer`]: one order of precedence for both.
+    #[inline]
+    fn check_movement(&self, movement: &Movement, hash: u64, two_phase: bool) -> Result<Option<Applied>, Reject> {
+        // The look-up first: it is what waits for memory, and the rest is done meanwhile.
+        let known = self.find_hashed(movement.id, hash).is_some();
+        let (debit, credit) = (self.account(movement.debit), self.account(movement.credit));
+        let plain = !known
+            && movement.id.0 != 0
+            && movement.debit != movement.credit
+            && debit.currency_number() == credit.currency_number()
+            && debit.is_open()
+            && credit.is_plain_credit()
+            && debit.has_headroom(movement.amount)
+            && self.transfers.len() < self.options.transfers_max as usize;
+        if plain { Ok(None) } else { self.check_rare_movement(movement, two_phase) }
+    }
+
+    #[cold]
+    fn check_rare_movement(&self, movement: &Movement, two_phase: bool) -> Result<Option<Applied>, Reject> {
+        Ok(match self.check_transfer(movement, &Terms::NONE, two_phase)? {
+            Checked::Repeated(index) => Some(Applied { index, repeated: true }),
+            Checked::New(amount) => {
+                assert_eq!(amount, movement.amount, "nothing balances without terms");
+                None
+            }
+        })
+    }
+
+    /// Every check of a transfer, in order of precedence.
+    fn check_transfer(&self, movement: &Movement, terms: &Terms, two_phase: bool) -> Result<Checked, Reject> {
         if movement.id.0 == 0 {
             return Err(Reject::TransferIdZero);
         }
         if let Some(index) = self.find_transfer(movement.id) {
-            return if self.transfer(index).was_made_as(movement, two_phase) {
-                Ok(Some(Applied { index, repeated: true }))
-            } else {
-                Err(Reject::TransferExistsDifferent)
-            };
+            let same = self.transfer(index).was_made_as(self.transfer_details(index), movement, terms, two_phase);
+            return if same { Ok(Checked::Repeated(index)) } else { Err(Reject::TransferExistsDifferent) };
         }
         if movement.debit == movement.credit {
             return Err(Reject::SameAccount);
         }
-        let (debit, credit) = (self.account(movement.debit), self.account(movement.credit));
-        if debit.currency() != credit.currency() {
+        if self.account(movement.debit).currency() != self.account(movement.credit).currency() {
             return Err(Reject::CurrencyMismatch);
         }
+        self.check_terms(terms, two_phase)?;
         if self.transfers.len() >= self.options.transfers_max as usize {
             return Err(Reject::TooManyTransfers);
         }
-        if !debit.has_headroom(movement.amount) {
+        self.check_accounts(movement, terms)?;
+        self.check_amount(movement, terms).map(Checked::New)
+    }
+
+    fn check_terms(&self, terms: &Terms, two_phase: bool) -> Result<(), Reject> {
+        if terms.deadline_ns != 0 && !two_phase {
+            return Err(Reject::DeadlineWithoutReservation);
+        }
+        if terms.deadline_ns != 0 && terms.deadline_ns <= self.now_ns {
+            return Err(Reject::DeadlineNotInFuture);
+        }
+        if terms.flags.is_closing() && two_phase {
+            return Err(Reject::ClosingWithReservation);
+        }
+        Ok(())
+    }
+
+    fn check_accounts(&self, movement: &Movement, terms: &Terms) -> Result<(), Reject> {
+        let (debit, credit) = (self.account(movement.debit), self.account(movement.credit));
+        if debit.status() == AccountStatus::Closed {
+            return Err(Reject::DebitAccountClosed);
+        }
+        if credit.status() == AccountStatus::Closed {
+            return Err(Reject::CreditAccountClosed);
+        }
+        if debit.status() == AccountStatus::Frozen {
+            return Err(Reject::DebitAccountFrozen);
+        }
+        if credit.status() == AccountStatus::Frozen {
+            return Err(Reject::CreditAccountFrozen);
+        }
+        let closes_debit = terms.flags.contains(TransferFlags::CLOSING_DEBIT);
+        let closes_credit = terms.flags.contains(TransferFlags::CLOSING_CREDIT);
+        if (closes_debit && debit.has_pending()) || (closes_credit && credit.has_pending()) {
+            return Err(Reject::ClosingHasPending);
+        }
+        Ok(())
+    }
+
+    /// How much moves: what was asked for, or less where the transfer balances.
+    fn check_amount(&self, movement: &Movement, terms: &Terms) -> Result<Amount, Reject> {
+        let (debit, credit) = (self.account(movement.debit), self.account(movement.credit));
+        let debit_available = debit.debit_available();
+        let credit_available = credit.credit_available(self.account_details(movement.credit));
+        let mut minor_units = u128::from(movement.amount.minor_units());
+        if terms.flags.contains(TransferFlags::BALANCING_DEBIT) {
+            minor_units = minor_units.min(debit_available);
+        }
+        if terms.flags.contains(TransferFlags::BALANCING_CREDIT) {
+            minor_units = minor_units.min(credit_available);
+        }
+        let amount = u64::try_from(minor_units).ok().and_then(Amount::new).ok_or(Reject::NothingAvailable)?;
+        if !debit.has_headroom(amount) {
             return Err(Reject::DebitLimitExceeded);
         }
-        Ok(None)
+        if credit.flags().contains(AccountFlags::CREDITS_LIMITED) && credit_available < minor_units {
+            return Err(Reject::CreditLimitExceeded);
+        }
+        Ok(amount)
+    }
+
+    fn check_not_closed(&self, account: AccountIndex) -> Result<(), Reject> {
+        if self.account(account).status() == AccountStatus::Closed { Err(Reject::AccountClosed) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn make_moved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
+        let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
+        debit.debit(movement.amount, total);
+        credit.credit(movement.amount, total);
+        let history = debit.keeps_history() || credit.keeps_history();
+        self.remember(Transfer::moved(movement, terms), hash, history)
+    }
+
+    #[inline]
+    fn make_reserved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
+        let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
+        debit.reserve_debit(movement.amount, total);
+        credit.reserve_credit(movement.amount, total);
+        let history = debit.keeps_history() || credit.keeps_history();
+        self.remember(Transfer::reserved(movement, terms), hash, history)
+    }
+
+    /// Gives back what a reservation held, whose state says already that it is over.
+    fn release(&mut self, index: TransferIndex) {
+        self.forget_deadline(index);
+        let transfer = self.transfer(index);
+        let (debit, credit, reserved) = (transfer.debit(), transfer.credit(), transfer.amount());
+        let (debit, credit, total) = self.sides_of(debit, credit);
+        debit.release_debit(reserved, total);
+        credit.release_credit(reserved, total);
+        let history = debit.keeps_history() || credit.keeps_history();
+        if history {
+            self.record(index);
+        }
+    }
+
+    /// A reservation at or after its deadline: over, though it may not have been swept.
+    #[cold]
+    fn is_overdue(&self, transfer: &Transfer) -> bool {
+        transfer.details_at().is_some_and(|at| {
+            let deadline_ns = self.transfer_details[at].deadline_ns();
+            deadline_ns != 0 && deadline_ns <= self.now_ns
+        })
+    }
+
+    #[cold]
+    fn forget_deadline(&mut self, index: TransferIndex) {
+        let deadline_ns = self.transfer_details(index).map_or(0, TransferDetails::deadline_ns);
+        if deadline_ns != 0 {
+            let removed = self.deadlines.remove(&(deadline_ns, index.get()));
+            assert!(removed, "the deadline of every reservation is known");
+        }
+    }
+
+    fn set_closed(&mut self, account: AccountIndex) {
+        assert!(!self.account(account).has_pending(), "nothing is pending on what is closed");
+        self.accounts[account.at()].set_status(AccountStatus::Closed);
+        self.account_details[account.at()].set_closed(self.now_ns);
+    }
+
+    fn history_of(&self, account: AccountIndex) -> Option<&History> {
+        self.account(account).keeps_history().then(|| &self.histories[self.account_details(account).history()])
+    }
+
+    /// Writes what a transfer has made of its accounts into their histories.
+    #[cold]
+    fn record(&mut self, index: TransferIndex) {
+        let transfer = self.transfer(index);
+        let (state, accounts) = (transfer.state(), [transfer.debit(), transfer.credit()]);
+        for account in accounts {
+            if !self.account(account).keeps_history() {
+                continue;
+            }
+            let balances = self.account(account).balances();
+            let history = &mut self.histories[self.account_details[account.at()].history()];
+            history.push(HistoryEntry { time_ns: self.now_ns, transfer: index, state, balances });
+            // Within a chain nothing leaves before the chain is known to stand.
+            if self.undo.is_empty() {
+                history.keep_newest(self.options.history_per_account_max as usize);
+            }
+        }
     }
 
     /// The two accounts of a checked movement and the totals of their currency.
@@ -338,14 +680,17 @@ impl Book {
         (debit, credit, total)
     }
 
-    fn remember(&mut self, transfer: Transfer) -> Applied {
-        let (id, index) = (transfer.id(), dense(self.transfers.len()));
+    #[inline]
+    fn remember(&mut self, transfer: Transfer, hash: u64, history: bool) -> Applied {
+        let index = dense(self.transfers.len());
         self.transfers.push(transfer);
         let (transfers, hasher) = (&self.transfers, &self.hasher);
-        self.transfer_table
-            .insert_unique(hasher.hash_one(id), index, |at| hasher.hash_one(transfers[*at as usize].id()));
+        self.transfer_table.insert_unique(hash, index, |at| hasher.hash_one(transfers[*at as usize].id()));
 
         assert_eq!(self.transfer_table.len(), self.transfers.len());
+        if history {
+            self.record(TransferIndex(index));
+        }
         Applied { index: TransferIndex(index), repeated: false }
     }
 
@@ -359,8 +704,16 @@ impl Book {
     }
 }
 
-fn check_cap(flags: AccountFlags, cap: u128) -> Result<(), Reject> {
-    if cap != 0 && !flags.contains(AccountFlags::DEBITS_LIMITED) {
+/// A transfer whose every check passed.
+enum Checked {
+    /// It was made before.
+    Repeated(TransferIndex),
+    /// It is to be made, of this amount.
+    New(Amount),
+}
+
+fn check_cap(flags: AccountFlags, limited: AccountFlags, cap: u128) -> Result<(), Reject> {
+    if cap != 0 && !flags.contains(limited) {
         return Err(Reject::CapWithoutLimit);
     }
     if cap > CAP_MAX {
@@ -372,30 +725,4 @@ fn check_cap(flags: AccountFlags, cap: u128) -> Result<(), Reject> {
 /// A length that the limits keep within a handle.
 fn dense(length: usize) -> u32 {
     u32::try_from(length).expect("accounts and transfers are limited to u32, limits.rs")
-}
-
-fn account_bytes(account: &Account) -> [u8; 103] {
-    let mut bytes = [0; 103];
-    bytes[0..16].copy_from_slice(&account.id().0.to_le_bytes());
-    bytes[16..19].copy_from_slice(&account.currency().bytes());
-    bytes[19..21].copy_from_slice(&account.code().to_le_bytes());
-    bytes[21..23].copy_from_slice(&account.flags().bits().to_le_bytes());
-    bytes[23..39].copy_from_slice(&account.cap().to_le_bytes());
-    bytes[39..55].copy_from_slice(&account.debits_pending().to_le_bytes());
-    bytes[55..71].copy_from_slice(&account.debits_posted().to_le_bytes());
-    bytes[71..87].copy_from_slice(&account.credits_pending().to_le_bytes());
-    bytes[87..103].copy_from_slice(&account.credits_posted().to_le_bytes());
-    bytes
-}
-
-fn transfer_bytes(transfer: &Transfer) -> [u8; 41] {
-    let mut bytes = [0; 41];
-    let moved = transfer.moved_amount().map_or(0, Amount::minor_units);
-    bytes[0..16].copy_from_slice(&transfer.id().0.to_le_bytes());
-    bytes[16..20].copy_from_slice(&transfer.debit().get().to_le_bytes());
-    bytes[20..24].copy_from_slice(&transfer.credit().get().to_le_bytes());
-    bytes[24..32].copy_from_slice(&transfer.amount().minor_units().to_le_bytes());
-    bytes[32..40].copy_from_slice(&moved.to_le_bytes());
-    bytes[40] = transfer.state().number();
-    bytes
 }

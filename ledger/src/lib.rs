@@ -7,7 +7,7 @@
 //! // A book in memory: two accounts, one movement in two phases.
 //! let currency = Currency::parse(b"EUR").expect("three capital letters");
 //! let mut book = Book::default();
-//! let spec = |id, flags, cap| AccountSpec { id: AccountId(id), currency, code: 1, flags, cap };
+//! let spec = |id, flags, cap| AccountSpec { flags, cap, ..AccountSpec::new(AccountId(id), currency) };
 //! let payer = book.open(spec(1, AccountFlags::DEBITS_LIMITED, 1_000))?;
 //! let payee = book.open(spec(2, AccountFlags::NONE, 0))?;
 //! let amount = Amount::new(600).expect("more than nothing");
@@ -47,6 +47,69 @@
 //! Money is whole minor units in `u64`, sums are `u128`; there is no float and no sign. Debits equal credits in every
 //! currency at every batch end, asserted in release.
 //!
+//! # Accounts and transfers
+//!
+//! An account may limit its debits ([`AccountFlags::DEBITS_LIMITED`]: `debits_posted + debits_pending` stay within
+//! `credits_posted + cap`), its credits (the same, sides exchanged), or both; it may be frozen, thawed, closed; it may keep a
+//! history of its balances. A transfer moves at once or in two phases (reserve; then post whole or in part, void, or expire);
+//! it may balance (move up to what is available) and close accounts ([`TransferFlags`]). The verbs that take handles
+//! ([`Book::move_now`], [`Book::reserve`], [`Book::post`], [`Book::void`]) are for whoever owns the book; [`Book::apply`]
+//! takes batches of [`Request`]s by id, in which linked requests happen all together or not at all:
+//!
+//! ```
+//! use ledger::{AccountFlags, AccountId, AccountSpec, Amount, BatchEntry, Book, Currency, Reject};
+//! use ledger::{Request, Terms, TransferId, TransferSpec};
+//!
+//! let currency = Currency::parse(b"EUR").expect("three capital letters");
+//! let limited = AccountSpec { flags: AccountFlags::DEBITS_LIMITED, ..AccountSpec::new(AccountId(1), currency) };
+//! let transfer = |id, debit, credit, minor_units| {
+//!     Request::Transfer(TransferSpec {
+//!         id: TransferId(id),
+//!         debit: AccountId(debit),
+//!         credit: AccountId(credit),
+//!         amount: Amount::new(minor_units).expect("more than nothing"),
+//!         two_phase: false,
+//!         terms: Terms::NONE,
+//!     })
+//! };
+//! let linked = |request| BatchEntry { request, linked: true };
+//! let mut book = Book::default();
+//! let mut answers = Vec::new();
+//! let batch = [
+//!     Request::Open(limited).into(),
+//!     Request::Open(AccountSpec::new(AccountId(2), currency)).into(),
+//!     transfer(10, 2, 1, 100).into(),
+//!     // A chain: the fee cannot be paid, so the payment is not made either.
+//!     linked(transfer(11, 1, 2, 100)),
+//!     transfer(12, 1, 2, 1).into(),
+//! ];
+//! book.apply(1_000, &batch, &mut answers);
+//! assert!(answers[..3].iter().all(Result::is_ok));
+//! assert_eq!(answers[3], Err(Reject::LinkedEventFailed));
+//! assert_eq!(answers[4], Err(Reject::DebitLimitExceeded));
+//! ```
+//!
+//! # Beside TigerBeetle
+//!
+//! TigerBeetle set the example for ledgers of this kind, and its words are known; here is what differs, point by point.
+//!
+//! | | the same | ours | left out |
+//! |---|---|---|---|
+//! | account | u128 id, code, four u128 balances, three user numbers of 128, 64 and 32 bits, flags fixed at opening | a [`Currency`] by its ISO 4217 letters in place of a ledger number; the time it was closed; a code of 0 is a code | |
+//! | limits | debits against posted credits, credits against posted debits; pending counts on the limited side alone | a cap for each direction, changeable, so that an overdraft or a net debit cap is a number and needs no second account; both limits on one account | |
+//! | transfer | u128 id, debit, credit, code, three user numbers; two different accounts of one currency | the amount is a `u64` of at most eighteen digits, sums are u128; a code of 0 is a code | transfers of nothing; a timestamp in each transfer (the time of its batch stands in the journal) |
+//! | two phases | reserve; post whole or less; void; expire; posting needs no headroom; more than was reserved is refused, and another end than the first; from its deadline on nothing posts or voids | post and void have no id of their own: they name the reservation, and repeat by its state. A deadline is a time, not a duration | user numbers and a code on post and void |
+//! | expiry | the held money is given back | `expire(now, portion)`: bounded, by deadline and then by order of making, when the owner calls it | a pulse of its own: there is no clock |
+//! | linked chains | a flag ties an entry to the next; all or nothing; the culprit has its code, the others say that the chain failed; an open chain at the end is refused | any request can be in a chain, accounts and transfers together; a chain sent again is answered as repeated, member by member | |
+//! | balancing | on either side or both; the amount is a maximum; what is held counts as used | the cap is available too; nothing available is refused | a transfer of 0 where nothing is available |
+//! | closing | a flag on a transfer closes debit or credit account; nothing more moves on a closed one | in one phase, when nothing is pending, and for good; also as a request without a transfer | a closing transfer in two phases, whose void reopens |
+//! | freezing | | freeze and thaw; what was reserved before may still be posted, voided, or expire | |
+//! | history | a flag at opening; balances after each change, by time, in pages | in memory a bounded number of the newest entries; the balances as of a time | filters by code and user number (a query of the index, not of the book) |
+//! | idempotency | the same id with the same content is not done twice; other content is refused | the repetition is an acceptance marked as such, not an error. A refusal leaves no trace: the id may be tried again, also after a refusal that was transient | ids that are spent by a transient refusal |
+//! | answers | numbered codes in a documented order, what a retry can cure last | [`PRECEDENCE`] as data, held by tests; one numbering for accounts and transfers | a code for each field that must be 0: the types leave no such fields |
+//! | import | | | events with timestamps of their own, given by the caller |
+//! | queries | look-up by id | handles; all accounts and transfers as slices | general queries in memory: the index over the journal has them |
+//!
 //! # What it is not
 //!
 //! No server and no protocol; no clock (time is an argument), no random numbers, no thread but the one that prepares the next
@@ -56,22 +119,33 @@
 //! # Where to read on
 //!
 //! `docs/formats/journal.md` has every byte of the journal and what recovery decides when. [`limits`] has every bound.
-//! [`Reject`] has every business no, with its precedence.
+//! [`Reject`] has every business no, [`PRECEDENCE`] the order in which they are found. [`audit`] recomputes all balances from
+//! requests alone.
 
 pub mod amount;
+pub mod reference;
 
 pub mod account;
+pub mod history;
 pub mod transfer;
 
 pub mod book;
+pub mod request;
 pub mod result;
+
+pub mod audit;
 
 pub mod journal;
 
 pub mod limits;
 
-pub use account::{Account, AccountFlags, AccountId, AccountIndex, AccountSpec};
+pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};
 pub use amount::{Amount, Currency};
-pub use book::{Book, BookOptions, CurrencyTotals};
-pub use result::{Applied, Reject};
-pub use transfer::{Movement, Transfer, TransferId, TransferIndex, TransferState};
+pub use book::{Book, BookOptions, CurrencyTotals, Expired};
+pub use history::{Balances, HistoryEntry, HistoryPage, HistoryQuery};
+pub use reference::References;
+pub use request::{Accepted, Answer, BatchEntry, Request, TransferSpec};
+pub use result::{Applied, PRECEDENCE, Reject};
+pub use transfer::{
+    Movement, Terms, Transfer, TransferDetails, TransferFlags, TransferId, TransferIndex, TransferState,
+};

@@ -13,6 +13,16 @@ pub const TRANSFERS_MAX: u32 = u32::MAX;
 /// has a flag of its own.
 pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
 
+/// Entries of one batch for [`Book::apply`](crate::Book::apply). It bounds the log by which a failed chain is undone, at about
+/// 600 bytes an entry, to 5 MiB. As many 128-byte entries, and a header, fill a megabyte.
+pub const BATCH_ENTRIES_MAX: usize = 8_190;
+
+/// Entries of one page of an account's history: 100 KiB.
+pub const HISTORY_PAGE_MAX: usize = 1_000;
+
+/// The usual number of history entries kept in memory of one account: 6 MiB of a busy one. Older ones are in the journal.
+pub const HISTORY_PER_ACCOUNT_DEFAULT: u32 = 1 << 16;
+
 /// Currencies are numbered densely with `u16`; there are fewer three-letter codes than numbers, so no code can be refused.
 pub const CURRENCIES_MAX: u32 = 26 * 26 * 26;
 
@@ -47,6 +57,8 @@ pub const PREPARE_WRITE_BYTES: u64 = 256 << 10;
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
     assert!(CURRENCIES_MAX <= u16::MAX as u32, "every currency has a number");
+    assert!(HISTORY_PAGE_MAX <= HISTORY_PER_ACCOUNT_DEFAULT as usize);
+    assert!(BATCH_ENTRIES_MAX < TRANSFERS_MAX as usize);
     assert!(usize::BITS >= 64, "byte offsets and handles fit in a usize");
     assert!(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_DEFAULT && SEGMENT_BYTES_DEFAULT <= SEGMENT_BYTES_MAX);
     assert!(SEGMENT_BYTES_DEFAULT.is_multiple_of(BLOCK_BYTES) && SEGMENT_BYTES_MAX.is_multiple_of(BLOCK_BYTES));

@@ -1,7 +1,11 @@
 //! A transfer: one movement between two accounts, at once or in two phases.
+//!
+//! [`Transfer`] is what every transfer has, 48 bytes; [`TransferDetails`] stand in a table of their own, for those that carry
+//! references or a deadline or balance.
 
 use crate::account::AccountIndex;
 use crate::amount::Amount;
+use crate::reference::References;
 
 /// The name of a transfer, chosen by who makes it. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,11 +39,78 @@ pub struct Movement {
     pub amount: Amount,
 }
 
+/// What a transfer does beside moving money, as bits of fixed meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct TransferFlags(u8);
+
+impl TransferFlags {
+    /// It moves its amount and does nothing else.
+    pub const NONE: TransferFlags = TransferFlags(0);
+    /// The amount is a maximum: no more moves than the debit account has available.
+    pub const BALANCING_DEBIT: TransferFlags = TransferFlags(1);
+    /// The amount is a maximum: no more moves than the credit account may still take.
+    pub const BALANCING_CREDIT: TransferFlags = TransferFlags(2);
+    /// The debit account is closed with it. Only in one phase.
+    pub const CLOSING_DEBIT: TransferFlags = TransferFlags(4);
+    /// The credit account is closed with it. Only in one phase.
+    pub const CLOSING_CREDIT: TransferFlags = TransferFlags(8);
+
+    /// `None` when a bit without meaning is set.
+    pub const fn from_bits(bits: u8) -> Option<TransferFlags> {
+        if bits < 16 { Some(TransferFlags(bits)) } else { None }
+    }
+
+    /// The bits, as they stand in digests and records.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Are all flags of `other` set?
+    pub const fn contains(self, other: TransferFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// All flags of both.
+    #[must_use]
+    pub const fn with(self, other: TransferFlags) -> TransferFlags {
+        TransferFlags(self.0 | other.0)
+    }
+
+    /// May less move than was asked for?
+    pub const fn is_balancing(self) -> bool {
+        self.0 & (Self::BALANCING_DEBIT.0 | Self::BALANCING_CREDIT.0) != 0
+    }
+
+    /// Does it close an account?
+    pub const fn is_closing(self) -> bool {
+        self.0 & (Self::CLOSING_DEBIT.0 | Self::CLOSING_CREDIT.0) != 0
+    }
+}
+
+/// What a transfer may carry beside its movement. All of it is content: the same id with other terms is another transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// What kind of transfer it is to its maker; the book carries it and does not look.
+    pub code: u16,
+    /// What it does beside moving money.
+    pub flags: TransferFlags,
+    /// The maker's own numbers.
+    pub references: References,
+    /// When a reservation ends by itself: it may be posted or voided before this time, not at it. 0: never.
+    pub deadline_ns: u64,
+}
+
+impl Terms {
+    /// Nothing beside the movement.
+    pub const NONE: Terms = Terms { code: 0, flags: TransferFlags::NONE, references: References::NONE, deadline_ns: 0 };
+}
+
 /// Where a transfer stands. The numbers are in digests and records: never renumber, never reuse.
 ///
 /// ```text
 ///   reserve --> Reserved --post--> Posted
 ///                        --void--> Voided
+///                        --expire--> Expired
 ///   move_now --> Moved
 /// ```
 #[repr(u8)]
@@ -53,12 +124,45 @@ pub enum TransferState {
     Voided = 3,
     /// Moved in one step; final.
     Moved = 4,
+    /// Released because its deadline passed; final.
+    Expired = 5,
 }
 
 impl TransferState {
     /// The number of the state.
     pub const fn number(self) -> u8 {
         self as u8
+    }
+}
+
+/// What few transfers have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferDetails {
+    references: References,
+    deadline_ns: u64,
+    asked: Amount,
+}
+
+impl TransferDetails {
+    /// `None` where there is nothing to keep.
+    pub(crate) fn needed(asked: Amount, terms: &Terms) -> Option<TransferDetails> {
+        let needed = terms.references != References::NONE || terms.deadline_ns != 0 || terms.flags.is_balancing();
+        needed.then_some(TransferDetails { references: terms.references, deadline_ns: terms.deadline_ns, asked })
+    }
+
+    /// The maker's own numbers.
+    pub fn references(&self) -> References {
+        self.references
+    }
+
+    /// When the reservation ends by itself; 0: never.
+    pub fn deadline_ns(&self) -> u64 {
+        self.deadline_ns
+    }
+
+    /// What was asked for: more than the transfer's amount where it balances and less was available.
+    pub fn asked(&self) -> Amount {
+        self.asked
     }
 }
 
@@ -71,28 +175,38 @@ pub struct Transfer {
     moved_minor_units: u64,
     debit: AccountIndex,
     credit: AccountIndex,
+    /// The place of its details, counted from 1; 0 where it has none.
+    details: u32,
+    code: u16,
+    flags: TransferFlags,
     state: TransferState,
 }
 
-const _: () = assert!(size_of::<Transfer>() <= 48, "millions of these are held");
+const _: () = assert!(size_of::<Transfer>() == 48, "millions of these are held");
+const _: () = assert!(size_of::<TransferDetails>() == 48, "and some of these");
 
 impl Transfer {
-    pub(crate) fn reserved(movement: Movement) -> Transfer {
+    #[inline]
+    pub(crate) fn reserved(movement: Movement, terms: &Terms) -> Transfer {
         Transfer {
             id: movement.id,
             amount: movement.amount,
             moved_minor_units: 0,
             debit: movement.debit,
             credit: movement.credit,
+            details: 0,
+            code: terms.code,
+            flags: terms.flags,
             state: TransferState::Reserved,
         }
     }
 
-    pub(crate) fn moved(movement: Movement) -> Transfer {
+    #[inline]
+    pub(crate) fn moved(movement: Movement, terms: &Terms) -> Transfer {
         Transfer {
             moved_minor_units: movement.amount.minor_units(),
             state: TransferState::Moved,
-            ..Transfer::reserved(movement)
+            ..Transfer::reserved(movement, terms)
         }
     }
 
@@ -111,12 +225,12 @@ impl Transfer {
         self.credit
     }
 
-    /// What was asked for: reserved, or moved at once.
+    /// What was reserved, or moved at once: less than was asked for where it balances.
     pub fn amount(&self) -> Amount {
         self.amount
     }
 
-    /// What has moved for good; `None` while reserved and once voided.
+    /// What has moved for good; `None` while reserved, and once voided or expired.
     pub fn moved_amount(&self) -> Option<Amount> {
         Amount::new(self.moved_minor_units)
     }
@@ -126,13 +240,43 @@ impl Transfer {
         self.state
     }
 
+    /// What kind of transfer it is to its maker.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// What it does beside moving money.
+    pub fn flags(&self) -> TransferFlags {
+        self.flags
+    }
+
     /// Was it made by the same request? What became of a reservation since does not count.
-    pub(crate) fn was_made_as(&self, movement: &Movement, two_phase: bool) -> bool {
+    pub(crate) fn was_made_as(
+        &self,
+        details: Option<&TransferDetails>,
+        movement: &Movement,
+        terms: &Terms,
+        two_phase: bool,
+    ) -> bool {
+        let asked = details.map_or(self.amount, TransferDetails::asked);
         self.id == movement.id
             && self.debit == movement.debit
             && self.credit == movement.credit
-            && self.amount == movement.amount
+            && asked == movement.amount
             && (self.state == TransferState::Moved) != two_phase
+            && self.code == terms.code
+            && self.flags == terms.flags
+            && details.map_or(References::NONE, TransferDetails::references) == terms.references
+            && details.map_or(0, TransferDetails::deadline_ns) == terms.deadline_ns
+    }
+
+    /// The place of its details in their table.
+    pub(crate) fn details_at(&self) -> Option<usize> {
+        (self.details as usize).checked_sub(1)
+    }
+
+    pub(crate) fn set_details_count(&mut self, count_with_it: u32) {
+        self.details = count_with_it;
     }
 
     pub(crate) fn post(&mut self, amount: Amount) {
@@ -145,5 +289,10 @@ impl Transfer {
     pub(crate) fn void(&mut self) {
         assert_eq!(self.state, TransferState::Reserved, "only a reservation is voided");
         self.state = TransferState::Voided;
+    }
+
+    pub(crate) fn expire(&mut self) {
+        assert_eq!(self.state, TransferState::Reserved, "only a reservation expires");
+        self.state = TransferState::Expired;
     }
 }

@@ -453,7 +453,7 @@ fn open_account(
     flags: AccountFlags,
 ) -> Result<AccountIndex, String> {
     let id = AccountId(u128::from(code) << 64 | (number as u128) << 32 | u128::from(participant.0));
-    book.open(AccountSpec { id, currency, code, flags, cap: 0 })
+    book.open(AccountSpec { code, flags, ..AccountSpec::new(id, currency) })
         .map_err(|reject| format!("the book refuses an account: {reject:?}"))
 }
 
