@@ -60,7 +60,7 @@ pub const SEND_PENDING_BYTES_MAX: usize = 256 * 1024;
 /// Turns of a client's driver after which other tasks of the same thread get theirs.
 pub const TURNS_PER_WAKE_MAX: usize = 8;
 
-/// How long a connection, and then its TLS handshake, may take to be made, in milliseconds each. A remote region's line answers
+/// How long a connection, and then its TLS handshake, may take to be made, in milliseconds each, at either end. A remote region's line answers
 /// within one second; a machine that is gone never.
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
 

@@ -4,8 +4,7 @@ use adapters::message::ParticipantCode;
 
 use crate::config::Genesis;
 use crate::entry::{CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, SchemeRules, write_command};
-
-const NS_PER_MS: u64 = 1_000_000;
+use crate::limits::NS_PER_MS;
 
 /// The entries of a genesis that was checked, in order: each element appends one.
 pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {

@@ -3,6 +3,9 @@
 use adapters::limits::FRAME_BYTES_MAX;
 use adapters::native::link::READ_BYTES;
 
+/// Nanoseconds in a millisecond: bounds are given in milliseconds, time in nanoseconds.
+pub const NS_PER_MS: u64 = 1_000_000;
+
 /// Digits after the decimal point: ISO 4217 has at most four.
 pub const MINOR_DIGITS_MAX: u8 = 4;
 
@@ -72,9 +75,6 @@ pub const INBOUND_BYTES_KEPT: usize = 64 * 1024;
 
 /// Unwrapped keys that the renderer keeps: those of a day of a few hundred participants.
 pub const RENDER_KEYS_KEPT_MAX: usize = 1_024;
-
-/// A handshake that takes longer is cut, in milliseconds.
-pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
 
 /// Overdue payments that one batch expires, so that a hundred thousand of them do not stop the pipeline.
 pub const EXPIRED_PER_BATCH_MAX: usize = 1_024;

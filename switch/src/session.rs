@@ -11,10 +11,8 @@ use adapters::message::{
 use adapters::native::frame::{Head, encode};
 
 use crate::entry::ParticipantId;
-use crate::limits::OUTGOING_BYTES_MAX;
+use crate::limits::{NS_PER_MS, OUTGOING_BYTES_MAX};
 use crate::watermarks::LaneWatermarks;
-
-const NS_PER_MS: u64 = 1_000_000;
 
 /// Handle of a session. A place that is used again gets another generation, so an old handle finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

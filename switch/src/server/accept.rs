@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use adapters::limits::HANDSHAKE_TIMEOUT_MS;
 use adapters::message::ParticipantCode;
 use adapters::native::link::UnregisteredLink;
 use adapters::native::tls::{TlsFileError, crypto_provider, read_certificates, read_key, read_roots};
@@ -18,7 +19,6 @@ use tokio_rustls::TlsAcceptor;
 use super::{HotLoopQueue, Message, ServerError};
 use crate::clock::JournalClock;
 use crate::config::Config;
-use crate::limits::HANDSHAKE_TIMEOUT_MS;
 use crate::pki::participant_of;
 use crate::seal::{Day, KeyRing, SealFault, day_of};
 

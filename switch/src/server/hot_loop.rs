@@ -20,13 +20,11 @@ use tokio::time::{Instant, Sleep};
 use super::{Holding, Message, Report, ServerError, take};
 use crate::clock::JournalClock;
 use crate::limits::{
-    CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, RECEIVE_BYTES_PER_TURN,
+    CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN,
 };
 use crate::pipeline::Pipeline;
 use crate::render::{RenderRequest, Rendered};
 use crate::session::SessionKey;
-
-const NS_PER_MS: u64 = 1_000_000;
 
 /// How often time-outs of connections are looked at.
 const CHECK_EVERY_NS: u64 = 1_000 * NS_PER_MS;
