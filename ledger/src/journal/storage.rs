@@ -43,7 +43,8 @@ pub trait Storage: Clone + Send + Sync + 'static {
     /// All files, in any order.
     fn list(&self) -> io::Result<Vec<FileEntry>>;
 
-    /// Creates a file of `bytes` zeros that are allocated, written and synced; its name is not.
+    /// Creates a file of `bytes` zeros that are allocated, written and synced; its name is not. It grows when it is written
+    /// behind its end.
     fn create(&self, name: &str, bytes: u64) -> io::Result<Self::File>;
 
     /// Opens a file that exists.
@@ -123,6 +124,9 @@ impl Storage for DiskStorage {
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))?;
+        if bytes == 0 {
+            return Ok(file);
+        }
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes) {
             // A file system without allocation gets its blocks by the zeros below.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
