@@ -84,6 +84,7 @@ mod layout {
         pub timeout_ns: u64,
         pub payee_share_ns: u64,
         pub skew_ns: u64,
+        pub outcomes_kept: u32,
     }
 
     /// A currency of the scheme.
@@ -115,7 +116,7 @@ pub use layout::*;
 
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
-    assert!(size_of::<ArchivedSchemeRules>() == 28);
+    assert!(size_of::<ArchivedSchemeRules>() == 32);
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
     assert!(size_of::<ArchivedFundsIn>() == 31);

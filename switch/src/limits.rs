@@ -15,9 +15,19 @@ pub const PARTICIPANTS_MAX: u32 = 100_000;
 /// Currencies of a scheme: few, searched from the front.
 pub const CURRENCIES_MAX: usize = 64;
 
+/// Outcomes that the engine holds where the genesis says nothing else: those of the longest time-out, ten seconds of 100,000 payments a second, so
+/// that a repetition that comes in time costs no look-up. Older ones are in the history; no answer depends on this number.
+pub const OUTCOMES_KEPT_DEFAULT: u32 = 1 << 26;
+
+/// Outcomes that rules may tell the engine to hold: 5 GiB of memory.
+pub const OUTCOMES_KEPT_MAX: u32 = 1 << 26;
+
 /// Payments for which tables have room from the start: a table that grows stops the hot loop for as long as it takes to move what is in
 /// it, 0.1 s at a million. Room that is not used costs about 20 MB of memory; the rest is address space.
 pub const PAYMENTS_EXPECTED: u32 = 4_000_000;
+
+/// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
+pub const FUNDS_IN_MAX: usize = 1 << 20;
 
 /// Open payments of the whole switch: what a restart must hold in memory, and ten seconds of 50,000 a second.
 pub const IN_FLIGHT_MAX: u32 = 524_288;

@@ -35,7 +35,7 @@ impl Outboxes {
     /// # Panics
     /// If its number is not the next: the engine gives them without a gap.
     pub fn keep(&mut self, effect: &Effect) {
-        let Delivery::Outbox { lane, number } = effect.delivery else { return };
+        let Delivery::Outbox { lane, number, .. } = effect.delivery else { return };
         let place = effect.participant.0 as usize - 1;
         if self.list.len() <= place {
             self.list.resize_with(place + 1, Outbox::default);

@@ -2,6 +2,7 @@
 
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 
+use crate::engine::payments::PaymentIndex;
 use crate::entry::ParticipantId;
 
 /// One thing to tell one participant.
@@ -28,6 +29,8 @@ pub enum Delivery {
         lane: Lane,
         /// Its place there.
         number: u64,
+        /// The payment, which is held until the next batch.
+        payment: PaymentIndex,
     },
     /// To the connection that sent the entry with this place in the batch (from 1), if it is still there.
     Reply {
@@ -46,6 +49,8 @@ pub enum News {
     },
     /// To either provider: this became of it.
     Status(Status),
+    /// To the edge alone: the id may have left the window since history was asked. Nothing has changed; ask again, then submit the order again.
+    Recheck,
 }
 
 /// What became of a payment.

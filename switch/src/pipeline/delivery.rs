@@ -42,7 +42,7 @@ impl<S: Storage> Pipeline<S> {
                         write_effect(session, Lane::Session, 0, effect, first_sequence, &self.ingress);
                     });
                 }
-                Delivery::Outbox { lane, number } => {
+                Delivery::Outbox { lane, number, .. } => {
                     let Some(key) = *self.live_slot(effect.participant) else { continue };
                     if !self.is_next(key, lane, number) {
                         self.fall_behind(key);
@@ -157,5 +157,6 @@ fn write_effect(session: &mut Session, lane: Lane, number: u64, effect: &Effect,
             render::status(session.outgoing(), head, id, &status, note);
         }
         (News::Forward { .. }, None) => unreachable!("a Forward comes of an order in the same batch"),
+        (News::Recheck, _) => unreachable!("a recheck is no message"),
     }
 }
