@@ -17,6 +17,7 @@
 
 mod fault;
 pub mod faulty;
+mod place;
 mod prepare;
 mod reader;
 mod record;
@@ -25,10 +26,11 @@ mod segment;
 mod storage;
 mod writer;
 
-pub use fault::{Damage, JournalFault};
+pub use fault::{Damage, JournalFault, PlaceDoubt};
+pub use place::JournalPlace;
 pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
-pub use recovery::{ScanReport, Torn, scan};
+pub use recovery::{ScanReport, Torn, scan, scan_after};
 pub use segment::{Position, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};
 pub use writer::{Appended, Durable, Journal, JournalOptions, Preparation};

@@ -16,21 +16,22 @@
 //! | nothing | remains or a witness | exists | damage: closed segments are whole |
 //! | broken | any | exists | damage: closed segments are whole |
 
-use super::fault::{Damage, JournalFault};
+use super::fault::{Damage, JournalFault, PlaceDoubt};
+use super::place::JournalPlace;
 use super::record::{Batch, HEADER_BYTES, Header, Kind, Lineage, MAGIC, NoRecord, Tip};
 use super::record::{announced_length, decode, is_zero, record_bytes};
 use super::segment::{FIRST_SEGMENT, Position, Segment, SegmentWindow, list_segments, segment_name, to_usize};
 use super::storage::{Access, Storage};
 use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES};
 
-/// What a walk through the whole log has found.
+/// What a walk through the log has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanReport {
     /// The journal's name.
     pub lineage: Lineage,
-    /// Segment files.
+    /// Segment files that were read.
     pub segments: u64,
-    /// Batches taken.
+    /// Batches taken: those behind the place that was started from.
     pub batches: u64,
     /// Entries in them.
     pub entries: u64,
@@ -64,21 +65,39 @@ pub fn scan<S: Storage>(
     storage: &S,
     visit: impl FnMut(Batch<'_>) -> Result<(), String>,
 ) -> Result<ScanReport, JournalFault> {
+    scan_after(storage, None, visit)
+}
+
+/// As [`scan`], from a place on: what stands before it need not be there, but for the place's own segment. `None` is the
+/// beginning.
+///
+/// The place is checked against the log ([`JournalFault::NoSuchPlace`]): a record must end there, and the content of its
+/// segment and of all that follows must chain onto its digest.
+pub fn scan_after<S: Storage>(
+    storage: &S,
+    start: Option<JournalPlace>,
+    visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+) -> Result<ScanReport, JournalFault> {
     let segments = list_segments(storage)?;
     if segments.is_empty() {
         return Err(JournalFault::Absent { directory: storage.path_of(".") });
     }
-    Ok(walk(storage, &segments, visit)?.0)
+    Ok(walk(storage, &segments, start, visit)?.0)
 }
 
-/// Goes through the log record by record; returns what it found and where the log goes on.
+/// Goes through the log record by record, from a place or from the beginning; returns what it found and where the log goes on.
 pub(crate) fn walk<S: Storage>(
     storage: &S,
     segments: &[Segment],
+    start: Option<JournalPlace>,
     mut visit: impl FnMut(Batch<'_>) -> Result<(), String>,
 ) -> Result<(ScanReport, Tip), JournalFault> {
+    let segments = segments_from(storage, segments, start)?;
     let mut window = SegmentWindow::open(storage, segments[0], Access::Read, SCAN_READ_BYTES)?;
-    let mut tip = read_birth(storage, &mut window)?;
+    let mut tip = match start {
+        None => read_birth(storage, &mut window)?,
+        Some(place) => go_to(storage, &mut window, &place)?,
+    };
     let (mut batches, mut entries, mut opened) = (0, 0, 1);
     let torn = loop {
         let found = look(storage, &mut window, &tip)?;
@@ -175,6 +194,73 @@ fn read_birth<S: Storage>(storage: &S, window: &mut SegmentWindow<S>) -> Result<
     tip.check(&header, &[]).map_err(damaged)?;
     tip.advance(&header);
     Ok(tip)
+}
+
+/// The segments from the one on that holds the place.
+fn segments_from<'a, S: Storage>(
+    storage: &S,
+    segments: &'a [Segment],
+    start: Option<JournalPlace>,
+) -> Result<&'a [Segment], JournalFault> {
+    let Some(place) = start else { return Ok(segments) };
+    let at = segments.binary_search_by_key(&place.position.segment, |segment| segment.first_sequence);
+    at.map(|at| &segments[at..]).map_err(|_| no_such_place(storage, &place, PlaceDoubt::SegmentMissing))
+}
+
+/// Goes from the beginning of the place's segment to the place. What is broken on the way is damage and no torn tail: whoever
+/// has the place was told that all before it is on disk.
+fn go_to<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, place: &JournalPlace) -> Result<Tip, JournalFault> {
+    let doubt = |reason| Err(no_such_place(storage, place, reason));
+    let Some(mut tip) = read_opening(storage, window)? else {
+        return doubt(PlaceDoubt::BeyondEnd);
+    };
+    if tip.lineage != place.lineage {
+        return doubt(PlaceDoubt::Lineage);
+    }
+    while tip.position < place.position {
+        let found = look(storage, window, &tip)?;
+        if let Found::Follows(header) = found {
+            tip.advance(&header);
+            continue;
+        }
+        let behind = look_behind(storage, window, &tip)?;
+        if found == Found::Nothing && behind.rest == Rest::Zeros {
+            return doubt(PlaceDoubt::BeyondEnd);
+        }
+        return Err(refusal(storage, &tip, found, behind, None));
+    }
+    if tip.position != place.position {
+        return doubt(PlaceDoubt::NoBoundary);
+    }
+    if tip.place() != *place {
+        return doubt(PlaceDoubt::Differs);
+    }
+    Ok(tip)
+}
+
+/// The log behind a segment's first record, which is taken on trust, but for the birth mark; `None` when there is no record.
+fn read_opening<S: Storage>(storage: &S, window: &mut SegmentWindow<S>) -> Result<Option<Tip>, JournalFault> {
+    let first = window.segment.first_sequence;
+    if first == FIRST_SEGMENT {
+        return read_birth(storage, window).map(Some);
+    }
+    window.load(storage, 0, BLOCK_BYTES)?;
+    if is_zero(window.slice(0, BLOCK_BYTES)) {
+        return Ok(None);
+    }
+    let opened = match read_record(storage, window, 0)? {
+        Ok((header, _)) => Tip::behind_opening(first, &header),
+        Err(NoRecord::Broken(reason) | NoRecord::Stranger(reason)) => Err(reason),
+    };
+    opened.map(Some).map_err(|reason| JournalFault::Damaged {
+        path: storage.path_of(&segment_name(first)),
+        offset: 0,
+        reason,
+    })
+}
+
+fn no_such_place<S: Storage>(storage: &S, place: &JournalPlace, reason: PlaceDoubt) -> JournalFault {
+    JournalFault::NoSuchPlace { directory: storage.path_of("."), position: place.position, reason }
 }
 
 /// What stands where the next record would.

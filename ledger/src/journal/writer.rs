@@ -1,6 +1,7 @@
 //! The one writer of a journal: append, sync, mark.
 
 use super::fault::JournalFault;
+use super::place::JournalPlace;
 use super::prepare::Preparer;
 use super::record::{Batch, BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
 use super::recovery::{ScanReport, cut, walk};
@@ -70,8 +71,8 @@ pub struct Journal<S: Storage> {
     options: JournalOptions,
     file: S::File,
     tip: Tip,
-    synced_position: Position,
-    durable: Durable,
+    /// The log as far as it is on disk.
+    synced: Tip,
     preparer: Preparer<S>,
     /// For records without a payload of the caller's.
     mark_buffer: RecordBuffer,
@@ -115,6 +116,19 @@ impl<S: Storage> Journal<S> {
         options: JournalOptions,
         visit: impl FnMut(Batch<'_>) -> Result<(), String>,
     ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        Journal::open_after(storage, options, None, visit)
+    }
+
+    /// As [`Self::open`], from a place on: `visit` is given the batches behind it, and the segments before the place's own need
+    /// not be there. `None` is the beginning.
+    ///
+    /// A place that is none of this log refuses the start ([`JournalFault::NoSuchPlace`]) and changes nothing.
+    pub fn open_after(
+        storage: S,
+        options: JournalOptions,
+        start: Option<JournalPlace>,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
         check_options(&options)?;
         lock(&storage)?;
         let segments = list_segments(&storage)?;
@@ -139,7 +153,7 @@ impl<S: Storage> Journal<S> {
         storage.sync_data(&file).map_err(JournalFault::on(&storage, "sync", &name))?;
         storage.drop_cache(&file).map_err(JournalFault::on(&storage, "drop the cache of", &name))?;
 
-        let (report, tip) = walk(&storage, &segments, visit)?;
+        let (report, tip) = walk(&storage, &segments, start, visit)?;
         if let Some(torn) = &report.torn {
             assert_eq!(torn.position, tip.position, "the log goes on where it was cut");
             cut(&storage, &file, torn)?;
@@ -155,8 +169,7 @@ impl<S: Storage> Journal<S> {
             options,
             file,
             tip,
-            synced_position: tip.position,
-            durable: Durable { through_sequence: tip.next_sequence - 1 },
+            synced: tip,
             preparer,
             mark_buffer: RecordBuffer::default(),
             poison: None,
@@ -179,7 +192,7 @@ impl<S: Storage> Journal<S> {
         if self.tip.position.offset + record_bytes(payload_bytes) + BLOCK_BYTES > self.options.segment_bytes {
             self.roll_over().map_err(|fault| self.poison_with(fault))?;
         }
-        let header = self.tip.batch(head, buffer.payload(), self.synced_position, self.options.payload_format);
+        let header = self.tip.batch(head, buffer.payload(), self.synced.position, self.options.payload_format);
         self.write(buffer, &header)?;
         Ok(Appended { first_sequence: header.first_sequence, last_sequence: self.tip.next_sequence - 1 })
     }
@@ -188,7 +201,7 @@ impl<S: Storage> Journal<S> {
     pub fn sync(&mut self) -> Result<Durable, JournalFault> {
         self.check_poison()?;
         self.sync_segment().map_err(|fault| self.poison_with(fault))?;
-        Ok(self.durable)
+        Ok(self.durable())
     }
 
     /// Syncs, then writes and syncs a mark that says so: from now on damage to what stands before it is found. Does nothing
@@ -199,7 +212,7 @@ impl<S: Storage> Journal<S> {
         if self.tip.is_marked || self.tip.position.offset == 0 {
             return Ok(());
         }
-        let header = self.tip.mark(self.synced_position, self.options.payload_format);
+        let header = self.tip.mark(self.synced.position, self.options.payload_format);
         let mut buffer = core::mem::take(&mut self.mark_buffer);
         let written = self.write(&mut buffer, &header);
         self.mark_buffer = buffer;
@@ -214,7 +227,12 @@ impl<S: Storage> Journal<S> {
 
     /// What is on disk.
     pub fn durable(&self) -> Durable {
-        self.durable
+        Durable { through_sequence: self.synced.next_sequence - 1 }
+    }
+
+    /// The end of what is on disk, as something to start from later.
+    pub fn place(&self) -> JournalPlace {
+        self.synced.place()
     }
 
     /// The sequence number of the next batch.
@@ -239,7 +257,7 @@ impl<S: Storage> Journal<S> {
 
     /// The end of what is on disk.
     pub fn synced_position(&self) -> Position {
-        self.synced_position
+        self.synced.position
     }
 
     fn write(&mut self, buffer: &mut RecordBuffer, header: &Header) -> Result<(), JournalFault> {
@@ -255,7 +273,7 @@ impl<S: Storage> Journal<S> {
     }
 
     fn sync_segment(&mut self) -> Result<(), JournalFault> {
-        if self.synced_position == self.tip.position {
+        if self.synced.position == self.tip.position {
             return Ok(());
         }
         self.storage.sync_data(&self.file).map_err(JournalFault::on(
@@ -263,8 +281,7 @@ impl<S: Storage> Journal<S> {
             "sync",
             &segment_name(self.tip.position.segment),
         ))?;
-        self.synced_position = self.tip.position;
-        self.durable = Durable { through_sequence: self.tip.next_sequence - 1 };
+        self.synced = self.tip;
         Ok(())
     }
 
@@ -276,7 +293,7 @@ impl<S: Storage> Journal<S> {
         self.preparer.begin_next();
         self.file = file;
         self.tip.position = Position { segment: self.tip.next_sequence, offset: 0 };
-        self.synced_position = self.tip.position;
+        self.synced = self.tip;
         Ok(())
     }
 

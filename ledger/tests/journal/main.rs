@@ -7,3 +7,4 @@ mod disk;
 mod faults;
 mod format;
 mod hand;
+mod place;
