@@ -24,6 +24,7 @@ mod record;
 mod recovery;
 mod segment;
 mod storage;
+mod truncate;
 mod writer;
 
 pub use fault::{Damage, JournalFault, PlaceDoubt};

@@ -1,12 +1,13 @@
-//! The one writer of a journal: append, sync, mark.
+//! The one writer of a journal: append, sync, mark, truncate.
 
 use super::fault::JournalFault;
 use super::place::JournalPlace;
 use super::prepare::Preparer;
 use super::record::{Batch, BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
 use super::recovery::{ScanReport, cut, walk};
-use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, list_segments, segment_name};
+use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, Segment, list_segments, segment_name};
 use super::storage::{Access, Storage};
+use super::truncate::Ending;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// When the next segment is made.
@@ -51,7 +52,7 @@ pub struct Durable {
 }
 
 impl Durable {
-    /// The last sequence number on disk; 0 when there is none.
+    /// The last sequence number on disk; 0 when there is none. A later truncation takes it back.
     pub fn through_sequence(self) -> u64 {
         self.through_sequence
     }
@@ -135,14 +136,7 @@ impl<S: Storage> Journal<S> {
         let Some(last) = segments.last() else {
             return Err(JournalFault::Absent { directory: storage.path_of(".") });
         };
-        if last.bytes != options.segment_bytes {
-            let (found, wanted) = (last.bytes, options.segment_bytes);
-            return Err(JournalFault::Options {
-                what: format!(
-                    "segments on disk have {found} bytes, {wanted} are configured; set the configuration back"
-                ),
-            });
-        }
+        check_size(last, &options)?;
         remove_preparing(&storage)?;
 
         // What the crashed process wrote may be in the page cache only, names included. After a failed sync the cache may even
@@ -218,6 +212,32 @@ impl<S: Storage> Journal<S> {
         self.mark_buffer = buffer;
         written?;
         self.sync().map(|_| ())
+    }
+
+    /// Ends the log behind the batch that ends with this sequence number (0: before the first one), and clears what stood
+    /// behind, durably, before it returns. For replication: what was never agreed upon.
+    ///
+    /// [`JournalFault::NotFound`] when no batch here ends with it; nothing is changed then. After a crash on the way the log ends
+    /// somewhere between, at a batch: do it again. A [`JournalReader`](super::JournalReader) that was opened before has to be
+    /// opened anew. Segments may not be compressed or archived at the same time.
+    pub fn truncate_after(&mut self, sequence: u64) -> Result<(), JournalFault> {
+        // With all on disk there is one old end, and what a crash leaves lies between that and the new one.
+        self.sync()?;
+        let last_sequence = self.tip.next_sequence - 1;
+        if sequence == last_sequence {
+            return Ok(());
+        }
+        let ending = if sequence < last_sequence { Ending::find(&self.storage, sequence)? } else { None };
+        let ending = ending.ok_or(JournalFault::NotFound { sequence })?;
+        ending.segments().try_for_each(|segment| check_size(segment, &self.options))?;
+
+        // From here the log is changing. Where it ends after a failure only a new start can say.
+        let (file, tip) = ending.clear(&self.storage).map_err(|fault| self.poison_with(fault))?;
+        assert_eq!(tip.next_sequence - 1, sequence);
+        self.file = file;
+        self.tip = tip;
+        self.synced = tip;
+        Ok(())
     }
 
     /// Payload bytes that fit into one batch.
@@ -323,6 +343,17 @@ fn check_options(options: &JournalOptions) -> Result<(), JournalFault> {
         what: format!(
             "a segment has {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX} bytes in blocks of {BLOCK_BYTES}, {bytes} are configured"
         ),
+    })
+}
+
+/// The segment that is written to must have the configured size.
+fn check_size(segment: &Segment, options: &JournalOptions) -> Result<(), JournalFault> {
+    let (found, wanted) = (segment.bytes, options.segment_bytes);
+    if found == wanted {
+        return Ok(());
+    }
+    Err(JournalFault::Options {
+        what: format!("segments on disk have {found} bytes, {wanted} are configured; set the configuration back"),
     })
 }
 

@@ -8,3 +8,4 @@ mod faults;
 mod format;
 mod hand;
 mod place;
+mod truncate;
