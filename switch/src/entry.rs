@@ -206,6 +206,8 @@ pub struct Entry<'a> {
     pub sender: Sender,
     /// What it says.
     pub body: Body<'a>,
+    /// The routing part.
+    pub routing: &'a [u8],
     /// The key of the sealed part; 0 for none.
     pub seal_key: u64,
     /// Additional data of the sealed part.
@@ -321,6 +323,7 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
         Entry {
             sender,
             body,
+            routing,
             seal_key: u64::from_le_bytes(seal_key),
             additional: &entry[5..routing_end],
             sealed: &entry[routing_end..],

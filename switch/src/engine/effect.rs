@@ -3,6 +3,7 @@
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 
 use crate::engine::payments::PaymentIndex;
+use crate::engine::rules::REASON_DUPLICATE;
 use crate::entry::ParticipantId;
 
 /// One thing to tell one participant.
@@ -69,6 +70,15 @@ pub struct Status {
 }
 
 impl Status {
+    /// The id was used with other content, or by somebody else. Says nothing about the payment that has it.
+    pub const DUPLICATE: Status = Status {
+        outcome: Outcome::Duplicate,
+        reason: REASON_DUPLICATE,
+        field: Field::PaymentId,
+        decided_at_ns: 0,
+        position: 0,
+    };
+
     /// A status that decides nothing.
     pub fn undecided(outcome: Outcome) -> Status {
         assert!(!outcome.is_final());

@@ -25,12 +25,14 @@ use crate::engine::effect::{Delivery, Effect, News, Status};
 use crate::engine::funds::{FundsBooked, FundsReferences};
 use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, State};
-use crate::engine::rules::{CurrencyRules, REASON_DUPLICATE, REASON_EXPIRED, Reject, Rules};
+use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, Reject, Rules};
 use crate::entry::{
     ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened, ArchivedSchemeRules,
     ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
 };
-use crate::limits::{CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX};
+use crate::limits::{
+    CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
+};
 
 /// Account codes in the book, as the engine uses them.
 const CODE_SETTLEMENT: u16 = 1;
@@ -75,6 +77,13 @@ pub struct PaymentCounts {
     pub in_flight: u64,
 }
 
+impl PaymentCounts {
+    /// How many are final.
+    pub fn decided(&self) -> u64 {
+        self.committed + self.rejected + self.expired
+    }
+}
+
 /// The state machine.
 pub struct Engine {
     book: Book,
@@ -91,6 +100,16 @@ pub struct Engine {
     applied: u64,
     /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
     seal_key_max: u64,
+}
+
+/// Final transfers leave the book with the next batch: whether an id is new is told by the payments' window and by the references of funds.
+fn book_options(payments_expected: u32) -> BookOptions {
+    BookOptions {
+        transfers_expected: payments_expected.min(IN_FLIGHT_MAX),
+        history_per_account_max: 0,
+        final_transfers_max: 0,
+        ..BookOptions::default()
+    }
 }
 
 /// Where in the journal the engine is while it applies.
@@ -112,7 +131,7 @@ impl Engine {
     /// As `new`, with room for so many payments, so that no table has to grow before.
     pub fn with_room(payments_expected: u32) -> Engine {
         Engine {
-            book: Book::new(BookOptions { transfers_expected: payments_expected, ..BookOptions::default() }),
+            book: Book::new(book_options(payments_expected)),
             rules: Rules::UNSET,
             currencies: Vec::new(),
             funding_accounts: Vec::new(),
@@ -134,6 +153,8 @@ impl Engine {
         self.time_ns = batch.time_ns;
         let mut moment = Moment { time_ns: batch.time_ns, position: batch.first_sequence, entry: 0 };
         self.payments.trim(self.rules.outcomes_kept as usize);
+        self.book.trim();
+        self.book.set_position(batch.first_sequence);
         self.expire_overdue(moment, effects);
         for entry in Entries::new(batch.payload) {
             moment.position += 1;
@@ -259,9 +280,7 @@ impl Engine {
     ) -> Effect {
         let payment = &self.payments[index];
         let same = payment.payer == sender && payment.digest == annotation.digest;
-        let duplicate =
-            Status { reason: REASON_DUPLICATE, field: Field::PaymentId, ..Status::undecided(Outcome::Duplicate) };
-        let status = if same { payment.state.status() } else { duplicate };
+        let status = if same { payment.state.status() } else { Status::DUPLICATE };
         reply(moment, sender, payment.id, News::Status(status))
     }
 
@@ -562,6 +581,11 @@ impl Engine {
     /// How many outcomes stay when the next batch begins.
     pub fn outcomes_kept(&self) -> u32 {
         self.rules.outcomes_kept
+    }
+
+    /// Has no outcome left the window, and will none when the next batch begins?
+    pub fn remembers_all(&self) -> bool {
+        self.payments.floor() == 0 && self.counts.decided() <= u64::from(self.rules.outcomes_kept)
     }
 
     /// Journal position of the newest outcome that has left the window; 0 as long as none has.

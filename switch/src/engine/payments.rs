@@ -16,7 +16,7 @@ use crate::engine::effect::Status;
 use crate::entry::ParticipantId;
 
 /// Handle of a payment that is held: its slot. Slots are used again, so a handle of a decided payment is good until the next batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PaymentIndex(u32);
 
 /// One payment.

@@ -24,7 +24,7 @@ use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
 use switch::entry::{self, EntryHead, EntryKind, ParticipantId, SchemeRules, Sender, TransferAnnotation};
 
-use crate::orders::{NAMES, NS_PER_S, START_NS, TIMEOUT_NS, code, genesis, id, kes, number_of, order};
+use crate::orders::{NAMES, NS_PER_S, START_NS, TIMEOUT_NS, WINDOW_DEFAULT, code, genesis, id, kes, number_of, order};
 
 /// Plays a script and compares.
 ///
@@ -53,7 +53,7 @@ impl Desk {
             funds[place_of(words[1])] = words[2].parse().unwrap();
         }
         let mut engine = Engine::new();
-        let payload = genesis(funds).0;
+        let payload = genesis(funds, WINDOW_DEFAULT).0;
         engine.apply(Batch { first_sequence: 1, time_ns: START_NS, payload: &payload }, &mut Vec::new()).unwrap();
         Desk { engine, first_accepted_ns: BTreeMap::new(), told: BTreeMap::new() }
     }
