@@ -259,6 +259,19 @@ pub(crate) fn read_opening<S: Storage>(window: &mut SegmentWindow<S>) -> Result<
     opened.map(Some).map_err(|reason| window.damaged(0, reason))
 }
 
+/// The name of the journal in a directory, by the first record of its first segment; `None` when there is no journal.
+///
+/// It is there for whoever must know the name before reading the log; damage is reported as [`scan`] would.
+pub fn lineage_of<S: Storage>(storage: &S) -> Result<Option<Lineage>, JournalFault> {
+    let segments = list_segments(storage)?;
+    let Some(first) = segments.first() else { return Ok(None) };
+    let mut window = SegmentWindow::open(storage, *first, Access::Read, BLOCK_BYTES)?;
+    match read_opening(&mut window)? {
+        Some(tip) => Ok(Some(tip.lineage)),
+        None => Err(window.damaged(0, Damage::RecordMissing)),
+    }
+}
+
 fn no_such_place<S: Storage>(storage: &S, place: &JournalPlace, reason: PlaceDoubt) -> JournalFault {
     JournalFault::NoSuchPlace { directory: storage.path_of("."), position: place.position, reason }
 }
