@@ -6,7 +6,7 @@ pub const AMOUNT_MAX: u64 = 999_999_999_999_999_999;
 /// Accounts in one book. Handles are `u32`, so that a transfer stays within one cache line.
 pub const ACCOUNTS_MAX: u32 = u32::MAX;
 
-/// Transfers held by one book, for the same reason.
+/// Transfers held by one book at once, for the same reason.
 pub const TRANSFERS_MAX: u32 = u32::MAX;
 
 /// Highest cap of an account: what all transfers of a full book can sum up to. A higher one would mean "no limit", and that
@@ -14,7 +14,7 @@ pub const TRANSFERS_MAX: u32 = u32::MAX;
 pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
 
 /// Entries of one batch for [`Book::apply`](crate::Book::apply). It bounds the log by which a failed chain is undone, at about
-/// 600 bytes an entry, to 5 MiB. As many 128-byte entries, and a header, fill a megabyte.
+/// 700 bytes an entry, to 6 MiB. As many 128-byte entries, and a header, fill a megabyte.
 pub const BATCH_ENTRIES_MAX: usize = 8_190;
 
 /// Entries of one page of an account's history: 100 KiB.
@@ -53,6 +53,14 @@ pub const READER_INDEX_BYTES: u64 = 256 << 10;
 /// disk's queue. Measured on a virtual disk under 60 kB a sync: the 99th percentile of append and sync is 0.5 ms with portions
 /// of 256 KiB, 0.8 ms with 1 MiB, 1.9 ms with 4 MiB.
 pub const PREPARE_WRITE_BYTES: u64 = 256 << 10;
+
+/// A number of 64 bits as an offset.
+pub(crate) const fn to_usize(number: u64) -> usize {
+    const { assert!(usize::BITS >= 64) };
+    #[expect(clippy::cast_possible_truncation, reason = "a usize has 64 bits, asserted in the line above")]
+    let offset = number as usize;
+    offset
+}
 
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
