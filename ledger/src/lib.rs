@@ -137,6 +137,8 @@ pub mod audit;
 
 pub mod journal;
 
+pub mod index;
+
 pub mod limits;
 
 pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};
