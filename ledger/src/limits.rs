@@ -54,6 +54,14 @@ pub const READER_INDEX_BYTES: u64 = 256 << 10;
 /// of 256 KiB, 0.8 ms with 1 MiB, 1.9 ms with 4 MiB.
 pub const PREPARE_WRITE_BYTES: u64 = 256 << 10;
 
+/// A number of 64 bits as an offset.
+pub(crate) const fn to_usize(number: u64) -> usize {
+    const { assert!(usize::BITS >= 64) };
+    #[expect(clippy::cast_possible_truncation, reason = "a usize has 64 bits, asserted in the line above")]
+    let offset = number as usize;
+    offset
+}
+
 // The index.
 
 /// A record of the index. Of larger ones a block would hold few.
@@ -98,14 +106,6 @@ pub const INDEX_FILTER_BITS_PER_KEY_DEFAULT: u32 = 12;
 
 /// More bits make no better filter: only seven are set for a key.
 pub const INDEX_FILTER_BITS_PER_KEY_MAX: u32 = 32;
-
-/// A number of 64 bits as an offset.
-pub(crate) const fn to_usize(number: u64) -> usize {
-    const { assert!(usize::BITS >= 64) };
-    #[expect(clippy::cast_possible_truncation, reason = "a usize has 64 bits, asserted in the line above")]
-    let offset = number as usize;
-    offset
-}
 
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");

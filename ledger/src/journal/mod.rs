@@ -31,7 +31,7 @@ pub use fault::{Damage, JournalFault, PlaceDoubt};
 pub use place::JournalPlace;
 pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
-pub use recovery::{ScanReport, Torn, scan, scan_after};
+pub use recovery::{ScanReport, Torn, lineage_of, scan, scan_after};
 pub(crate) use segment::to_usize;
 pub use segment::{Position, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};
