@@ -122,7 +122,7 @@ const _: () = {
     assert!(IN_FLIGHT_PER_PARTICIPANT_MAX <= IN_FLIGHT_MAX);
     // Outcomes that are not indexed, open payments and a batch fit the window, so that nobody is told `busy` while the index keeps up:
     // at worst all records of a run are outcomes.
-    assert!(HISTORY_RUN_RECORDS + IN_FLIGHT_MAX + INGRESS_TRANSFERS_MAX as u32 <= OUTCOMES_KEPT_DEFAULT);
+    assert!((HISTORY_RUN_RECORDS + IN_FLIGHT_MAX) as usize + INGRESS_TRANSFERS_MAX <= OUTCOMES_KEPT_DEFAULT as usize);
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);

@@ -258,11 +258,12 @@ impl<S: Storage> Pipeline<S> {
     /// window's floor), hurries the rest along.
     fn look_after_history(&mut self) -> Result<(), Fault> {
         self.history.advance(&mut self.decisions).map_err(Fault::History)?;
-        self.watermarks.indexed = self.history.indexed();
-        let is_below_floor = self.watermarks.indexed < self.decisions.engine.floor();
+        let is_below_floor = self.history.indexed() < self.decisions.engine.floor();
         if std::mem::take(&mut self.is_index_late) | is_below_floor {
             self.history.hasten(&self.decisions.engine).map_err(Fault::History)?;
+            self.history.advance(&mut self.decisions).map_err(Fault::History)?;
         }
+        self.watermarks.indexed = self.history.indexed();
         Ok(())
     }
 

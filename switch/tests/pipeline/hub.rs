@@ -8,13 +8,13 @@ use std::rc::Rc;
 
 use adapters::message::{Outcome, ParticipantCode, PaymentId};
 use ledger::index::IndexWork;
-use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
 use ledger::journal::Storage;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
+use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
 use switch::engine::Batch;
 use switch::engine::effect::Status;
 use switch::entry::{PAYLOAD_FORMAT, ParticipantId};
-use switch::history::{History, HistoryAsker, HistoryOptions, HistoryQuestion};
+use switch::history::{History, HistoryAnswer, HistoryAsker, HistoryOptions, HistoryQuestion};
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::render::{RenderRequest, Renderer};
@@ -68,12 +68,14 @@ struct Wire {
 pub(crate) struct Hub {
     pub(crate) pipeline: Pipeline<FaultyStorage>,
     pub(crate) now_ns: u64,
+    /// The disks of the journal and of the history.
+    pub(crate) disks: [FaultyStorage; 2],
     /// Has the key been erased that sealed everything so far?
     pub(crate) is_erased: bool,
     renderer: Renderer<FaultyStorage>,
     asker: HistoryAsker<FaultyStorage>,
-    /// What the history was asked, as if it were on another thread; answered once so many turns have passed.
-    asking: VecDeque<(u64, HistoryQuestion)>,
+    /// What the history has answered, as if it were on another thread; it arrives once so many turns have passed.
+    answers: VecDeque<(u64, HistoryAnswer)>,
     pub(crate) history_turns: u64,
     turns: u64,
     /// What the renderer does during the next turn, as if it were on another thread.
@@ -121,12 +123,13 @@ impl Hub {
 
     /// As `open`, with what is in the history already.
     pub(crate) fn open_with_history(
-        [storage, history]: [FaultyStorage; 2],
+        disks: [FaultyStorage; 2],
         options: JournalOptions,
         keys: &Rc<Keys>,
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
+        let [storage, history] = disks.clone();
         let opened = History::open(history, LINEAGE, HISTORY);
         let (mut history, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
         let mut decisions = Decisions::default();
@@ -145,16 +148,25 @@ impl Hub {
         Ok(Hub {
             pipeline: Pipeline::new(LocalLog::new(journal), decisions, history, digest_key, limits),
             now_ns,
+            disks,
             is_erased: false,
             renderer,
             asker,
-            asking: VecDeque::new(),
+            answers: VecDeque::new(),
             history_turns: 1,
             turns: 0,
             rendering: Vec::new(),
             keys: keys.clone(),
             wires: Vec::new(),
         })
+    }
+
+    /// Another process on copies of the disks, as they would be after a kill, changed by `change`.
+    pub(crate) fn restarted(&self, change: impl FnOnce(&[FaultyStorage; 2])) -> Hub {
+        let disks = self.disks.each_ref().map(|disk| disk.copy(77));
+        disks.iter().for_each(FaultyStorage::kill);
+        change(&disks);
+        Hub::open_with_history(disks, OPTIONS_LARGE, &self.keys, self.now_ns, PipelineLimits::default()).unwrap()
     }
 
     /// A connection whose certificate names `code`.
@@ -188,10 +200,10 @@ impl Hub {
 
     /// One turn, as the hot loop makes it.
     pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
-        self.answer_from_history()?;
+        self.hand_answers_in();
         self.pipeline.tick(self.now_ns).map_err(|_| Stopped)?;
         self.pipeline.watermarks().validate();
-        self.ask_history();
+        self.ask_history()?;
         self.render()?;
         self.transmit();
         self.pipeline.check_sessions(self.now_ns);
@@ -199,18 +211,19 @@ impl Hub {
         Ok(())
     }
 
-    fn answer_from_history(&mut self) -> Result<(), Stopped> {
+    fn hand_answers_in(&mut self) {
         self.turns += 1;
-        while let Some((_, question)) = self.asking.pop_front_if(|(due, _)| *due <= self.turns) {
-            self.pipeline.history_answered(self.asker.answer(question).map_err(|_| Stopped)?);
+        while let Some((_, answer)) = self.answers.pop_front_if(|(due, _)| *due <= self.turns) {
+            self.pipeline.history_answered(answer);
         }
-        Ok(())
     }
 
-    fn ask_history(&mut self) {
+    fn ask_history(&mut self) -> Result<(), Stopped> {
         while let Some(question) = self.pipeline.take_history_question() {
-            self.asking.push_back((self.turns + self.history_turns, question));
+            let answer = self.asker.answer(question).map_err(|_| Stopped)?;
+            self.answers.push_back((self.turns + self.history_turns, answer));
         }
+        Ok(())
     }
 
     /// What a participant would be told of a payment of any age.
