@@ -15,7 +15,7 @@ use super::footer::{Common, Span};
 use super::keys::{ENTRY_BYTES, Entry, KeysCursor, KeysFile, KeysHead, KeysWriter};
 use super::records::{RecordsFile, RecordsScratch};
 use super::run::Run;
-use super::sort::sort_by_u64;
+use super::sort::sort_by_hash;
 use super::{IndexOptions, IndexSchema};
 use crate::journal::Storage;
 use crate::limits::INDEX_MERGE_STEP_BYTES;
@@ -181,7 +181,7 @@ pub(crate) fn write_keys<S: Storage>(
     spare: &mut Vec<Entry>,
 ) -> Result<KeysFile, IndexFault> {
     // They come by number, and the sort keeps the order of equal hashes.
-    sort_by_u64(entries, spare, |entry| entry.hash);
+    sort_by_hash(entries, spare, |entry| entry.hash);
     let head = KeysHead {
         common,
         name: FileName::keys(run, run),

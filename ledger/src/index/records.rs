@@ -259,8 +259,20 @@ impl RecordsFile {
         to_usize(self.footer.items)
     }
 
+    /// Blocks of chunks in this file.
     pub(crate) fn chunk_blocks(&self) -> usize {
         self.groups.len()
+    }
+
+    /// What the table says of the first chunk of a chunk block: group, and first number within the run.
+    pub(crate) fn first_chunk(&self, at: usize) -> (u64, u32) {
+        (self.groups[at], self.firsts[at])
+    }
+
+    /// What the table says of the time of the record at a place, if it says anything.
+    pub(crate) fn time_mark(&self, place: usize) -> Option<u64> {
+        let per_mark = INDEX_TIME_MARK_BLOCKS as usize * per_block(self.footer.common.record_bytes);
+        place.is_multiple_of(per_mark).then(|| self.times[place / per_mark])
     }
 
     fn numbers(&self, places: &[u32]) -> Vec<u64> {
@@ -281,7 +293,8 @@ impl RecordsFile {
         from
     }
 
-    fn block_of(&self, place: usize) -> u32 {
+    /// The block of the record at a place.
+    pub(crate) fn block_of(&self, place: usize) -> u32 {
         assert!(place < self.records(), "callers stay within the run");
         u32::try_from(place / per_block(self.footer.common.record_bytes)).expect("a file has fewer than 2^32 blocks")
     }

@@ -19,8 +19,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The run that goes on where `before` ends.
-    pub(crate) fn after(number: u32, before: &Span) -> Run {
+    /// The run that goes on where `before` ends. It uses the memory of one that is in files, if there is one.
+    pub(crate) fn after(number: u32, before: &Span, finished: Option<Run>) -> Run {
+        let (mut records, mut states, mut marks) =
+            finished.map_or_else(Default::default, |run| (run.records, run.states, run.marks));
+        records.clear();
+        states.clear();
+        marks.clear();
         let span = Span {
             first_record: before.end_record(),
             records: 0,
@@ -28,7 +33,7 @@ impl Run {
             through_sequence: before.through_sequence,
             through_time_ns: before.through_time_ns,
         };
-        Run { number, span, records: Vec::new(), states: Vec::new(), marks: Vec::new() }
+        Run { number, span, records, states, marks }
     }
 
     pub(crate) fn push(&mut self, record: &[u8]) {
