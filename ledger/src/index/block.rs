@@ -282,6 +282,11 @@ impl<S: Storage> BlockReader<S> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(open, _)| *open != name);
     }
 
+    /// Closes all files: other ones may come under their names.
+    pub(crate) fn close_all(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn file(&self, name: FileName) -> Result<Arc<S::File>, IndexFault> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = open.iter().rposition(|(held, _)| *held == name) {

@@ -86,6 +86,7 @@ pub(crate) fn settle<S: Storage, X: IndexSchema>(
     survey: &mut Survey,
 ) -> Result<(), IndexFault> {
     let storage = reader.storage();
+    reader.close_all();
     for file in &survey.dropped {
         storage.remove(&file.name).map_err(IndexFault::on(storage, "remove", &file.name))?;
     }
