@@ -33,10 +33,11 @@ impl<S: Storage, X: IndexSchema> IndexReader<S, X> {
     /// seen, and not covered.
     pub fn open(storage: S, lineage: Lineage) -> Result<IndexReader<S, X>, IndexFault> {
         let reader = Arc::new(BlockReader::new(storage));
-        let Survey { mut files, runs_without_keys, .. } = survey(&reader, &common::<X>(lineage), 0)?;
-        if let Some(first) = runs_without_keys.first() {
-            files.records.truncate(*first as usize - 1);
-            files.keys.retain(|file| file.footer.name.last_run < *first);
+        let Survey { mut files, without_keys, .. } = survey(&reader, &common::<X>(lineage), 0)?;
+        if let Some(first) = without_keys.first() {
+            files.records.truncate(*first);
+            let last_run = files.last_run();
+            files.keys.retain(|file| file.footer.name.last_run <= last_run);
         }
         Ok(IndexReader::new(Arc::new(Published::new(Arc::new(files))), reader))
     }

@@ -32,7 +32,7 @@ pub(crate) fn verify<S: Storage, X: IndexSchema>(storage: S, lineage: Lineage) -
     for file in &files.records {
         let records = read_records::<S, X>(&reader, file)?;
         members += verify_chunks::<S, X>(&reader, file, &records)?;
-        if let Some(at) = files.keys.iter().position(|keys| covers(keys, file)) {
+        if let Some(at) = files.keys.iter().position(|keys| keys.footer.name.covers(file.footer.name)) {
             add_keys::<X>(&mut expected[at], files.hash, file, &records);
         }
     }
@@ -56,11 +56,6 @@ impl KeySum {
         self.keys += 1;
         self.sum = self.sum.wrapping_add(KeyHash::new(entry.hash).of(&entry.encode()));
     }
-}
-
-fn covers(keys: &KeysFile, file: &RecordsFile) -> bool {
-    let run = file.footer.name.first_run;
-    (keys.footer.name.first_run..=keys.footer.name.last_run).contains(&run)
 }
 
 /// All records of a run, in the order they should have.

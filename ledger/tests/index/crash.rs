@@ -57,8 +57,8 @@ fn end(storage: &FaultyStorage, with_power_cut: bool) {
 fn check_reopened(owner: &Owner, storage: &FaultyStorage, covered: u64) {
     let (index, _, report) = owner.open(storage, OPTIONS).expect("a crash alone never makes it refuse");
     assert!(report.covered_through >= covered, "what was covered is lost: {report:?}");
-    let is_of_a_crash = |reason| matches!(reason, DropReason::Unfinished | DropReason::Replaced);
-    assert!(report.dropped.iter().all(|file| is_of_a_crash(file.reason)), "{report:?}");
+    let is_of_crashes = |reason| matches!(reason, DropReason::Unfinished | DropReason::Replaced);
+    assert!(report.dropped.iter().all(|file| is_of_crashes(file.reason)), "{report:?}");
     owner.check(&index, Expect::Right);
     drop(index);
     TestIndex::verify(storage.clone(), LINEAGE).expect("in order");

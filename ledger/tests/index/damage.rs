@@ -26,8 +26,7 @@ fn whole() -> (FaultyStorage, Owner, Vec<(String, usize)>) {
 fn check_damaged(storage: &FaultyStorage, owner: &Owner, what: &str) {
     let verified = TestIndex::verify(storage.clone(), LINEAGE);
     let (index, _, report) = owner.open(storage, OPTIONS).expect("damage never makes it refuse");
-    let is_dropped =
-        !report.dropped.is_empty() || report.runs_without_keys > 0 || report.covered_through < owner.last().0;
+    let is_dropped = !report.dropped.is_empty() || report.without_keys > 0 || report.covered_through < owner.last().0;
     if is_dropped {
         owner.check(&index, Expect::Right);
     } else {
@@ -83,15 +82,15 @@ fn a_file_that_is_not_there_is_made_again() {
 #[test]
 fn what_people_are_told() {
     let (storage, owner, _) = whole();
-    storage.flip("0000000001.records", 7, 0);
+    storage.flip("0000000001-0000000001.records", 7, 0);
     let fault = TestIndex::verify(storage.clone(), LINEAGE).expect_err("damaged");
     assert_eq!(
         fault.to_string(),
-        "the index is damaged in memory/0000000001.records at offset 0: the checksum does not match; nothing is lost: \
+        "the index is damaged in memory/0000000001-0000000001.records at offset 0: the checksum does not match; nothing is lost: \
          remove this file and start again, and it is made anew from the journal"
     );
     // It does as it says.
-    storage.take("0000000001.records");
+    storage.take("0000000001-0000000001.records");
     let (index, _, report) = owner.open(&storage, OPTIONS).expect("opened");
     assert_eq!(report.covered_through, 0);
     owner.check(&index, Expect::Right);

@@ -7,28 +7,29 @@ use crate::owner::{LINEAGE, OPTIONS, Owner, TestBatch, TestRecord, key};
 
 const RECORDS: u64 = 3_000;
 
-/// Two runs, the first with a hot group of several chunks; then a cut without records; keys of the first two merged.
+/// Four runs: a large one with a hot group of several chunks; a small one, joined with one without records; another small one.
+/// The keys of the first three are merged.
 fn written() -> (FaultyStorage, Vec<TestRecord>) {
-    let records = |numbers: core::ops::Range<u64>| TestBatch {
-        records: numbers
-            .clone()
-            .map(|number| TestRecord {
-                sequence: number + 11,
-                time_ns: number * 2,
-                key: if number % 3 == 0 { 0 } else { number },
-                groups: [5, u32::try_from(number % 100).expect("small") * 1_000],
-                amount: 1,
-            })
-            .collect(),
-        through: numbers.end + 10,
-        time_ns: numbers.end * 2,
+    let record = |number: u64| TestRecord {
+        sequence: number + 11,
+        time_ns: number * 2,
+        key: if number.is_multiple_of(3) { 0 } else { number },
+        groups: [5, u32::try_from(number % 100).expect("small") * 1_000],
+        amount: 1,
     };
-    let owner = Owner { batches: vec![records(0..RECORDS), records(RECORDS..RECORDS + 7)] };
+    let batch = |numbers: core::ops::Range<u64>| {
+        let (through, time_ns) = (numbers.end + 10, numbers.end * 2);
+        TestBatch { records: numbers.map(record).collect(), through, time_ns }
+    };
+    let mut owner = Owner { batches: vec![batch(0..RECORDS), batch(RECORDS..RECORDS + 7)] };
     let storage = FaultyStorage::new(1);
-    let (mut index, _, _) = owner.open(&storage, OPTIONS).expect("nothing fails");
-    let (through, time_ns) = owner.last();
-    index.cut(through, time_ns).expect("nothing fails");
-    index.cut(through + 5, time_ns + 1).expect("nothing fails");
+    let (mut index, mut book, _) = owner.open(&storage, OPTIONS).expect("nothing fails");
+    index.cut(3_017, 6_014).expect("nothing fails");
+    index.cut(3_018, 6_014).expect("nothing fails");
+    let last = TestBatch { through: 3_025, ..batch(RECORDS + 8..RECORDS + 10) };
+    book.apply(&mut index, &last).expect("nothing fails");
+    owner.batches.push(last);
+    index.cut(3_025, 6_020).expect("nothing fails");
     (storage, owner.records())
 }
 
@@ -36,11 +37,11 @@ fn written() -> (FaultyStorage, Vec<TestRecord>) {
 fn the_footer_is_as_documented() {
     let (storage, _) = written();
     for (name, kind, runs, span, items, tier, seed) in [
-        ("0000000001.records", 1, (1, 1), (0, 3_000, 0, 3_010), 3_000, 0, 0),
-        ("0000000002.records", 1, (2, 2), (3_000, 7, 3_010, 3_017), 7, 0, 0),
-        ("0000000003.records", 1, (3, 3), (3_007, 0, 3_017, 3_022), 0, 0, 0),
-        ("0000000001-0000000002.keys", 2, (1, 2), (0, 3_007, 0, 3_017), 2_004, 1, OPTIONS.seed),
-        ("0000000003-0000000003.keys", 2, (3, 3), (3_007, 0, 3_017, 3_022), 0, 0, OPTIONS.seed),
+        ("0000000001-0000000001.records", 1, (1, 1), (0, 3_000, 0, 3_010), 3_000, 0, 0),
+        ("0000000002-0000000003.records", 1, (2, 3), (3_000, 7, 3_010, 3_018), 7, 0, 0),
+        ("0000000004-0000000004.records", 1, (4, 4), (3_007, 2, 3_018, 3_025), 2, 0, 0),
+        ("0000000001-0000000003.keys", 2, (1, 3), (0, 3_007, 0, 3_018), 2_004, 1, OPTIONS.seed),
+        ("0000000004-0000000004.keys", 2, (4, 4), (3_007, 2, 3_018, 3_025), 1, 0, OPTIONS.seed),
     ] {
         let file = storage.file(name).expect(name);
         let footer = sections(name, &file).footer;
@@ -59,7 +60,7 @@ fn the_footer_is_as_documented() {
 #[test]
 fn records_chunks_and_tables_are_as_documented() {
     let (storage, records) = written();
-    let name = "0000000001.records";
+    let name = "0000000001-0000000001.records";
     let file = storage.file(name).expect(name);
     let found = sections(name, &file);
 
@@ -100,11 +101,11 @@ fn records_chunks_and_tables_are_as_documented() {
 #[test]
 fn keys_table_and_filter_are_as_documented() {
     let (storage, records) = written();
-    let name = "0000000001-0000000002.keys";
+    let name = "0000000001-0000000003.keys";
     let file = storage.file(name).expect(name);
     let found = sections(name, &file);
     let mut expected: Vec<(u64, u64)> = (0..)
-        .zip(&records)
+        .zip(&records[..3_007])
         .filter(|(_, record)| record.key > 0)
         .map(|(number, record)| (hash(OPTIONS.seed, &key(record.key)), number))
         .collect();

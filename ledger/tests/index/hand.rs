@@ -30,13 +30,10 @@ fn crc32c_bit_by_bit(bytes: &[u8]) -> u32 {
 /// Kind and runs from a name: 1 for records, 2 for keys.
 pub(crate) fn place_of(name: &str) -> (u32, u32, u32) {
     let run = |digits: &str| digits.parse::<u32>().expect("ten digits");
-    match name.strip_suffix(".records") {
-        Some(digits) => (1, run(digits), run(digits)),
-        None => {
-            let runs = name.strip_suffix(".keys").expect("one of the two").split_once('-').expect("two runs");
-            (2, run(runs.0), run(runs.1))
-        }
-    }
+    let (runs, suffix) = name.split_once('.').expect("runs and a suffix");
+    let (first, last) = runs.split_once('-').expect("two runs");
+    let kind = if suffix == "records" { 1 } else { 2 };
+    (kind, run(first), run(last))
 }
 
 fn check_value(name: &str, block: usize, payload: &[u8]) -> u32 {
