@@ -54,6 +54,22 @@ pub const READER_INDEX_BYTES: u64 = 256 << 10;
 /// of 256 KiB, 0.8 ms with 1 MiB, 1.9 ms with 4 MiB.
 pub const PREPARE_WRITE_BYTES: u64 = 256 << 10;
 
+// The journal's closed segments.
+
+/// A compressed segment is made of independent frames of this many plain bytes: looking up one batch decompresses one or two,
+/// 0.1 ms each. Measured on segments of a switch: frames of 64 KiB make the file 2 % larger, frames of 1 MiB 0.6 % smaller.
+pub const COMPRESSED_FRAME_BYTES: u64 = 256 << 10;
+
+/// Zstandard level. Measured on segments of a switch: 1.9 times smaller at 20,000 payments/s, where half is sealed and does not
+/// compress; 25 times at 1,000/s, where most is padding. Level 3 takes twice as long for the same size, level 6 eight times for
+/// 2 % less.
+pub const COMPRESSION_LEVEL: i32 = 1;
+
+const _: () = {
+    assert!(COMPRESSED_FRAME_BYTES.is_multiple_of(BLOCK_BYTES));
+    assert!(SEGMENT_BYTES_MAX.div_ceil(COMPRESSED_FRAME_BYTES) <= 4_096, "the table of a compressed segment is small");
+};
+
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
     assert!(CURRENCIES_MAX <= u16::MAX as u32, "every currency has a number");

@@ -15,23 +15,27 @@
 //!   Journal::open (recovery), scan (verify), JournalReader
 //! ```
 
+mod compressed;
 mod fault;
 pub mod faulty;
 mod place;
 mod prepare;
+mod prepared;
 mod reader;
 mod record;
 mod recovery;
 mod segment;
 mod storage;
 mod truncate;
+mod window;
 mod writer;
 
+pub use compressed::compress;
 pub use fault::{Damage, JournalFault, PlaceDoubt};
 pub use place::JournalPlace;
 pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
-pub use recovery::{ScanReport, Torn, scan, scan_after};
-pub use segment::{Position, segment_name};
+pub use recovery::{ScanReport, Torn, scan, scan_after, scan_with_archive};
+pub use segment::{Position, SegmentFile, SegmentForm, compressed_segment_name, list_segments, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};
 pub use writer::{Appended, Durable, Journal, JournalOptions, Preparation};
