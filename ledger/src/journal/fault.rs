@@ -254,7 +254,7 @@ pub enum Damage {
     CompressedHeader,
     /// A frame of a compressed segment does not match its checksum. The offset is that of the frame in the compressed file.
     CompressedFrame,
-    /// A copy of a segment, read back, is not what was copied.
+    /// The copy of a segment differs from the segment.
     Copy,
 }
 
@@ -292,7 +292,7 @@ impl fmt::Display for Damage {
             Self::Birth => f.write_str("the journal does not begin with its birth mark"),
             Self::CompressedHeader => f.write_str("the header of the compressed segment is not valid"),
             Self::CompressedFrame => f.write_str("a frame of the compressed segment does not match its checksum"),
-            Self::Copy => f.write_str("what was read back is not what was copied"),
+            Self::Copy => f.write_str("it differs from the segment that it is a copy of"),
         }
     }
 }

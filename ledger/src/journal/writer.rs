@@ -132,7 +132,30 @@ impl<S: Storage> Journal<S> {
         start: Option<JournalPlace>,
         visit: impl FnMut(Batch<'_>) -> Result<(), String>,
     ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        Journal::open_over(&[storage], options, start, visit)
+    }
+
+    /// As [`Self::open_after`], with what has been moved to an archive: for a start from a place, or from the beginning, that is
+    /// no longer here.
+    pub fn open_with_archive(
+        storage: S,
+        archive: S,
+        options: JournalOptions,
+        start: Option<JournalPlace>,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        Journal::open_over(&[storage, archive], options, start, visit)
+    }
+
+    /// The journal is in the first of the directories, and only that one is changed.
+    fn open_over(
+        directories: &[S],
+        options: JournalOptions,
+        start: Option<JournalPlace>,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
         check_options(&options)?;
+        let storage = directories[0].clone();
         lock(&storage)?;
         let segments = list_segments(&storage)?;
         let Some(last) = segments.last() else {
@@ -150,7 +173,7 @@ impl<S: Storage> Journal<S> {
         storage.sync_data(&file).map_err(JournalFault::on(&storage, "sync", &name))?;
         storage.drop_cache(&file).map_err(JournalFault::on(&storage, "drop the cache of", &name))?;
 
-        let (report, tip) = walk(core::slice::from_ref(&storage), start, visit)?;
+        let (report, tip) = walk(directories, start, visit)?;
         if let Some(torn) = &report.torn {
             assert_eq!(torn.position, tip.position, "the log goes on where it was cut");
             cut(&storage, &file, torn)?;
