@@ -24,6 +24,8 @@ const CRC_BYTES: usize = 4;
 /// Compresses a closed segment and removes its plain form, durably. Returns the new file; what is compressed already stays as
 /// it is. A crash on the way leaves the plain form, the compressed one, or both.
 ///
+/// Beside the writer and readers; but one at a time of this, archiving and restoring, and none while the log is ended earlier.
+///
 /// The segment's records are checked first: a damaged segment is refused, and nothing is changed.
 /// [`JournalFault::NotClosed`] when it is the last segment, or not there.
 pub fn compress<S: Storage>(storage: &S, first_sequence: u64) -> Result<SegmentFile, JournalFault> {

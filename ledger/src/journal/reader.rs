@@ -12,7 +12,8 @@ use crate::limits::{BLOCK_BYTES, READER_INDEX_BYTES, READER_READ_BYTES};
 
 /// Finds the batch that holds a sequence number. Read-only and independent of the writer: it may live on another thread or in
 /// another process. Only durable sequence numbers may be asked for. It checks each record it returns by itself; the chain
-/// from record to record is the business of [`scan`](super::scan).
+/// from record to record is the business of [`scan`](super::scan). Segments may be compressed, or moved to the archive it was told
+/// of, at any time; after the log was ended earlier it has to be opened anew.
 ///
 /// Going forward in order costs one read of 64 KiB now and then; going elsewhere a search by name and by a sparse index, then
 /// some steps from record to record. The index of a segment grows with what is read of it, so the first jump into the middle
