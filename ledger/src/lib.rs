@@ -141,7 +141,7 @@ pub mod limits;
 
 pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};
 pub use amount::{Amount, Currency};
-pub use book::{Book, BookOptions, Change, CurrencyTotals, Expired, Touched};
+pub use book::{Book, BookOptions, BookPart, Change, CurrencyTotals, Expired, RestoreFault, Touched};
 pub use history::{Balances, HistoryEntry, HistoryPage, HistoryQuery};
 pub use reference::References;
 pub use request::{Accepted, Answer, BatchEntry, Request, TransferSpec};

@@ -13,6 +13,14 @@ pub const TRANSFERS_MAX: u32 = u32::MAX;
 /// has a flag of its own.
 pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
 
+/// Highest balance of an account, and sum of balances in one currency: what as many transfers can sum up to as a journal has
+/// positions. Snapshots that say more are no book's.
+pub const BALANCE_MAX: u128 = AMOUNT_MAX as u128 * u64::MAX as u128;
+
+/// A captured book is handed out in pieces of up to this size, and read back through a buffer of it: system calls and hand-overs do
+/// not count, and none holds up the book for long.
+pub const CAPTURE_PIECE_BYTES: usize = 256 << 10;
+
 /// Entries of one batch for [`Book::apply`](crate::Book::apply). It bounds the log by which a failed chain is undone, at about
 /// 700 bytes an entry, to 6 MiB. As many 128-byte entries, and a header, fill a megabyte.
 pub const BATCH_ENTRIES_MAX: usize = 8_190;
@@ -64,6 +72,7 @@ pub(crate) const fn to_usize(number: u64) -> usize {
 
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
+    assert!(BALANCE_MAX < u128::MAX / 8, "balances, caps and amounts add up within u128");
     assert!(CURRENCIES_MAX <= u16::MAX as u32, "every currency has a number");
     assert!(HISTORY_PAGE_MAX <= HISTORY_PER_ACCOUNT_DEFAULT as usize);
     assert!(BATCH_ENTRIES_MAX < TRANSFERS_MAX as usize);

@@ -82,6 +82,11 @@ impl Window {
         self.next = next;
     }
 
+    /// The slot of the newest entry.
+    pub(super) fn last(&self) -> Option<u32> {
+        (self.first < self.next).then(|| self.get(self.next - 1))
+    }
+
     /// The slots, the oldest entry first.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         (self.first..self.next).map(|number| self.get(number))
@@ -200,7 +205,9 @@ impl Book {
     }
 
     fn let_oldest_leave(&mut self) {
+        self.before_window_pop();
         let place = self.window.pop().expect("there is a surplus");
+        self.before_slot(place);
         let transfer = self.transfers.get(place);
         let (id, position, details) = (transfer.id(), transfer.final_position(), transfer.details_at());
         assert_ne!(transfer.state(), TransferState::Reserved, "what is held never leaves");
@@ -225,7 +232,11 @@ impl FinalTransfer {
             TransferState::Moved => moved == amount,
             TransferState::Voided | TransferState::Expired => moved == 0,
         };
-        moved_fits && self.id.0 != 0 && self.debit != self.credit && self.amount <= self.asked
+        let flags = self.terms.flags;
+        let asked_fits = if flags.is_balancing() { self.amount <= self.asked } else { self.amount == self.asked };
+        let is_two_phase = self.state != TransferState::Moved;
+        let terms_fit = if is_two_phase { !flags.is_closing() } else { self.terms.deadline_ns == 0 };
+        moved_fits && asked_fits && terms_fit && self.id.0 != 0 && self.debit != self.credit
     }
 }
 
