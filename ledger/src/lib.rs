@@ -137,6 +137,8 @@ pub mod audit;
 
 pub mod journal;
 
+pub mod snapshot;
+
 pub mod limits;
 
 pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};

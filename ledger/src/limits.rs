@@ -62,6 +62,21 @@ pub const READER_INDEX_BYTES: u64 = 256 << 10;
 /// of 256 KiB, 0.8 ms with 1 MiB, 1.9 ms with 4 MiB.
 pub const PREPARE_WRITE_BYTES: u64 = 256 << 10;
 
+// Snapshots.
+
+/// A page of a snapshot's body has a checksum of its own: small enough to be held while it is checked, large enough that the
+/// checksums of a state of 2 GiB are 128 KiB.
+pub const SNAPSHOT_PAGE_BYTES: u64 = 64 << 10;
+
+/// What the owner may keep with a snapshot: what is left of the 4 KiB of its head.
+pub const SNAPSHOT_OWNER_BYTES_MAX: usize = 4_096 - 64;
+
+/// Pieces travel to the thread that writes in portions of about this size, so that a hand-over does not count.
+pub const SNAPSHOT_PORTION_BYTES: usize = 1 << 20;
+
+/// So many portions may wait for the disk: 8 MiB. Then whoever gives more waits, too.
+pub const SNAPSHOT_QUEUE_PORTIONS: usize = 8;
+
 /// A number of 64 bits as an offset.
 pub(crate) const fn to_usize(number: u64) -> usize {
     const { assert!(usize::BITS >= 64) };
@@ -73,6 +88,7 @@ pub(crate) const fn to_usize(number: u64) -> usize {
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
     assert!(BALANCE_MAX < u128::MAX / 8, "balances, caps and amounts add up within u128");
+    assert!(CAPTURE_PIECE_BYTES <= SNAPSHOT_PORTION_BYTES, "a piece is not more than a portion");
     assert!(CURRENCIES_MAX <= u16::MAX as u32, "every currency has a number");
     assert!(HISTORY_PAGE_MAX <= HISTORY_PER_ACCOUNT_DEFAULT as usize);
     assert!(BATCH_ENTRIES_MAX < TRANSFERS_MAX as usize);
