@@ -204,6 +204,11 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         self.files.last_span().through_sequence
     }
 
+    /// Every record with this sequence number or one below is in files, or in runs that are cut and will be.
+    pub fn cut_through(&self) -> u64 {
+        self.run.span.after_sequence
+    }
+
     /// The number of the open run, from 1; 0 while what is replayed is covered already.
     pub fn run(&self) -> u32 {
         if self.is_replaying { 0 } else { self.run.number }

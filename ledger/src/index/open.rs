@@ -2,6 +2,7 @@
 //!
 //! The decisions are a table, in `docs/formats/index.md`, section 6, held by a test that goes through it row by row.
 
+use core::fmt;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -44,6 +45,12 @@ pub struct DroppedFile {
     pub name: String,
     /// Why.
     pub reason: DropReason,
+}
+
+impl fmt::Display for DroppedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
 }
 
 /// What a directory holds, before anything is changed.
