@@ -110,7 +110,13 @@ pub(crate) fn walk<S: Storage>(
             Decision::Cut => {
                 break Some(Torn { position: tip.position, high_water: behind.high_water, reason: found.reason() });
             }
-            Decision::Refuse => return Err(refusal(storage, &tip, found, behind, next)),
+            Decision::Refuse => {
+                // What was read ahead may be older than what a running writer has put there since: refused twice is damage.
+                window.forget();
+                if !matches!(look(storage, &mut window, &tip)?, Found::Follows(_)) {
+                    return Err(refusal(storage, &tip, found, behind, next));
+                }
+            }
         }
     };
     let report = ScanReport {

@@ -1,5 +1,6 @@
 //! The journal: its bytes, its crashes, its damages, on faulty storage and on real files.
 
+mod beside;
 mod crash;
 mod damage;
 mod decisions;
