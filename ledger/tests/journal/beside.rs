@@ -9,10 +9,12 @@ use crate::hand::LINEAGE;
 const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 8 << 20, payload_format: 9, preparation: Preparation::WhenNeeded };
 
+const _: () = assert!(SCAN_READ_BYTES <= 1 << 20, "forty batches are more than a scan reads ahead");
+
 /// A batch that fills a tenth of what a scan reads ahead.
 fn append(journal: &mut Journal<FaultyStorage>, time_ns: u64) {
     let mut buffer = RecordBuffer::default();
-    buffer.extend_from_slice(&vec![7; SCAN_READ_BYTES as usize / 10]);
+    buffer.extend_from_slice(&[7; 100 << 10]);
     journal.append(&mut buffer, BatchHead { count: 1, time_ns, epoch: 0 }).expect("there is room");
     journal.sync().expect("synced");
 }

@@ -171,6 +171,21 @@ fn booked(balances: &Balances) -> i128 {
     signed(balances.credits_posted) - signed(balances.debits_posted)
 }
 
+/// Opening balance and lines must make what the book says, of what is booked and of what is pending; and so must opening balance and sums.
+fn check(opening: &Balances, [credits, debits]: [Sum; 2], lines: &Balances, book: &Balances) -> Result<(), Failure> {
+    if lines != book {
+        let text = format!("the statement does not add up: {lines:?} by its lines, {book:?} by the book");
+        return Err(Failure::fault(text));
+    }
+    let sum = |sum: Sum| i128::try_from(sum.minor_units).unwrap_or(i128::MAX);
+    let (added, closing) = (booked(opening) + sum(credits) - sum(debits), booked(book));
+    if added != closing {
+        let text = format!("the statement does not add up: opening and sums are {added}, the book has {closing}");
+        return Err(Failure::fault(text));
+    }
+    Ok(())
+}
+
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ended> {
     check_period(arguments.from, arguments.to)?;
@@ -377,7 +392,8 @@ impl<'a> Statement<'a> {
             return Err(Failure::fault(format!("{} has no account", self.arguments.participant)).into());
         };
         rows.end(out)?;
-        let result = self.check(books, account);
+        let book = books.engine().account(account).balances();
+        let result = check(&self.opening.unwrap_or_default(), [self.credits, self.debits], &self.balances, &book);
         let closing = Closing { books, account, owner: &owner, is_right: result.is_ok() };
         if let Some(object) = object {
             self.close_json(object, &closing, out)?;
@@ -385,24 +401,6 @@ impl<'a> Statement<'a> {
             self.close_for_people(&closing, out)?;
         }
         result.map_err(Ended::from)
-    }
-
-    /// Opening balance and lines must make what the book says: of what is booked, and of what is pending.
-    fn check(&self, books: &Books, account: AccountIndex) -> Result<(), Failure> {
-        let book = books.engine().account(account).balances();
-        if self.balances != book {
-            let lines = self.balances;
-            let text = format!("the statement does not add up: {lines:?} by its lines, {book:?} by the book");
-            return Err(Failure::fault(text));
-        }
-        let sum = |sum: Sum| i128::try_from(sum.minor_units).unwrap_or(i128::MAX);
-        let opening = self.opening.map_or(0, |opening| booked(&opening));
-        let (added, closing) = (opening + sum(self.credits) - sum(self.debits), booked(&book));
-        if added != closing {
-            let text = format!("the statement does not add up: opening and sums are {added}, the book has {closing}");
-            return Err(Failure::fault(text));
-        }
-        Ok(())
     }
 
     fn close_json(&self, mut object: JsonObject, closing: &Closing<'_>, out: &mut dyn Write) -> Result<(), Ended> {
@@ -473,4 +471,28 @@ struct Closing<'a> {
     account: AccountIndex,
     owner: &'a AccountOwner,
     is_right: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_add_up_is_said_with_status_1() {
+        let opening = Balances { credits_posted: 100, ..Balances::default() };
+        let closing = Balances { credits_posted: 130, debits_posted: 7, debits_pending: 5, ..Balances::default() };
+        let sum = |minor_units| Sum { count: 1, minor_units };
+        let (credits, debits) = (sum(30), sum(7));
+        assert!(check(&opening, [credits, debits], &closing, &closing).is_ok());
+        let wrong = [
+            check(&opening, [sum(31), debits], &closing, &closing),
+            check(&opening, [credits, sum(0)], &closing, &closing),
+            check(&closing, [credits, debits], &closing, &closing),
+            check(&opening, [credits, debits], &Balances { debits_posted: 6, ..closing }, &closing),
+            check(&opening, [credits, debits], &Balances { debits_pending: 0, ..closing }, &closing),
+        ];
+        for result in wrong {
+            assert!(result.is_err_and(|failure| failure.status == 1 && failure.message.contains("does not add up")));
+        }
+    }
 }

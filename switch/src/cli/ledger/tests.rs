@@ -6,4 +6,6 @@ mod damage;
 mod history;
 mod inputs;
 mod outputs;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod sums;
