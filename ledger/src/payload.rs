@@ -208,6 +208,9 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<BatchEntry, Unreadable> {
     let (code, flags) = (reader.u16()?, reader.u16()?);
     reader.zeros::<2>()?;
     let head = EntryHead { kind, linked: bits & LINKED != 0, two_phase: bits & TWO_PHASE != 0, code, flags };
+    if !(kind::OPEN..=kind::VOID).contains(&kind) {
+        return Err(Unreadable { offset, reason: "a kind that this program does not know" });
+    }
     let is_transfer = matches!(kind, kind::TRANSFER | kind::TRANSFER_WITH_TERMS);
     let bits_known = if is_transfer { LINKED | TWO_PHASE } else { LINKED };
     let carries_codes = is_transfer || kind == kind::OPEN;
@@ -231,8 +234,7 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<BatchEntry, Unreadable> {
             }
             Request::Post { transfer, amount }
         }
-        kind::VOID => Request::Void { transfer: TransferId(reader.u128()?) },
-        _ => return Err(Unreadable { offset, reason: "a kind that this program does not know" }),
+        _ => Request::Void { transfer: TransferId(reader.u128()?) },
     };
     Ok(BatchEntry { request, linked: head.linked })
 }

@@ -138,7 +138,13 @@ pub(crate) fn walk<S: Storage>(
             Decision::Cut => {
                 break Some(Torn { position: tip.position, high_water: behind.high_water, reason: found.reason() });
             }
-            Decision::Refuse => return Err(refusal(&window, &tip, &found, behind.rest, next)),
+            Decision::Refuse => {
+                // What was read ahead may be older than what a running writer has put there since: refused twice is damage.
+                window.forget();
+                if !matches!(look(&mut window, &tip)?, Found::Follows(_)) {
+                    return Err(refusal(&window, &tip, &found, behind.rest, next));
+                }
+            }
         }
     };
     let report = ScanReport {

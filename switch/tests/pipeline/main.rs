@@ -19,6 +19,8 @@ mod provider;
 
 mod replay;
 
+mod books;
+
 mod traffic;
 
 mod crash;

@@ -19,6 +19,7 @@ mod disk;
 mod door;
 mod frames;
 mod kill;
+mod ledger;
 mod outcomes;
 mod privacy;
 mod resume;
