@@ -24,8 +24,8 @@ use self::record::{LedgerSchema, TransferEvent, key_of};
 use crate::book::{Book, BookOptions};
 use crate::index::{Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexWork};
 use crate::journal::{
-    Batch, BatchHead, DiskStorage, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, Preparation,
-    RecordBuffer, ScanReport, Storage, lineage_of,
+    Batch, BatchHead, DiskStorage, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, PlaceDoubt,
+    Preparation, RecordBuffer, ScanReport, Storage, lineage_of,
 };
 use crate::limits::{
     BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, SNAPSHOT_EVERY_BYTES_DEFAULT,
@@ -490,41 +490,39 @@ fn recover<S: Storage>(
     snapshots: &mut Snapshots<S>,
     report: &mut OpenReport,
 ) -> Result<(Machine, Journal<S>), LedgerFault> {
-    let mut sequence_max = index.covered_through();
+    let start = load(options, index, snapshots, report)?;
+    let (mut machine, place) = match start {
+        Some((machine, place)) => (machine, Some(place)),
+        None => (Machine::new(options.book()), None),
+    };
     let mut reading = Reading::default();
-    loop {
-        let start = load(options, index, snapshots, sequence_max, report)?;
-        let (mut machine, place) = match start {
-            Some((machine, place)) => (machine, Some(place)),
-            None => (Machine::new(options.book()), None),
-        };
-        let opened = Journal::open_after(storage.clone(), options.journal(), place, |batch| {
-            replay(&mut machine, index, &mut reading, &batch)
-        });
-        match opened {
-            Ok((journal, scanned)) => {
-                report.snapshot_sequence = place.map(|place| place.next_sequence - 1);
-                report.journal = Some(scanned);
-                return Ok((machine, journal));
-            }
-            Err(fault @ JournalFault::NoSuchPlace { .. }) if let Some(place) = place => {
-                report.refused_snapshots.push(fault.to_string());
-                sequence_max = place.next_sequence - 2;
-            }
-            Err(fault) => return Err(fault.into()),
+    let opened = Journal::open_after(storage.clone(), options.journal(), place, |batch| {
+        replay(&mut machine, index, &mut reading, &batch)
+    });
+    let (journal, scanned) = match opened {
+        // An older snapshot might do, and would hide that batches which were on disk are gone.
+        Err(JournalFault::NoSuchPlace { position, reason, .. }) => {
+            return Err(LedgerFault::JournalLost { what: "a snapshot", position: position.to_string(), reason });
         }
+        opened => opened?,
+    };
+    if index.covered_through() >= scanned.next_sequence {
+        let position = format!("sequence {}", index.covered_through());
+        return Err(LedgerFault::JournalLost { what: "the index", position, reason: PlaceDoubt::BeyondEnd });
     }
+    report.snapshot_sequence = place.map(|place| place.next_sequence - 1);
+    report.journal = Some(scanned);
+    Ok((machine, journal))
 }
 
-/// A start to replay from: the newest snapshot up to a sequence number that this ledger can go on from.
+/// A start to replay from: the newest whole snapshot that the index reaches to.
 fn load<S: Storage>(
     options: &LedgerOptions,
     index: &mut Index<S, LedgerSchema>,
     snapshots: &mut Snapshots<S>,
-    sequence_max: u64,
     report: &mut OpenReport,
 ) -> Result<Option<(Machine, JournalPlace)>, LedgerFault> {
-    let loaded = snapshots.load(sequence_max, |snapshot, body| {
+    let loaded = snapshots.load(index.covered_through(), |snapshot, body| {
         let place = snapshot.owner.as_slice().try_into().map(JournalPlace::from_bytes);
         let place = place.map_err(|_| "it names no place in a journal".to_owned())?;
         let book = Book::restore(options.book(), body).map_err(|fault| fault.to_string())?;
