@@ -25,7 +25,7 @@ use crate::book::{Book, BookOptions};
 use crate::index::{Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexWork};
 use crate::journal::{
     Batch, BatchHead, DiskStorage, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, PlaceDoubt,
-    Preparation, RecordBuffer, ScanReport, Storage, lineage_of,
+    Preparation, RecordBuffer, RetentionPlan, RetentionPolicy, ScanReport, Storage, lineage_of, list_segments,
 };
 use crate::limits::{
     BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, SNAPSHOT_EVERY_BYTES_DEFAULT,
@@ -102,7 +102,7 @@ impl LedgerOptions {
     }
 }
 
-/// Where the files of a ledger lie: three directories of their own.
+/// Where the files of a ledger lie: directories of their own.
 #[derive(Clone, Debug)]
 pub struct Directories<S> {
     /// The segments.
@@ -111,10 +111,12 @@ pub struct Directories<S> {
     pub index: S,
     /// The snapshots.
     pub snapshots: S,
+    /// Where old segments are moved to, if anywhere. It is read when an old part of the journal is needed.
+    pub archive: Option<S>,
 }
 
 impl Directories<DiskStorage> {
-    /// `journal`, `index` and `snapshots` in a directory; made where they are missing.
+    /// `journal`, `index` and `snapshots` in a directory, made where they are missing; and `archive`, where there is one.
     pub fn create(path: &Path) -> Result<Directories<DiskStorage>, LedgerFault> {
         Directories::each(path, DiskStorage::create)
     }
@@ -133,8 +135,15 @@ impl Directories<DiskStorage> {
             open(&path)
                 .map_err(|error| LedgerFault::Directory { path: path.display().to_string(), detail: error.to_string() })
         };
-        Ok(Directories { journal: at("journal")?, index: at("index")?, snapshots: at("snapshots")? })
+        let archive = if path.join("archive").exists() { Some(at("archive")?) } else { None };
+        Ok(Directories { journal: at("journal")?, index: at("index")?, snapshots: at("snapshots")?, archive })
     }
+}
+
+/// Where the journal's segments lie.
+struct Segments<S> {
+    here: S,
+    archive: Option<S>,
 }
 
 /// What opening has found.
@@ -168,6 +177,7 @@ pub struct Ledger<S: Storage = DiskStorage> {
     index: Index<S, LedgerSchema>,
     /// For the look-up of ids: what has left the book is in files.
     reader: IndexReader<S, LedgerSchema>,
+    segments: Segments<S>,
     snapshots: Snapshots<S>,
     snapshotting: Snapshotting<S>,
     journal_bytes_since_snapshot: u64,
@@ -197,7 +207,8 @@ impl<S: Storage> Ledger<S> {
         lineage: impl FnOnce() -> Result<Lineage, LedgerFault>,
     ) -> Result<Ledger<S>, LedgerFault> {
         options.check()?;
-        let Directories { journal, index, snapshots } = directories;
+        let Directories { journal, index, snapshots, archive } = directories;
+        let segments = Segments { here: journal.clone(), archive };
         let known = lineage_of(&journal)?;
         let lineage = known.map_or_else(lineage, Ok)?;
         let (mut index, index_report) = Index::open(index, lineage, options.index())?;
@@ -206,7 +217,7 @@ impl<S: Storage> Ledger<S> {
             OpenReport { snapshot_sequence: None, refused_snapshots: Vec::new(), index: index_report, journal: None };
         let (machine, journal) = match known {
             None => (Machine::new(options.book()), Journal::create(journal, options.journal(), lineage)?),
-            Some(_) => recover(&journal, &options, &mut index, &mut snapshots, &mut report)?,
+            Some(_) => recover(&segments, &options, &mut index, &mut snapshots, &mut report)?,
         };
         let reader = index.reader();
         let mut ledger = Ledger {
@@ -215,6 +226,7 @@ impl<S: Storage> Ledger<S> {
             journal,
             index,
             reader,
+            segments,
             snapshots,
             snapshotting: Snapshotting::Idle,
             journal_bytes_since_snapshot: 0,
@@ -404,6 +416,22 @@ impl<S: Storage> Ledger<S> {
     }
 }
 
+/// What becomes of old segments.
+impl<S: Storage> Ledger<S> {
+    /// What a policy asks for, of closed segments of the journal: to be compressed, moved to the archive, deleted there. It is
+    /// data: whoever gets it carries it out ([`RetentionPlan::carry_out`]) with clones of the directories, on this thread or on
+    /// another one, while the ledger goes on. What the oldest kept snapshot or the index still needs does not leave.
+    pub fn retention_plan(&self, policy: &RetentionPolicy) -> Result<RetentionPlan, LedgerFault> {
+        let here = list_segments(&self.segments.here)?;
+        let archived = match &self.segments.archive {
+            Some(archive) => list_segments(archive)?,
+            None => Vec::new(),
+        };
+        let oldest = self.snapshots.positions()?.first().copied().unwrap_or(0);
+        Ok(policy.plan(&here, &archived, &[oldest, self.indexed_sequence()]))
+    }
+}
+
 /// What can be asked without writing. See also `query.rs`.
 impl<S: Storage> Ledger<S> {
     /// Accounts, open reservations, and the newest final transfers.
@@ -484,7 +512,7 @@ fn draw_lineage(path: &Path) -> Result<Lineage, LedgerFault> {
 ///
 /// A snapshot is usable up to where the index is whole: what is replayed behind it gives the index what that lacks.
 fn recover<S: Storage>(
-    storage: &S,
+    segments: &Segments<S>,
     options: &LedgerOptions,
     index: &mut Index<S, LedgerSchema>,
     snapshots: &mut Snapshots<S>,
@@ -496,9 +524,12 @@ fn recover<S: Storage>(
         None => (Machine::new(options.book()), None),
     };
     let mut reading = Reading::default();
-    let opened = Journal::open_after(storage.clone(), options.journal(), place, |batch| {
-        replay(&mut machine, index, &mut reading, &batch)
-    });
+    let visit = |batch: Batch<'_>| replay(&mut machine, index, &mut reading, &batch);
+    let here = segments.here.clone();
+    let opened = match segments.archive.clone() {
+        Some(archive) => Journal::open_with_archive(here, archive, options.journal(), place, visit),
+        None => Journal::open_after(here, options.journal(), place, visit),
+    };
     let (journal, scanned) = match opened {
         // An older snapshot might do, and would hide that batches which were on disk are gone.
         Err(JournalFault::NoSuchPlace { position, reason, .. }) => {

@@ -149,6 +149,11 @@ impl<S: Storage> Snapshots<S> {
         SnapshotWriter::begin(self.clone(), snapshot)
     }
 
+    /// The positions of the snapshots that are kept, by their names, the oldest first.
+    pub fn positions(&self) -> Result<Vec<u64>, SnapshotFault> {
+        Ok(self.files()?.into_iter().map(|(position, _)| position).collect())
+    }
+
     /// Removes the snapshots beyond a position, durably: they are of a journal that was cut there.
     pub fn remove_after(&self, position: u64) -> Result<(), SnapshotFault> {
         let beyond = self.files()?.into_iter().map(|(at, _)| at).filter(|at| *at > position);

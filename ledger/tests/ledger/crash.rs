@@ -152,6 +152,7 @@ fn damage_to_index_or_snapshots_changes_no_answer() {
                     journal: whole.journal.copy(5),
                     index: whole.index.copy(6),
                     snapshots: whole.snapshots.copy(7),
+                    archive: None,
                 };
                 each(&directories)[place].flip(&file.name, byte, 3);
                 check_damaged(&directories, &digests, &format!("{} byte {byte}", file.name));
@@ -192,8 +193,12 @@ fn a_journal_that_has_lost_its_end_is_refused() {
     ledger.snapshot().expect("takes a snapshot");
     drop(ledger);
 
-    let index_alone =
-        || Directories { snapshots: FaultyStorage::new(1), index: directories.index.copy(2), journal: older.copy(3) };
+    let index_alone = || Directories {
+        snapshots: FaultyStorage::new(1),
+        index: directories.index.copy(2),
+        archive: None,
+        journal: older.copy(3),
+    };
     let with_snapshot = || Directories { snapshots: directories.snapshots.copy(1), ..index_alone() };
     for (directories, what) in [(with_snapshot(), "a snapshot"), (index_alone(), "the index")] {
         let fault = open(&directories).err().expect("refused");
