@@ -212,19 +212,6 @@ impl<S: Storage> Snapshots<S> {
     }
 }
 
-/// Reads exactly so many bytes of a file that is long enough. A file that ends early nevertheless is an error.
-fn read_exact<S: Storage>(storage: &S, file: &S::File, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
-    while !into.is_empty() {
-        let read = storage.read_at(file, offset, into)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        offset += read as u64;
-        into = &mut into[read..];
-    }
-    Ok(())
-}
-
 impl<S: Storage> Read for BodyReader<'_, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let available =

@@ -20,10 +20,10 @@ use super::fault::{Damage, JournalFault, PlaceDoubt};
 use super::place::JournalPlace;
 use super::record::{Batch, HEADER_BYTES, Header, Kind, Lineage, MAGIC, NoRecord, Tip};
 use super::record::{announced_length, decode, is_zero, record_bytes};
-use super::segment::{FIRST_SEGMENT, ListedSegment, Position, list_all, segment_name, to_usize};
+use super::segment::{FIRST_SEGMENT, ListedSegment, Position, list_all, segment_name};
 use super::storage::Storage;
 use super::window::SegmentWindow;
-use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES};
+use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES, to_usize};
 
 /// What a walk through the log has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
