@@ -28,7 +28,8 @@ use crate::journal::{
     Preparation, RecordBuffer, RetentionPlan, RetentionPolicy, ScanReport, Storage, lineage_of, list_segments,
 };
 use crate::limits::{
-    BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, SNAPSHOT_EVERY_BYTES_DEFAULT,
+    BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, LEDGER_RUN_RECORDS_DEFAULT,
+    SNAPSHOT_EVERY_BYTES_DEFAULT,
 };
 use crate::payload::{self, PAYLOAD_FORMAT, Preface};
 use crate::request::{Answer, BatchEntry, Request};
@@ -62,7 +63,7 @@ impl Default for LedgerOptions {
         LedgerOptions {
             segment_bytes: JournalOptions::default().segment_bytes,
             final_transfers_max: FINAL_TRANSFERS_DEFAULT,
-            run_records: IndexOptions::default().run_records,
+            run_records: LEDGER_RUN_RECORDS_DEFAULT,
             snapshot_every_bytes: SNAPSHOT_EVERY_BYTES_DEFAULT,
             threads: true,
         }
