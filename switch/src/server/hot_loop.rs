@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
-use super::{Holding, Message, Report, ServerError, take};
+use super::{Holding, Message, Report, ServerError, Status, take};
 use crate::clock::JournalClock;
 use crate::limits::{
     CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN,
@@ -326,6 +326,9 @@ impl HotLoop {
                     // Whoever asked may have gone; then nobody misses the answer.
                     let _ = reply.send(self.report());
                 }
+                Message::Status(reply) => {
+                    let _ = reply.send(self.status());
+                }
                 Message::Failed(error) => return Err(error),
                 Message::Drain => {
                     self.pipeline.begin_draining();
@@ -386,6 +389,11 @@ impl HotLoop {
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
         Ok(())
+    }
+
+    fn status(&self) -> Status {
+        let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
+        Status::new(self.open, pending_bytes, self.pipeline.engine().counts(), self.pipeline.watermarks())
     }
 
     fn report(&self) -> Report {
