@@ -15,21 +15,31 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("loadtest measures through timerfd and /proc: Linux only");
 
+pub mod agreement;
+mod audit;
 pub mod cli;
 mod clock;
+pub mod compare;
 mod connection;
 mod draw;
 mod error;
+pub mod faults;
+pub mod fill;
 mod flights;
 pub mod generator;
 pub mod interrupts;
 pub mod limits;
-mod machine;
-mod progress;
+pub mod machine;
+pub mod maximum;
+mod orders;
+pub mod plan;
 pub mod report;
+pub mod samples;
+pub mod scenario;
 pub mod schedule;
 mod spawn;
 pub mod tally;
 mod timer;
+pub mod view;
 
 pub use error::SetUpError;

@@ -23,18 +23,23 @@ fn build_switch() -> PathBuf {
     binary
 }
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 44] = [
     "accepted_us",
     "books_balanced",
     "busy",
     "command",
     "commit",
     "committed",
+    "committed_us",
     "cpu_s",
     "date",
+    "disagreements",
     "duration_s",
     "expired",
+    "faults",
     "forwarded_us",
+    "generator",
+    "histogram_us",
     "in_flight",
     "interrupted",
     "latency_us",
@@ -42,16 +47,27 @@ const KEYS: [&str; 28] = [
     "mode",
     "offered",
     "participants",
+    "participants_us",
+    "problems",
     "rate",
     "reasons",
     "reconnects",
     "refusals",
     "rejected",
+    "repeated",
+    "repeated_answered",
+    "samples",
+    "saturation",
+    "scenario",
+    "seed",
     "sent_us",
+    "service",
+    "switch_threads_s",
     "throughput_per_s",
     "unknown",
     "unsent",
     "verdict",
+    "warnings",
 ];
 
 fn check_keys(report: &Value) {
