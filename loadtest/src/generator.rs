@@ -32,8 +32,8 @@ use crate::flights::{Flights, RunNumber};
 use crate::interrupts::Interrupts;
 use crate::limits::{
     ACKNOWLEDGE_EVERY_NS, ASK_EVERY_NS, ASKED_MAX, BACKLOG_NS, CHECK_EVERY_NS, CONNECTING_MAX, FLIGHTS_MAX, NS_PER_S,
-    OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS,
-    START_AFTER_NS, TOLD_NS,
+    OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX,
+    SET_UP_NS, START_AFTER_NS, TOLD_NS,
 };
 use crate::orders::Orders;
 use crate::plan::{FaultKind, Load, Payees, Plan};
@@ -126,6 +126,8 @@ pub struct Generator {
     start_ns: u64,
     end_ns: u64,
     is_interrupted: bool,
+    /// When those that were kept away for good come back.
+    return_at_ns: u64,
     next_acknowledge_ns: u64,
     next_check_ns: u64,
     sampler: Sampler,
@@ -175,6 +177,7 @@ impl Generator {
             start_ns: u64::MAX,
             end_ns: u64::MAX,
             is_interrupted: false,
+            return_at_ns: u64::MAX,
             next_acknowledge_ns: now_ns,
             next_check_ns: now_ns + CHECK_EVERY_NS,
             sampler: Sampler::start(watched, view).map_err(|error| cannot("thread", error))?,
@@ -262,7 +265,7 @@ impl Generator {
         let stage_ns = match self.stage {
             Stage::Offering { start_ns } => self.offer_at_ns(start_ns).min(self.fault_at_ns(start_ns)),
             Stage::Connecting { until_ns } | Stage::Telling { until_ns, .. } => until_ns,
-            Stage::Draining { ask_at_ns, .. } => ask_at_ns,
+            Stage::Draining { ask_at_ns, .. } => ask_at_ns.min(self.return_at_ns),
             Stage::Over => u64::MAX,
         };
         let of_connections = |connection: &Connection| connection.attempt_at_ns().min(connection.answer_at_ns(now_ns));
@@ -317,7 +320,9 @@ impl Generator {
                     self.drain(now_ns);
                 }
             }
+            Stage::Draining { .. } if self.return_at_ns <= now_ns => self.return_all(now_ns),
             Stage::Draining { .. } if self.shared.flights.open() == 0 => {
+                self.return_all(now_ns);
                 self.stage = Stage::Telling { held: self.shared.flights.held(), until_ns: now_ns + TOLD_NS };
             }
             Stage::Draining { asked, ask_at_ns } if ask_at_ns <= now_ns => self.ask(asked, now_ns),
@@ -334,10 +339,17 @@ impl Generator {
         Ok(())
     }
 
-    /// Nothing more is offered. Who was kept away comes back, and learns what it missed.
+    /// Nothing more is offered. Who was kept away for good comes back once its payments have expired, and learns what it missed.
     fn drain(&mut self, now_ns: u64) {
-        self.connections.iter_mut().for_each(|connection| connection.come_back(now_ns));
+        let is_anybody_away = self.connections.iter().any(|connection| connection.is_away(now_ns));
+        self.return_at_ns = if is_anybody_away { now_ns + RETURN_NS } else { u64::MAX };
         self.stage = Stage::Draining { asked: 0, ask_at_ns: now_ns + OUTCOME_NS };
+    }
+
+    /// Nobody is kept away any longer.
+    fn return_all(&mut self, now_ns: u64) {
+        self.return_at_ns = u64::MAX;
+        self.connections.iter_mut().for_each(|connection| connection.come_back(now_ns));
     }
 
     /// Begins once everyone is connected.

@@ -83,6 +83,9 @@ pub const BACKLOG_NS: u64 = 10 * NS_PER_S;
 /// How long a payment may be without an outcome before it is asked for: the scheme's time-out, and one second for the news of it.
 pub const OUTCOME_NS: u64 = 11 * NS_PER_S;
 
+/// How long after the last payment a provider comes back that was kept away for good: the scheme's time-out, so that what it was to answer has expired.
+pub const RETURN_NS: u64 = 10 * NS_PER_S;
+
 /// Between questions about the same payment.
 pub const ASK_EVERY_NS: u64 = NS_PER_S;
 
@@ -103,6 +106,7 @@ pub const PRIVATE_PARTS: usize = 64;
 
 const _: () = {
     assert!(FLIGHTS_MAX >= 2 * switch::limits::IN_FLIGHT_MAX);
+    assert!(RETURN_NS < OUTCOME_NS);
     assert!(HELD_MAX >= 2 * FLIGHTS_MAX);
     assert!(PARTICIPANTS_MAX as usize <= switch::limits::CONNECTIONS_MAX);
     assert!(CONNECTING_MAX <= switch::limits::HANDSHAKES_MAX);

@@ -120,7 +120,7 @@ fn tiles_of_run(body: &mut String, report: &Report) {
         ("longest", latency(report.latency_us.max)),
         ("payments committed", grouped(report.committed)),
         ("not committed", grouped(failed)),
-        ("generator", format!("{} % of a core", short(report.generator.busy_percent))),
+        ("generator, of a core", format!("{} %", short(report.generator.busy_percent))),
     ];
     if let Some(switch_us) = switch_us_per_payment(report) {
         list.push(("switch, CPU a payment", format!("{switch_us} µs")));

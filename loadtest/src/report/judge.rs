@@ -113,7 +113,7 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             short(first_behind_s.unwrap_or(0.0)),
             short(behind_percent)
         ));
-    } else if let Some(first_s) = first_behind_s {
+    } else if let Some(first_s) = first_behind_s.filter(|_| report.faults.is_empty()) {
         warnings.push(format!("the switch stalled: at {} s a quarter of a second's payments waited", short(first_s)));
     }
     let GeneratorCost { busy_percent, late_percent, .. } = report.generator;

@@ -143,23 +143,26 @@ fn histogram(report: &Report) -> Chart {
     }
 }
 
-/// How far the median, and the slowest hundredth, has come at each stage.
+/// Where the time goes: the way from one leg's percentile to the next leg's, as shares of the whole. Percentiles of differences would need every payment.
+#[allow(clippy::float_arithmetic, reason = "parts of a picture")]
 fn stages(report: &Report) -> Bars {
-    let legs = [
-        ("sent", &report.sent_us),
-        ("accepted, on disk", &report.accepted_us),
-        ("at the payee", &report.forwarded_us),
-        ("final", &report.latency_us),
-    ];
-    let rows = legs.into_iter().map(|(name, leg)| Row {
-        name: name.to_owned(),
-        values: vec![ms(leg.p50), ms(leg.p99.saturating_sub(leg.p50))],
-        text: format!("{}, p99 {}", latency(leg.p50), latency(leg.p99)),
+    let legs = [&report.sent_us, &report.accepted_us, &report.forwarded_us, &report.latency_us];
+    let percentiles: [(&str, fn(&Percentiles) -> u64); 4] =
+        [("p50", |p| p.p50), ("p90", |p| p.p90), ("p99", |p| p.p99), ("p99.9", |p| p.p999)];
+    let rows = percentiles.into_iter().map(|(name, of)| {
+        let (mut reached, mut values) = (0, Vec::new());
+        for leg in legs {
+            values.push(ms(of(leg).saturating_sub(reached)));
+            reached = reached.max(of(leg));
+        }
+        let whole = values.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let shares = values.iter().map(|value| value / whole).collect();
+        Row { name: name.to_owned(), values: shares, text: latency(reached) }
     });
     Bars {
         name: "stages",
-        title: "Per stage, from the intended send time".to_owned(),
-        parts: vec!["up to p50", "up to p99"],
+        title: "Per stage: where the time goes, as a share of the whole".to_owned(),
+        parts: vec!["until sent", "until on disk", "until at the payee", "until final"],
         rows: rows.collect(),
     }
 }

@@ -283,7 +283,7 @@ impl Bars {
         let count = f64::from(u16::try_from(self.rows.len()).unwrap_or(u16::MAX));
         let height = TOP + 12.0 + ROW * count;
         let left = 130.0;
-        let width = WIDTH - left - 150.0;
+        let width = WIDTH - left - 180.0;
         let greatest = self.rows.iter().map(|row| row.values.iter().sum::<f64>()).fold(f64::MIN_POSITIVE, f64::max);
         let mut svg = open(&self.title, height);
         let mut right = WIDTH - RIGHT;

@@ -194,7 +194,7 @@ fn the_status_file_says_how_far_the_switch_is() {
     for key in ["connections", "pending_bytes", "in_flight", "committed", "rejected", "expired"] {
         assert_eq!(position(key), 0, "{status}");
     }
-    assert_eq!(switch.stop().complaint().0, Some(0));
+    assert_eq!(switch.stop().status.code(), Some(0));
 }
 
 #[test]
