@@ -281,21 +281,19 @@ impl Connection {
         }
     }
 
-    /// Answers what waits, and writes everything with one TLS write. True if anything was written.
-    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+    /// Answers what waits, and writes everything with one TLS write. True if the connection is broken and must be asked.
+    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) -> bool {
         self.answer(now_ns);
-        let State::Linked(link) = &mut self.state else { return };
+        let State::Linked(link) = &mut self.state else { return false };
         let outgoing = self.session.outgoing();
         if outgoing.is_empty() || link.pending_bytes() >= SEND_PENDING_BYTES_MAX {
-            return;
+            return false;
         }
         let sent = link.send(outgoing);
         outgoing.clear();
         self.sent_ns = now_ns;
         // A broken connection is met again by the next receive, which also reads the switch's last words.
-        if sent.is_ok() {
-            let _ = link.poll_flush(cx);
-        }
+        sent.is_err() || matches!(link.poll_flush(cx), Poll::Ready(Err(_)))
     }
 
     /// Accepts every payment whose time has come, as far as there is room.

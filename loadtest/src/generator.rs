@@ -9,7 +9,7 @@
 //!   wait        for a socket, or for the next payment's time
 //! ```
 //!
-//! Messages are encoded straight into the sessions' buffers. Per payment there is no task, no channel, no lock, no allocation and no system call.
+//! Only connections that have something to do are asked (`ready`). Messages are encoded straight into the sessions' buffers. Per payment there is no task, no channel, no lock, no allocation and no system call.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -37,6 +37,7 @@ use crate::limits::{
 };
 use crate::orders::Orders;
 use crate::plan::{FaultKind, Load, Payees, Plan};
+use crate::ready::Ready;
 use crate::samples::{Interval, Sample, Sampler, Watched};
 use crate::schedule::{Arrivals, Schedule};
 use crate::tally::Tally;
@@ -113,6 +114,7 @@ pub struct Generator {
     clock: Clock,
     timer: Timer,
     connections: Vec<Connection>,
+    ready: Ready,
     shared: Shared,
     address: Rc<Cell<SocketAddr>>,
     orders: Orders,
@@ -165,6 +167,7 @@ impl Generator {
             offering,
             clock,
             timer: Timer::new().map_err(|error| cannot("timer", error))?,
+            ready: Ready::new(connections.len()),
             connections,
             shared,
             address,
@@ -229,11 +232,11 @@ impl Generator {
         self.fail(now_ns);
         self.offer(now_ns);
         self.look_after(now_ns);
-        poll_fn(|cx| {
-            self.connections.iter_mut().for_each(|connection| connection.transmit(cx, now_ns));
-            Poll::Ready(())
-        })
-        .await;
+        for (place, connection) in self.connections.iter_mut().enumerate() {
+            if connection.transmit(&mut Context::from_waker(self.ready.waker(place)), now_ns) {
+                self.ready.list(place);
+            }
+        }
         // Lets the reactor look which sockets have become ready.
         tokio::task::yield_now().await;
         Ok(())
@@ -244,9 +247,16 @@ impl Generator {
         let is_interrupted = interrupts.poll(cx);
         let mut is_busy = self.timer.poll(cx) | is_interrupted;
         let clock = self.clock;
-        for connection in &mut self.connections {
-            is_busy |= connection.receive(cx, &mut self.shared, || clock.now_ns());
+        let places = self.ready.take(cx);
+        for &place in &places {
+            let mut cx = Context::from_waker(self.ready.waker(place));
+            if self.connections[place].receive(&mut cx, &mut self.shared, || clock.now_ns()) {
+                is_busy = true;
+                // There may be more: only a socket that says no more will say when there is.
+                self.ready.list(place);
+            }
         }
+        self.ready.give_back(places);
         let now_ns = self.clock.now_ns();
         let wake_at_ns = self.wake_at_ns();
         if is_busy || wake_at_ns <= now_ns {
@@ -370,6 +380,7 @@ impl Generator {
             self.end_ns = self.start_ns + self.load.duration_ns();
             self.shared.offered_until_ns = self.end_ns;
             self.sampled_ns = self.start_ns;
+            self.sampler.begin();
             self.stage = Stage::Offering { start_ns: self.start_ns };
         } else if until_ns <= now_ns {
             return Err(failed(&"not every provider", self.address.get(), "it took too long"));
@@ -462,9 +473,10 @@ impl Generator {
     /// What is due from time to time.
     fn look_after(&mut self, now_ns: u64) {
         let mut connecting = self.connections.iter().filter(|connection| connection.is_connecting()).count();
-        for connection in &mut self.connections {
+        for (place, connection) in self.connections.iter_mut().enumerate() {
             if connecting < CONNECTING_MAX && connection.attempt_at_ns() <= now_ns {
                 connection.begin_connecting(self.address.get(), now_ns);
+                self.ready.list(place);
                 connecting += 1;
             }
         }

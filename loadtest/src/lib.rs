@@ -36,6 +36,7 @@ pub mod machine;
 pub mod maximum;
 mod orders;
 pub mod plan;
+mod ready;
 pub mod report;
 pub mod samples;
 pub mod scenario;

@@ -121,6 +121,11 @@ impl Sampler {
         Ok(Sampler { sender: Some(sender), thread: Some(thread) })
     }
 
+    /// The first interval begins: what making connections cost is in none.
+    pub(crate) fn begin(&self) {
+        self.take(Interval::default());
+    }
+
     /// Hands an interval over. Where too many wait it is lost: the load comes first.
     pub(crate) fn take(&self, interval: Interval) {
         if let Some(sender) = &self.sender {
@@ -145,6 +150,10 @@ fn complete(intervals: &Receiver<Interval>, mut completion: Completion, mut view
     let mut samples = Vec::new();
     completion.begin();
     while let Ok(interval) = intervals.recv() {
+        if interval.length_s <= 0.0 {
+            completion.begin();
+            continue;
+        }
         let sample = completion.complete(interval);
         view.show(&sample);
         samples.push(sample);

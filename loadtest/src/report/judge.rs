@@ -43,14 +43,16 @@ pub struct Saturation {
     pub first_behind_s: Option<f64>,
 }
 
-/// Every level that the plan asks for.
+/// Every level that the plan asks for. `expected` is how many payments fall due on average: where chance made them fewer, so is the throughput asked for.
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures of the report, not money")]
-pub(super) fn service(wanted: Service, report: &Report) -> Vec<ServiceLevel> {
+pub(super) fn service(wanted: Service, expected: Option<u64>, report: &Report) -> Vec<ServiceLevel> {
     let at_most = |what: &str, required: Option<f64>, measured: f64| {
         let level = |required| ServiceLevel { what: what.to_owned(), required, measured, met: measured <= required };
         required.map(level)
     };
-    let required = wanted.throughput_min_per_s.map(|rate| rate as f64);
+    let due = report.offered + report.unsent;
+    let chance = expected.map_or(1.0, |expected| (due as f64 / expected.max(1) as f64).min(1.0));
+    let required = wanted.throughput_min_per_s.map(|rate| rate as f64 * chance);
     let measured = report.throughput_per_s;
     let throughput = required.map(|required| {
         let what = "throughput, payments committed a second".to_owned();
@@ -58,7 +60,6 @@ pub(super) fn service(wanted: Service, report: &Report) -> Vec<ServiceLevel> {
     });
     let committed = &report.committed_us;
     let ms = |us: u64| us as f64 / 1_000.0;
-    let due = report.offered + report.unsent;
     let errors = percent(due.saturating_sub(report.committed), due);
     let levels = [
         throughput,
@@ -193,9 +194,10 @@ mod tests {
         };
         let mut report = Report { throughput_per_s: 100.0, offered: 100, committed: 99, ..Report::default() };
         report.committed_us.p99 = 5_000;
-        assert!(service(wanted, &report).iter().all(|level| level.met));
-        let worse =
-            |report: &Report| service(wanted, report).into_iter().find(|level| !level.met).map(|level| level.what);
+        assert!(service(wanted, None, &report).iter().all(|level| level.met));
+        let worse = |report: &Report| {
+            service(wanted, None, report).into_iter().find(|level| !level.met).map(|level| level.what)
+        };
         assert!(
             worse(&Report { throughput_per_s: 99.9, ..report.clone() }).is_some_and(|what| what.contains("throughput"))
         );
@@ -203,7 +205,10 @@ mod tests {
         assert!(worse(&Report { unsent: 1, ..report.clone() }).is_some_and(|what| what.contains("errors")));
         report.committed_us.p99 = 5_001;
         assert!(worse(&report).is_some_and(|what| what.contains("p99")));
-        assert_eq!(service(Service::default(), &report), []);
+        assert_eq!(service(Service::default(), None, &report), []);
+        let fewer = Report { throughput_per_s: 90.0, offered: 90, committed: 90, ..Report::default() };
+        let met = |expected| service(wanted, expected, &fewer)[0].met;
+        assert!(!met(None) && !met(Some(80)) && met(Some(100)), "what chance made fewer is not asked for");
     }
 
     #[test]

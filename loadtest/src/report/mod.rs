@@ -241,7 +241,11 @@ impl Report {
         report.switch_threads_s = around.threads_s;
         report.faults = around.faults;
         report.books_balanced = around.books.as_ref().map(|books| books.are_right);
-        report.service = judge::service(plan.service, &report);
+        let expected = match &plan.load {
+            Load::Open(schedule) => Some(schedule.count()),
+            Load::Closed { .. } => None,
+        };
+        report.service = judge::service(plan.service, expected, &report);
         report.warnings = judge::warnings(&report);
         report.problems = around.books.map_or(Vec::new(), |books| books.problems);
         report.problems.extend(around.problems);

@@ -147,13 +147,17 @@ fn histogram(report: &Report) -> Chart {
 #[allow(clippy::float_arithmetic, reason = "parts of a picture")]
 fn stages(report: &Report) -> Bars {
     let legs = [&report.sent_us, &report.accepted_us, &report.forwarded_us, &report.latency_us];
-    let percentiles: [(&str, fn(&Percentiles) -> u64); 4] =
-        [("p50", |p| p.p50), ("p90", |p| p.p90), ("p99", |p| p.p99), ("p99.9", |p| p.p999)];
-    let rows = percentiles.into_iter().map(|(name, of)| {
+    let of = |name: &str, p: &Percentiles| match name {
+        "p50" => p.p50,
+        "p90" => p.p90,
+        "p99" => p.p99,
+        _ => p.p999,
+    };
+    let rows = ["p50", "p90", "p99", "p99.9"].into_iter().map(|name| {
         let (mut reached, mut values) = (0, Vec::new());
         for leg in legs {
-            values.push(ms(of(leg).saturating_sub(reached)));
-            reached = reached.max(of(leg));
+            values.push(ms(of(name, leg).saturating_sub(reached)));
+            reached = reached.max(of(name, leg));
         }
         let whole = values.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         let shares = values.iter().map(|value| value / whole).collect();
