@@ -122,7 +122,8 @@ impl Walk {
                     self.facts.forwarded.add(agreement::forwarded(&id, payer, payee, amount, order.currency));
                 }
             }
-            News::Status(_) => {}
+            // Nothing that a provider is told for good.
+            _ => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! One provider: a session over a TLS connection that is made again whenever it breaks.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) codes: Vec<ParticipantCode>,
     /// The same, as parts of facts.
     pub(crate) parties: Vec<Party>,
+    /// Orders that were refused and forgotten, where orders are submitted again: a copy of one of those would be a payment that nobody expects.
+    pub(crate) refused: Option<HashSet<Id>>,
     /// Statuses have been asked for, so not every unnumbered one answers a repetition.
     pub(crate) has_asked: bool,
     /// Until when payments are offered; `u64::MAX` before the run begins.
@@ -257,6 +259,7 @@ impl Connection {
             now_ns,
             is_in_time: now_ns < shared.offered_until_ns,
             has_asked: shared.has_asked,
+            refused: shared.refused.as_mut(),
             codes: &shared.codes,
             parties: &shared.parties,
             conduct: self.conduct,
@@ -402,6 +405,7 @@ struct Hearing<'a> {
     now_ns: u64,
     is_in_time: bool,
     has_asked: bool,
+    refused: Option<&'a mut HashSet<Id>>,
     codes: &'a [ParticipantCode],
     parties: &'a [Party],
     conduct: Conduct,
@@ -563,10 +567,15 @@ impl Hearing<'_> {
         let code = error.code.to_native();
         let order = self.tickets.order(ticket).filter(|&place| self.flights.is_order(place, self.place, ticket));
         match order.map(|place| (place, self.flights.at(place))) {
-            // The first time it was sent it may have been recorded, and only its repetition refused: the drain will ask.
-            Some((_, flight)) if flight.first_sent_on != self.welcomes => flight.refused_again = Some(code),
+            // Where it was sent twice, one may have been recorded and the other refused: the drain will ask.
+            Some((_, flight)) if flight.first_sent_on != self.welcomes || flight.is_repeated => {
+                flight.refused_again = Some(code);
+            }
             Some((_, flight)) if flight.outcome.is_some() => self.tally.disagree(Disagreement::Astray, flight.id),
-            Some((place, _)) => {
+            Some((place, flight)) => {
+                if let Some(refused) = &mut self.refused {
+                    refused.insert(flight.id);
+                }
                 self.flights.forget(place);
                 self.tally.refuse(code, true);
             }

@@ -69,13 +69,15 @@ impl Faults {
         self.left.pop_front_if(|fault| fault.at_ns <= elapsed_ns).map(|fault| fault.kind)
     }
 
-    /// It has begun.
-    pub(crate) fn begin(&mut self, kind: FaultKind, start_ns: u64, now_ns: u64, tally: &Tally) {
-        let (name, providers, comes_back) = match kind {
-            FaultKind::KillSwitch => ("kill_switch", 0, true),
-            FaultKind::CutProviders { providers, for_ns } => ("cut_providers", providers, for_ns.is_some()),
+    /// It has begun, so long after the start, with so many connections.
+    pub(crate) fn begin(&mut self, kind: FaultKind, (start_ns, now_ns): (u64, u64), connections: u64, tally: &Tally) {
+        let (name, providers, broken, comes_back) = match kind {
+            FaultKind::KillSwitch => ("kill_switch", 0, connections, true),
+            FaultKind::CutProviders { providers, for_ns } => {
+                ("cut_providers", providers, u64::from(providers), for_ns.is_some())
+            }
         };
-        let reconnects = tally.reconnects + u64::from(providers.max(1));
+        let reconnects = tally.reconnects + broken;
         self.progress = if comes_back { Progress::CutOff { reconnects } } else { Progress::Over };
         self.began_ns = now_ns;
         let at_s = seconds(now_ns.saturating_sub(start_ns));
@@ -136,7 +138,7 @@ mod tests {
         let mut faults = Faults::new(&[Fault { at_ns: 10 * MS, kind: FaultKind::KillSwitch }]);
         assert_eq!((faults.take_due(9 * MS), faults.next_ns()), (None, 10 * MS));
         let kind = faults.take_due(10 * MS).expect("it is due");
-        faults.begin(kind, 0, 10 * MS, &tally);
+        faults.begin(kind, (0, 10 * MS), 1, &tally);
         let order = Order { intended_ns: 11 * MS, payer: 0, payee: 1, amount: 1 };
         let waiting = flights.begin(&mut draw, order).0;
 
@@ -162,7 +164,7 @@ mod tests {
         let kind = FaultKind::CutProviders { providers: 1, for_ns: None };
         let mut faults = Faults::new(&[Fault { at_ns: 0, kind }]);
         let tally = Tally { reconnects: 9, committed: 9, ..Tally::of(2) };
-        faults.begin(kind, 0, 0, &Tally::of(2));
+        faults.begin(kind, (0, 0), 2, &Tally::of(2));
         faults.look(5 * MS, 5 * MS, &tally, &mut Flights::new(1, RunNumber::new(&mut Draw::seeded(1))));
         assert_eq!(faults.finish(&[])[0].back_after_ms, None);
     }

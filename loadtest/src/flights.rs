@@ -34,6 +34,8 @@ pub(crate) struct Flight {
     pub(crate) first_sent_on: u32,
     /// With this code a repetition of it was refused.
     pub(crate) refused_again: Option<u16>,
+    /// Its order was submitted again: if the one is refused, the other may yet be taken.
+    pub(crate) is_repeated: bool,
     /// The switch has it on disk.
     pub(crate) is_accepted: bool,
     /// It has reached the payee provider.

@@ -12,6 +12,7 @@
 //! Only connections that have something to do are asked (`ready`). Messages are encoded straight into the sessions' buffers. Per payment there is no task, no channel, no lock, no allocation and no system call.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -157,6 +158,7 @@ impl Generator {
             tally: Tally::of(codes.len()),
             parties: codes.iter().map(|code| Party::new(code.bytes())).collect(),
             codes,
+            refused: (plan.mix.repeat_percent > 0).then(HashSet::new),
             has_asked: false,
             offered_until_ns: u64::MAX,
             scratch: vec![0; READ_BYTES],
@@ -414,10 +416,16 @@ impl Generator {
 
     /// Begins the faults that are due, and looks after the last one.
     fn fail(&mut self, now_ns: u64) {
-        let Stage::Offering { start_ns } = self.stage else { return };
-        let elapsed_ns = now_ns.saturating_sub(start_ns);
+        let start_ns = self.start_ns;
+        let elapsed_ns = match self.stage {
+            Stage::Offering { .. } => now_ns.saturating_sub(start_ns),
+            // Nothing fails any more; what failed may still recover.
+            Stage::Draining { .. } => 0,
+            Stage::Connecting { .. } | Stage::Telling { .. } | Stage::Over => return,
+        };
         while let Some(kind) = self.faults.take_due(elapsed_ns) {
-            self.faults.begin(kind, start_ns, now_ns, &self.shared.tally);
+            let connections = self.connections.len() as u64;
+            self.faults.begin(kind, (start_ns, now_ns), connections, &self.shared.tally);
             match kind {
                 FaultKind::KillSwitch => {
                     if let Some(kills) = &self.kills {
@@ -433,7 +441,7 @@ impl Generator {
             }
         }
         let scheduled_ns = match &self.offering {
-            Offering::Open { arrivals, .. } => start_ns + arrivals.peek().unwrap_or(elapsed_ns),
+            Offering::Open { arrivals, .. } => arrivals.peek().map_or(u64::MAX, |due_ns| start_ns + due_ns),
             Offering::Closed => now_ns,
         };
         self.faults.look(now_ns, scheduled_ns, &self.shared.tally, &mut self.shared.flights);

@@ -27,6 +27,9 @@ pub const PARTICIPANTS_MAX: u32 = 4_000;
 /// Orders that are remembered for being submitted again long after.
 pub const REMEMBERED_ORDERS_MAX: usize = 4_096;
 
+/// Refused orders that are remembered for not being submitted again. With more nothing is submitted again: such a switch is busy enough.
+pub const REFUSED_ORDERS_MAX: usize = 1 << 16;
+
 /// A payment sent so long after it fell due was sent late.
 pub const LATE_NS: u64 = NS_PER_MS;
 

@@ -299,6 +299,17 @@ impl Tries {
         point
     }
 
+    /// Was anything tried?
+    pub(crate) fn has_any(&self) -> bool {
+        !self.report.points.is_empty()
+    }
+
+    /// The end, before its time.
+    pub(crate) fn interrupted(mut self) -> SearchReport {
+        self.report.interrupted = true;
+        self.finish(None)
+    }
+
     /// The end.
     pub(crate) fn finish(self, best: Option<u64>) -> SearchReport {
         let confirmed = self.report.points.iter().rfind(|point| point.is_confirmation && point.holds);

@@ -5,7 +5,7 @@ use adapters::message::CreditTransfer;
 use crate::connection::{CURRENCY, Connection, Shared};
 use crate::draw::{Draw, private_parts};
 use crate::flights::{Order, RunNumber};
-use crate::limits::REMEMBERED_ORDERS_MAX;
+use crate::limits::{REFUSED_ORDERS_MAX, REMEMBERED_ORDERS_MAX};
 use crate::plan::Mix;
 
 /// Draws orders by lot.
@@ -97,7 +97,14 @@ impl Orders {
             true => &newest,
             false => &self.remembered[self.draw.below(self.remembered.len())],
         };
+        let refused = shared.refused.as_ref();
+        if refused.is_none_or(|refused| refused.len() >= REFUSED_ORDERS_MAX || refused.contains(&order.payment_id)) {
+            return;
+        }
         let is_taken = connections[*payer].repeat_order(order, &self.private_parts[*private]);
         shared.tally.repeated += u64::from(is_taken);
+        if is_taken && let Some(place) = shared.flights.find(&order.payment_id) {
+            shared.flights.at(place).is_repeated = true;
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::io::{IsTerminal, Write};
 use crate::report::numbers::{grouped, latency};
 use crate::samples::{Sample, SwitchStatus};
 
-/// How many samples the small curves show.
-const CURVE_SAMPLES: usize = 48;
+/// How many samples the small curves show: with them every line fits 80 columns, so that none is broken in two.
+const CURVE_SAMPLES: usize = 36;
 
 /// From nothing to full.
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -1,5 +1,7 @@
 //! `loadtest max`: the highest open-loop rate that holds a service level.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
@@ -97,11 +99,17 @@ async fn search(
         };
         let schedule = Schedule::constant(rate, seconds).ok_or_else(|| SetUpError::new("a rate that cannot be"))?;
         let plan = Plan::plain(Load::Open(schedule), participants);
-        let report = target.measure(&plan, View::none(), interrupts).await?;
+        let measured = target.measure(&plan, View::none(), interrupts).await;
+        let is_interrupted = poll_fn(|cx| Poll::Ready(interrupts.have_come(cx))).await;
+        let report = match measured {
+            // It ended before its first payment: what was tried before is still worth a report.
+            Err(_) if is_interrupted && tries.has_any() => return Ok(tries.interrupted()),
+            measured => measured?,
+        };
         let point = tries.take(rate, is_confirmation, &report);
         eprint!("{}", point.line());
-        if report.interrupted {
-            return Ok(tries.finish(None));
+        if is_interrupted {
+            return Ok(tries.interrupted());
         }
         search.tell(point.holds);
         // What the last try left to the disk to do is not the next one's burden.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::numbers::{grouped, latency, short};
+use super::numbers::{grouped, latency, rate, short};
 use super::svg::{Plot, STYLE, escaped};
 use super::{LegPercentiles, Percentiles, Report, plots};
 use crate::faults::FaultRecord;
@@ -63,7 +63,7 @@ pub(crate) fn page_of_search(report: &SearchReport) -> String {
             &mut body,
             &[
                 ("rate", format!("{}/s", grouped(best.rate))),
-                ("committed", format!("{:.0}/s", best.throughput_per_s)),
+                ("committed", format!("{}/s", rate(best.throughput_per_s))),
                 ("p50", latency(p.p50)),
                 ("p99", latency(p.p99)),
                 ("p99.9", latency(p.p999)),
@@ -77,7 +77,7 @@ pub(crate) fn page_of_search(report: &SearchReport) -> String {
         let holds = if point.holds { "holds".to_owned() } else { format!("no: {}", point.why) };
         vec![
             format!("{}/s", grouped(point.rate)),
-            format!("{:.0}/s", point.throughput_per_s),
+            format!("{}/s", rate(point.throughput_per_s)),
             latency(p.p50),
             latency(p.p90),
             latency(p.p99),
@@ -114,7 +114,7 @@ fn tiles(body: &mut String, tiles: &[(&str, String)]) {
 fn tiles_of_run(body: &mut String, report: &Report) {
     let failed = report.rejected + report.expired + report.busy + report.unknown + report.unsent;
     let mut list = vec![
-        ("committed a second", format!("{:.0}", report.throughput_per_s)),
+        ("committed a second", rate(report.throughput_per_s)),
         ("p50 to final", latency(report.latency_us.p50)),
         ("p99 to final", latency(report.latency_us.p99)),
         ("longest", latency(report.latency_us.max)),

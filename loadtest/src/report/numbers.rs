@@ -13,6 +13,12 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of payments a second.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small and not negative")]
+pub(crate) fn rate(per_second: f64) -> String {
+    grouped(per_second.round() as u64)
+}
+
 /// A time of so many microseconds, to two digits or whole, with its unit.
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a text for people")]
 pub(crate) fn latency(us: u64) -> String {

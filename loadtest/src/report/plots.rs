@@ -1,10 +1,12 @@
 //! Which pictures a report has.
 
+use std::collections::BTreeMap;
+
 use super::judge::percent;
 use super::numbers::{latency, short};
 use super::svg::{Bars, Chart, Kind, Plot, Row, Scale, Series};
 use super::{Percentiles, Report};
-use crate::maximum::SearchReport;
+use crate::maximum::{Point, SearchReport};
 use crate::samples::Sample;
 
 /// More participants than this are not told apart in a picture.
@@ -29,30 +31,47 @@ pub(crate) fn of_run(report: &Report) -> Vec<Plot> {
 
 /// All pictures of a search for the highest rate.
 pub(crate) fn of_search(report: &SearchReport) -> Vec<Plot> {
-    let mut points: Vec<_> = report.points.iter().collect();
-    points.sort_by_key(|point| point.rate);
-    let line = |name: &str, colour: usize, us: &dyn Fn(&Percentiles) -> u64| Series {
+    // Of several tries at one rate the one that held counts, else the last.
+    let mut points = BTreeMap::new();
+    for point in &report.points {
+        let known: &mut &Point = points.entry(point.rate).or_insert(point);
+        if point.holds || !known.holds {
+            *known = point;
+        }
+    }
+    let points: Vec<&Point> = points.into_values().collect();
+    let line = |name: &str, kind: Kind, colour: usize, of: &dyn Fn(&Point) -> f64| Series {
         name: name.to_owned(),
-        kind: Kind::Dotted,
+        kind,
         colour,
-        points: points.iter().map(|point| (point.throughput_per_s, ms(us(&point.committed_us)))).collect(),
+        points: points.iter().map(|point| (precise(point.rate), of(point))).collect(),
     };
-    let best = report.best.as_ref().map(|best| (best.throughput_per_s, "highest that holds".to_owned()));
-    let limit = points.iter().map(|point| (point.throughput_per_s, report.slo_ms)).collect();
-    let chart = Chart {
+    let marks: Vec<_> = report.best.iter().map(|best| (precise(best.rate), "highest that holds".to_owned())).collect();
+    let latency = Chart {
         name: "throughput-latency",
         title: "Latency against throughput".to_owned(),
-        x: ("payments committed a second", Scale::Linear),
+        x: ("payments due a second", Scale::Linear),
         y: ("ms", Scale::Log),
         series: vec![
-            line("p50", 0, &|p| p.p50),
-            line("p90", 2, &|p| p.p90),
-            line("p99", 1, &|p| p.p99),
-            Series { name: format!("level ({})", report.slo), kind: Kind::Dashed, colour: 4, points: limit },
+            line("p50", Kind::Dotted, 0, &|point| ms(point.committed_us.p50)),
+            line("p90", Kind::Dotted, 2, &|point| ms(point.committed_us.p90)),
+            line("p99", Kind::Dotted, 1, &|point| ms(point.committed_us.p99)),
+            line(&format!("level ({})", report.slo), Kind::Dashed, 4, &|_| report.slo_ms),
         ],
-        marks: best.into_iter().collect(),
+        marks: marks.clone(),
     };
-    vec![Plot::Chart(chart)]
+    let kept_up = Chart {
+        name: "kept-up",
+        title: "Did it keep up?".to_owned(),
+        x: ("payments due a second", Scale::Linear),
+        y: ("payments committed a second", Scale::Linear),
+        series: vec![
+            line("due", Kind::Dashed, 4, &|point| precise(point.rate)),
+            line("committed", Kind::Dotted, 0, &|point| point.throughput_per_s),
+        ],
+        marks,
+    };
+    vec![Plot::Chart(latency), Plot::Chart(kept_up)]
 }
 
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "points of a picture")]

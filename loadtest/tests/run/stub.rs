@@ -150,6 +150,15 @@ impl World {
         self.script.misdeed.map(|misdeed| misdeed.1).filter(|_| self.wronged == Some(id))
     }
 
+    /// What became of a payment.
+    fn outcome(&self, id: [u8; 16]) -> Outcome {
+        match (self.seen.contains_key(&id), self.decided.contains(&id)) {
+            (_, true) => Outcome::Committed,
+            (true, false) => Outcome::InFlight,
+            (false, false) => Outcome::Unknown,
+        }
+    }
+
     /// Asks the payee provider, or does not.
     fn forward(&mut self, mut forward: Forward) {
         match self.misdeed(forward.payment_id) {
@@ -303,8 +312,7 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
             let is_new = world.borrow_mut().seen.insert(id, code).is_none();
             if !is_new {
                 // The outcome again, to who asks, without a number.
-                let is_decided = world.borrow().decided.contains(&id);
-                let answer = status(id, if is_decided { Outcome::Committed } else { Outcome::InFlight });
+                let answer = status(id, world.borrow().outcome(id));
                 world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
                 return true;
             }
@@ -333,8 +341,7 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
             world.borrow_mut().decide(answer.routing().payment_id, code);
         }
         Request::StatusRequest(id) => {
-            let is_decided = world.borrow().decided.contains(&id.bytes());
-            let answer = status(id.bytes(), if is_decided { Outcome::Committed } else { Outcome::InFlight });
+            let answer = status(id.bytes(), world.borrow().outcome(id.bytes()));
             world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
         }
         Request::Hello { .. } | Request::Ack(_) | Request::Echo { .. } => {}
