@@ -25,7 +25,7 @@ use crate::connection::CURRENCY;
 use crate::draw::{Draw, private_parts};
 
 /// Orders of one batch; the answers to those of the batch before go with them.
-const ORDERS_PER_BATCH: u64 = 4_096;
+const ORDERS_PER_BATCH: u64 = 8_192;
 
 /// What a payment takes on disk: two entries, with their share of a record. Measured, and rounded up.
 const BYTES_PER_PAYMENT: u64 = 700;

@@ -21,7 +21,7 @@ sans-serif}main{max-width:1500px;margin:0 auto;padding:28px 24px 60px}h1{font-si
 .soft{color:var(--soft)}.verdict{border-left:5px solid var(--good);background:var(--card);padding:12px 18px;margin:18px 0;border-radius:4px}\
 .verdict b{color:var(--good)}.verdict.bad{border-color:var(--bad)}.verdict.bad b{color:var(--bad)}\
 .verdict.warn{border-color:var(--warn)}.verdict.warn b{color:var(--warn)}\
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px}.tile{background:var(--card);border:1px solid var(--line);\
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(148px,1fr));gap:12px}.tile{background:var(--card);border:1px solid var(--line);\
 border-radius:6px;padding:12px 16px}.tile span{display:block;color:var(--soft);font-size:13px}.tile b{font-size:23px;font-weight:600}\
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,600px),1fr));gap:14px;align-items:start}.plot{background:var(--card);\
 border:1px solid var(--line);border-radius:6px;padding:8px;overflow:hidden}.plot svg{display:block;width:100%;height:auto}\
@@ -34,9 +34,10 @@ border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}th{font-we
 pub(crate) fn page_of_run(report: &Report) -> String {
     let title = report.scenario.clone().unwrap_or_else(|| "load".to_owned());
     let mut body = format!("<h1>{}</h1><p class=\"soft\">{}</p>", escaped(&title), escaped(&report.load_text()));
-    verdict(&mut body, report.is_right(), &report.verdict);
+    let is_early = report.interrupted && report.is_right();
+    verdict(&mut body, (report.is_right(), is_early), &report.verdict);
     report.warnings.iter().for_each(|warning| {
-        let _ = write!(body, "<div class=\"verdict warn\"><b>Warning</b> {}</div>", escaped(warning));
+        let _ = write!(body, "<div class=\"verdict warn\"><b>Warning.</b> {}</div>", escaped(warning));
     });
     tiles_of_run(&mut body, report);
     pictures(&mut body, &plots::of_run(report));
@@ -56,7 +57,7 @@ pub(crate) fn page_of_search(report: &SearchReport) -> String {
         escaped(&report.slo),
         report.participants
     );
-    verdict(&mut body, report.is_right(), &report.verdict);
+    verdict(&mut body, (report.is_right(), report.interrupted && report.problems.is_empty()), &report.verdict);
     if let Some(best) = &report.best {
         let p = &best.committed_us;
         tiles(
@@ -98,8 +99,12 @@ fn page(title: &str, body: &str) -> String {
     )
 }
 
-fn verdict(body: &mut String, is_right: bool, text: &str) {
-    let (class, word) = if is_right { ("", "Right") } else { (" bad", "Wrong") };
+fn verdict(body: &mut String, (is_right, is_early): (bool, bool), text: &str) {
+    let (class, word) = match (is_right, is_early) {
+        (_, true) => (" warn", "Ended early."),
+        (true, false) => ("", "Right."),
+        (false, false) => (" bad", "Wrong."),
+    };
     let _ = write!(body, "<div class=\"verdict{class}\"><b>{word}</b> {}</div>", escaped(text));
 }
 
