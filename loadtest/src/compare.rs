@@ -81,7 +81,7 @@ fn read(path: &Path) -> Result<Kind, SetUpError> {
     serde_json::from_value(value).map(Kind::Run).map_err(|error| refused(&error))
 }
 
-#[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures of reports")]
+#[allow(clippy::float_arithmetic, clippy::float_cmp, clippy::cast_precision_loss, reason = "figures of reports")]
 fn rows_of_runs(a: &Report, b: &Report) -> Vec<Row> {
     use Better::{Higher, Lower, Neither};
     let row = |what: &str, better, of: &dyn Fn(&Report) -> f64| Row::new(what, better, of(a), of(b));
@@ -111,11 +111,15 @@ fn rows_of_runs(a: &Report, b: &Report) -> Vec<Row> {
         r.cpu_s.map_or(0.0, |cpu| per_payment(cpu.switch_user + cpu.switch_sys, r))
     }));
     rows.push(row("generator CPU a payment, us", Lower, &|r| {
-        r.cpu_s.map_or(0.0, |cpu| per_payment(cpu.generator_user + cpu.generator_sys, r))
+        // Older reports have it only beside the switch's.
+        let beside = r.cpu_s.map_or(0.0, |cpu| cpu.generator_user + cpu.generator_sys);
+        per_payment((r.generator.user_s + r.generator.sys_s).max(beside), r)
     }));
     rows.push(row("switch memory at the end, MiB", Lower, &|r| {
         r.samples.iter().rev().find_map(|sample| sample.switch_mib).unwrap_or(0) as f64
     }));
+    // What neither has measured is no figure.
+    rows.retain(|row| row.a != 0.0 || row.b != 0.0 || !row.what.contains("CPU") && !row.what.contains("memory"));
     rows
 }
 

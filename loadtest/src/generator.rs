@@ -464,13 +464,14 @@ impl Generator {
                 return;
             };
             let waits = matches!(self.offering, Offering::Closed);
-            let payer = Some(()).filter(|()| self.shared.flights.has_room());
-            let Some(payer) = payer.and_then(|()| self.orders.draw_payer(&self.connections, now_ns, waits)) else {
+            let has_room = self.shared.flights.has_room().then_some(());
+            let Some(parties) = has_room.and_then(|()| self.orders.draw_parties(&self.connections, now_ns, waits))
+            else {
                 self.is_held_back = true;
                 return;
             };
             // On a schedule nobody waits because the switch says so: customers do not.
-            self.orders.submit(&mut self.connections, &mut self.shared, (payer, intended_ns));
+            self.orders.submit(&mut self.connections, &mut self.shared, parties, intended_ns);
             self.shared.tally.offer(now_ns - intended_ns, self.is_held_back);
             if let Offering::Open { arrivals, .. } = &mut self.offering {
                 arrivals.advance();

@@ -24,6 +24,9 @@ pub const HELD_MAX: u32 = 1 << 22;
 /// Participants of a spawned switch: one open file each in both processes, which raise their limit as far as they may, and what the switch takes.
 pub const PARTICIPANTS_MAX: u32 = 4_000;
 
+/// Open files that are no connections: segments, handshakes that end, standard streams; what the switch keeps for itself, and then some.
+pub const OPEN_FILES_BESIDE: u64 = 128;
+
 /// Orders that are remembered for being submitted again long after.
 pub const REMEMBERED_ORDERS_MAX: usize = 4_096;
 

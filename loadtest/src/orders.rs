@@ -18,6 +18,20 @@ pub(crate) struct Orders {
     next_remembered: usize,
 }
 
+/// Place of the participant to which a part of all payments goes.
+const HOT_PAYEE: usize = 0;
+
+/// Anybody but the payer; where some payments go to the hot payee, the others do not.
+fn draw_payee(draw: &mut Draw, payer: usize, count: usize, has_hot: bool) -> usize {
+    // Of two participants the payer may have nobody else to pay.
+    let has_hot = has_hot && count > 2;
+    let mut payee = (payer + 1 + draw.below(count - 1)) % count;
+    while has_hot && payee == HOT_PAYEE {
+        payee = (payer + 1 + draw.below(count - 1)) % count;
+    }
+    payee
+}
+
 /// An order, and what it takes to submit it again.
 #[derive(Clone)]
 struct Remembered {
@@ -36,14 +50,25 @@ impl Orders {
         RunNumber::new(&mut self.draw)
     }
 
-    /// A payer by lot; where it has no room or is away, the next that has. `waits`: not one that was told to wait.
-    pub(crate) fn draw_payer(&mut self, connections: &[Connection], now_ns: u64, waits: bool) -> Option<usize> {
+    /// Payer and payee by lot. Where the payer has no room or is away, it is the next that has; none where nobody has. `waits`: not one that was told
+    /// to wait.
+    pub(crate) fn draw_parties(
+        &mut self,
+        connections: &[Connection],
+        now_ns: u64,
+        waits: bool,
+    ) -> Option<(usize, usize)> {
         let count = connections.len();
+        let is_hot = self.draw.is_one_of(self.mix.hot_payee_percent);
         let first = self.draw.below(count);
-        (first..first + count).map(|place| place % count).find(|&place| {
+        let payer = (first..first + count).map(|place| place % count).find(|&place| {
             let connection = &connections[place];
-            connection.has_room() && !connection.is_away(now_ns) && !(waits && connection.busy_until_ns > now_ns)
-        })
+            let is_payee = is_hot && place == HOT_PAYEE;
+            let must_wait = waits && connection.busy_until_ns > now_ns;
+            !is_payee && connection.has_room() && !connection.is_away(now_ns) && !must_wait
+        })?;
+        let has_hot = self.mix.hot_payee_percent > 0;
+        Some((payer, if is_hot { HOT_PAYEE } else { draw_payee(&mut self.draw, payer, count, has_hot) }))
     }
 
     /// Submits a new payment of this payer, and an old one again where the lot says so.
@@ -51,9 +76,9 @@ impl Orders {
         &mut self,
         connections: &mut [Connection],
         shared: &mut Shared,
-        (payer, intended_ns): (usize, u64),
+        (payer, payee): (usize, usize),
+        intended_ns: u64,
     ) {
-        let payee = self.draw_payee(payer, connections.len());
         let private = self.draw.below(self.private_parts.len());
         let spread = usize::try_from(self.mix.amount_max - self.mix.amount_min + 1).unwrap_or(usize::MAX);
         let amount = self.mix.amount_min + self.draw.below(spread) as u64;
@@ -73,13 +98,6 @@ impl Orders {
         if self.mix.repeat_percent > 0 {
             self.repeat(connections, shared, Remembered { order, private, payer });
         }
-    }
-
-    fn draw_payee(&mut self, payer: usize, count: usize) -> usize {
-        if payer != 0 && self.draw.is_one_of(self.mix.hot_payee_percent) {
-            return 0;
-        }
-        (payer + 1 + self.draw.below(count - 1)) % count
     }
 
     /// By lot: this order again at once, or an old one, or none.
@@ -105,6 +123,24 @@ impl Orders {
         shared.tally.repeated += u64::from(is_taken);
         if is_taken && let Some(place) = shared.flights.find(&order.payment_id) {
             shared.flights.at(place).is_repeated = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_pays_himself_and_the_hot_payee_gets_no_more_than_its_part() {
+        let mut draw = Draw::seeded(5);
+        for count in [2, 3, 16] {
+            for payer in 0..count {
+                let payees: Vec<usize> = (0..1_000).map(|_| draw_payee(&mut draw, payer, count, false)).collect();
+                assert!((0..count).all(|place| payees.contains(&place) == (place != payer)), "{payer} of {count}");
+                let payees: Vec<usize> = (0..1_000).map(|_| draw_payee(&mut draw, payer, count, true)).collect();
+                assert!(!payees.contains(&payer) && (count == 2 || !payees.contains(&HOT_PAYEE)), "{payer} of {count}");
+            }
         }
     }
 }

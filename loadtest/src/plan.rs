@@ -30,7 +30,7 @@ impl Load {
 /// What payments are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mix {
-    /// So many percent go to the first participant; the others, and all where it is 0, to anybody.
+    /// So many percent go to the first participant, and all others to others; where it is 0, everything to anybody.
     pub hot_payee_percent: u32,
     /// So many percent are submitted twice; of those copies half at once, half long after.
     pub repeat_percent: u32,

@@ -11,8 +11,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::SetUpError;
 use crate::generator::{Generator, Options};
 use crate::interrupts::Interrupts;
-use crate::limits::PARTICIPANTS_MAX;
-use crate::machine::CpuTicks;
+use crate::limits::{OPEN_FILES_BESIDE, PARTICIPANTS_MAX};
+use crate::machine::{CpuTicks, raise_open_files};
 use crate::plan::Plan;
 use crate::report::{Books, Report, Surroundings};
 use crate::samples::Watched;
@@ -108,6 +108,7 @@ impl Target {
             }
             Target::Running { address, pki } => measure_running(plan, (*address, pki.clone()), view, interrupts).await,
             Target::Spawned { binary, data } => {
+                check_open_files(plan.participants)?;
                 let home = Home { binary: binary.clone(), data: data.clone(), participants: plan.participants };
                 let switch = tokio::select! {
                     switch = SpawnedSwitch::start(&home) => switch?,
@@ -117,6 +118,17 @@ impl Target {
             }
         }
     }
+}
+
+/// Each connection is an open file, here and in the switch, which keeps as many for handshakes.
+fn check_open_files(participants: u32) -> Result<(), SetUpError> {
+    let (granted, needed) = (raise_open_files(), 2 * u64::from(participants) + OPEN_FILES_BESIDE);
+    if granted < needed {
+        return Err(SetUpError::new(format!(
+            "{participants} participants need {needed} open files and {granted} are allowed: raise the limit (ulimit -n {needed})"
+        )));
+    }
+    Ok(())
 }
 
 fn own_ticks() -> CpuTicks {
