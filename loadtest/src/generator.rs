@@ -210,7 +210,11 @@ impl Generator {
             Poll::Ready(())
         })
         .await;
-        self.sample(self.clock.now_ns());
+        // A moment is no sample: one tick of processor time in it would be a core.
+        let now_ns = self.clock.now_ns();
+        if now_ns.saturating_sub(self.sampled_ns) >= self.sample_every_ns / 2 {
+            self.sample(now_ns);
+        }
         let samples = self.sampler.finish();
         let offered_ns = self.end_ns.saturating_sub(self.start_ns);
         let unsent = match self.offering {
