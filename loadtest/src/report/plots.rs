@@ -209,11 +209,11 @@ fn cpu_split(report: &Report) -> Option<Bars> {
         vec![row("generator", cpu.generator_user, cpu.generator_sys), row("switch", cpu.switch_user, cpu.switch_sys)];
     let threads = report.switch_threads_s.iter().filter(|(_, seconds)| **seconds >= 0.05);
     rows.extend(threads.map(|(name, &seconds)| Row {
-        name: format!("thread {name}"),
+        name: name.clone(),
         values: vec![0.0, 0.0, seconds],
         text: format!("{} s", short(seconds)),
     }));
-    let parts = vec!["user", "system", "of which a thread"];
+    let parts = vec!["user", "system", "a thread of the switch"];
     Some(Bars { name: "cpu-split", title: "Who used the processor".to_owned(), parts, rows })
 }
 

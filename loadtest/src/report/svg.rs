@@ -19,6 +19,9 @@ const RIGHT: f64 = 18.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = 44.0;
 
+/// More marks than this are drawn faintly, so that they do not hide the lines.
+const MARKS_PLAIN_MAX: usize = 12;
+
 /// Rules for every chart; a page has them once, a file on its own once inside.
 pub(crate) const STYLE: &str = "\
 svg{--ink:#1c2733;--soft:#66727f;--grid:#e3e8ed;--back:#fff;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#8a94a0;--c5:#e69f00;\
@@ -27,7 +30,7 @@ font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif;bac
 --c3:#e59ac4;--c4:#93a0ad;--c5:#f0c04a}}\
 svg text{fill:var(--soft);font-size:12px}svg .title{fill:var(--ink);font-size:15px;font-weight:600}svg .value{fill:var(--ink)}\
 svg .grid{stroke:var(--grid);stroke-width:1}svg .axis{stroke:var(--soft);stroke-width:1}\
-svg .mark{stroke:var(--c1);stroke-width:1;stroke-dasharray:3 3}svg .mark-text{fill:var(--c1);font-size:11px}\
+svg .mark{stroke:var(--c1);stroke-width:1;stroke-dasharray:3 3}svg .mark.many{opacity:.35}svg .mark-text{fill:var(--c1);font-size:11px}\
 svg .line{fill:none;stroke-width:1.8;stroke-linejoin:round}svg .dash{stroke-dasharray:5 4;stroke-width:1.4}\
 svg .s0{stroke:var(--c0)}svg .s1{stroke:var(--c1)}svg .s2{stroke:var(--c2)}svg .s3{stroke:var(--c3)}svg .s4{stroke:var(--c4)}svg .s5{stroke:var(--c5)}\
 svg .f0{fill:var(--c0)}svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}svg .f5{fill:var(--c5)}";
@@ -201,12 +204,15 @@ impl Chart {
         let mut svg = open(&self.title, HEIGHT);
         self.legend(&mut svg);
         self.axes(&mut svg, &x, &y);
+        let class = if self.marks.len() > MARKS_PLAIN_MAX { "mark many" } else { "mark" };
         for (at, text) in &self.marks {
             if let Some(place) = x.place(*at) {
                 let text = escaped(text);
                 let (to, text_at) = (HEIGHT - BOTTOM, place + 3.0);
-                let _ =
-                    write!(svg, "<line class=\"mark\" x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"{TOP}\" y2=\"{to}\"/>");
+                let _ = write!(
+                    svg,
+                    "<line class=\"{class}\" x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"{TOP}\" y2=\"{to}\"/>"
+                );
                 let _ = write!(svg, "<text class=\"mark-text\" x=\"{text_at:.1}\" y=\"{}\">{text}</text>", TOP + 10.0);
             }
         }
