@@ -1,6 +1,6 @@
 //! One provider: a session over a TLS connection that is made again whenever it breaks.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use adapters::limits::{HANDSHAKE_TIMEOUT_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALL_MAX_MS};
-use adapters::message::{Answer, ArchivedError, CreditTransfer, ErrorCode, MessageKind, Outcome, ParticipantCode};
-use adapters::message::{PaymentId, StatusRequest};
+use adapters::message::{Answer, ArchivedError, ArchivedForward, CreditTransfer, ErrorCode, MessageKind, Outcome};
+use adapters::message::{ParticipantCode, PaymentId, StatusRequest};
 use adapters::native::link::Link;
 use adapters::native::session::{ClientSession, Event, Idle, Resume};
 use rustls::ClientConfig;
@@ -19,15 +19,26 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::agreement::{self, Party};
 use crate::flights::{Flight, Flights, Id};
 use crate::limits::{NS_PER_MS, RECEIVE_BYTES_PER_TURN, SEND_PENDING_BYTES_MAX, UNACKNOWLEDGED_ORDERS_MAX};
-use crate::tally::Tally;
+use crate::tally::{Disagreement, Ended, Tally};
+
+/// What all payments are in: the code for tests.
+pub(crate) const CURRENCY: [u8; 3] = *b"XTS";
 
 /// What all connections share.
 pub(crate) struct Shared {
-    pub(crate) address: SocketAddr,
     pub(crate) flights: Flights,
     pub(crate) tally: Tally,
+    /// By place of the connection.
+    pub(crate) codes: Vec<ParticipantCode>,
+    /// The same, as parts of facts.
+    pub(crate) parties: Vec<Party>,
+    /// Orders that were refused and forgotten, where orders are submitted again: a copy of one of those would be a payment that nobody expects.
+    pub(crate) refused: Option<HashSet<Id>>,
+    /// Statuses have been asked for, so not every unnumbered one answers a repetition.
+    pub(crate) has_asked: bool,
     /// Until when payments are offered; `u64::MAX` before the run begins.
     pub(crate) offered_until_ns: u64,
     /// For reading from sockets, and for what was read.
@@ -43,8 +54,11 @@ pub(crate) struct Connection {
     session: ClientSession,
     state: State,
     tickets: Tickets,
-    /// Payments of this provider's customers that wait for its answer. Bounded by what the switch holds open.
-    answers: Vec<Id>,
+    /// Payments of this provider's customers that wait for its answer, and when it gives it. Bounded by what the switch holds open.
+    answers: VecDeque<(u64, Id)>,
+    conduct: Conduct,
+    /// It is kept away until then.
+    away_until_ns: u64,
     /// The switch is busy: offer it nothing before this.
     pub(crate) busy_until_ns: u64,
     /// How often it was welcomed.
@@ -58,6 +72,15 @@ pub(crate) struct Connection {
     why: Option<String>,
 }
 
+/// How a provider deals with payments to its customers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Conduct {
+    /// It thinks for so long before it accepts.
+    pub(crate) answer_after_ns: u64,
+    /// It never answers.
+    pub(crate) is_silent: bool,
+}
+
 enum State {
     /// Until the next attempt.
     Waiting {
@@ -68,7 +91,7 @@ enum State {
 }
 
 impl Connection {
-    pub(crate) fn new(code: ParticipantCode, place: u32, tls: Arc<ClientConfig>) -> Connection {
+    pub(crate) fn new(code: ParticipantCode, place: u32, tls: Arc<ClientConfig>, conduct: Conduct) -> Connection {
         Connection {
             code,
             place,
@@ -77,7 +100,9 @@ impl Connection {
             session: ClientSession::new(code, Resume::FROM_THE_END),
             state: State::Waiting { until_ns: 0 },
             tickets: Tickets::default(),
-            answers: Vec::new(),
+            answers: VecDeque::new(),
+            conduct,
+            away_until_ns: 0,
             busy_until_ns: 0,
             welcomes: 0,
             attempts: 0,
@@ -106,6 +131,36 @@ impl Connection {
         self.session.unacknowledged() < UNACKNOWLEDGED_ORDERS_MAX && self.session.has_room()
     }
 
+    /// Is it kept away?
+    pub(crate) fn is_away(&self, now_ns: u64) -> bool {
+        now_ns < self.away_until_ns
+    }
+
+    /// Cuts the connection without a goodbye, and keeps the provider away until then.
+    pub(crate) fn cut(&mut self, now_ns: u64, until_ns: u64) {
+        if let State::Connecting(connecting) = &self.state {
+            connecting.abort();
+        }
+        self.session.disconnected();
+        self.attempts = 0;
+        self.away_until_ns = until_ns;
+        self.state = State::Waiting { until_ns: until_ns.max(now_ns) };
+    }
+
+    /// It is kept away no longer.
+    pub(crate) fn come_back(&mut self, now_ns: u64) {
+        if self.is_away(now_ns) {
+            self.away_until_ns = now_ns;
+            self.state = State::Waiting { until_ns: now_ns };
+        }
+    }
+
+    /// When the next answer is to be given; `u64::MAX` where none is put off.
+    pub(crate) fn answer_at_ns(&self, now_ns: u64) -> u64 {
+        // Whatever is due already waits for room, which only the socket brings.
+        self.answers.front().map(|answer| answer.0).filter(|&at_ns| at_ns > now_ns).unwrap_or(u64::MAX)
+    }
+
     /// Begins to connect, if it is time to.
     pub(crate) fn begin_connecting(&mut self, address: SocketAddr, now_ns: u64) {
         if let State::Waiting { until_ns } = self.state
@@ -127,6 +182,12 @@ impl Connection {
         self.tickets.push(ticket, place);
         flight.ticket = ticket;
         flight.first_sent_on = self.welcomes + u32::from(!self.session.is_open());
+    }
+
+    /// Submits an order again that was submitted before; false where there is no room.
+    pub(crate) fn repeat_order(&mut self, order: &CreditTransfer, private: &[u8]) -> bool {
+        let submitted = self.session.submit(MessageKind::CreditTransfer, order, |out| out.extend_from_slice(private));
+        submitted.map(|ticket| self.tickets.push(ticket, Tickets::NO_ORDER)).is_ok()
     }
 
     /// Asks what became of a payment; false where there is no room for the question.
@@ -197,6 +258,11 @@ impl Connection {
             place: self.place,
             now_ns,
             is_in_time: now_ns < shared.offered_until_ns,
+            has_asked: shared.has_asked,
+            refused: shared.refused.as_mut(),
+            codes: &shared.codes,
+            parties: &shared.parties,
+            conduct: self.conduct,
             flights: &mut shared.flights,
             tally: &mut shared.tally,
             tickets: &mut self.tickets,
@@ -218,35 +284,33 @@ impl Connection {
         }
     }
 
-    /// Answers what waits, and writes everything with one TLS write. True if anything was written.
-    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) {
-        self.answer();
-        let State::Linked(link) = &mut self.state else { return };
+    /// Answers what waits, and writes everything with one TLS write. True if the connection is broken and must be asked.
+    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) -> bool {
+        self.answer(now_ns);
+        let State::Linked(link) = &mut self.state else { return false };
         let outgoing = self.session.outgoing();
         if outgoing.is_empty() || link.pending_bytes() >= SEND_PENDING_BYTES_MAX {
-            return;
+            return false;
         }
         let sent = link.send(outgoing);
         outgoing.clear();
         self.sent_ns = now_ns;
         // A broken connection is met again by the next receive, which also reads the switch's last words.
-        if sent.is_ok() {
-            let _ = link.poll_flush(cx);
-        }
+        sent.is_err() || matches!(link.poll_flush(cx), Poll::Ready(Err(_)))
     }
 
-    /// Accepts every payment that waits, as far as there is room.
-    fn answer(&mut self) {
-        let mut answered = 0;
-        for id in &self.answers {
-            let Some(payment_id) = PaymentId::from_bytes(*id) else { unreachable!("the switch checks ids") };
+    /// Accepts every payment whose time has come, as far as there is room.
+    fn answer(&mut self, now_ns: u64) {
+        while let Some(&(at_ns, id)) = self.answers.front()
+            && at_ns <= now_ns
+        {
+            let Some(payment_id) = PaymentId::from_bytes(id) else { unreachable!("the switch checks ids") };
             let Ok(ticket) = self.session.submit(MessageKind::Answer, &Answer::accept(payment_id), |_| {}) else {
-                break;
+                return;
             };
             self.tickets.push(ticket, Tickets::NO_ORDER);
-            answered += 1;
+            self.answers.pop_front();
         }
-        self.answers.drain(..answered);
     }
 
     /// Acknowledges what was received, if nothing else has.
@@ -340,10 +404,15 @@ struct Hearing<'a> {
     place: u32,
     now_ns: u64,
     is_in_time: bool,
+    has_asked: bool,
+    refused: Option<&'a mut HashSet<Id>>,
+    codes: &'a [ParticipantCode],
+    parties: &'a [Party],
+    conduct: Conduct,
     flights: &'a mut Flights,
     tally: &'a mut Tally,
     tickets: &'a mut Tickets,
-    answers: &'a mut Vec<Id>,
+    answers: &'a mut VecDeque<(u64, Id)>,
     busy_until_ns: &'a mut u64,
     welcomes: u32,
     is_welcomed: bool,
@@ -354,7 +423,7 @@ impl Hearing<'_> {
     fn take(&mut self, event: Event<'_>) {
         match event {
             Event::Welcomed(_) => self.is_welcomed = true,
-            Event::Forward { routing, .. } => self.forward(routing.payment_id),
+            Event::Forward { routing, .. } => self.forward(routing),
             Event::Status { routing, numbered, .. } => {
                 if let Some(outcome) = Outcome::from_number(routing.outcome) {
                     self.status(routing.payment_id, outcome, routing.reason, numbered);
@@ -367,27 +436,129 @@ impl Hearing<'_> {
     }
 
     /// The payee provider has it.
-    fn forward(&mut self, id: Id) {
-        self.answers.push(id);
-        let Some(place) = self.flights.find(&id) else { return };
+    fn forward(&mut self, routing: &ArchivedForward) {
+        let id = routing.payment_id;
+        if !self.conduct.is_silent {
+            self.answers.push_back((self.now_ns + self.conduct.answer_after_ns, id));
+        }
+        let Some(place) = self.flights.find(&id) else { return self.astray(id) };
         let flight = self.flights.at(place);
-        if !std::mem::replace(&mut flight.is_forwarded, true) {
-            self.tally.forwarded.record(self.now_ns.saturating_sub(flight.intended_ns));
+        if std::mem::replace(&mut flight.is_forwarded, true) {
+            return self.tally.disagree(Disagreement::ForwardedTwice, id);
+        }
+        let payer = flight.payer;
+        let is_as_ordered = flight.payee == self.place
+            && routing.payee == *self.codes[self.place as usize].bytes()
+            && routing.payer == *self.codes[payer as usize].bytes()
+            && routing.amount.to_native() == flight.amount
+            && routing.currency == CURRENCY;
+        let latency_ns = self.now_ns.saturating_sub(flight.intended_ns);
+        if !is_as_ordered {
+            self.tally.disagree(Disagreement::ForwardedAltered, id);
+        }
+        let parties = [payer, self.place].map(|place| self.parties[place as usize]);
+        let amount = routing.amount.to_native();
+        self.tally.facts.forwarded.add(agreement::forwarded(&id, parties[0], parties[1], amount, routing.currency));
+        self.tally.forward(self.place, latency_ns);
+    }
+
+    /// The payer or the payee provider learns what became of it.
+    fn status(&mut self, id: Id, outcome: Outcome, reason: [u8; 4], numbered: bool) {
+        let is_told = numbered && outcome.is_final();
+        let Some(place) = self.flights.find(&id) else {
+            if is_told {
+                self.astray(id);
+            } else {
+                self.replied(id, outcome);
+            }
+            return;
+        };
+        if is_told {
+            self.tally.facts.told.add(agreement::told(&id, self.parties[self.place as usize], outcome));
+        }
+        let Flight { payer, payee, .. } = *self.flights.at(place);
+        if payer == self.place {
+            self.status_at_payer(place, outcome, reason, numbered);
+        } else if payee == self.place {
+            self.status_at_payee(place, outcome, numbered);
+        } else if outcome != Outcome::Unknown {
+            self.tally.disagree(Disagreement::ToldStranger, id);
+        }
+        self.release(place);
+    }
+
+    /// What counts is the first word, whether it was numbered or answers a question or a repetition.
+    fn status_at_payer(&mut self, place: u32, outcome: Outcome, reason: [u8; 4], numbered: bool) {
+        let flight = self.flights.at(place);
+        let id = flight.id;
+        match (flight.outcome, outcome.is_final()) {
+            (None, true) => {
+                let latency_ns = self.now_ns.saturating_sub(flight.intended_ns);
+                let (payer, payee, amount) = (flight.payer, flight.payee, flight.amount);
+                self.flights.end(place, outcome);
+                let ended = Ended { payer, payee, amount, latency_ns, is_in_time: self.is_in_time };
+                self.tally.end(ended, outcome, reason);
+            }
+            (Some(first), true) if first != outcome => self.tally.disagree(Disagreement::ToldOtherwise, id),
+            (None, false) if outcome == Outcome::Unknown && flight.refused_again.is_some() => {
+                let code = flight.refused_again.unwrap_or_default();
+                self.flights.forget(place);
+                return self.tally.refuse(code, true);
+            }
+            _ => {}
+        }
+        if !numbered {
+            return self.replied(id, outcome);
+        }
+        if outcome.is_final() && self.flights.at(place).payer_told.replace(outcome).is_some() {
+            self.tally.disagree(Disagreement::ToldTwice, id);
         }
     }
 
-    /// The payer or the payee provider learns what became of it. What counts is the first word at the payer.
-    fn status(&mut self, id: Id, outcome: Outcome, reason: [u8; 4], numbered: bool) {
-        self.tally.told_committed += u64::from(numbered && outcome == Outcome::Committed);
-        let Some(place) = self.flights.find(&id).filter(|&place| self.flights.at(place).payer == self.place) else {
+    fn status_at_payee(&mut self, place: u32, outcome: Outcome, numbered: bool) {
+        if !outcome.is_final() {
             return;
-        };
-        if outcome.is_final() {
-            let flight = self.flights.end(place);
-            self.tally.end(outcome, reason, self.now_ns.saturating_sub(flight.intended_ns), self.is_in_time);
-        } else if let (Outcome::Unknown, Some(code)) = (outcome, self.flights.at(place).refused_again) {
-            self.flights.end(place);
-            self.tally.refuse(code, true);
+        }
+        let flight = self.flights.at(place);
+        let id = flight.id;
+        let told = if numbered { flight.payee_told.replace(outcome) } else { flight.payee_told };
+        if numbered && told.is_some() {
+            self.tally.disagree(Disagreement::ToldTwice, id);
+        }
+        if told.is_some_and(|told| told != outcome) {
+            self.tally.disagree(Disagreement::ToldOtherwise, id);
+        }
+    }
+
+    /// Lets go of a payment of which everybody has heard, and looks whether they heard the same.
+    fn release(&mut self, place: u32) {
+        let flight = *self.flights.at(place);
+        if !self.flights.release(place) {
+            return;
+        }
+        if flight.payee_told.is_some_and(|told| Some(told) != flight.outcome) {
+            self.tally.disagree(Disagreement::SidesDiffer, flight.id);
+        }
+        if flight.outcome == Some(Outcome::Committed) && !flight.is_forwarded {
+            self.tally.disagree(Disagreement::Unasked, flight.id);
+        }
+    }
+
+    /// Somebody hears of a payment that is none. Those of earlier runs and of others are not this run's business.
+    fn astray(&mut self, id: Id) {
+        if self.flights.run().made(&id) {
+            self.tally.disagree(Disagreement::Astray, id);
+        }
+    }
+
+    /// The answer to a question or to a repetition.
+    fn replied(&mut self, id: Id, outcome: Outcome) {
+        if !self.flights.run().made(&id) {
+            return;
+        }
+        self.tally.repeated_answered += u64::from(!self.has_asked);
+        if outcome == Outcome::Duplicate {
+            self.tally.disagree(Disagreement::RepetitionMistaken, id);
         }
     }
 
@@ -396,10 +567,16 @@ impl Hearing<'_> {
         let code = error.code.to_native();
         let order = self.tickets.order(ticket).filter(|&place| self.flights.is_order(place, self.place, ticket));
         match order.map(|place| (place, self.flights.at(place))) {
-            // The first time it was sent it may have been recorded, and only its repetition refused: the drain will ask.
-            Some((_, flight)) if flight.first_sent_on != self.welcomes => flight.refused_again = Some(code),
-            Some((place, _)) => {
-                self.flights.end(place);
+            // Where it was sent twice, one may have been recorded and the other refused: the drain will ask.
+            Some((_, flight)) if flight.first_sent_on != self.welcomes || flight.is_repeated => {
+                flight.refused_again = Some(code);
+            }
+            Some((_, flight)) if flight.outcome.is_some() => self.tally.disagree(Disagreement::Astray, flight.id),
+            Some((place, flight)) => {
+                if let Some(refused) = &mut self.refused {
+                    refused.insert(flight.id);
+                }
+                self.flights.forget(place);
                 self.tally.refuse(code, true);
             }
             None => self.tally.refuse(code, false),
@@ -419,8 +596,9 @@ impl Hearing<'_> {
             if place == Tickets::NO_ORDER || !self.flights.is_order(place, self.place, ticket) {
                 continue;
             }
-            let flight = self.flights.at(place);
-            self.tally.accepted.record(self.now_ns.saturating_sub(flight.intended_ns));
+            let latency_ns = self.now_ns.saturating_sub(self.flights.at(place).intended_ns);
+            self.flights.accept(place);
+            self.tally.accept(self.place, latency_ns);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::limits::PRIVATE_PARTS;
 
 /// A fast generator of numbers (SplitMix64). Ids need to be unique, not secret, and the operating system's random source costs as much as the whole
 /// rest of a payment.
+#[derive(Clone, Debug)]
 pub(crate) struct Draw {
     state: u64,
 }
@@ -17,11 +18,27 @@ impl Draw {
         Draw { state: u64::from_le_bytes([a, b, c, d, e, f, g, h]) }
     }
 
+    /// The same sequence for the same seed.
+    pub(crate) fn seeded(seed: u64) -> Draw {
+        Draw { state: seed }
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    /// A number above 0 and at most 1, from 53 bits of one draw.
+    #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a random number, exact in 53 bits")]
+    pub(crate) fn unit(&mut self) -> f64 {
+        ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Is this one of so many percent?
+    pub(crate) fn is_one_of(&mut self, percent: u32) -> bool {
+        percent > 0 && self.below(100) < percent as usize
     }
 
     /// A number below `bound`, from 32 bits of one draw.

@@ -9,79 +9,81 @@
 //!   wait        for a socket, or for the next payment's time
 //! ```
 //!
-//! Messages are encoded straight into the sessions' buffers. Per payment there is no task, no channel, no lock, no allocation and no system call.
+//! Only connections that have something to do are asked (`ready`). Messages are encoded straight into the sessions' buffers. Per payment there is no task, no channel, no lock, no allocation and no system call.
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use adapters::message::CreditTransfer;
+use adapters::message::ParticipantCode;
 use adapters::native::link::READ_BYTES;
 use adapters::native::tls;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::SetUpError;
+use crate::agreement::Party;
 use crate::clock::Clock;
-use crate::connection::{Connection, Shared};
-use crate::draw::{Draw, private_parts};
-use crate::flights::Flights;
+use crate::connection::{Conduct, Connection, Shared};
+use crate::faults::{FaultRecord, Faults};
+use crate::flights::{Flights, RunNumber};
 use crate::interrupts::Interrupts;
 use crate::limits::{
     ACKNOWLEDGE_EVERY_NS, ASK_EVERY_NS, ASKED_MAX, BACKLOG_NS, CHECK_EVERY_NS, CONNECTING_MAX, FLIGHTS_MAX, NS_PER_S,
-    OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN, SET_UP_NS, START_AFTER_NS, TOLD_NS,
+    OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX,
+    SET_UP_NS, START_AFTER_NS, TOLD_NS,
 };
-use crate::progress::Progress;
-use crate::schedule::Schedule;
+use crate::orders::Orders;
+use crate::plan::{FaultKind, Load, Payees, Plan};
+use crate::ready::Ready;
+use crate::samples::{Interval, Sample, Sampler, Watched};
+use crate::schedule::{Arrivals, Schedule};
 use crate::tally::Tally;
 use crate::timer::Timer;
+use crate::view::View;
 
-/// How payments are offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
-    /// On a schedule that nothing delays.
-    Open(Schedule),
-    /// A new one for each that ends.
-    Closed {
-        /// Payments without an outcome, over all connections.
-        in_flight: u32,
-        /// For how long.
-        duration_s: u64,
-    },
-}
-
-impl Load {
-    /// For how long payments are offered.
-    fn duration_ns(&self) -> u64 {
-        match self {
-            Load::Open(schedule) => schedule.intended_ns(schedule.count()),
-            Load::Closed { duration_s, .. } => duration_s * NS_PER_S,
-        }
-    }
-}
-
-/// Where the switch is, who is played, and what is offered.
-#[derive(Clone, Debug)]
+/// Where the switch is, who is played, and what is to happen.
 pub struct Options {
-    /// Of the switch.
-    pub address: SocketAddr,
+    /// Of the switch; another after it was started again.
+    pub address: Rc<Cell<SocketAddr>>,
     /// Where `ca.pem` and each participant's `CODE.pem` and `CODE.key` lie.
     pub pki: PathBuf,
-    /// What is offered.
-    pub load: Load,
+    /// What is to happen.
+    pub plan: Plan,
+    /// The switch's process, as far as it is ours to look at.
+    pub watched: Watched,
+    /// Told whenever the switch is to be killed and started again; none where it is not ours.
+    pub kills: Option<UnboundedSender<()>>,
 }
 
 /// What a run has brought.
 pub struct Outcome {
     /// What was counted.
     pub tally: Tally,
-    /// How many participants were played.
-    pub participants: usize,
+    /// Who was played, in the order of connections.
+    pub codes: Vec<ParticipantCode>,
+    /// What tells payments of this run from all others.
+    pub(crate) run: RunNumber,
     /// How long payments were offered.
     pub offered_ns: u64,
     /// Payments of the schedule that fell due and were never offered, because the switch did not keep up.
     pub unsent: u64,
     /// It was ended before its time.
     pub is_interrupted: bool,
+    /// From moment to moment.
+    pub samples: Vec<Sample>,
+    /// What failed on schedule; when the switch was ready again is not in it yet.
+    pub(crate) faults: Faults,
+}
+
+impl Outcome {
+    /// What failed on schedule, given how long each restart of the switch took.
+    pub fn take_faults(&mut self, ready_after_ms: &[u64]) -> Vec<FaultRecord> {
+        std::mem::replace(&mut self.faults, Faults::new(&[])).finish(ready_after_ms)
+    }
 }
 
 /// How far the run has come.
@@ -94,68 +96,99 @@ enum Stage {
     /// No more is offered; open payments end, or are asked for.
     Draining { asked: u32, ask_at_ns: u64 },
     /// Every payer has its outcomes; payees may still wait for theirs.
-    Telling { until_ns: u64 },
+    /// `held` payments are not over yet.
+    Telling { held: usize, until_ns: u64 },
     /// Done.
     Over,
+}
+
+/// The load as it is worked off.
+enum Offering {
+    Open { schedule: Schedule, arrivals: Arrivals },
+    Closed,
 }
 
 /// Everything that one thread owns.
 pub struct Generator {
     load: Load,
+    offering: Offering,
     clock: Clock,
     timer: Timer,
     connections: Vec<Connection>,
+    ready: Ready,
     shared: Shared,
-    draw: Draw,
-    private_parts: Vec<Vec<u8>>,
+    address: Rc<Cell<SocketAddr>>,
+    orders: Orders,
     stage: Stage,
-    /// Payments of the schedule that were offered.
-    scheduled: u64,
+    faults: Faults,
+    kills: Option<UnboundedSender<()>>,
     /// When the schedule was last looked at.
     offered_at_ns: u64,
+    /// Payments are due, and the switch takes no more.
+    is_held_back: bool,
     start_ns: u64,
     end_ns: u64,
     is_interrupted: bool,
+    /// When those that were kept away for good come back.
+    return_at_ns: u64,
     next_acknowledge_ns: u64,
     next_check_ns: u64,
-    progress: Progress,
+    sampler: Sampler,
+    sample_every_ns: u64,
+    sampled_ns: u64,
 }
 
 impl Generator {
-    /// Reads the certificates. Nothing is connected yet. Must be called inside a tokio runtime.
-    pub fn new(options: &Options, show_progress: bool) -> Result<Generator, SetUpError> {
-        let connections = providers(options)?;
+    /// Reads the certificates. Nothing is connected yet. Must be called inside a tokio runtime, on the thread that will run it.
+    pub fn new(options: Options, view: View) -> Result<Generator, SetUpError> {
+        let Options { address, pki, plan, watched, kills } = options;
+        let connections = providers(&pki, plan.payees)?;
+        let codes: Vec<ParticipantCode> = connections.iter().map(|connection| connection.code).collect();
         let clock = Clock::new();
         let now_ns = clock.now_ns();
-        let flights_max = match options.load {
-            Load::Open(_) => FLIGHTS_MAX,
-            Load::Closed { in_flight, .. } => in_flight,
+        let mut orders = Orders::new(plan.mix);
+        let (flights_max, offering) = match &plan.load {
+            Load::Open(schedule) => {
+                (FLIGHTS_MAX, Offering::Open { schedule: schedule.clone(), arrivals: schedule.arrivals() })
+            }
+            Load::Closed { in_flight, .. } => (*in_flight, Offering::Closed),
         };
         let shared = Shared {
-            address: options.address,
-            flights: Flights::new(flights_max),
-            tally: Tally::default(),
+            flights: Flights::new(flights_max, orders.run_number()),
+            tally: Tally::of(codes.len()),
+            parties: codes.iter().map(|code| Party::new(code.bytes())).collect(),
+            codes,
+            refused: (plan.mix.repeat_percent > 0).then(HashSet::new),
+            has_asked: false,
             offered_until_ns: u64::MAX,
             scratch: vec![0; READ_BYTES],
             plaintext: Vec::with_capacity(RECEIVE_BYTES_PER_TURN + READ_BYTES),
         };
+        let cannot = |what: &str, error: std::io::Error| SetUpError::new(format!("cannot make a {what}: {error}"));
         Ok(Generator {
-            load: options.load,
+            offering,
             clock,
-            timer: Timer::new().map_err(|error| SetUpError::new(format!("cannot make a timer: {error}")))?,
+            timer: Timer::new().map_err(|error| cannot("timer", error))?,
+            ready: Ready::new(connections.len()),
             connections,
             shared,
-            draw: Draw::new(),
-            private_parts: private_parts(),
+            address,
+            orders,
             stage: Stage::Connecting { until_ns: now_ns + SET_UP_NS },
-            scheduled: 0,
+            faults: Faults::new(&plan.faults),
+            kills,
             offered_at_ns: 0,
+            is_held_back: false,
             start_ns: u64::MAX,
             end_ns: u64::MAX,
             is_interrupted: false,
+            return_at_ns: u64::MAX,
             next_acknowledge_ns: now_ns,
             next_check_ns: now_ns + CHECK_EVERY_NS,
-            progress: Progress::new(show_progress, options.load.duration_ns()),
+            sampler: Sampler::start(watched, view).map_err(|error| cannot("thread", error))?,
+            sample_every_ns: SAMPLE_NS_MIN.max(plan.load.duration_ns() / SAMPLES_MAX),
+            sampled_ns: u64::MAX,
+            load: plan.load,
         })
     }
 
@@ -177,16 +210,21 @@ impl Generator {
             Poll::Ready(())
         })
         .await;
-        let Shared { mut tally, flights, .. } = self.shared;
-        tally.settle(flights.open() as u64);
+        // A moment is no sample: one tick of processor time in it would be a core.
+        let now_ns = self.clock.now_ns();
+        if now_ns.saturating_sub(self.sampled_ns) >= self.sample_every_ns / 2 {
+            self.sample(now_ns);
+        }
+        let samples = self.sampler.finish();
         let offered_ns = self.end_ns.saturating_sub(self.start_ns);
-        let unsent = match self.load {
-            Load::Open(schedule) => schedule.due(offered_ns).saturating_sub(self.scheduled),
-            Load::Closed { .. } => 0,
+        let unsent = match self.offering {
+            Offering::Open { arrivals, .. } => arrivals.left_before(offered_ns),
+            Offering::Closed => 0,
         };
-        let (participants, is_interrupted) = (self.connections.len(), self.is_interrupted);
-        self.progress.finish();
-        Ok(Outcome { tally, participants, offered_ns, unsent, is_interrupted })
+        let Shared { mut tally, flights, codes, .. } = self.shared;
+        tally.settle(flights.open() as u64, flights.untold().count() as u64);
+        let (run, faults, is_interrupted) = (flights.run(), self.faults, self.is_interrupted);
+        Ok(Outcome { tally, codes, run, offered_ns, unsent, is_interrupted, samples, faults })
     }
 
     /// One turn.
@@ -197,13 +235,14 @@ impl Generator {
             self.interrupt(now_ns)?;
         }
         self.advance(now_ns)?;
+        self.fail(now_ns);
         self.offer(now_ns);
         self.look_after(now_ns);
-        poll_fn(|cx| {
-            self.connections.iter_mut().for_each(|connection| connection.transmit(cx, now_ns));
-            Poll::Ready(())
-        })
-        .await;
+        for (place, connection) in self.connections.iter_mut().enumerate() {
+            if connection.transmit(&mut Context::from_waker(self.ready.waker(place)), now_ns) {
+                self.ready.list(place);
+            }
+        }
         // Lets the reactor look which sockets have become ready.
         tokio::task::yield_now().await;
         Ok(())
@@ -214,9 +253,16 @@ impl Generator {
         let is_interrupted = interrupts.poll(cx);
         let mut is_busy = self.timer.poll(cx) | is_interrupted;
         let clock = self.clock;
-        for connection in &mut self.connections {
-            is_busy |= connection.receive(cx, &mut self.shared, || clock.now_ns());
+        let places = self.ready.take(cx);
+        for &place in &places {
+            let mut cx = Context::from_waker(self.ready.waker(place));
+            if self.connections[place].receive(&mut cx, &mut self.shared, || clock.now_ns()) {
+                is_busy = true;
+                // There may be more: only a socket that says no more will say when there is.
+                self.ready.list(place);
+            }
         }
+        self.ready.give_back(places);
         let now_ns = self.clock.now_ns();
         let wake_at_ns = self.wake_at_ns();
         if is_busy || wake_at_ns <= now_ns {
@@ -231,23 +277,39 @@ impl Generator {
 
     /// When to turn even if nothing arrives.
     fn wake_at_ns(&self) -> u64 {
-        let stage_ns = match (self.stage, self.load) {
+        let now_ns = self.clock.now_ns();
+        let stage_ns = match self.stage {
+            Stage::Offering { start_ns } => self.offer_at_ns(start_ns).min(self.fault_at_ns(start_ns)),
+            Stage::Connecting { until_ns } | Stage::Telling { until_ns, .. } => until_ns,
+            Stage::Draining { ask_at_ns, .. } => ask_at_ns.min(self.return_at_ns),
+            Stage::Over => u64::MAX,
+        };
+        let of_connections = |connection: &Connection| connection.attempt_at_ns().min(connection.answer_at_ns(now_ns));
+        let connections_ns = self.connections.iter().map(of_connections).min().unwrap_or(u64::MAX);
+        let sample_ns = self.sampled_ns.saturating_add(self.sample_every_ns);
+        stage_ns.min(connections_ns).min(self.next_acknowledge_ns).min(self.next_check_ns).min(sample_ns)
+    }
+
+    /// When the next payment is to be offered.
+    fn offer_at_ns(&self, start_ns: u64) -> u64 {
+        match &self.offering {
             // A place becomes free only by what a socket brings.
-            (Stage::Offering { .. }, _) if !self.shared.flights.has_room() => u64::MAX,
-            (Stage::Offering { start_ns }, Load::Open(schedule)) => {
-                (start_ns + schedule.intended_ns(self.scheduled)).max(self.offered_at_ns + PACE_NS)
+            _ if !self.shared.flights.has_room() => u64::MAX,
+            Offering::Open { arrivals, .. } => {
+                let due_ns = arrivals.peek().unwrap_or(self.load.duration_ns());
+                (start_ns + due_ns).max(self.offered_at_ns + PACE_NS)
             }
-            (Stage::Offering { start_ns }, Load::Closed { .. }) => {
+            Offering::Closed => {
                 // Where everyone is busy, nothing may arrive that ends the pause.
                 let busy_until_ns = self.connections.iter().map(|connection| connection.busy_until_ns).min();
                 start_ns.max(busy_until_ns.unwrap_or(0)).max(self.offered_at_ns + PACE_NS)
             }
-            (Stage::Connecting { until_ns } | Stage::Telling { until_ns }, _) => until_ns,
-            (Stage::Draining { ask_at_ns, .. }, _) => ask_at_ns,
-            (Stage::Over, _) => u64::MAX,
-        };
-        let attempt_ns = self.connections.iter().map(Connection::attempt_at_ns).min().unwrap_or(u64::MAX);
-        stage_ns.min(attempt_ns).min(self.next_acknowledge_ns).min(self.next_check_ns)
+        }
+    }
+
+    /// When the next fault is due.
+    fn fault_at_ns(&self, start_ns: u64) -> u64 {
+        start_ns.saturating_add(self.faults.next_ns())
     }
 
     /// Stop: the first time drain, the second time end.
@@ -258,7 +320,7 @@ impl Generator {
                 self.is_interrupted = true;
                 self.end_ns = now_ns;
                 self.shared.offered_until_ns = now_ns;
-                self.stage = Stage::Draining { asked: 0, ask_at_ns: now_ns + OUTCOME_NS };
+                self.drain(now_ns);
             }
             Stage::Draining { .. } | Stage::Telling { .. } | Stage::Over => self.stage = Stage::Over,
         }
@@ -271,22 +333,39 @@ impl Generator {
             Stage::Connecting { until_ns } => self.set_up(now_ns, until_ns)?,
             Stage::Offering { start_ns } => {
                 if now_ns >= self.end_ns && self.is_backlog_over(now_ns - start_ns) {
-                    self.stage = Stage::Draining { asked: 0, ask_at_ns: now_ns + OUTCOME_NS };
+                    self.drain(now_ns);
                 }
             }
+            Stage::Draining { .. } if self.return_at_ns <= now_ns => self.return_all(now_ns),
             Stage::Draining { .. } if self.shared.flights.open() == 0 => {
-                self.stage = Stage::Telling { until_ns: now_ns + TOLD_NS };
+                self.return_all(now_ns);
+                self.stage = Stage::Telling { held: self.shared.flights.held(), until_ns: now_ns + TOLD_NS };
             }
             Stage::Draining { asked, ask_at_ns } if ask_at_ns <= now_ns => self.ask(asked, now_ns),
-            Stage::Telling { until_ns } => {
-                let tally = &self.shared.tally;
-                if until_ns <= now_ns || tally.told_committed >= 2 * tally.committed {
+            Stage::Telling { held, until_ns } => {
+                let held_now = self.shared.flights.held();
+                if held_now == 0 || until_ns <= now_ns {
                     self.stage = Stage::Over;
+                } else if held_now < held {
+                    self.stage = Stage::Telling { held: held_now, until_ns: now_ns + TOLD_NS };
                 }
             }
             Stage::Draining { .. } | Stage::Over => {}
         }
         Ok(())
+    }
+
+    /// Nothing more is offered. Who was kept away for good comes back once its payments have expired, and learns what it missed.
+    fn drain(&mut self, now_ns: u64) {
+        let is_anybody_away = self.connections.iter().any(|connection| connection.is_away(now_ns));
+        self.return_at_ns = if is_anybody_away { now_ns + RETURN_NS } else { u64::MAX };
+        self.stage = Stage::Draining { asked: 0, ask_at_ns: now_ns + OUTCOME_NS };
+    }
+
+    /// Nobody is kept away any longer.
+    fn return_all(&mut self, now_ns: u64) {
+        self.return_at_ns = u64::MAX;
+        self.connections.iter_mut().for_each(|connection| connection.come_back(now_ns));
     }
 
     /// Begins once everyone is connected.
@@ -299,27 +378,28 @@ impl Generator {
         };
         for connection in &mut self.connections {
             if let Some(why) = connection.take_why() {
-                return Err(failed(&connection.code, self.shared.address, &why));
+                return Err(failed(&connection.code, self.address.get(), &why));
             }
         }
         if self.connections.iter().all(Connection::is_open) {
             self.start_ns = now_ns + START_AFTER_NS;
             self.end_ns = self.start_ns + self.load.duration_ns();
             self.shared.offered_until_ns = self.end_ns;
+            self.sampled_ns = self.start_ns;
+            self.sampler.begin();
             self.stage = Stage::Offering { start_ns: self.start_ns };
         } else if until_ns <= now_ns {
-            return Err(failed(&"not every provider", self.shared.address, "it took too long"));
+            return Err(failed(&"not every provider", self.address.get(), "it took too long"));
         }
         Ok(())
     }
 
     /// After the end of the time: was everything offered, or is it too late for that?
     fn is_backlog_over(&self, elapsed_ns: u64) -> bool {
-        match self.load {
-            Load::Closed { .. } => true,
-            Load::Open(schedule) => {
-                self.scheduled >= schedule.due(self.end_ns - self.start_ns)
-                    || elapsed_ns >= self.load.duration_ns() + BACKLOG_NS
+        match &self.offering {
+            Offering::Closed => true,
+            Offering::Open { arrivals, .. } => {
+                arrivals.peek().is_none() || elapsed_ns >= self.load.duration_ns() + BACKLOG_NS
             }
         }
     }
@@ -330,11 +410,45 @@ impl Generator {
             self.stage = Stage::Over;
             return;
         }
-        for flight in self.shared.flights.iter() {
+        self.shared.has_asked = true;
+        for flight in self.shared.flights.open_ones() {
             // Where there is no room for the question, it is asked the next time.
             self.connections[flight.payer as usize].ask(flight.id);
         }
         self.stage = Stage::Draining { asked: asked + 1, ask_at_ns: now_ns + ASK_EVERY_NS };
+    }
+
+    /// Begins the faults that are due, and looks after the last one.
+    fn fail(&mut self, now_ns: u64) {
+        let start_ns = self.start_ns;
+        let elapsed_ns = match self.stage {
+            Stage::Offering { .. } => now_ns.saturating_sub(start_ns),
+            // Nothing fails any more; what failed may still recover.
+            Stage::Draining { .. } => 0,
+            Stage::Connecting { .. } | Stage::Telling { .. } | Stage::Over => return,
+        };
+        while let Some(kind) = self.faults.take_due(elapsed_ns) {
+            let connections = self.connections.len() as u64;
+            self.faults.begin(kind, (start_ns, now_ns), connections, &self.shared.tally);
+            match kind {
+                FaultKind::KillSwitch => {
+                    if let Some(kills) = &self.kills {
+                        // Whoever restarts it has gone only if that failed before, and said so.
+                        let _ = kills.send(());
+                    }
+                }
+                FaultKind::CutProviders { providers, for_ns } => {
+                    let until_ns = for_ns.map_or(u64::MAX, |for_ns| now_ns.saturating_add(for_ns));
+                    let cut = self.connections.iter_mut().rev().take(providers as usize);
+                    cut.for_each(|connection| connection.cut(now_ns, until_ns));
+                }
+            }
+        }
+        let scheduled_ns = match &self.offering {
+            Offering::Open { arrivals, .. } => arrivals.peek().map_or(u64::MAX, |due_ns| start_ns + due_ns),
+            Offering::Closed => now_ns,
+        };
+        self.faults.look(now_ns, scheduled_ns, &self.shared.tally, &mut self.shared.flights);
     }
 
     /// Offers what is due.
@@ -345,63 +459,37 @@ impl Generator {
         }
         self.offered_at_ns = now_ns;
         for _ in 0..OFFERED_PER_TURN_MAX {
-            let intended_ns = match self.load {
-                Load::Closed { .. } => now_ns,
-                Load::Open(schedule) => start_ns + schedule.intended_ns(self.scheduled),
+            let due_ns = match &self.offering {
+                Offering::Closed => (now_ns < self.end_ns).then_some(now_ns),
+                Offering::Open { arrivals, .. } => arrivals.peek().map(|due_ns| start_ns + due_ns),
             };
-            let is_due = match self.load {
-                Load::Closed { .. } => now_ns < self.end_ns,
-                Load::Open(schedule) => self.scheduled < schedule.count() && intended_ns <= now_ns,
-            };
-            if !is_due || !self.shared.flights.has_room() || !self.offer_one(intended_ns, now_ns) {
+            let Some(intended_ns) = due_ns.filter(|&due_ns| due_ns <= now_ns) else {
+                self.is_held_back = false;
                 return;
-            }
-            self.scheduled += 1;
-        }
-    }
-
-    /// Offers one payment; false where no payer has room.
-    fn offer_one(&mut self, intended_ns: u64, now_ns: u64) -> bool {
-        let Some(payer) = self.draw_payer(now_ns) else { return false };
-        let count = self.connections.len();
-        let payee = (payer + 1 + self.draw.below(count - 1)) % count;
-        let private = &self.private_parts[self.draw.below(self.private_parts.len())];
-        let amount = 1 + self.draw.below(1_000) as u64;
-        let payer_place = u32::try_from(payer).unwrap_or_else(|_| unreachable!("connections are bounded"));
-        let (place, flight) = self.shared.flights.begin(&mut self.draw, intended_ns, payer_place);
-        let order = CreditTransfer {
-            payment_id: flight.id,
-            payer: *self.connections[payer].code.bytes(),
-            payee: *self.connections[payee].code.bytes(),
-            amount,
-            currency: *b"XTS",
-            accepted_at_ns: intended_ns,
-            purpose: [0; 4],
-        };
-        self.connections[payer].submit_order(&order, private, place, flight);
-        self.shared.tally.offered += 1;
-        self.shared.tally.sent.record(now_ns - intended_ns);
-        true
-    }
-
-    /// A payer by lot; where it has no room, the next that has.
-    fn draw_payer(&mut self, now_ns: u64) -> Option<usize> {
-        let count = self.connections.len();
-        let first = self.draw.below(count);
-        let waits = matches!(self.load, Load::Closed { .. });
-        (first..first + count).map(|place| place % count).find(|&place| {
-            let connection = &self.connections[place];
+            };
+            let waits = matches!(self.offering, Offering::Closed);
+            let has_room = self.shared.flights.has_room().then_some(());
+            let Some(parties) = has_room.and_then(|()| self.orders.draw_parties(&self.connections, now_ns, waits))
+            else {
+                self.is_held_back = true;
+                return;
+            };
             // On a schedule nobody waits because the switch says so: customers do not.
-            connection.has_room() && !(waits && connection.busy_until_ns > now_ns)
-        })
+            self.orders.submit(&mut self.connections, &mut self.shared, parties, intended_ns);
+            self.shared.tally.offer(now_ns - intended_ns, self.is_held_back);
+            if let Offering::Open { arrivals, .. } = &mut self.offering {
+                arrivals.advance();
+            }
+        }
     }
 
     /// What is due from time to time.
     fn look_after(&mut self, now_ns: u64) {
         let mut connecting = self.connections.iter().filter(|connection| connection.is_connecting()).count();
-        for connection in &mut self.connections {
+        for (place, connection) in self.connections.iter_mut().enumerate() {
             if connecting < CONNECTING_MAX && connection.attempt_at_ns() <= now_ns {
-                connection.begin_connecting(self.shared.address, now_ns);
+                connection.begin_connecting(self.address.get(), now_ns);
+                self.ready.list(place);
                 connecting += 1;
             }
         }
@@ -412,15 +500,51 @@ impl Generator {
         if self.next_check_ns <= now_ns {
             self.next_check_ns = now_ns + CHECK_EVERY_NS;
             self.connections.iter_mut().for_each(|connection| connection.check(now_ns));
-            let elapsed_ns = now_ns.saturating_sub(self.start_ns);
-            self.progress.show(elapsed_ns, &self.shared.tally, self.shared.flights.open());
         }
+        if self.sampled_ns.saturating_add(self.sample_every_ns) <= now_ns {
+            self.sample(now_ns);
+        }
+    }
+
+    /// Hands over what was counted since the last time.
+    fn sample(&mut self, now_ns: u64) {
+        let length_ns = now_ns.saturating_sub(std::mem::replace(&mut self.sampled_ns, now_ns));
+        let elapsed_ns = now_ns.saturating_sub(self.start_ns);
+        let (due_per_s, unsent) = match &self.offering {
+            Offering::Open { schedule, arrivals } if now_ns < self.end_ns => {
+                let sent_ns = arrivals.peek().unwrap_or(elapsed_ns);
+                (schedule.rate_at(elapsed_ns), schedule.due_between(sent_ns, elapsed_ns))
+            }
+            _ => (0, 0),
+        };
+        let Shared { tally, flights, .. } = &mut self.shared;
+        let legs = &tally.window.legs;
+        self.sampler.take(Interval {
+            at_s: seconds(elapsed_ns),
+            length_s: seconds(length_ns),
+            due_per_s,
+            offered: tally.window.offered,
+            committed: tally.window.committed,
+            failed: tally.window.failed,
+            p50_us: legs.last.at(0.5),
+            p99_us: legs.last.at(0.99),
+            max_us: legs.last.max_us(),
+            accepted_p99_us: legs.accepted.at(0.99),
+            forwarded_p99_us: legs.forwarded.at(0.99),
+            open: flights.open() as u64,
+            behind: unsent + flights.unaccepted() as u64,
+        });
+        tally.window.clear();
     }
 }
 
-/// One provider for each certificate.
-fn providers(options: &Options) -> Result<Vec<Connection>, SetUpError> {
-    let pki = &options.pki;
+#[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a figure of the report")]
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / NS_PER_S as f64
+}
+
+/// One provider for each certificate; the last ones misbehave.
+fn providers(pki: &std::path::Path, payees: Payees) -> Result<Vec<Connection>, SetUpError> {
     let codes = switch::pki::participants_in(pki).map_err(|error| {
         SetUpError::new(format!(
             "cannot read {}: {error}; give --pki the directory that `switch init` made (DIR/pki)",
@@ -435,11 +559,21 @@ fn providers(options: &Options) -> Result<Vec<Connection>, SetUpError> {
             codes.len()
         )));
     }
-    let connections = (0..).zip(codes).map(|(place, code)| {
+    let count = codes.len();
+    let connections = (0..).zip(codes).map(|(place, code): (u32, ParticipantCode)| {
         let certificate = pki.join(format!("{code}.pem"));
         let tls = tls::client_config(&pki.join("ca.pem"), &certificate, &certificate.with_extension("key"))
             .map_err(SetUpError::new)?;
-        Ok(Connection::new(code, place, tls))
+        Ok(Connection::new(code, place, tls, conduct(payees, count - 1 - place as usize)))
     });
     connections.collect()
+}
+
+/// Of the provider with so many others after it.
+fn conduct(payees: Payees, after: usize) -> Conduct {
+    let (slow, silent) = (payees.slow as usize, payees.silent as usize);
+    Conduct {
+        answer_after_ns: if after < slow { payees.slow_answer_after_ns } else { 0 },
+        is_silent: (slow..slow + silent).contains(&after),
+    }
 }

@@ -10,12 +10,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    have_come: bool,
 }
 
 impl Interrupts {
     /// Listens from now on. Inside a tokio runtime.
     pub fn new() -> io::Result<Interrupts> {
-        Ok(Interrupts { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Interrupts { interrupt, terminate, have_come: false })
     }
 
     /// Has one come since it was last asked?
@@ -26,7 +28,14 @@ impl Interrupts {
                 has_come = true;
             }
         }
+        self.have_come |= has_come;
         has_come
+    }
+
+    /// Has one ever come?
+    pub fn have_come(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll(cx);
+        self.have_come
     }
 
     /// Waits for one.

@@ -2,34 +2,48 @@
 //!
 //! `loadtest run` plays all payment providers of a scheme from one thread, over real mutual TLS, in a process apart from the switch. It offers payments
 //! either on a schedule that nothing can delay (open loop: a stall of the switch shows in every payment that fell due meanwhile), or as many as are
-//! answered (closed loop: the highest rate, which says little about latency). It then waits until every payment has an outcome, asks for those that
-//! have none, and lets `switch ledger verify` recompute the books from the journal.
+//! answered (closed loop: the highest rate, which says little about latency). It then waits until every payment has an outcome of which both providers
+//! were told, asks for those that have none, and compares what they heard with what an audit of the journal says, payment by payment.
 //!
-//! Read `generator` first: one turn of it is the whole of the load. `tally` holds what is counted, `report` what is printed.
+//! Read `generator` first: one turn of it is the whole of the load. What is to happen is decided before it begins (`scenario`, `plan`, `schedule`,
+//! `faults`); `tally` holds what is counted, `agreement` and `audit` are the verdict, `report` is what is printed and drawn. `maximum` searches for the
+//! highest rate that holds a service level, `fill` makes a large history without providers, `compare` sets two reports side by side.
 //!
-//! What it costs itself: 0.9 us of a core for each payment in a closed loop (release profile; payer's and payee's side together), so on two cores the
-//! switch is what is measured. How exactly the schedule is kept stands in every report (`sent_us`); see `timer` for how.
+//! What it costs itself stands in every report, apart from the switch, with a warning where it was the limit; so does how exactly the schedule was kept
+//! (`sent_us`; see `timer` for how). Reading /proc and showing progress are another thread's business (`samples`).
 //!
-//! What this is not: a client library (that is `adapters::native::Client`, which is slower and easier), and not a simulator of faults.
+//! What this is not: a client library (that is `adapters::native::Client`, which is slower and easier), and not a simulator: faults here happen to real
+//! processes and sockets, so no seed brings them back.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("loadtest measures through timerfd and /proc: Linux only");
 
+pub mod agreement;
+mod audit;
 pub mod cli;
 mod clock;
+pub mod compare;
 mod connection;
 mod draw;
 mod error;
+pub mod faults;
+pub mod fill;
 mod flights;
 pub mod generator;
 pub mod interrupts;
 pub mod limits;
-mod machine;
-mod progress;
+pub mod machine;
+pub mod maximum;
+mod orders;
+pub mod plan;
+mod ready;
 pub mod report;
+pub mod samples;
+pub mod scenario;
 pub mod schedule;
 mod spawn;
 pub mod tally;
 mod timer;
+pub mod view;
 
 pub use error::SetUpError;

@@ -18,8 +18,38 @@ pub const DURATION_S_MAX: u64 = 86_400;
 /// latency counts on.
 pub const FLIGHTS_MAX: u32 = 1 << 20;
 
-/// Participants of a spawned switch: one open file each in both processes, of which the usual limit allows 1,024.
-pub const PARTICIPANTS_MAX: u32 = 900;
+/// Payments that are not over: those without an outcome, and those of which a provider that is away has still to hear.
+pub const HELD_MAX: u32 = 1 << 22;
+
+/// Participants of a spawned switch: one open file each in both processes, which raise their limit as far as they may, and what the switch takes.
+pub const PARTICIPANTS_MAX: u32 = 4_000;
+
+/// Open files that are no connections: segments, handshakes that end, standard streams; what the switch keeps for itself, and then some.
+pub const OPEN_FILES_BESIDE: u64 = 128;
+
+/// Orders that are remembered for being submitted again long after.
+pub const REMEMBERED_ORDERS_MAX: usize = 4_096;
+
+/// Refused orders that are remembered for not being submitted again. With more nothing is submitted again: such a switch is busy enough.
+pub const REFUSED_ORDERS_MAX: usize = 1 << 16;
+
+/// A payment sent so long after it fell due was sent late.
+pub const LATE_NS: u64 = NS_PER_MS;
+
+/// Points of the report's lines over time: more than a screen has pixels for, few enough for a report that is read at once.
+pub const SAMPLES_MAX: u64 = 600;
+
+/// The shortest time between two of them: processor time is counted in ticks of 10 ms.
+pub const SAMPLE_NS_MIN: u64 = 250 * NS_PER_MS;
+
+/// Samples that wait for the thread that completes them.
+pub const SAMPLES_WAITING_MAX: usize = 64;
+
+/// So much of a second's payments may be waiting for the switch before it counts as fallen behind, in milliseconds.
+pub const BEHIND_MS: u64 = 250;
+
+/// Faults of one run.
+pub const FAULTS_MAX: usize = 10_000;
 
 /// Payments that one turn offers before it looks at the sockets again, so that answers are never behind a backlog.
 pub const OFFERED_PER_TURN_MAX: u32 = 4_096;
@@ -59,14 +89,17 @@ pub const BACKLOG_NS: u64 = 10 * NS_PER_S;
 /// How long a payment may be without an outcome before it is asked for: the scheme's time-out, and one second for the news of it.
 pub const OUTCOME_NS: u64 = 11 * NS_PER_S;
 
+/// How long after the last payment a provider comes back that was kept away for good: the scheme's time-out, so that what it was to answer has expired.
+pub const RETURN_NS: u64 = 10 * NS_PER_S;
+
 /// Between questions about the same payment.
 pub const ASK_EVERY_NS: u64 = NS_PER_S;
 
 /// How often is asked before a payment counts as unknown.
 pub const ASKED_MAX: u32 = 4;
 
-/// After the last outcome at a payer, how long the payees may still wait for theirs.
-pub const TOLD_NS: u64 = NS_PER_S;
+/// After the last outcome at a payer, how long it may take until the next provider hears of one: the time to connect again, and then some.
+pub const TOLD_NS: u64 = 3 * NS_PER_S;
 
 /// How long a spawned switch may take to be ready: it recovers nothing, but the disk may be slow.
 pub const READY_MS: u64 = 60_000;
@@ -79,6 +112,9 @@ pub const PRIVATE_PARTS: usize = 64;
 
 const _: () = {
     assert!(FLIGHTS_MAX >= 2 * switch::limits::IN_FLIGHT_MAX);
+    assert!(RETURN_NS < OUTCOME_NS);
+    assert!(HELD_MAX >= 2 * FLIGHTS_MAX);
+    assert!(PARTICIPANTS_MAX as usize <= switch::limits::CONNECTIONS_MAX);
     assert!(CONNECTING_MAX <= switch::limits::HANDSHAKES_MAX);
     assert!(STOP_MS > switch::limits::DRAIN_TIMEOUT_MS);
     assert!(CHECK_EVERY_NS < ECHO_AFTER_MS * NS_PER_MS);

@@ -1,10 +1,12 @@
 //! What a run was measured on, and what it cost, from /proc.
 
+use std::collections::BTreeMap;
+
 use rustix::param::clock_ticks_per_second;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The machine of a report.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Machine {
     /// Cores that this process may use.
     pub cores: usize,
@@ -54,19 +56,70 @@ impl CpuTicks {
         CpuTicks::parse(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
     }
 
+    /// Of a thread of this process.
+    pub(crate) fn of_own_thread(thread: i32) -> Option<CpuTicks> {
+        CpuTicks::parse(&std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?)
+    }
+
     /// The name, which may hold anything, is in brackets; user and system time are fields 14 and 15 of proc(5).
     fn parse(stat: &str) -> Option<CpuTicks> {
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
         Some(CpuTicks { user: fields.next()?.parse().ok()?, sys: fields.next()?.parse().ok()? })
     }
 
-    /// Seconds of user and of system time since `before`.
-    #[allow(clippy::float_arithmetic, reason = "a figure of the report")]
-    #[allow(clippy::cast_precision_loss, reason = "ticks of one run")]
-    pub(crate) fn seconds_since(self, before: CpuTicks) -> (f64, f64) {
-        let seconds = |now: u64, then: u64| now.saturating_sub(then) as f64 / clock_ticks_per_second() as f64;
-        (seconds(self.user, before.user), seconds(self.sys, before.sys))
+    /// With that of another process.
+    pub(crate) fn plus(self, other: CpuTicks) -> CpuTicks {
+        CpuTicks { user: self.user + other.user, sys: self.sys + other.sys }
     }
+
+    /// Seconds of user and of system time since `before`.
+    pub(crate) fn seconds_since(self, before: CpuTicks) -> (f64, f64) {
+        (seconds(self.user.saturating_sub(before.user)), seconds(self.sys.saturating_sub(before.sys)))
+    }
+
+    /// Seconds of both.
+    pub(crate) fn seconds(self) -> f64 {
+        seconds(self.user + self.sys)
+    }
+}
+
+#[allow(clippy::float_arithmetic, reason = "a figure of the report")]
+#[allow(clippy::cast_precision_loss, reason = "ticks of one run")]
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / clock_ticks_per_second() as f64
+}
+
+/// The threads of a process by name, with what each has used so far. Threads of one name count together.
+pub(crate) fn threads_of(process: u32) -> BTreeMap<String, CpuTicks> {
+    let mut threads = BTreeMap::new();
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else { return threads };
+    for task in tasks.flatten() {
+        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else { continue };
+        let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map(|(name, _)| name.to_owned());
+        if let Some((name, ticks)) = name.zip(CpuTicks::parse(&stat)) {
+            let all: &mut CpuTicks = threads.entry(name).or_default();
+            *all = all.plus(ticks);
+        }
+    }
+    threads
+}
+
+/// Memory of a process that is in use, in MiB; none where it is gone.
+pub(crate) fn resident_mib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let kib: u64 = field(&status, "VmRSS")?.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1_024)
+}
+
+/// Raises the number of files that this process and its children may have open, as far as it may be.
+pub(crate) fn raise_open_files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let granted = match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    };
+    granted.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -82,8 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_can_be_read() {
+    fn this_machine_and_process_can_be_read() {
         let machine = Machine::read();
         assert!(machine.cores > 0 && machine.memory_mib > 0, "{machine:?}");
+        assert!(resident_mib(std::process::id()).is_some_and(|mib| mib > 0));
+        assert!(!threads_of(std::process::id()).is_empty());
+        assert_eq!(resident_mib(u32::MAX), None);
     }
 }

@@ -2,23 +2,29 @@
 //!
 //! It lives in a temporary directory and ends with this value: whatever fails, no process and no file stays behind.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-use crate::SetUpError;
+use crate::generator::Outcome;
 use crate::limits::{READY_MS, STOP_MS};
-use crate::machine::CpuTicks;
+use crate::machine::{CpuTicks, threads_of};
 use crate::report::Books;
-use crate::tally::Tally;
+use crate::samples::Watched;
+use crate::{SetUpError, audit};
 
 /// What each participant has: more than all payments of a day at 1,000 minor units each.
 const FUNDS: &str = "100000000000000000";
@@ -29,67 +35,95 @@ pub(crate) struct SpawnedSwitch {
     child: Child,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Its log and its status, and its data where those are not kept.
     directory: TempDir,
+    data: PathBuf,
     /// Kept, so that the switch never writes into a closed pipe.
     _stdout: BufReader<ChildStdout>,
+    /// For the samples.
+    pub(crate) watched: Watched,
+    /// Processor time of those that were killed.
+    before: CpuTicks,
+}
+
+/// What of a switch is ours.
+pub(crate) struct Home {
+    /// Its binary.
+    pub(crate) binary: PathBuf,
+    /// A data directory that is there already and is kept; none: a new one that is not.
+    pub(crate) data: Option<PathBuf>,
+    /// Participants of a new one.
+    pub(crate) participants: u32,
 }
 
 impl SpawnedSwitch {
-    /// Makes a data directory and starts a switch on it.
-    pub(crate) async fn start(binary: &Path, participants: u32) -> Result<SpawnedSwitch, SetUpError> {
+    /// Makes a data directory, where none is given, and starts a switch on it.
+    pub(crate) async fn start(home: &Home) -> Result<SpawnedSwitch, SetUpError> {
         let directory = tempfile::Builder::new().prefix("loadtest-").tempdir();
         let directory =
             directory.map_err(|error| SetUpError::new(format!("cannot make a temporary directory: {error}")))?;
-        // One level more than needed: the switch writes its sealing key beside the data directory.
-        let data = data_of(&directory);
-        let mut init = switch(binary);
-        init.arg("init").arg("--data").arg(&data).args(["--participants", &participants.to_string()]);
-        init.args(["--funds", FUNDS, "--currency", "XTS", "--listen", "127.0.0.1:0"]);
-        let made = init.output().await.map_err(|error| cannot_run(binary, &error))?;
-        if !made.status.success() {
-            return Err(SetUpError::new(format!("`switch init` failed: {}", last_line(&made.stderr))));
-        }
-        let log_path = directory.path().join("switch.log");
-        let log = std::fs::File::create(&log_path).map_err(|error| SetUpError::new(format!("switch.log: {error}")))?;
-        let mut serve = switch(binary);
-        serve.arg("serve").arg("--config").arg(data.join("switch.toml"));
-        let mut child = serve
-            .stdout(Stdio::piped())
-            .stderr(log)
-            // Ctrl-C in a terminal goes to the whole group: the switch must outlive the drain.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| cannot_run(binary, &error))?;
-        let stdout = child.stdout.take().unwrap_or_else(|| unreachable!("it was asked for"));
-        let mut stdout = BufReader::new(stdout);
-        let ready = timeout(Duration::from_millis(READY_MS), address_of(&mut stdout)).await;
-        let Ok(Some(address)) = ready else {
-            let log = std::fs::read(&log_path).unwrap_or_default();
-            return Err(SetUpError::new(format!("`switch serve` did not become ready: {}", last_line(&log))));
+        let data = match &home.data {
+            Some(data) => data.clone(),
+            None => {
+                // One level more than needed: the switch writes its sealing key beside the data directory.
+                let data = directory.path().join("x").join("data");
+                init(&home.binary, &data, home.participants).await?;
+                data
+            }
         };
-        Ok(SpawnedSwitch { binary: binary.to_owned(), child, address, directory, _stdout: stdout })
+        let watched = Watched { status_file: Some(directory.path().join("status.json")), ..Watched::default() };
+        let (child, stdout, address) = serve(&home.binary, &data, &directory).await.map_err(SetUpError::new)?;
+        watched.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
+        let (binary, before) = (home.binary.clone(), CpuTicks::default());
+        Ok(SpawnedSwitch { binary, child, address, directory, data, _stdout: stdout, watched, before })
     }
 
     /// Where the certificates lie.
     pub(crate) fn pki(&self) -> PathBuf {
-        data_of(&self.directory).join("pki")
+        self.data.join("pki")
     }
 
-    /// Processor time so far; none where it is gone.
+    /// Processor time so far, of all its lives; none where it is gone.
     pub(crate) fn cpu_ticks(&self) -> Option<CpuTicks> {
-        self.child.id().and_then(CpuTicks::of)
+        self.child.id().and_then(CpuTicks::of).map(|ticks| ticks.plus(self.before))
     }
 
-    /// Stops it, and has its journal audited. What is wrong stands in the result.
-    pub(crate) async fn stop_and_audit(mut self, tally: &Tally) -> Books {
+    /// Seconds of processor time of its threads, by name, in its present life.
+    pub(crate) fn threads_s(&self) -> BTreeMap<String, f64> {
+        let threads = self.child.id().map(threads_of).unwrap_or_default();
+        threads.into_iter().map(|(name, ticks)| (name, ticks.seconds())).collect()
+    }
+
+    /// Kills it as a power cut would, and starts it again on the same data. Gives the milliseconds until it was ready.
+    pub(crate) async fn kill_and_restart(&mut self) -> Result<u64, String> {
+        let began = Instant::now();
+        self.before = self.cpu_ticks().unwrap_or(self.before);
+        self.watched.process.store(0, Ordering::Relaxed);
+        self.child.kill().await.map_err(|error| format!("cannot kill the switch: {error}"))?;
+        let (child, stdout, address) = serve(&self.binary, &self.data, &self.directory).await?;
+        self.watched.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
+        (self.child, self._stdout, self.address) = (child, stdout, address);
+        Ok(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Stops it, and has its journal audited: by its own command, and by an engine of ours. What is wrong stands in the result.
+    pub(crate) async fn stop_and_audit(mut self, outcome: &Outcome) -> Books {
         let mut problems = Vec::new();
         if let Err(problem) = self.stop().await {
             let log = std::fs::read(self.directory.path().join("switch.log")).unwrap_or_default();
             problems.push(format!("{problem}: {}", last_line(&log)));
         }
+        let (data, run) = (self.data.clone(), outcome.run);
+        let walk = tokio::task::spawn_blocking(move || audit::walk(&data, run));
         match self.verify().await {
-            Ok(verified) => problems.extend(compare(&verified, tally)),
+            Ok(Verified { ok: true }) => {}
+            Ok(_) => problems.push("`switch ledger verify` found the books or the journal wrong".to_owned()),
             Err(error) => problems.push(error),
+        }
+        match walk.await {
+            Ok(Ok(audit)) => problems.extend(audit::compare(&audit, &outcome.tally, &outcome.codes)),
+            Ok(Err(error)) => problems.push(format!("the journal cannot be walked: {error}")),
+            Err(panicked) => problems.push(format!("the journal cannot be replayed: {panicked}")),
         }
         Books { are_right: problems.is_empty(), problems }
     }
@@ -115,10 +149,36 @@ impl SpawnedSwitch {
 
     async fn verify(&self) -> Result<Verified, String> {
         let mut verify = switch(&self.binary);
-        verify.args(["ledger", "verify", "--json", "--data"]).arg(data_of(&self.directory));
+        verify.args(["ledger", "verify", "--json", "--data"]).arg(&self.data);
         let output = verify.output().await.map_err(|error| format!("cannot run `switch ledger verify`: {error}"))?;
         serde_json::from_slice(&output.stdout)
             .map_err(|error| format!("`switch ledger verify` gave no verdict ({error}): {}", last_line(&output.stderr)))
+    }
+}
+
+/// Restarts of the switch, as they are asked for.
+pub(crate) struct Restarts {
+    /// Where the switch is now.
+    pub(crate) address: Rc<Cell<SocketAddr>>,
+    /// How long each took until it was ready, in milliseconds.
+    pub(crate) ready_after_ms: Vec<u64>,
+    /// Why the last one failed.
+    pub(crate) failure: Option<String>,
+}
+
+impl Restarts {
+    /// Kills and restarts whenever it is told to. Never ends by itself.
+    pub(crate) async fn serve(&mut self, switch: &mut SpawnedSwitch, mut kills: UnboundedReceiver<()>) {
+        while kills.recv().await.is_some() && self.failure.is_none() {
+            match switch.kill_and_restart().await {
+                Ok(after_ms) => {
+                    self.ready_after_ms.push(after_ms);
+                    self.address.set(switch.address);
+                }
+                Err(error) => self.failure = Some(format!("the switch did not start again: {error}")),
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 
@@ -126,44 +186,47 @@ impl SpawnedSwitch {
 #[derive(Deserialize)]
 struct Verified {
     ok: bool,
-    payments: Payments,
 }
 
-#[derive(Deserialize, Debug, PartialEq, Eq)]
-struct Payments {
-    committed: u64,
-    rejected: u64,
-    expired: u64,
-    in_flight: u64,
+/// Makes a data directory. Its participants are rich enough for a day.
+pub(crate) async fn init(binary: &Path, data: &Path, participants: u32) -> Result<(), SetUpError> {
+    let mut init = switch(binary);
+    init.arg("init").arg("--data").arg(data).args(["--participants", &participants.to_string()]);
+    init.args(["--funds", FUNDS, "--currency", "XTS", "--listen", "127.0.0.1:0"]);
+    let made = init.output().await.map_err(|error| SetUpError::new(cannot_run(binary, &error)))?;
+    if made.status.success() {
+        return Ok(());
+    }
+    Err(SetUpError::new(format!("`switch init` failed: {}", last_line(&made.stderr))))
 }
 
-/// What the journal and the generator disagree about.
-fn compare(verified: &Verified, tally: &Tally) -> Vec<String> {
-    let mut problems = Vec::new();
-    if !verified.ok {
-        problems.push("`switch ledger verify` found the books or the journal wrong".to_owned());
-    }
-    let Payments { committed, rejected, expired, in_flight } = verified.payments;
-    let rows = [
-        ("committed", committed, tally.committed),
-        ("rejected", rejected, tally.rejected),
-        ("expired", expired, tally.expired),
-        ("in flight", in_flight, 0),
-    ];
-    for (name, in_journal, seen) in rows {
-        if in_journal != seen {
-            problems.push(format!(
-                "the journal holds {in_journal} payments {name}, the payer providers were told of {seen}"
-            ));
-        }
-    }
-    if tally.told_committed != 2 * tally.committed {
-        problems.push(format!(
-            "of {} committed payments payer and payee providers were told {} times instead of twice each",
-            tally.committed, tally.told_committed
-        ));
-    }
-    problems
+/// Starts a switch, and waits until it is ready.
+async fn serve(
+    binary: &Path,
+    data: &Path,
+    directory: &TempDir,
+) -> Result<(Child, BufReader<ChildStdout>, SocketAddr), String> {
+    let log_path = directory.path().join("switch.log");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(&log_path);
+    let log = log.map_err(|error| format!("switch.log: {error}"))?;
+    let mut serve = switch(binary);
+    serve.arg("serve").arg("--config").arg(data.join("switch.toml"));
+    serve.arg("--status-file").arg(directory.path().join("status.json"));
+    let mut child = serve
+        .stdout(Stdio::piped())
+        .stderr(log)
+        // Ctrl-C in a terminal goes to the whole group: the switch must outlive the drain.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| cannot_run(binary, &error))?;
+    let stdout = child.stdout.take().unwrap_or_else(|| unreachable!("it was asked for"));
+    let mut stdout = BufReader::new(stdout);
+    let ready = timeout(Duration::from_millis(READY_MS), address_of(&mut stdout)).await;
+    let Ok(Some(address)) = ready else {
+        let log = std::fs::read(&log_path).unwrap_or_default();
+        return Err(format!("`switch serve` did not become ready: {}", last_line(&log)));
+    };
+    Ok((child, stdout, address))
 }
 
 /// The switch's binary: the one that was named, or the one beside this one.
@@ -179,10 +242,6 @@ pub(crate) fn find_binary(named: Option<&Path>) -> Result<PathBuf, SetUpError> {
     )))
 }
 
-fn data_of(directory: &TempDir) -> PathBuf {
-    directory.path().join("x").join("data")
-}
-
 /// A command of the switch that ends with this process's interest in it.
 fn switch(binary: &Path) -> Command {
     let mut command = Command::new(binary);
@@ -190,8 +249,8 @@ fn switch(binary: &Path) -> Command {
     command
 }
 
-fn cannot_run(binary: &Path, error: &std::io::Error) -> SetUpError {
-    SetUpError::new(format!("cannot run {}: {error}; name the switch's binary with --switch-bin", binary.display()))
+fn cannot_run(binary: &Path, error: &std::io::Error) -> String {
+    format!("cannot run {}: {error}; name the switch's binary with --switch-bin", binary.display())
 }
 
 /// Waits for the line `ready native=HOST:PORT`.
@@ -214,28 +273,6 @@ fn last_line(output: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tally() -> Tally {
-        Tally { offered: 7, committed: 5, rejected: 1, expired: 1, told_committed: 10, ..Tally::default() }
-    }
-
-    fn verified(ok: bool, [committed, rejected, expired, in_flight]: [u64; 4]) -> Verified {
-        Verified { ok, payments: Payments { committed, rejected, expired, in_flight } }
-    }
-
-    #[test]
-    fn what_journal_and_generator_disagree_about_is_said() {
-        let problems = |ok, payments| compare(&verified(ok, payments), &tally()).join("; ");
-        assert_eq!(problems(true, [5, 1, 1, 0]), "");
-        assert!(problems(false, [5, 1, 1, 0]).contains("found the books"));
-        assert!(
-            problems(true, [6, 1, 1, 0]).contains("holds 6 payments committed, the payer providers were told of 5")
-        );
-        assert!(problems(true, [5, 0, 2, 0]).contains("0 payments rejected"));
-        assert!(problems(true, [5, 1, 1, 3]).contains("3 payments in flight"));
-        let doubled = Tally { told_committed: 11, ..tally() };
-        assert!(compare(&verified(true, [5, 1, 1, 0]), &doubled)[0].contains("told 11 times instead of twice"));
-    }
 
     #[test]
     fn the_last_line_that_says_something_is_shown() {

@@ -12,6 +12,8 @@
 //!
 //! `cargo run --release -p benches --bin ledger_soak -- --directory DIR --transfers 100000000`
 
+#![allow(clippy::float_arithmetic, reason = "rates and milliseconds for people; no money is among them")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -98,12 +100,9 @@ fn soak(arguments: &Arguments) -> Outcome {
     for line in lines.lines() {
         let line = line?;
         println!("{line}");
-        match line.strip_prefix("acknowledged through ") {
-            Some(sequence) => {
-                acknowledged = sequence.parse()?;
-                break;
-            }
-            None => continue,
+        if let Some(sequence) = line.strip_prefix("acknowledged through ") {
+            acknowledged = sequence.parse()?;
+            break;
         }
     }
     writer.kill()?;

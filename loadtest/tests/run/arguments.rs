@@ -74,6 +74,17 @@ fn a_report_that_could_not_be_written() {
 }
 
 #[test]
+fn more_participants_than_open_files() {
+    let loadtest = env!("CARGO_BIN_EXE_loadtest");
+    let run = "run --spawn --switch-bin /bin/true --rate 1 --duration 1 --participants 900";
+    let command = format!("ulimit -n 1024; exec {loadtest} {run}");
+    let output = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), line.lines().count()), (Some(2), 1), "{line}");
+    assert!(line.contains("900 participants need 1928 open files and 1024 are allowed: raise the limit"), "{line}");
+}
+
+#[test]
 fn a_switch_that_is_not_there() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("report.json");

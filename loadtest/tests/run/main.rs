@@ -5,5 +5,7 @@
 mod arguments;
 mod harness;
 mod latency;
+mod scenarios;
 mod spawned;
 mod stub;
+mod verdict;

@@ -23,18 +23,23 @@ fn build_switch() -> PathBuf {
     binary
 }
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 44] = [
     "accepted_us",
     "books_balanced",
     "busy",
     "command",
     "commit",
     "committed",
+    "committed_us",
     "cpu_s",
     "date",
+    "disagreements",
     "duration_s",
     "expired",
+    "faults",
     "forwarded_us",
+    "generator",
+    "histogram_us",
     "in_flight",
     "interrupted",
     "latency_us",
@@ -42,16 +47,27 @@ const KEYS: [&str; 28] = [
     "mode",
     "offered",
     "participants",
+    "participants_us",
+    "problems",
     "rate",
     "reasons",
     "reconnects",
     "refusals",
     "rejected",
+    "repeated",
+    "repeated_answered",
+    "samples",
+    "saturation",
+    "scenario",
+    "seed",
     "sent_us",
+    "service",
+    "switch_threads_s",
     "throughput_per_s",
     "unknown",
     "unsent",
     "verdict",
+    "warnings",
 ];
 
 fn check_keys(report: &Value) {
@@ -92,6 +108,56 @@ fn open_and_closed_loop_end_with_balanced_books() {
         }
     }
     drop(directory);
+}
+
+/// Killed in the middle of its work, started again: nothing is lost or doubled, and both providers and the journal agree on every payment.
+#[test]
+fn a_killed_switch_comes_back_and_has_lost_nothing() {
+    let switch = build_switch();
+    let run = ["run", "--quiet", "--spawn", "--switch-bin", switch.to_str().unwrap(), "--scenario", "kill_switch"];
+    let (report, _) = report_of(&[&run[..], &["--rate", "300", "--duration", "6", "--participants", "3"]].concat());
+    check_identity(&report);
+    // How long it took depends on the machine; that nothing is wrong but perhaps a service level does not.
+    let problems = report["problems"].as_array().unwrap();
+    let is_level = |problem: &Value| problem.as_str().unwrap().starts_with("service level missed");
+    assert!(problems.iter().all(is_level), "{problems:?}");
+    assert_eq!((number(&report, "unknown"), &report["books_balanced"]), (0, &Value::Bool(true)), "{report}");
+    assert!(number(&report, "reconnects") >= 3, "{report}");
+    let fault = &report["faults"][0];
+    for key in ["ready_after_ms", "back_after_ms", "recovered_after_ms"] {
+        assert!(fault[key].as_u64().is_some(), "{key}: {fault}");
+    }
+}
+
+/// A history made in one go is one that the switch's own audit believes, and that a run can go on from.
+#[test]
+fn a_filled_journal_is_a_real_one() {
+    let switch = build_switch();
+    let switch = switch.to_str().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("history").join("data");
+    let data = data.to_str().unwrap();
+    for payments in [5_000, 1_000] {
+        let (filled, status) =
+            report_of(&["fill", "--data", data, "--payments", &payments.to_string(), "--switch-bin", switch]);
+        assert_eq!((status, number(&filled, "payments")), (0, payments), "{filled}");
+    }
+    let verify = Command::new(switch).args(["ledger", "verify", "--json", "--data", data]).output().unwrap();
+    let verified: Value = serde_json::from_slice(&verify.stdout).unwrap();
+    assert_eq!((&verified["ok"], &verified["payments"]["committed"]), (&Value::Bool(true), &Value::from(6_000)));
+    let run = ["run", "--quiet", "--spawn", "--switch-bin", switch, "--data", data, "--rate", "200", "--duration", "1"];
+    let (report, status) = report_of(&run);
+    assert_eq!(
+        (status, number(&report, "committed"), &report["books_balanced"]),
+        (0, 200, &Value::Bool(true)),
+        "{report}"
+    );
+    let none = directory.path().to_str().unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["run", "--spawn", "--switch-bin", switch, "--data", none, "--rate", "1", "--duration", "1"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }
 
 /// Ctrl-C ends a long run early; there is a report all the same, and the switch and its files are gone.

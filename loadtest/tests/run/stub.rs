@@ -1,7 +1,7 @@
 //! A switch that does what a script says: answers after a known time, stalls, cuts connections. It has no ledger and no disk.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,6 +34,35 @@ pub(crate) struct Script {
     pub(crate) busy_every: Option<u64>,
     /// Every order whose number this divides gets no outcome, ever.
     pub(crate) silent_every: Option<u64>,
+    /// Every order whose number this divides takes so long, instead of `delay`.
+    pub(crate) slow_every: Option<(u64, Duration)>,
+    /// What it does wrong to the order with this number, and to no other.
+    pub(crate) misdeed: Option<(u64, Misdeed)>,
+}
+
+/// What no switch may ever do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misdeed {
+    /// The payee provider is not told how it ended.
+    ForgetsPayee,
+    /// The payer provider hears nothing by number, only when it asks.
+    ForgetsPayer,
+    /// The payee provider is asked twice.
+    ForwardsTwice,
+    /// The payer provider is told twice.
+    TellsPayerTwice,
+    /// The payee provider is told twice.
+    TellsPayeeTwice,
+    /// The payee provider is asked for another amount.
+    AltersAmount,
+    /// The payee provider is asked in the name of another payer.
+    AltersPayer,
+    /// The payer provider is told that it is committed, the payee provider that it expired.
+    TellsPayeeOtherwise,
+    /// The payer provider is told that it is committed, and then that it expired.
+    TellsPayerOtherwise,
+    /// Both are told that it is committed, and the payee provider was never asked.
+    CommitsUnasked,
 }
 
 /// A running stub; it ends with the test's process.
@@ -91,6 +120,10 @@ struct World {
     orders: u64,
     /// Payer of each payment that was seen.
     seen: HashMap<[u8; 16], [u8; 35]>,
+    /// Payments that were decided.
+    decided: HashSet<[u8; 16]>,
+    /// The payment that is wronged.
+    wronged: Option<[u8; 16]>,
     outboxes: BTreeMap<[u8; 35], Outbox>,
 }
 
@@ -112,6 +145,54 @@ impl World {
         outbox.frames.push(frame);
     }
 
+    /// What is done wrong to this payment.
+    fn misdeed(&self, id: [u8; 16]) -> Option<Misdeed> {
+        self.script.misdeed.map(|misdeed| misdeed.1).filter(|_| self.wronged == Some(id))
+    }
+
+    /// What became of a payment.
+    fn outcome(&self, id: [u8; 16]) -> Outcome {
+        match (self.seen.contains_key(&id), self.decided.contains(&id)) {
+            (_, true) => Outcome::Committed,
+            (true, false) => Outcome::InFlight,
+            (false, false) => Outcome::Unknown,
+        }
+    }
+
+    /// Asks the payee provider, or does not.
+    fn forward(&mut self, mut forward: Forward) {
+        match self.misdeed(forward.payment_id) {
+            Some(Misdeed::ForwardsTwice) => self.tell(forward.payee, MessageKind::Forward, &forward),
+            Some(Misdeed::AltersAmount) => forward.amount += 1,
+            Some(Misdeed::AltersPayer) => forward.payer = forward.payee,
+            Some(Misdeed::CommitsUnasked) => return self.decide(forward.payment_id, forward.payee),
+            _ => {}
+        }
+        self.tell(forward.payee, MessageKind::Forward, &forward);
+    }
+
+    /// Tells both sides, once.
+    fn decide(&mut self, id: [u8; 16], payee: [u8; 35]) {
+        if !self.decided.insert(id) {
+            return;
+        }
+        let payer = self.seen[&id];
+        let (committed, expired) = (status(id, Outcome::Committed), status(id, Outcome::Expired));
+        let misdeed = self.misdeed(id);
+        if misdeed != Some(Misdeed::ForgetsPayer) {
+            self.tell(payer, MessageKind::Status, &committed);
+        }
+        match misdeed {
+            Some(Misdeed::TellsPayerTwice) => self.tell(payer, MessageKind::Status, &committed),
+            Some(Misdeed::TellsPayerOtherwise) => self.tell(payer, MessageKind::Status, &expired),
+            Some(Misdeed::ForgetsPayee) => return,
+            Some(Misdeed::TellsPayeeOtherwise) => return self.tell(payee, MessageKind::Status, &expired),
+            Some(Misdeed::TellsPayeeTwice) => self.tell(payee, MessageKind::Status, &committed),
+            _ => {}
+        }
+        self.tell(payee, MessageKind::Status, &committed);
+    }
+
     fn reply<P: Part>(&mut self, code: [u8; 35], kind: MessageKind, acknowledged: u64, routing: &P) {
         let mut frame = Vec::new();
         encode(&mut frame, kind, Head { acknowledged, ..Head::PLAIN }, routing, |_| {});
@@ -121,7 +202,14 @@ impl World {
 
 async fn serve(listener: std::net::TcpListener, acceptor: TlsAcceptor, script: Script) {
     let listener = TcpListener::from_std(listener).unwrap();
-    let world = World { script, orders: 0, seen: HashMap::new(), outboxes: BTreeMap::new() };
+    let world = World {
+        script,
+        orders: 0,
+        seen: HashMap::new(),
+        decided: HashSet::new(),
+        wronged: None,
+        outboxes: BTreeMap::new(),
+    };
     let world = Rc::new(RefCell::new(world));
     loop {
         let (socket, _) = listener.accept().await.unwrap();
@@ -217,9 +305,18 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
                 world.borrow_mut().reply(code, MessageKind::Error, 0, &error);
                 return true;
             }
+            if script.misdeed.is_some_and(|(at, _)| at == orders) {
+                world.borrow_mut().wronged = Some(id);
+            }
             world.borrow_mut().reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
             let is_new = world.borrow_mut().seen.insert(id, code).is_none();
-            if !is_new || is_each(script.silent_every) {
+            if !is_new {
+                // The outcome again, to who asks, without a number.
+                let answer = status(id, world.borrow().outcome(id));
+                world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
+                return true;
+            }
+            if is_each(script.silent_every) {
                 return true;
             }
             let forward = Forward {
@@ -232,21 +329,19 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
                 purpose: routing.purpose,
                 deadline_ns: u64::MAX,
             };
+            let slow = script.slow_every.filter(|&(every, _)| orders.is_multiple_of(every));
+            let delay = slow.map_or(script.delay, |(_, delay)| delay);
             let world = Rc::clone(world);
             tokio::task::spawn_local(async move {
-                tokio::time::sleep(script.delay).await;
-                world.borrow_mut().tell(forward.payee, MessageKind::Forward, &forward);
+                tokio::time::sleep(delay).await;
+                world.borrow_mut().forward(forward);
             });
         }
         Request::Answer(answer) => {
-            let id = answer.routing().payment_id;
-            let payer = world.borrow().seen[&id];
-            for told in [payer, code] {
-                world.borrow_mut().tell(told, MessageKind::Status, &status(id, Outcome::Committed));
-            }
+            world.borrow_mut().decide(answer.routing().payment_id, code);
         }
         Request::StatusRequest(id) => {
-            let answer = status(id.bytes(), Outcome::InFlight);
+            let answer = status(id.bytes(), world.borrow().outcome(id.bytes()));
             world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
         }
         Request::Hello { .. } | Request::Ack(_) | Request::Echo { .. } => {}

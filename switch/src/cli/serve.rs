@@ -14,6 +14,9 @@ pub(super) struct Arguments {
     /// The configuration that `switch init` wrote
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Write one line of JSON about queues and watermarks to this file each second
+    #[arg(long, value_name = "PATH")]
+    status_file: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -21,6 +24,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_logging(tracing::Level::INFO);
     let config = Config::read(&arguments.config).map_err(Failure::start)?;
     let server = Server::start(&config).map_err(Failure::start)?;
+    let status_file = arguments.status_file.as_deref().map(|path| {
+        server.write_status(path).map_err(|error| Failure::start(format!("--status-file {}: {error}", path.display())))
+    });
+    // Written until this function returns.
+    let _status_file = status_file.transpose()?;
     let recovered = server.recovered();
     tracing::info!(batches = recovered.batches, "recovered");
     if let Some(torn) = &recovered.torn {

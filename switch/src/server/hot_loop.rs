@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
-use super::{Holding, Message, Report, ServerError, take};
+use super::{Holding, Message, Report, ServerError, Status, take};
 use crate::clock::JournalClock;
 use crate::history::{HistoryAnswer, HistoryQuestion};
 use crate::limits::{
@@ -335,6 +335,9 @@ impl HotLoop {
                     // Whoever asked may have gone; then nobody misses the answer.
                     let _ = reply.send(self.report());
                 }
+                Message::Status(reply) => {
+                    let _ = reply.send(self.status());
+                }
                 Message::Failed(error) => return Err(error),
                 Message::Drain => {
                     self.pipeline.begin_draining();
@@ -409,6 +412,11 @@ impl HotLoop {
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
         Ok(())
+    }
+
+    fn status(&self) -> Status {
+        let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
+        Status::new(self.open, pending_bytes, self.pipeline.engine().counts(), self.pipeline.watermarks())
     }
 
     fn report(&self) -> Report {

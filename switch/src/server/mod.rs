@@ -16,6 +16,7 @@ mod accept;
 mod asker;
 mod hot_loop;
 mod renderer;
+mod status;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,7 @@ use crate::render::{RenderFault, Renderer};
 use crate::seal::{DataKey, SealFault};
 use accept::AcceptError;
 use hot_loop::Elsewhere;
+pub use status::{Status, StatusFile};
 
 /// Why the switch does not start, or stopped.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ enum Message {
     Rekey { code: ParticipantCode, key: DataKey },
     /// Somebody wants to see the books.
     Report(Sender<Report>),
+    /// Somebody watches from outside.
+    Status(Sender<Status>),
     /// Something failed elsewhere: stop.
     Failed(ServerError),
     /// Finish what is open, then stop.
@@ -218,6 +222,11 @@ impl Server {
         let (sender, receiver) = bounded(1);
         self.queue.try_send(Message::Report(sender)).ok()?;
         receiver.recv().ok()
+    }
+
+    /// Writes one line of JSON about the switch to a file each second, for as long as the returned value lives.
+    pub fn write_status(&self, path: &std::path::Path) -> std::io::Result<StatusFile> {
+        StatusFile::start(self.queue.clone(), path)
     }
 
     /// Has it stopped by itself?

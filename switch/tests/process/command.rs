@@ -20,7 +20,7 @@ fn every_command_explains_itself() {
         (&[], &["demo", "init", "serve", "ledger"]),
         (&["demo"], &["--data", "--payments", "--exit"]),
         (&["init"], &["--data", "--participants", "--funds", "--currency", "--listen"]),
-        (&["serve"], &["--config", "ready native=HOST:PORT"]),
+        (&["serve"], &["--config", "--status-file", "ready native=HOST:PORT"]),
         (&["ledger"], &["verify"]),
         (&["ledger", "verify"], &["--data", "--json"]),
     ];
@@ -177,4 +177,32 @@ fn another_sealing_key_or_none_is_refused_and_the_right_one_opens_everything() {
     let (mut payee, _) = Wire::resume(&data, 2, adapters::native::session::Resume::FROM_THE_START);
     eventually("what was sealed comes back", || payee.next().unwrap().forwarded());
     switch.stop();
+}
+
+/// For whoever watches from outside: one line, written anew, with queues and watermarks in their order.
+#[test]
+fn the_status_file_says_how_far_the_switch_is() {
+    let data = Data::new();
+    let path = data.path("status.json");
+    let mut command = data.serve_command();
+    command.arg("--status-file").arg(&path);
+    let switch = crate::harness::Switch::start(command);
+    let status: serde_json::Value = eventually("a status", || serde_json::from_slice(&std::fs::read(&path).ok()?).ok());
+    let position = |key: &str| status[key].as_u64().unwrap();
+    assert!(position("sequenced") >= position("durable") && position("durable") >= position("applied"), "{status}");
+    assert!(position("applied") > 0, "the genesis is decided: {status}");
+    for key in ["connections", "pending_bytes", "in_flight", "committed", "rejected", "expired"] {
+        assert_eq!(position(key), 0, "{status}");
+    }
+    assert_eq!(switch.stop().status.code(), Some(0));
+}
+
+#[test]
+fn a_status_file_that_cannot_be_written_keeps_the_switch_from_starting() {
+    let data = Data::new();
+    let mut command = data.serve_command();
+    let output = command.args(["--status-file", "/nowhere/status.json"]).output().unwrap();
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(complaint.lines().last().unwrap().starts_with("switch: --status-file /nowhere/status.json"), "{complaint}");
 }

@@ -1,0 +1,150 @@
+//! What both providers and the ledger must agree on, payment by payment, without remembering payments.
+//!
+//! Every fact (a payment was forwarded with these fields; a provider was told this outcome) becomes a 128-bit number, and the numbers are added up. The
+//! order of events does not matter to a sum, so the generator adds while it hears, the audit adds while it walks the journal, and equal sums mean equal
+//! facts. Two different sets of facts have the same sum by chance once in 2^100 or so; nobody here is out to deceive.
+
+use adapters::message::Outcome;
+
+/// The bytes of a participant's code, as in messages.
+pub(crate) type Code = [u8; 35];
+
+/// The bytes of a payment's id.
+type Id = [u8; 16];
+
+/// Facts, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    total: u128,
+    count: u64,
+}
+
+impl Sum {
+    /// Adds a fact.
+    pub(crate) fn add(&mut self, fact: u128) {
+        self.total = self.total.wrapping_add(fact);
+        self.count += 1;
+    }
+
+    /// How many facts there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+/// All facts of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Payments that reached their payee provider, with their fields.
+    pub forwarded: Sum,
+    /// Outcomes that providers were told, by number: payer and payee provider each.
+    pub told: Sum,
+}
+
+/// A provider's part in a fact, worked out once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Party(u64);
+
+impl Party {
+    #[cfg(test)]
+    pub(crate) const SOME: Party = Party(0x5ca1_ab1e);
+
+    pub(crate) fn new(code: &Code) -> Party {
+        let words = code.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        });
+        Party(words.fold(KEYS[0], |state, word| fold(state ^ word, KEYS[1])))
+    }
+}
+
+/// This payment, with these fields, was forwarded to its payee provider.
+pub(crate) fn forwarded(id: &Id, payer: Party, payee: Party, amount: u64, currency: [u8; 3]) -> u128 {
+    let [a, b, c] = currency;
+    mix([1, words_of(id).0, words_of(id).1, payer.0, payee.0, amount, u64::from_le_bytes([a, b, c, 0, 0, 0, 0, 0])])
+}
+
+/// This provider was told this outcome.
+pub(crate) fn told(id: &Id, provider: Party, outcome: Outcome) -> u128 {
+    mix([2, words_of(id).0, words_of(id).1, provider.0, outcome as u64, 0, 0])
+}
+
+const KEYS: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb, 0xd6e8_feb8_6659_fd93];
+
+fn words_of(id: &Id) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = *id;
+    (u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes(rest))
+}
+
+/// Two independent chains of folded multiplications.
+fn mix(words: [u64; 7]) -> u128 {
+    let (mut upper, mut lower) = (KEYS[0], KEYS[2]);
+    for word in words {
+        upper = fold(upper ^ word, KEYS[1]);
+        lower = fold(lower ^ word, KEYS[3]);
+    }
+    u128::from(upper) << 64 | u128::from(lower)
+}
+
+/// Both halves of the product, one over the other, and the operand again, so that nothing is lost where a half is zero.
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    let [a0, a1, a2, a3, a4, a5, a6, a7, upper @ ..] = product.to_le_bytes();
+    u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]) ^ u64::from_le_bytes(upper).rotate_left(23) ^ a.rotate_left(41)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::Draw;
+
+    fn code(number: u8) -> Code {
+        let mut code = [0; 35];
+        code[..7].copy_from_slice(b"PSP0001");
+        code[6] += number;
+        code
+    }
+
+    #[test]
+    fn the_order_does_not_matter_and_every_field_does() {
+        let [a, b] = [Party::new(&code(0)), Party::new(&code(1))];
+        let facts = [
+            forwarded(&[7; 16], a, b, 100, *b"XTS"),
+            forwarded(&[8; 16], a, b, 100, *b"XTS"),
+            told(&[7; 16], a, Outcome::Committed),
+        ];
+        let sum = |facts: &[u128]| facts.iter().fold(Sum::default(), |mut sum, &fact| (sum.add(fact), sum).1);
+        let [first, second, third] = facts;
+        assert_eq!(sum(&facts), sum(&[third, first, second]));
+        assert_ne!(sum(&facts), sum(&facts[..2]), "one is lost");
+        assert_ne!(sum(&[first, second, second]), sum(&[first, first, second]), "another is doubled");
+        for altered in [
+            forwarded(&[7; 16], b, a, 100, *b"XTS"),
+            forwarded(&[7; 16], a, b, 101, *b"XTS"),
+            forwarded(&[7; 16], a, b, 100, *b"XTT"),
+            forwarded(&[6; 16], a, b, 100, *b"XTS"),
+        ] {
+            assert_ne!(sum(&facts), sum(&[altered, second, third]));
+        }
+        for altered in [told(&[7; 16], b, Outcome::Committed), told(&[7; 16], a, Outcome::Expired)] {
+            assert_ne!(sum(&facts), sum(&[first, second, altered]));
+        }
+    }
+
+    #[test]
+    fn facts_do_not_collide() {
+        let mut draw = Draw::seeded(1);
+        let party = Party::new(&code(0));
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..100_000 {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&draw.next().to_le_bytes());
+            for outcome in [Outcome::Committed, Outcome::Rejected, Outcome::Expired] {
+                let fact = told(&id, party, outcome);
+                let [half @ .., _, _, _, _, _, _, _, _] = fact.to_le_bytes();
+                assert!(seen.insert(half), "half of a fact is enough to tell it");
+            }
+        }
+    }
+}

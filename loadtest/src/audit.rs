@@ -1,0 +1,255 @@
+//! The ledger's side of the verdict: walks the journal of a switch that has stopped, lets an engine of its own decide everything again, and adds up what
+//! the providers must have been told.
+//!
+//! It believes nothing but the journal. What it needs no memory for it does not remember: payments are compared as sums, see `agreement`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use adapters::message::ParticipantCode;
+use ledger::Currency;
+use ledger::journal::{DiskStorage, scan};
+use switch::data::journal_directory;
+use switch::engine::effect::{Delivery, Effect, News};
+use switch::engine::{Batch, Engine, PaymentCounts};
+use switch::entry::{Body, Entries, Entry};
+
+use crate::agreement::{self, Facts, Party};
+use crate::connection::CURRENCY;
+use crate::flights::RunNumber;
+use crate::tally::Tally;
+
+/// What the journal says about the payments of one run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Audit {
+    /// What providers must have heard.
+    pub(crate) facts: Facts,
+    /// How its payments ended.
+    pub(crate) committed: u64,
+    pub(crate) rejected: u64,
+    pub(crate) expired: u64,
+    pub(crate) in_flight: u64,
+    /// What each participant has received less what it has paid, in minor units.
+    pub(crate) flows: BTreeMap<ParticipantCode, i128>,
+    /// Debits and credits are equal in every currency.
+    pub(crate) is_balanced: bool,
+    /// Others paid meanwhile, so counts and flows are not this run's alone.
+    pub(crate) has_strangers: bool,
+}
+
+/// Walks the journal of a data directory. An error is a chain that is not whole, or a journal that cannot be read.
+pub(crate) fn walk(data: &Path, run: RunNumber) -> Result<Audit, String> {
+    let storage = DiskStorage::open(&journal_directory(data)).map_err(|error| format!("the journal: {error}"))?;
+    let mut walk = Walk {
+        engine: Engine::new(),
+        effects: Vec::new(),
+        run,
+        before: None,
+        parties: Vec::new(),
+        facts: Facts::default(),
+        has_strangers: false,
+    };
+    scan(&storage, |batch| {
+        let batch = Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload };
+        walk.take(batch).map_err(|inapplicable| inapplicable.to_string())
+    })
+    .map_err(|fault| fault.to_string())?;
+    Ok(walk.finish())
+}
+
+/// The books at a moment.
+struct Books {
+    counts: PaymentCounts,
+    balances: BTreeMap<ParticipantCode, i128>,
+}
+
+struct Walk {
+    engine: Engine,
+    effects: Vec<Effect>,
+    run: RunNumber,
+    /// When the run's first payment came.
+    before: Option<Books>,
+    /// By participant number less one.
+    parties: Vec<Party>,
+    facts: Facts,
+    has_strangers: bool,
+}
+
+impl Walk {
+    fn take(&mut self, batch: Batch<'_>) -> Result<(), switch::engine::Inapplicable> {
+        // What cannot be read the engine refuses.
+        let entries: Vec<Entry<'_>> = Entries::new(batch.payload).flatten().collect();
+        if self.before.is_none() && entries.iter().any(|entry| self.is_ours(entry)) {
+            self.before = Some(books(&self.engine));
+            self.parties = self.engine.participants().map(|(_, code)| Party::new(code.bytes())).collect();
+        }
+        self.effects.clear();
+        self.engine.apply(batch, &mut self.effects)?;
+        if self.before.is_some() {
+            for effect in std::mem::take(&mut self.effects) {
+                self.hear(&effect, &entries, batch.first_sequence);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self, entry: &Entry<'_>) -> bool {
+        matches!(entry.body, Body::CreditTransfer(order, _) if self.run.made(&order.payment_id))
+    }
+
+    /// What a provider is told by number.
+    fn hear(&mut self, effect: &Effect, entries: &[Entry<'_>], first_sequence: u64) {
+        if !matches!(effect.delivery, Delivery::Outbox { .. }) {
+            return;
+        }
+        let id = effect.payment_id.bytes();
+        if !self.run.made(&id) {
+            self.has_strangers = true;
+            return;
+        }
+        match effect.news {
+            News::Status(status) if status.outcome.is_final() => {
+                let party = self.parties[effect.participant.0 as usize - 1];
+                self.facts.told.add(agreement::told(&id, party, status.outcome));
+            }
+            News::Forward { .. } => {
+                // The batch has the first position, its entries those after it.
+                let place = effect.source.checked_sub(first_sequence + 1).and_then(|place| usize::try_from(place).ok());
+                let entry = place.and_then(|place| entries.get(place));
+                if let Some(Entry { body: Body::CreditTransfer(order, _), .. }) = entry {
+                    let [payer, payee] = [&order.payer, &order.payee].map(Party::new);
+                    let amount = order.amount.to_native();
+                    self.facts.forwarded.add(agreement::forwarded(&id, payer, payee, amount, order.currency));
+                }
+            }
+            // Nothing that a provider is told for good.
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> Audit {
+        let now = books(&self.engine);
+        let before = self.before.unwrap_or_else(|| books(&self.engine));
+        let totals = self.engine.totals();
+        let balance_before = |code| before.balances.get(code).copied().unwrap_or(0);
+        Audit {
+            facts: self.facts,
+            committed: now.counts.committed - before.counts.committed,
+            rejected: now.counts.rejected - before.counts.rejected,
+            expired: now.counts.expired - before.counts.expired,
+            in_flight: now.counts.in_flight,
+            flows: now.balances.iter().map(|(code, balance)| (*code, balance - balance_before(code))).collect(),
+            is_balanced: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
+            has_strangers: self.has_strangers,
+        }
+    }
+}
+
+fn books(engine: &Engine) -> Books {
+    let currency = Currency::parse(&CURRENCY).unwrap_or_else(|| unreachable!("the code for tests is a code"));
+    let balance = |id| {
+        let (available, reserved) = engine.settlement_balance(id, currency).unwrap_or((0, 0));
+        i128::try_from(available + reserved).unwrap_or(i128::MAX)
+    };
+    Books { counts: engine.counts(), balances: engine.participants().map(|(id, code)| (code, balance(id))).collect() }
+}
+
+/// What the journal and the providers disagree about.
+pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !audit.is_balanced {
+        problems.push("the books do not balance".to_owned());
+    }
+    for (what, in_journal, heard) in [
+        ("forwarded payments", audit.facts.forwarded, tally.facts.forwarded),
+        ("outcomes told", audit.facts.told, tally.facts.told),
+    ] {
+        if in_journal != heard {
+            problems.push(format!(
+                "{what} differ: {} follow from the journal, the providers heard {}, and the payments are not the same",
+                in_journal.count(),
+                heard.count()
+            ));
+        }
+    }
+    if audit.has_strangers {
+        return problems;
+    }
+    let rows = [
+        ("committed", audit.committed, tally.committed),
+        ("rejected", audit.rejected, tally.rejected),
+        ("expired", audit.expired, tally.expired),
+        ("in flight", audit.in_flight, 0),
+    ];
+    for (name, in_journal, told) in rows {
+        if in_journal != told {
+            problems.push(format!(
+                "the journal holds {in_journal} payments {name}, the payer providers were told of {told}"
+            ));
+        }
+    }
+    let differing = codes.iter().zip(&tally.flows).filter(|(code, flow)| audit.flows.get(*code) != Some(*flow));
+    let differing: Vec<&ParticipantCode> = differing.map(|(code, _)| code).collect();
+    if let Some(first) = differing.first() {
+        problems.push(format!(
+            "the ledger moved other sums than the payments told: {} accounts differ, the first is {first}'s",
+            differing.len()
+        ));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adapters::message::Outcome;
+
+    const A: Party = Party::SOME;
+
+    fn codes() -> Vec<ParticipantCode> {
+        ["PSP0001", "PSP0002"].iter().filter_map(|code| ParticipantCode::parse(code)).collect()
+    }
+
+    fn facts() -> Facts {
+        let mut facts = Facts::default();
+        facts.forwarded.add(agreement::forwarded(&[7; 16], A, A, 5, CURRENCY));
+        facts.told.add(agreement::told(&[7; 16], A, Outcome::Committed));
+        facts
+    }
+
+    fn tally() -> Tally {
+        Tally { committed: 1, flows: vec![-5, 5], facts: facts(), ..Tally::default() }
+    }
+
+    fn audit() -> Audit {
+        let flows = codes().into_iter().zip([-5, 5]).collect();
+        Audit { facts: facts(), committed: 1, flows, is_balanced: true, ..Audit::default() }
+    }
+
+    #[test]
+    fn one_payment_that_differs_in_anything_is_noticed() {
+        let problems = |audit: &Audit| compare(audit, &tally(), &codes()).join("; ");
+        assert_eq!(problems(&audit()), "");
+        assert!(problems(&Audit { is_balanced: false, ..audit() }).contains("do not balance"));
+        assert!(problems(&Audit { committed: 2, ..audit() }).contains("holds 2 payments committed"));
+        assert!(problems(&Audit { in_flight: 1, ..audit() }).contains("holds 1 payments in flight"));
+        let flows = codes().into_iter().zip([-6, 6]).collect();
+        assert!(problems(&Audit { flows, ..audit() }).contains("2 accounts differ, the first is PSP0001's"));
+        for altered in
+            [agreement::told(&[7; 16], A, Outcome::Expired), agreement::told(&[8; 16], A, Outcome::Committed)]
+        {
+            let mut other = Facts { told: agreement::Sum::default(), ..facts() };
+            other.told.add(altered);
+            assert!(problems(&Audit { facts: other, ..audit() }).contains("outcomes told differ"));
+        }
+        let mut other = Facts { forwarded: agreement::Sum::default(), ..facts() };
+        other.forwarded.add(agreement::forwarded(&[7; 16], A, A, 6, CURRENCY));
+        assert!(problems(&Audit { facts: other, ..audit() }).contains("forwarded payments differ"));
+    }
+
+    #[test]
+    fn what_others_did_meanwhile_is_not_held_against_a_run() {
+        let others = Audit { committed: 9, has_strangers: true, ..audit() };
+        assert_eq!(compare(&others, &tally(), &codes()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,146 @@
+//! Which payment comes next: who pays whom how much, and which order is submitted a second time.
+
+use adapters::message::CreditTransfer;
+
+use crate::connection::{CURRENCY, Connection, Shared};
+use crate::draw::{Draw, private_parts};
+use crate::flights::{Order, RunNumber};
+use crate::limits::{REFUSED_ORDERS_MAX, REMEMBERED_ORDERS_MAX};
+use crate::plan::Mix;
+
+/// Draws orders by lot.
+pub(crate) struct Orders {
+    mix: Mix,
+    draw: Draw,
+    private_parts: Vec<Vec<u8>>,
+    /// Orders that may be submitted again, the oldest replaced by the newest.
+    remembered: Vec<Remembered>,
+    next_remembered: usize,
+}
+
+/// Place of the participant to which a part of all payments goes.
+const HOT_PAYEE: usize = 0;
+
+/// Anybody but the payer; where some payments go to the hot payee, the others do not.
+fn draw_payee(draw: &mut Draw, payer: usize, count: usize, has_hot: bool) -> usize {
+    // Of two participants the payer may have nobody else to pay.
+    let has_hot = has_hot && count > 2;
+    let mut payee = (payer + 1 + draw.below(count - 1)) % count;
+    while has_hot && payee == HOT_PAYEE {
+        payee = (payer + 1 + draw.below(count - 1)) % count;
+    }
+    payee
+}
+
+/// An order, and what it takes to submit it again.
+#[derive(Clone)]
+struct Remembered {
+    order: CreditTransfer,
+    private: usize,
+    payer: usize,
+}
+
+impl Orders {
+    pub(crate) fn new(mix: Mix) -> Orders {
+        Orders { mix, draw: Draw::new(), private_parts: private_parts(), remembered: Vec::new(), next_remembered: 0 }
+    }
+
+    /// For the run's payments.
+    pub(crate) fn run_number(&mut self) -> RunNumber {
+        RunNumber::new(&mut self.draw)
+    }
+
+    /// Payer and payee by lot. Where the payer has no room or is away, it is the next that has; none where nobody has. `waits`: not one that was told
+    /// to wait.
+    pub(crate) fn draw_parties(
+        &mut self,
+        connections: &[Connection],
+        now_ns: u64,
+        waits: bool,
+    ) -> Option<(usize, usize)> {
+        let count = connections.len();
+        let is_hot = self.draw.is_one_of(self.mix.hot_payee_percent);
+        let first = self.draw.below(count);
+        let payer = (first..first + count).map(|place| place % count).find(|&place| {
+            let connection = &connections[place];
+            let is_payee = is_hot && place == HOT_PAYEE;
+            let must_wait = waits && connection.busy_until_ns > now_ns;
+            !is_payee && connection.has_room() && !connection.is_away(now_ns) && !must_wait
+        })?;
+        let has_hot = self.mix.hot_payee_percent > 0;
+        Some((payer, if is_hot { HOT_PAYEE } else { draw_payee(&mut self.draw, payer, count, has_hot) }))
+    }
+
+    /// Submits a new payment of this payer, and an old one again where the lot says so.
+    pub(crate) fn submit(
+        &mut self,
+        connections: &mut [Connection],
+        shared: &mut Shared,
+        (payer, payee): (usize, usize),
+        intended_ns: u64,
+    ) {
+        let private = self.draw.below(self.private_parts.len());
+        let spread = usize::try_from(self.mix.amount_max - self.mix.amount_min + 1).unwrap_or(usize::MAX);
+        let amount = self.mix.amount_min + self.draw.below(spread) as u64;
+        let place_of = |place| u32::try_from(place).unwrap_or_else(|_| unreachable!("connections are bounded"));
+        let order = Order { intended_ns, payer: place_of(payer), payee: place_of(payee), amount };
+        let (place, flight) = shared.flights.begin(&mut self.draw, order);
+        let order = CreditTransfer {
+            payment_id: flight.id,
+            payer: *shared.codes[payer].bytes(),
+            payee: *shared.codes[payee].bytes(),
+            amount,
+            currency: CURRENCY,
+            accepted_at_ns: intended_ns,
+            purpose: [0; 4],
+        };
+        connections[payer].submit_order(&order, &self.private_parts[private], place, flight);
+        if self.mix.repeat_percent > 0 {
+            self.repeat(connections, shared, Remembered { order, private, payer });
+        }
+    }
+
+    /// By lot: this order again at once, or an old one, or none.
+    fn repeat(&mut self, connections: &mut [Connection], shared: &mut Shared, newest: Remembered) {
+        if self.remembered.len() < REMEMBERED_ORDERS_MAX {
+            self.remembered.push(newest.clone());
+        } else {
+            self.remembered[self.next_remembered] = newest.clone();
+            self.next_remembered = (self.next_remembered + 1) % REMEMBERED_ORDERS_MAX;
+        }
+        if !self.draw.is_one_of(self.mix.repeat_percent) {
+            return;
+        }
+        let Remembered { order, private, payer } = match self.draw.is_one_of(50) {
+            true => &newest,
+            false => &self.remembered[self.draw.below(self.remembered.len())],
+        };
+        let refused = shared.refused.as_ref();
+        if refused.is_none_or(|refused| refused.len() >= REFUSED_ORDERS_MAX || refused.contains(&order.payment_id)) {
+            return;
+        }
+        let is_taken = connections[*payer].repeat_order(order, &self.private_parts[*private]);
+        shared.tally.repeated += u64::from(is_taken);
+        if is_taken && let Some(place) = shared.flights.find(&order.payment_id) {
+            shared.flights.at(place).is_repeated = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_pays_himself_and_the_hot_payee_gets_no_more_than_its_part() {
+        let mut draw = Draw::seeded(5);
+        for count in [2, 3, 16] {
+            for payer in 0..count {
+                let payees: Vec<usize> = (0..1_000).map(|_| draw_payee(&mut draw, payer, count, false)).collect();
+                assert!((0..count).all(|place| payees.contains(&place) == (place != payer)), "{payer} of {count}");
+                let payees: Vec<usize> = (0..1_000).map(|_| draw_payee(&mut draw, payer, count, true)).collect();
+                assert!(!payees.contains(&payer) && (count == 2 || !payees.contains(&HOT_PAYEE)), "{payer} of {count}");
+            }
+        }
+    }
+}

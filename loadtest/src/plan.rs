@@ -1,0 +1,137 @@
+//! What a run is to be: the load, who behaves how, what fails when, and what counts as good enough. Everything is decided before it begins.
+
+use crate::limits::NS_PER_S;
+use crate::schedule::Schedule;
+
+/// How payments are offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// On a schedule that nothing delays.
+    Open(Schedule),
+    /// A new one for each that ends.
+    Closed {
+        /// Payments without an outcome, over all connections.
+        in_flight: u32,
+        /// For how long.
+        duration_s: u64,
+    },
+}
+
+impl Load {
+    /// For how long payments are offered.
+    pub fn duration_ns(&self) -> u64 {
+        match self {
+            Load::Open(schedule) => schedule.duration_ns(),
+            Load::Closed { duration_s, .. } => duration_s * NS_PER_S,
+        }
+    }
+}
+
+/// What payments are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mix {
+    /// So many percent go to the first participant, and all others to others; where it is 0, everything to anybody.
+    pub hot_payee_percent: u32,
+    /// So many percent are submitted twice; of those copies half at once, half long after.
+    pub repeat_percent: u32,
+    /// The least amount in minor units.
+    pub amount_min: u64,
+    /// The greatest.
+    pub amount_max: u64,
+}
+
+impl Default for Mix {
+    fn default() -> Mix {
+        Mix { hot_payee_percent: 0, repeat_percent: 0, amount_min: 1, amount_max: 1_000 }
+    }
+}
+
+/// How payee providers behave. Those that behave badly are the last ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Payees {
+    /// So many think before they answer.
+    pub slow: u32,
+    /// For so long.
+    pub slow_answer_after_ns: u64,
+    /// So many, before the slow ones, never answer.
+    pub silent: u32,
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The switch is killed (SIGKILL) and started again.
+    KillSwitch,
+    /// Connections break without a goodbye.
+    CutProviders {
+        /// Of so many providers, the last ones.
+        providers: u32,
+        /// They come back after so long; none: when nothing is offered any more.
+        for_ns: Option<u64>,
+    },
+}
+
+/// A fault on schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// After the first payment is due.
+    pub at_ns: u64,
+    /// What happens.
+    pub kind: FaultKind,
+}
+
+/// What counts as good enough. What is not given is not looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Service {
+    /// Payments committed a second while others are offered.
+    pub throughput_min_per_s: Option<u64>,
+    /// Of committed payments, from the intended time.
+    pub p50_max_ms: Option<f64>,
+    /// See `p50_max_ms`.
+    pub p90_max_ms: Option<f64>,
+    /// See `p50_max_ms`.
+    pub p99_max_ms: Option<f64>,
+    /// Payments that fell due and were not committed, of all that fell due.
+    pub errors_max_percent: Option<f64>,
+    /// How much throughput may fall from the first tenth of the run to the last.
+    pub drift_max_percent: Option<f64>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Of the scenario; none where there is none.
+    pub scenario: Option<String>,
+    /// How payments are offered.
+    pub load: Load,
+    /// Participants of a spawned switch.
+    pub participants: u32,
+    /// What payments are like.
+    pub mix: Mix,
+    /// How payee providers behave.
+    pub payees: Payees,
+    /// In the order of time.
+    pub faults: Vec<Fault>,
+    /// What counts as good enough.
+    pub service: Service,
+}
+
+impl Plan {
+    /// A load and nothing else.
+    pub fn plain(load: Load, participants: u32) -> Plan {
+        Plan {
+            scenario: None,
+            load,
+            participants,
+            mix: Mix::default(),
+            payees: Payees::default(),
+            faults: Vec::new(),
+            service: Service::default(),
+        }
+    }
+
+    /// Must the switch be ours?
+    pub fn kills_switch(&self) -> bool {
+        self.faults.iter().any(|fault| fault.kind == FaultKind::KillSwitch)
+    }
+}

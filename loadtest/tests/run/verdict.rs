@@ -1,0 +1,71 @@
+//! One payment of some thousand is lost, doubled or altered by a scripted switch: the verdict says so.
+
+use serde_json::Value;
+
+use crate::harness::{check_identity, number, report_of};
+use crate::stub::{Misdeed, Script, Stub};
+
+fn against(script: Script) -> (Value, i32) {
+    let stub = Stub::start(script);
+    let target = ["run", "--quiet", "--connect", stub.address(), "--pki", stub.pki()];
+    let (report, status) = report_of(&[&target[..], &["--rate", "3000", "--duration", "1"]].concat());
+    check_identity(&report);
+    assert_eq!(number(&report, "offered"), 3_000);
+    (report, status)
+}
+
+/// The payment with this number is wronged.
+const WRONGED: u64 = 1_234;
+
+fn check(misdeed: Misdeed, kind: &str, text: &str) {
+    let (report, status) = against(Script { misdeed: Some((WRONGED, misdeed)), ..Script::default() });
+    assert_eq!(status, 1, "{misdeed:?} is not caught: {report}");
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(verdict.contains(text), "{misdeed:?}: {verdict}");
+    if !kind.is_empty() {
+        assert_eq!(report["disagreements"][kind], 1, "{misdeed:?}: {report}");
+    }
+}
+
+/// Side by side: each waits for the most part.
+fn check_all(misdeeds: &[(Misdeed, &str, &str)]) {
+    std::thread::scope(|scope| {
+        for &(misdeed, kind, text) in misdeeds {
+            scope.spawn(move || check(misdeed, kind, text));
+        }
+    });
+}
+
+#[test]
+fn nothing_is_held_against_a_switch_that_does_right() {
+    let (report, status) = against(Script::default());
+    assert_eq!((status, number(&report, "committed")), (0, 3_000), "{report}");
+    assert_eq!((&report["disagreements"], &report["problems"]), (&serde_json::json!({}), &serde_json::json!([])));
+}
+
+#[test]
+fn one_payment_of_thousands_that_is_lost_is_caught() {
+    let texts = "outcome payer and payee provider were not both told";
+    check_all(&[(Misdeed::ForgetsPayee, "", texts), (Misdeed::ForgetsPayer, "", texts)]);
+}
+
+#[test]
+fn one_payment_of_thousands_that_is_doubled_is_caught() {
+    // The second word may come when the payment is over.
+    check_all(&[
+        (Misdeed::ForwardsTwice, "forwarded_twice", "1 payment forwarded twice"),
+        (Misdeed::TellsPayerTwice, "", "1 payment "),
+        (Misdeed::TellsPayeeTwice, "", "1 payment "),
+    ]);
+}
+
+#[test]
+fn one_payment_of_thousands_that_is_altered_is_caught() {
+    check_all(&[
+        (Misdeed::AltersAmount, "forwarded_altered", "forwarded otherwise than"),
+        (Misdeed::AltersPayer, "forwarded_altered", "forwarded otherwise than"),
+        (Misdeed::TellsPayeeOtherwise, "sides_differ", "different outcomes"),
+        (Misdeed::TellsPayerOtherwise, "", "1 payment "),
+        (Misdeed::CommitsUnasked, "unasked", "without asking the payee provider"),
+    ]);
+}
