@@ -31,4 +31,5 @@ pub mod sequencer;
 )]
 pub mod server;
 pub mod session;
+pub mod simulate;
 pub mod watermarks;

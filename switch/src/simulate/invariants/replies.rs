@@ -1,0 +1,37 @@
+//! Answers to questions, duplicates and late answers are true when they are given; and whoever is no party to a payment learns nothing about it.
+
+use super::{Finding, Leaving};
+use crate::simulate::auditor::outcome;
+use crate::simulate::provider::hex;
+use crate::simulate::wire::{self, kind};
+
+pub(in super::super) const NAME: &str = "replies true, and silent to strangers";
+
+pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
+    let frame = &leaving.frame;
+    if frame.kind != kind::STATUS || frame.lane != 0 {
+        return Ok(());
+    }
+    let said = wire::status(frame.routing).ok_or("a status of the wrong length")?;
+    let (auditor, provider) = (leaving.auditor, leaving.connection.provider);
+    let payment = auditor.payment(said.id);
+    let is_party = payment.is_some_and(|payment| payment.is_party(provider));
+    // What was decided in this very turn may be told as it was before or after.
+    let was_known = payment.is_some_and(|payment| payment.position <= leaving.through_before);
+    let end = payment.and_then(|payment| payment.end);
+    let is_right = match said.outcome {
+        outcome::COMMITTED | outcome::REJECTED | outcome::EXPIRED => is_party && end == Some(said),
+        outcome::IN_FLIGHT => is_party && end.is_none_or(|end| end.position > leaving.through_before),
+        outcome::UNKNOWN => {
+            let is_payer = payment.is_some_and(|payment| payment.sender == provider);
+            !is_party || !was_known || is_payer && auditor.has_answered(provider, said.id)
+        }
+        outcome::DUPLICATE => auditor.is_mismatched(provider, said.id),
+        _ => false,
+    };
+    let is_bare = frame.private.is_empty();
+    if is_right && is_bare {
+        return Ok(());
+    }
+    Err(format!("provider {provider} is told {said:?} of {}, a party: {is_party}, its end: {end:?}", hex(&said.id)))
+}
