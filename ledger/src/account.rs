@@ -19,6 +19,11 @@ pub struct AccountId(pub u128);
 pub struct AccountIndex(pub(crate) u32);
 
 impl AccountIndex {
+    /// The handle with a number that [`AccountIndex::get`] gave.
+    pub const fn from_place(place: u32) -> AccountIndex {
+        AccountIndex(place)
+    }
+
     /// The place in the order of opening, from 0.
     pub const fn get(self) -> u32 {
         self.0
@@ -200,6 +205,8 @@ pub struct Account {
     credits_pending: u128,
     credits_posted: u128,
     cap: u128,
+    /// The run in which its balances changed last, see [`Book::set_run`](crate::Book::set_run). No part of the state.
+    run: u32,
     currency: Currency,
     currency_number: u16,
     code: u16,
@@ -216,6 +223,7 @@ impl Account {
             credits_pending: 0,
             credits_posted: 0,
             cap: spec.cap,
+            run: 0,
             currency: spec.currency,
             currency_number,
             code: spec.code,
@@ -329,6 +337,11 @@ impl Account {
     /// The caps are not compared: they may have been set anew since.
     pub(crate) fn was_opened_as(&self, spec: &AccountSpec) -> bool {
         self.id == spec.id && self.currency == spec.currency && self.code == spec.code && self.flags == spec.flags
+    }
+
+    /// Its balances change in this run. Is it the first time?
+    pub(crate) fn touch(&mut self, run: u32) -> bool {
+        core::mem::replace(&mut self.run, run) != run
     }
 
     pub(crate) fn set_status(&mut self, status: AccountStatus) {

@@ -4,20 +4,33 @@
 //! (it is told the time, [`Book::advance_to`]), does no I/O and knows nothing of the journal. Every verb checks everything in
 //! the documented order, then applies without failing, then asserts.
 //!
+//! What is held in memory: accounts, reservations, and a window of the newest final transfers ([`Book::trim`]).
+//!
 //! Two ways in, one set of rules. Who holds handles and needs neither terms nor chains calls [`Book::move_now`],
 //! [`Book::reserve`], [`Book::post`] and [`Book::void`]; who has ids and batches calls [`Book::apply`].
 
+mod body;
 mod chain;
-mod digest;
+mod notes;
+mod pages;
+mod slots;
+mod table;
+mod window;
 
-use std::collections::BTreeSet;
+pub use self::notes::{Change, Touched};
+
+use std::collections::BTreeMap;
 
 use core::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use self::chain::Before;
+use self::notes::Notes;
+use self::pages::Pages;
+use self::slots::{DetailsTable, Slots};
+use self::table::IdTable;
+use self::window::Window;
 use crate::account::{
     Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus, Sides,
 };
@@ -34,12 +47,17 @@ use crate::transfer::{
 pub struct BookOptions {
     /// At most [`ACCOUNTS_MAX`].
     pub accounts_max: u32,
-    /// At most [`TRANSFERS_MAX`].
+    /// Held at once; at most [`TRANSFERS_MAX`].
     pub transfers_max: u32,
     /// Room to make at once, so that tables do not grow in the middle of the day.
     pub transfers_expected: u32,
-    /// So many of the newest history entries stay in memory of each account that keeps a history. At least 1.
+    /// So many of the newest history entries stay in memory of each account that keeps a history. 0: none does, and
+    /// whoever keeps histories does so elsewhere, from [`Book::changes`]. It must be 0 where transfers leave.
     pub history_per_account_max: u32,
+    /// So many final transfers stay after [`Book::trim`]; the oldest leave. `u32::MAX`: none leaves.
+    pub final_transfers_max: u32,
+    /// Are [`Book::changes`] kept? Then somebody has to trim the book between batches.
+    pub keeps_changes: bool,
 }
 
 impl Default for BookOptions {
@@ -49,6 +67,8 @@ impl Default for BookOptions {
             transfers_max: TRANSFERS_MAX,
             transfers_expected: 0,
             history_per_account_max: HISTORY_PER_ACCOUNT_DEFAULT,
+            final_transfers_max: u32::MAX,
+            keeps_changes: false,
         }
     }
 }
@@ -79,24 +99,33 @@ pub struct Expired {
 
 /// Accounts and transfers with all their rules.
 pub struct Book {
-    accounts: Vec<Account>,
+    accounts: Pages<Account>,
     /// Beside `accounts`, place by place.
-    account_details: Vec<AccountDetails>,
-    transfers: Vec<Transfer>,
-    /// Of those transfers that have any, in the same order.
-    transfer_details: Vec<TransferDetails>,
-    /// From id to place in the Vec. Never iterated: its order, which differs from process to process (so that nobody can
-    /// choose ids that collide), cannot reach the state.
-    account_table: HashTable<u32>,
-    transfer_table: HashTable<u32>,
+    account_details: Pages<AccountDetails>,
+    transfers: Slots,
+    /// Of those transfers that have any.
+    transfer_details: DetailsTable,
+    account_table: IdTable,
+    transfer_table: IdTable,
     hasher: RandomState,
     /// In order of the first account opened in each.
     currencies: Vec<(Currency, Sides)>,
     /// In order of opening of the accounts that keep one.
     histories: Vec<History>,
-    /// (deadline, place) of every reservation that has a deadline: exactly those, so that a portion of them costs a portion.
-    deadlines: BTreeSet<(u64, u32)>,
+    /// By deadline, then by order of making, the place of every reservation that has a deadline: exactly those, so that a
+    /// portion of them costs a portion.
+    deadlines: BTreeMap<(u64, u64), u32>,
+    /// Reservations with a deadline that were ever made.
+    deadlines_made: u64,
+    /// Exactly the transfers that are not reserved.
+    window: Window,
     now_ns: u64,
+    position: u64,
+    floor: u64,
+    notes: Notes,
+    run_max: u32,
+    /// Must accounts or slots be looked at before they change?
+    watches: bool,
     /// What a failed chain is undone by; empty between chains.
     undo: Vec<Before>,
     options: BookOptions,
@@ -111,20 +140,30 @@ impl Default for Book {
 impl Book {
     /// An empty book, at time 0.
     pub fn new(options: BookOptions) -> Book {
-        assert!(options.history_per_account_max > 0, "a history keeps at least its newest entry");
+        assert!(
+            options.history_per_account_max == 0 || options.final_transfers_max == u32::MAX,
+            "a history would name transfers that have left"
+        );
         let expected = options.transfers_expected.min(options.transfers_max) as usize;
         Book {
-            accounts: Vec::new(),
-            account_details: Vec::new(),
-            transfers: Vec::with_capacity(expected),
-            transfer_details: Vec::new(),
-            account_table: HashTable::new(),
-            transfer_table: HashTable::with_capacity(expected),
+            accounts: Pages::default(),
+            account_details: Pages::default(),
+            transfers: Slots::default(),
+            transfer_details: DetailsTable::default(),
+            account_table: IdTable::with_capacity(0),
+            transfer_table: IdTable::with_capacity(expected),
             hasher: RandomState::default(),
             currencies: Vec::new(),
             histories: Vec::new(),
-            deadlines: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
+            deadlines_made: 0,
+            window: Window::default(),
             now_ns: 0,
+            position: 0,
+            floor: 0,
+            notes: Notes::default(),
+            run_max: 0,
+            watches: false,
             undo: Vec::new(),
             options,
         }
@@ -166,12 +205,12 @@ impl Book {
         let currency_number = self.currency_number(spec.currency);
         self.accounts.push(Account::open(spec, currency_number));
         self.account_details.push(AccountDetails::open(&spec, self.now_ns, dense(self.histories.len())));
-        if spec.flags.contains(AccountFlags::HISTORY) {
+        if spec.flags.contains(AccountFlags::HISTORY) && self.options.history_per_account_max > 0 {
             self.histories.push(History::default());
         }
         let (accounts, hasher) = (&self.accounts, &self.hasher);
         self.account_table
-            .insert_unique(hasher.hash_one(spec.id), index.0, |at| hasher.hash_one(accounts[*at as usize].id()));
+            .insert(hasher.hash_one(spec.id), index.0, |at| hasher.hash_one(accounts.get(at as usize).id()));
 
         assert_eq!(self.account_table.len(), self.accounts.len());
         assert_eq!(self.account_details.len(), self.accounts.len());
@@ -183,7 +222,7 @@ impl Book {
     pub fn set_cap(&mut self, account: AccountIndex, cap: u128) -> Result<(), Reject> {
         self.check_not_closed(account)?;
         check_cap(self.account(account).flags(), AccountFlags::DEBITS_LIMITED, cap)?;
-        self.accounts[account.at()].set_cap(cap);
+        self.accounts.get_mut(account.at()).set_cap(cap);
         Ok(())
     }
 
@@ -191,21 +230,21 @@ impl Book {
     pub fn set_credit_cap(&mut self, account: AccountIndex, cap: u128) -> Result<(), Reject> {
         self.check_not_closed(account)?;
         check_cap(self.account(account).flags(), AccountFlags::CREDITS_LIMITED, cap)?;
-        self.account_details[account.at()].set_credit_cap(cap);
+        self.account_details.get_mut(account.at()).set_credit_cap(cap);
         Ok(())
     }
 
     /// Lets no new movement touch the account. What is pending may still be posted, voided, or expire: it was promised before.
     pub fn freeze(&mut self, account: AccountIndex) -> Result<(), Reject> {
         self.check_not_closed(account)?;
-        self.accounts[account.at()].set_status(AccountStatus::Frozen);
+        self.accounts.get_mut(account.at()).set_status(AccountStatus::Frozen);
         Ok(())
     }
 
     /// Ends a freeze.
     pub fn thaw(&mut self, account: AccountIndex) -> Result<(), Reject> {
         self.check_not_closed(account)?;
-        self.accounts[account.at()].set_status(AccountStatus::Open);
+        self.accounts.get_mut(account.at()).set_status(AccountStatus::Open);
         Ok(())
     }
 
@@ -257,12 +296,14 @@ impl Book {
         let hash = self.hasher.hash_one(movement.id);
         let applied =
             if two_phase { self.make_reserved(actual, terms, hash) } else { self.make_moved(actual, terms, hash) };
-        if let Some(details) = TransferDetails::needed(movement.amount, terms) {
-            self.transfer_details.push(details);
-            self.transfers[applied.index.at()].set_details_count(dense(self.transfer_details.len()));
+        let has_deadline = terms.deadline_ns != 0;
+        self.deadlines_made += u64::from(has_deadline);
+        let deadline_number = if has_deadline { self.deadlines_made } else { 0 };
+        if let Some(details) = TransferDetails::needed(movement.amount, terms, deadline_number) {
+            self.put_details(applied.index, details);
         }
-        if terms.deadline_ns != 0 {
-            self.deadlines.insert((terms.deadline_ns, applied.index.get()));
+        if has_deadline {
+            self.deadlines.insert((terms.deadline_ns, deadline_number), applied.index.get());
         }
         if terms.flags.contains(TransferFlags::CLOSING_DEBIT) {
             self.set_closed(movement.debit);
@@ -298,16 +339,20 @@ impl Book {
         if has_details {
             self.forget_deadline(index);
         }
-        self.transfers[index.at()].post(amount);
-        let (debit_account, credit_account, total) = self.sides_of(debit, credit);
-        debit_account.release_debit(reserved, total);
-        credit_account.release_credit(reserved, total);
-        debit_account.debit(amount, total);
-        credit_account.credit(amount, total);
-        let history = debit_account.keeps_history() || credit_account.keeps_history();
-        if history {
-            self.record(index);
-        }
+        self.transfers.get_mut(index.get()).post(amount, self.position);
+        let history = self.change_sides(
+            (debit, credit),
+            |account, total| {
+                account.release_debit(reserved, total);
+                account.debit(amount, total);
+            },
+            |account, total| {
+                account.release_credit(reserved, total);
+                account.credit(amount, total);
+            },
+        );
+        self.window.push(index.get());
+        self.note(index, TransferState::Posted, history);
         Ok(Applied { index, repeated: false })
     }
 
@@ -327,8 +372,8 @@ impl Book {
         }
 
         // From here the release must succeed.
-        self.transfers[index.at()].void();
-        self.release(index);
+        self.transfers.get_mut(index.get()).void(self.position);
+        self.release(index, TransferState::Voided);
         Ok(Applied { index, repeated: false })
     }
 
@@ -340,29 +385,27 @@ impl Book {
     /// When the time goes back.
     pub fn expire(&mut self, now_ns: u64, transfers_max: usize) -> Expired {
         self.advance_to(now_ns);
-        let due = |deadlines: &BTreeSet<(u64, u32)>| deadlines.first().is_some_and(|(deadline, _)| *deadline <= now_ns);
         let mut transfers = Vec::new();
-        while transfers.len() < transfers_max && due(&self.deadlines) {
-            let (_, place) = *self.deadlines.first().expect("it was there in the line above");
-            let index = TransferIndex(place);
-            self.transfers[index.at()].expire();
-            self.release(index);
+        while transfers.len() < transfers_max
+            && let Some(index) = self.first_overdue()
+        {
+            self.transfers.get_mut(index.get()).expire(self.position);
+            self.release(index, TransferState::Expired);
             transfers.push(index);
         }
         self.assert_balanced();
-        Expired { transfers, more: due(&self.deadlines) }
+        Expired { transfers, more: self.first_overdue().is_some() }
     }
 
     /// The earliest deadline of a reservation, to know when to call [`Book::expire`] next.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        self.deadlines.first_key_value().map(|((deadline, _), _)| *deadline)
     }
 
     /// The handle of an account.
     pub fn find(&self, id: AccountId) -> Option<AccountIndex> {
-        self.account_table
-            .find(self.hasher.hash_one(id), |at| self.accounts[*at as usize].id() == id)
-            .map(|at| AccountIndex(*at))
+        let is_it = |at| self.accounts.get(at as usize).id() == id;
+        self.account_table.find(self.hasher.hash_one(id), is_it).map(AccountIndex)
     }
 
     /// An account.
@@ -370,7 +413,7 @@ impl Book {
     /// # Panics
     /// When the handle is not of this book.
     pub fn account(&self, index: AccountIndex) -> &Account {
-        &self.accounts[index.at()]
+        self.accounts.get(index.at())
     }
 
     /// What few movements need to know of an account.
@@ -378,25 +421,26 @@ impl Book {
     /// # Panics
     /// When the handle is not of this book.
     pub fn account_details(&self, index: AccountIndex) -> &AccountDetails {
-        &self.account_details[index.at()]
+        self.account_details.get(index.at())
     }
 
     /// All accounts in order of opening.
-    pub fn accounts(&self) -> &[Account] {
-        &self.accounts
+    pub fn accounts(&self) -> impl ExactSizeIterator<Item = &Account> + DoubleEndedIterator {
+        self.accounts.iter()
     }
 
     /// The handle of a transfer.
     pub fn find_transfer(&self, id: TransferId) -> Option<TransferIndex> {
-        self.find_hashed(id, self.hasher.hash_one(id))
+        self.find_hashed(id, self.hash(id))
     }
 
     /// A transfer.
     ///
     /// # Panics
-    /// When the handle is not of this book.
+    /// When the handle is not of this book, or the transfer has left.
+    #[inline]
     pub fn transfer(&self, index: TransferIndex) -> &Transfer {
-        &self.transfers[index.at()]
+        self.transfers.get(index.get())
     }
 
     /// The references, deadline and asked amount of a transfer that has any of them.
@@ -404,12 +448,17 @@ impl Book {
     /// # Panics
     /// When the handle is not of this book.
     pub fn transfer_details(&self, index: TransferIndex) -> Option<&TransferDetails> {
-        self.transfer(index).details_at().map(|at| &self.transfer_details[at])
+        self.transfer(index).details_at().map(|at| self.transfer_details.get(at))
     }
 
-    /// All transfers in order of making.
-    pub fn transfers(&self) -> &[Transfer] {
-        &self.transfers
+    /// All transfers that are held, with their handles, in the order of these: where none ever leaves, in order of making.
+    pub fn transfers(&self) -> impl DoubleEndedIterator<Item = (TransferIndex, &Transfer)> {
+        self.transfers.iter().map(|(place, transfer)| (TransferIndex(place), transfer))
+    }
+
+    /// How many transfers are held.
+    pub fn transfers_len(&self) -> usize {
+        self.transfers.held() as usize
     }
 
     /// A part of what the balances of an account were; `None` when it keeps no history. Costs two binary searches and the
@@ -452,7 +501,7 @@ impl Book {
     /// When the count disagrees with the running totals.
     pub fn totals(&self) -> Vec<CurrencyTotals> {
         let mut recount = vec![Sides::default(); self.currencies.len()];
-        for account in &self.accounts {
+        for account in self.accounts.iter() {
             let sides = &mut recount[account.currency_number()];
             sides.debits_pending += account.debits_pending();
             sides.debits_posted += account.debits_posted();
@@ -476,7 +525,12 @@ impl Book {
 
     #[inline]
     fn find_hashed(&self, id: TransferId, hash: u64) -> Option<TransferIndex> {
-        self.transfer_table.find(hash, |at| self.transfers[*at as usize].id() == id).map(|at| TransferIndex(*at))
+        self.transfer_table.find(hash, |at| self.transfers.get(at).id() == id).map(TransferIndex)
+    }
+
+    #[inline]
+    fn hash(&self, id: TransferId) -> u64 {
+        self.hasher.hash_one(id)
     }
 
     /// The checks of a movement without terms. `Some` is the first result of a repetition. What is rare, and what is refused
@@ -493,7 +547,7 @@ impl Book {
             && debit.is_open()
             && credit.is_plain_credit()
             && debit.has_headroom(movement.amount)
-            && self.transfers.len() < self.options.transfers_max as usize;
+            && self.transfers.held() < self.options.transfers_max;
         if plain { Ok(None) } else { self.check_rare_movement(movement, two_phase) }
     }
 
@@ -524,7 +578,7 @@ impl Book {
             return Err(Reject::CurrencyMismatch);
         }
         self.check_terms(terms, two_phase)?;
-        if self.transfers.len() >= self.options.transfers_max as usize {
+        if self.transfers.held() >= self.options.transfers_max {
             return Err(Reject::TooManyTransfers);
         }
         self.check_accounts(movement, terms)?;
@@ -594,67 +648,89 @@ impl Book {
 
     #[inline]
     fn make_moved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
-        let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
-        debit.debit(movement.amount, total);
-        credit.credit(movement.amount, total);
-        let history = debit.keeps_history() || credit.keeps_history();
-        self.remember(Transfer::moved(movement, terms), hash, history)
+        let history = self.change_sides(
+            (movement.debit, movement.credit),
+            |account, total| account.debit(movement.amount, total),
+            |account, total| account.credit(movement.amount, total),
+        );
+        let place = self.put(Transfer::moved(movement, terms, self.now_ns, self.position), hash);
+        self.window.push(place);
+        self.note(TransferIndex(place), TransferState::Moved, history);
+        Applied { index: TransferIndex(place), repeated: false }
     }
 
     #[inline]
     fn make_reserved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
-        let (debit, credit, total) = self.sides_of(movement.debit, movement.credit);
-        debit.reserve_debit(movement.amount, total);
-        credit.reserve_credit(movement.amount, total);
-        let history = debit.keeps_history() || credit.keeps_history();
-        self.remember(Transfer::reserved(movement, terms), hash, history)
+        let history = self.change_sides(
+            (movement.debit, movement.credit),
+            |account, total| account.reserve_debit(movement.amount, total),
+            |account, total| account.reserve_credit(movement.amount, total),
+        );
+        let place = self.put(Transfer::reserved(movement, terms, self.now_ns), hash);
+        self.note(TransferIndex(place), TransferState::Reserved, history);
+        Applied { index: TransferIndex(place), repeated: false }
     }
 
     /// Gives back what a reservation held, whose state says already that it is over.
-    fn release(&mut self, index: TransferIndex) {
+    fn release(&mut self, index: TransferIndex, state: TransferState) {
         self.forget_deadline(index);
         let transfer = self.transfer(index);
         let (debit, credit, reserved) = (transfer.debit(), transfer.credit(), transfer.amount());
-        let (debit, credit, total) = self.sides_of(debit, credit);
-        debit.release_debit(reserved, total);
-        credit.release_credit(reserved, total);
-        let history = debit.keeps_history() || credit.keeps_history();
-        if history {
-            self.record(index);
-        }
+        let history = self.change_sides(
+            (debit, credit),
+            |account, total| account.release_debit(reserved, total),
+            |account, total| account.release_credit(reserved, total),
+        );
+        self.window.push(index.get());
+        self.note(index, state, history);
+    }
+
+    /// The reservation whose deadline passed first, if any has.
+    fn first_overdue(&self) -> Option<TransferIndex> {
+        let ((deadline_ns, _), place) = self.deadlines.first_key_value()?;
+        (*deadline_ns <= self.now_ns).then_some(TransferIndex(*place))
     }
 
     /// A reservation at or after its deadline: over, though it may not have been swept.
     #[cold]
     fn is_overdue(&self, transfer: &Transfer) -> bool {
         transfer.details_at().is_some_and(|at| {
-            let deadline_ns = self.transfer_details[at].deadline_ns();
+            let deadline_ns = self.transfer_details.get(at).deadline_ns();
             deadline_ns != 0 && deadline_ns <= self.now_ns
         })
     }
 
     #[cold]
     fn forget_deadline(&mut self, index: TransferIndex) {
-        let deadline_ns = self.transfer_details(index).map_or(0, TransferDetails::deadline_ns);
-        if deadline_ns != 0 {
-            let removed = self.deadlines.remove(&(deadline_ns, index.get()));
-            assert!(removed, "the deadline of every reservation is known");
+        if let Some(deadline) = self.deadline_of(index) {
+            let removed = self.deadlines.remove(&deadline);
+            assert_eq!(removed, Some(index.get()), "the deadline of every reservation is known");
         }
+    }
+
+    /// The deadline and the number of a reservation that has one.
+    fn deadline_of(&self, index: TransferIndex) -> Option<(u64, u64)> {
+        let details = self.transfer_details(index)?;
+        (details.deadline_ns() != 0).then(|| (details.deadline_ns(), details.deadline_number()))
     }
 
     fn set_closed(&mut self, account: AccountIndex) {
         assert!(!self.account(account).has_pending(), "nothing is pending on what is closed");
-        self.accounts[account.at()].set_status(AccountStatus::Closed);
-        self.account_details[account.at()].set_closed(self.now_ns);
+        self.accounts.get_mut(account.at()).set_status(AccountStatus::Closed);
+        self.account_details.get_mut(account.at()).set_closed(self.now_ns);
     }
 
     fn history_of(&self, account: AccountIndex) -> Option<&History> {
-        self.account(account).keeps_history().then(|| &self.histories[self.account_details(account).history()])
+        let kept = self.account(account).keeps_history() && self.options.history_per_account_max > 0;
+        kept.then(|| &self.histories[self.account_details(account).history()])
     }
 
     /// Writes what a transfer has made of its accounts into their histories.
     #[cold]
     fn record(&mut self, index: TransferIndex) {
+        if self.options.history_per_account_max == 0 {
+            return;
+        }
         let transfer = self.transfer(index);
         let (state, accounts) = (transfer.state(), [transfer.debit(), transfer.credit()]);
         for account in accounts {
@@ -662,7 +738,7 @@ impl Book {
                 continue;
             }
             let balances = self.account(account).balances();
-            let history = &mut self.histories[self.account_details[account.at()].history()];
+            let history = &mut self.histories[self.account_details.get(account.at()).history()];
             history.push(HistoryEntry { time_ns: self.now_ns, transfer: index, state, balances });
             // Within a chain nothing leaves before the chain is known to stand.
             if self.undo.is_empty() {
@@ -671,27 +747,65 @@ impl Book {
         }
     }
 
-    /// The two accounts of a checked movement and the totals of their currency.
-    fn sides_of(&mut self, debit: AccountIndex, credit: AccountIndex) -> (&mut Account, &mut Account, &mut Sides) {
-        let [debit, credit] =
-            self.accounts.get_disjoint_mut([debit.at(), credit.at()]).expect("two different accounts of this book");
-        assert_eq!(debit.currency_number(), credit.currency_number());
-        let total = &mut self.currencies[debit.currency_number()].1;
-        (debit, credit, total)
+    /// Changes the two accounts of a checked movement, each with the totals of their currency. Does one of them keep a
+    /// history?
+    #[inline]
+    fn change_sides(
+        &mut self,
+        (debit, credit): (AccountIndex, AccountIndex),
+        on_debit: impl FnOnce(&mut Account, &mut Sides),
+        on_credit: impl FnOnce(&mut Account, &mut Sides),
+    ) -> bool {
+        assert_ne!(debit, credit, "money moves between two accounts");
+        if self.watches {
+            self.before_balances([debit, credit]);
+        }
+        let account = self.accounts.get_mut(debit.at());
+        let number = account.currency_number();
+        let total = &mut self.currencies[number].1;
+        on_debit(account, total);
+        let history = account.keeps_history();
+        let account = self.accounts.get_mut(credit.at());
+        assert_eq!(account.currency_number(), number, "money moves within a currency");
+        on_credit(account, total);
+        history || account.keeps_history()
     }
 
-    #[inline]
-    fn remember(&mut self, transfer: Transfer, hash: u64, history: bool) -> Applied {
-        let index = dense(self.transfers.len());
-        self.transfers.push(transfer);
-        let (transfers, hasher) = (&self.transfers, &self.hasher);
-        self.transfer_table.insert_unique(hash, index, |at| hasher.hash_one(transfers[*at as usize].id()));
+    /// Two accounts are about to change their balances.
+    fn before_balances(&mut self, accounts: [AccountIndex; 2]) {
+        self.note_touched(accounts);
+    }
 
-        assert_eq!(self.transfer_table.len(), self.transfers.len());
-        if history {
-            self.record(TransferIndex(index));
+    /// Says whether changes are to be announced before they happen.
+    fn watch(&mut self) {
+        self.watches = self.notes.run != 0;
+    }
+
+    /// Gives a new transfer its slot and its id's place in the table.
+    #[inline]
+    fn put(&mut self, transfer: Transfer, hash: u64) -> u32 {
+        let place = self.transfers.put(transfer);
+        let (transfers, hasher) = (&self.transfers, &self.hasher);
+        self.transfer_table.insert(hash, place, |at| hasher.hash_one(transfers.get(at).id()));
+
+        assert_eq!(self.transfer_table.len(), self.transfers.held() as usize);
+        place
+    }
+
+    fn put_details(&mut self, index: TransferIndex, details: TransferDetails) {
+        let at = self.transfer_details.put(details);
+        self.transfers.get_mut(index.get()).set_details_count(dense(at + 1));
+    }
+
+    /// Tells what became of a transfer to those who keep it.
+    #[inline]
+    fn note(&mut self, transfer: TransferIndex, state: TransferState, history: bool) {
+        if self.options.keeps_changes {
+            self.notes.changes.push(Change { transfer, state });
         }
-        Applied { index: TransferIndex(index), repeated: false }
+        if history {
+            self.record(transfer);
+        }
     }
 
     fn currency_number(&mut self, currency: Currency) -> u16 {

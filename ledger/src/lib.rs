@@ -108,7 +108,7 @@
 //! | idempotency | the same id with the same content is not done twice; other content is refused | the repetition is an acceptance marked as such, not an error. A refusal leaves no trace: the id may be tried again, also after a refusal that was transient | ids that are spent by a transient refusal |
 //! | answers | numbered codes in a documented order, what a retry can cure last | [`PRECEDENCE`] as data, held by tests; one numbering for accounts and transfers | a code for each field that must be 0: the types leave no such fields |
 //! | import | | | events with timestamps of their own, given by the caller |
-//! | queries | look-up by id | handles; all accounts and transfers as slices | general queries in memory: the index over the journal has them |
+//! | queries | look-up by id | handles; all accounts and transfers, one after the other | general queries in memory: the index over the journal has them |
 //!
 //! # What it is not
 //!
@@ -137,15 +137,17 @@ pub mod audit;
 
 pub mod journal;
 
+pub mod index;
+
 pub mod limits;
 
 pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};
 pub use amount::{Amount, Currency};
-pub use book::{Book, BookOptions, CurrencyTotals, Expired};
+pub use book::{Book, BookOptions, Change, CurrencyTotals, Expired, Touched};
 pub use history::{Balances, HistoryEntry, HistoryPage, HistoryQuery};
 pub use reference::References;
 pub use request::{Accepted, Answer, BatchEntry, Request, TransferSpec};
 pub use result::{Applied, PRECEDENCE, Reject};
 pub use transfer::{
-    Movement, Terms, Transfer, TransferDetails, TransferFlags, TransferId, TransferIndex, TransferState,
+    FinalTransfer, Movement, Terms, Transfer, TransferDetails, TransferFlags, TransferId, TransferIndex, TransferState,
 };

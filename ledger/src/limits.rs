@@ -6,7 +6,7 @@ pub const AMOUNT_MAX: u64 = 999_999_999_999_999_999;
 /// Accounts in one book. Handles are `u32`, so that a transfer stays within one cache line.
 pub const ACCOUNTS_MAX: u32 = u32::MAX;
 
-/// Transfers held by one book, for the same reason.
+/// Transfers held by one book at once, for the same reason.
 pub const TRANSFERS_MAX: u32 = u32::MAX;
 
 /// Highest cap of an account: what all transfers of a full book can sum up to. A higher one would mean "no limit", and that
@@ -14,7 +14,7 @@ pub const TRANSFERS_MAX: u32 = u32::MAX;
 pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
 
 /// Entries of one batch for [`Book::apply`](crate::Book::apply). It bounds the log by which a failed chain is undone, at about
-/// 600 bytes an entry, to 5 MiB. As many 128-byte entries, and a header, fill a megabyte.
+/// 700 bytes an entry, to 6 MiB. As many 128-byte entries, and a header, fill a megabyte.
 pub const BATCH_ENTRIES_MAX: usize = 8_190;
 
 /// Entries of one page of an account's history: 100 KiB.
@@ -54,6 +54,59 @@ pub const READER_INDEX_BYTES: u64 = 256 << 10;
 /// of 256 KiB, 0.8 ms with 1 MiB, 1.9 ms with 4 MiB.
 pub const PREPARE_WRITE_BYTES: u64 = 256 << 10;
 
+/// A number of 64 bits as an offset.
+pub(crate) const fn to_usize(number: u64) -> usize {
+    const { assert!(usize::BITS >= 64) };
+    #[expect(clippy::cast_possible_truncation, reason = "a usize has 64 bits, asserted in the line above")]
+    let offset = number as usize;
+    offset
+}
+
+// The index.
+
+/// A record of the index. Of larger ones a block would hold few.
+pub const INDEX_RECORD_BYTES_MAX: usize = 256;
+
+/// A state of a group: four u128 as variable-length integers of at most nineteen bytes, and some to spare.
+pub const INDEX_STATE_BYTES_MAX: usize = 80;
+
+/// The usual run: 30 MiB of records of 120 bytes, in memory until it is written, in 0.1 to 0.2 s.
+pub const INDEX_RUN_RECORDS_DEFAULT: u32 = 1 << 18;
+
+/// The largest run; with the batch that fills it, its places fit in 32 bits by far, and so do the bytes of its states.
+pub const INDEX_RUN_RECORDS_MAX: u32 = 1 << 22;
+
+/// Runs that are cut and not yet in files. With more the owner waits: memory is bounded, and whoever makes records faster
+/// than the disk takes them must be slowed somewhere.
+pub const INDEX_RUNS_UNFINISHED_MAX: usize = 2;
+
+/// Record numbers in one chunk of a group: so many records are read at most to find a state.
+pub const INDEX_CHUNK_RECORDS_MAX: usize = 512;
+
+/// Of every so many blocks of records the time is held in memory: a time is found by four further reads.
+pub const INDEX_TIME_MARK_BLOCKS: u32 = 16;
+
+/// Records of one page of an answer: 2.5 MiB of the largest.
+pub const INDEX_PAGE_RECORDS_MAX: usize = 10_000;
+
+/// Files that the index has open at once, of however many there are.
+pub const INDEX_OPEN_FILES_MAX: usize = 64;
+
+/// Neighbours of one tier that are merged.
+pub const INDEX_MERGE_FAN_IN_DEFAULT: usize = 8;
+
+/// The next entry is looked for among so many at most.
+pub const INDEX_MERGE_FAN_IN_MAX: usize = 16;
+
+/// What is merged between two looks for a new run.
+pub const INDEX_MERGE_STEP_BYTES: usize = 1 << 20;
+
+/// Bits of the filters for each key.
+pub const INDEX_FILTER_BITS_PER_KEY_DEFAULT: u32 = 12;
+
+/// More bits make no better filter: only seven are set for a key.
+pub const INDEX_FILTER_BITS_PER_KEY_MAX: u32 = 32;
+
 const _: () = {
     assert!(CAP_MAX < u128::MAX / 4, "credits + cap, and debits posted + pending, fit in u128");
     assert!(CURRENCIES_MAX <= u16::MAX as u32, "every currency has a number");
@@ -65,4 +118,8 @@ const _: () = {
     assert!(SEGMENT_BYTES_MAX < u32::MAX as u64, "a record's length fits its u32");
     assert!(READER_READ_BYTES >= BLOCK_BYTES && SCAN_READ_BYTES >= BLOCK_BYTES);
     assert!(PREPARE_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
+    assert!(INDEX_RUN_RECORDS_DEFAULT <= INDEX_RUN_RECORDS_MAX && INDEX_MERGE_FAN_IN_DEFAULT <= INDEX_MERGE_FAN_IN_MAX);
+    // Two states a record at most, each with its length.
+    let run_records = INDEX_RUN_RECORDS_MAX as u64 + 2 * BATCH_ENTRIES_MAX as u64;
+    assert!(run_records * 2 * (INDEX_STATE_BYTES_MAX as u64 + 1) < u32::MAX as u64);
 };

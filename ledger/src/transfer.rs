@@ -1,7 +1,7 @@
 //! A transfer: one movement between two accounts, at once or in two phases.
 //!
-//! [`Transfer`] is what every transfer has, 48 bytes; [`TransferDetails`] stand in a table of their own, for those that carry
-//! references or a deadline or balance.
+//! [`Transfer`] is what every transfer has, one cache line; [`TransferDetails`] stand in a table of their own, for those that
+//! carry references or a deadline or balance. [`FinalTransfer`] is one whole, as it is kept for ever.
 
 use crate::account::AccountIndex;
 use crate::amount::Amount;
@@ -11,18 +11,20 @@ use crate::reference::References;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferId(pub u128);
 
-/// Handle of a transfer in the book that made it: its place in the order of making.
+/// Handle of a transfer in the book that holds it: the place where it stands. Where no transfer ever leaves, that is its place
+/// in the order of making; else the places of those that have left are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransferIndex(pub(crate) u32);
 
 impl TransferIndex {
-    /// The place in the order of making, from 0.
-    pub const fn get(self) -> u32 {
-        self.0
+    /// The handle with a number that [`TransferIndex::get`] gave.
+    pub const fn from_place(place: u32) -> TransferIndex {
+        TransferIndex(place)
     }
 
-    pub(crate) const fn at(self) -> usize {
-        self.0 as usize
+    /// The place, from 0.
+    pub const fn get(self) -> u32 {
+        self.0
     }
 }
 
@@ -133,6 +135,41 @@ impl TransferState {
     pub const fn number(self) -> u8 {
         self as u8
     }
+
+    /// The state with a number; `None` when there is none.
+    pub const fn from_number(number: u8) -> Option<TransferState> {
+        Some(match number {
+            1 => TransferState::Reserved,
+            2 => TransferState::Posted,
+            3 => TransferState::Voided,
+            4 => TransferState::Moved,
+            5 => TransferState::Expired,
+            _ => return None,
+        })
+    }
+}
+
+/// A transfer that nothing changes any more, whole: what an index keeps of it, and what it is recalled from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalTransfer {
+    /// Its name.
+    pub id: TransferId,
+    /// The account that gave.
+    pub debit: AccountIndex,
+    /// The account that received.
+    pub credit: AccountIndex,
+    /// What was reserved, or moved at once.
+    pub amount: Amount,
+    /// What has moved; `None` where it was voided or expired.
+    pub moved_amount: Option<Amount>,
+    /// What was asked for: more than the amount where it balanced and less was available.
+    pub asked: Amount,
+    /// How it ended; never [`TransferState::Reserved`].
+    pub state: TransferState,
+    /// What it carried.
+    pub terms: Terms,
+    /// The book's time when it was made.
+    pub made_ns: u64,
 }
 
 /// What few transfers have.
@@ -141,13 +178,16 @@ pub struct TransferDetails {
     references: References,
     deadline_ns: u64,
     asked: Amount,
+    /// Among reservations with a deadline, the place in the order of making, from 1; 0 for all others.
+    deadline_number: u64,
 }
 
 impl TransferDetails {
     /// `None` where there is nothing to keep.
-    pub(crate) fn needed(asked: Amount, terms: &Terms) -> Option<TransferDetails> {
-        let needed = terms.references != References::NONE || terms.deadline_ns != 0 || terms.flags.is_balancing();
-        needed.then_some(TransferDetails { references: terms.references, deadline_ns: terms.deadline_ns, asked })
+    pub(crate) fn needed(asked: Amount, terms: &Terms, deadline_number: u64) -> Option<TransferDetails> {
+        let Terms { references, deadline_ns, .. } = *terms;
+        let needed = references != References::NONE || deadline_ns != 0 || terms.flags.is_balancing();
+        needed.then_some(TransferDetails { references, deadline_ns, asked, deadline_number })
     }
 
     /// The maker's own numbers.
@@ -164,15 +204,23 @@ impl TransferDetails {
     pub fn asked(&self) -> Amount {
         self.asked
     }
+
+    pub(crate) fn deadline_number(&self) -> u64 {
+        self.deadline_number
+    }
 }
 
 /// A transfer that the book has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(align(64))]
 pub struct Transfer {
     id: TransferId,
     amount: Amount,
-    /// 0 while nothing has moved, so that a transfer stays at 48 bytes.
+    /// 0 while nothing has moved, so that a transfer stays within a cache line.
     moved_minor_units: u64,
+    made_ns: u64,
+    /// The journal position with which it became final; 0 until then.
+    final_position: u64,
     debit: AccountIndex,
     credit: AccountIndex,
     /// The place of its details, counted from 1; 0 where it has none.
@@ -182,16 +230,18 @@ pub struct Transfer {
     state: TransferState,
 }
 
-const _: () = assert!(size_of::<Transfer>() == 48, "millions of these are held");
-const _: () = assert!(size_of::<TransferDetails>() == 48, "and some of these");
+const _: () = assert!(size_of::<Transfer>() == 64, "millions of these are held, and each is read by itself");
+const _: () = assert!(size_of::<TransferDetails>() == 64, "and some of these");
 
 impl Transfer {
     #[inline]
-    pub(crate) fn reserved(movement: Movement, terms: &Terms) -> Transfer {
+    pub(crate) fn reserved(movement: Movement, terms: &Terms, made_ns: u64) -> Transfer {
         Transfer {
             id: movement.id,
             amount: movement.amount,
             moved_minor_units: 0,
+            made_ns,
+            final_position: 0,
             debit: movement.debit,
             credit: movement.credit,
             details: 0,
@@ -202,11 +252,24 @@ impl Transfer {
     }
 
     #[inline]
-    pub(crate) fn moved(movement: Movement, terms: &Terms) -> Transfer {
+    pub(crate) fn moved(movement: Movement, terms: &Terms, made_ns: u64, position: u64) -> Transfer {
         Transfer {
             moved_minor_units: movement.amount.minor_units(),
             state: TransferState::Moved,
-            ..Transfer::reserved(movement, terms)
+            final_position: position,
+            ..Transfer::reserved(movement, terms, made_ns)
+        }
+    }
+
+    /// One that was here before. It leaves again as if it had become final now.
+    pub(crate) fn recalled(transfer: &FinalTransfer, position: u64) -> Transfer {
+        let FinalTransfer { id, debit, credit, amount, .. } = *transfer;
+        let movement = Movement { id, debit, credit, amount };
+        Transfer {
+            moved_minor_units: transfer.moved_amount.map_or(0, Amount::minor_units),
+            state: transfer.state,
+            final_position: position,
+            ..Transfer::reserved(movement, &transfer.terms, transfer.made_ns)
         }
     }
 
@@ -238,6 +301,15 @@ impl Transfer {
     /// Where it stands.
     pub fn state(&self) -> TransferState {
         self.state
+    }
+
+    /// The book's time when it was made.
+    pub fn made_ns(&self) -> u64 {
+        self.made_ns
+    }
+
+    pub(crate) fn final_position(&self) -> u64 {
+        self.final_position
     }
 
     /// What kind of transfer it is to its maker.
@@ -279,20 +351,23 @@ impl Transfer {
         self.details = count_with_it;
     }
 
-    pub(crate) fn post(&mut self, amount: Amount) {
+    pub(crate) fn post(&mut self, amount: Amount, position: u64) {
         assert_eq!(self.state, TransferState::Reserved, "only a reservation is posted");
         assert!(amount <= self.amount, "never more than was reserved");
         self.moved_minor_units = amount.minor_units();
         self.state = TransferState::Posted;
+        self.final_position = position;
     }
 
-    pub(crate) fn void(&mut self) {
+    pub(crate) fn void(&mut self, position: u64) {
         assert_eq!(self.state, TransferState::Reserved, "only a reservation is voided");
         self.state = TransferState::Voided;
+        self.final_position = position;
     }
 
-    pub(crate) fn expire(&mut self) {
+    pub(crate) fn expire(&mut self, position: u64) {
         assert_eq!(self.state, TransferState::Reserved, "only a reservation expires");
         self.state = TransferState::Expired;
+        self.final_position = position;
     }
 }

@@ -9,7 +9,8 @@ use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    BATCH_BYTES_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
+    BATCH_BYTES_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX,
+    PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
 };
 use crate::pipeline::PipelineLimits;
 
@@ -169,7 +170,7 @@ pub struct Genesis {
 
 /// Parameters of the scheme.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct GenesisRules {
     /// Which rules these are.
     pub version: u32,
@@ -179,11 +180,19 @@ pub struct GenesisRules {
     pub payee_share_ms: u64,
     /// How far a provider's clock may be ahead.
     pub skew_ms: u64,
+    /// How many outcomes the engine holds in memory; older ones are looked up in the history on disk.
+    pub outcomes_kept: u32,
 }
 
 impl Default for GenesisRules {
     fn default() -> GenesisRules {
-        GenesisRules { version: 1, timeout_ms: 10_000, payee_share_ms: 2_000, skew_ms: 1_000 }
+        GenesisRules {
+            version: 1,
+            timeout_ms: 10_000,
+            payee_share_ms: 2_000,
+            skew_ms: 1_000,
+            outcomes_kept: OUTCOMES_KEPT_DEFAULT,
+        }
     }
 }
 
@@ -219,9 +228,12 @@ impl Genesis {
     }
 
     fn check(&self) -> Result<(), String> {
-        let GenesisRules { timeout_ms, payee_share_ms, skew_ms, .. } = self.rules;
+        let GenesisRules { timeout_ms, payee_share_ms, skew_ms, outcomes_kept, .. } = self.rules;
         if !(payee_share_ms < timeout_ms && timeout_ms <= 86_400_000 && skew_ms < timeout_ms) {
             return Err("rules: payee_share_ms and skew_ms must be less than timeout_ms, and that at most a day".into());
+        }
+        if !(1..=OUTCOMES_KEPT_MAX).contains(&outcomes_kept) {
+            return Err(format!("rules: outcomes_kept must be from 1 to {OUTCOMES_KEPT_MAX}"));
         }
         let mut currencies = Vec::new();
         for currency in &self.currency {
@@ -321,6 +333,7 @@ mod tests {
                 .contains("no such currency")
         );
         assert!(genesis(|g| g.rules.payee_share_ms = 10_000).unwrap_err().contains("payee_share_ms"));
+        assert!(genesis(|g| g.rules.outcomes_kept = 0).unwrap_err().contains("outcomes_kept"));
         assert!(genesis(|g| g.currency[0].code = "xts".into()).unwrap_err().contains("ISO 4217"));
     }
 }

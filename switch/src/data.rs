@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::journal::{DiskStorage, Journal, JournalFault, JournalOptions, Lineage, Preparation, ScanReport, scan};
+use ledger::journal::{
+    DiskStorage, Journal, JournalFault, JournalOptions, Lineage, Preparation, ScanReport, lineage_of, scan,
+};
 
 use crate::config::{Config, ConfigError, Genesis};
-use crate::engine::Batch;
+use crate::engine::{Batch, Engine};
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
+use crate::history::{History, HistoryFault, HistoryOptions};
 use crate::ingress::Ingress;
 use crate::limits::PAYMENTS_EXPECTED;
 use crate::log::local::LocalLog;
@@ -23,6 +26,8 @@ pub enum OpenError {
     Directory(PathBuf, std::io::Error),
     /// The journal.
     Journal(JournalFault),
+    /// The history.
+    History(HistoryFault),
     /// The keys.
     Seal(SealFault),
     /// The first batch.
@@ -42,6 +47,7 @@ impl std::fmt::Display for OpenError {
             }
             OpenError::Directory(path, error) => write!(f, "{}: {error}", path.display()),
             OpenError::Journal(fault) => fault.fmt(f),
+            OpenError::History(fault) => fault.fmt(f),
             OpenError::Seal(fault) => fault.fmt(f),
             OpenError::Genesis(fault) => write!(f, "journaling the genesis: {fault}"),
         }
@@ -53,6 +59,11 @@ impl std::error::Error for OpenError {}
 /// Where the journal's segments lie.
 pub fn journal_directory(data: &Path) -> PathBuf {
     data.join("journal")
+}
+
+/// Where the files of the history lie. Whoever removes them loses nothing: the next start makes them again.
+pub fn history_directory(data: &Path) -> PathBuf {
+    data.join("history")
 }
 
 /// Where the key ring lies.
@@ -92,25 +103,85 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
         payload_format: PAYLOAD_FORMAT,
         preparation: Preparation::Ahead,
     };
-    let mut decisions = Decisions::with_room(PAYMENTS_EXPECTED);
-    let absorb = |batch: ledger::journal::Batch<'_>| decisions.absorb(batch_of(&batch)).map_err(|i| i.to_string());
-    let (journal, report) = match Journal::open(storage.clone(), options, absorb) {
-        Ok((journal, report)) => (journal, Some(report)),
-        Err(JournalFault::Absent { .. }) => {
+    let mut replay = Replay::new(config);
+    let (journal, report) = match lineage_of(&storage).map_err(OpenError::Journal)? {
+        Some(lineage) => {
+            let opened = Journal::open(storage.clone(), options, |batch| replay.take(lineage, &batch));
+            match (opened, replay.fault.take()) {
+                (Ok((journal, report)), None) => (journal, Some(report)),
+                (_, Some(fault)) => return Err(fault),
+                (Err(fault), None) => return Err(OpenError::Journal(fault)),
+            }
+        }
+        None => {
             let created = Journal::create(storage.clone(), options, Lineage(random()));
             (created.map_err(OpenError::Journal)?, None)
         }
-        Err(fault) => return Err(OpenError::Journal(fault)),
     };
-    let is_new = decisions.engine.applied() == 0;
-    let ring = open_ring(config, is_new, decisions.engine.seal_key_max())?;
+    let is_new = replay.decisions.engine.applied() == 0;
+    let ring = open_ring(config, is_new, replay.decisions.engine.seal_key_max())?;
+    let lineage = journal.lineage();
     let mut log = LocalLog::new(journal);
     if is_new {
-        journal_genesis(config, &mut log, &mut decisions)?;
+        journal_genesis(config, &mut log, lineage, &mut replay)?;
     }
+    let (decisions, history) = replay.finish(lineage)?;
     let last_time_ns = decisions.engine.time_ns();
-    let pipeline = Pipeline::new(log, decisions, ring.digest_key(), config.pipeline_limits());
+    let pipeline = Pipeline::new(log, decisions, history, ring.digest_key(), config.pipeline_limits());
     Ok(OpenData { pipeline, ring, storage, last_time_ns, recovered: recovered(report) })
+}
+
+/// The way from the journal to the state: decisions, and the history beside them. The history is opened with the first batch; by then the journal is locked
+/// and on disk, so nothing gets into the history that a crash can take out of the journal.
+struct Replay<'a> {
+    config: &'a Config,
+    decisions: Decisions,
+    history: Option<History<DiskStorage>>,
+    /// Why a batch was not taken, where that is no fault of the batch.
+    fault: Option<OpenError>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(config: &'a Config) -> Replay<'a> {
+        Replay { config, decisions: Decisions::with_room(PAYMENTS_EXPECTED), history: None, fault: None }
+    }
+
+    /// Applies one batch of the journal.
+    fn take(&mut self, lineage: Lineage, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
+        let opened = self.open_history(lineage);
+        let decisions = &mut self.decisions;
+        opened.map_err(|error| self.fault.insert(error).to_string())?;
+        decisions.absorb(batch_of(batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        self.follow().map_err(|fault| self.fault.insert(OpenError::History(fault)).to_string())
+    }
+
+    fn follow(&mut self) -> Result<(), HistoryFault> {
+        self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions))
+    }
+
+    /// Opens the history unless it is open.
+    fn open_history(&mut self, lineage: Lineage) -> Result<(), OpenError> {
+        if self.history.is_some() {
+            return Ok(());
+        }
+        let path = history_directory(&self.config.directory);
+        let storage = DiskStorage::create(&path).map_err(|error| OpenError::Directory(path, error))?;
+        let options = HistoryOptions::beside(u64::from_le_bytes(random()));
+        let (history, report) = History::open(storage, lineage, options).map_err(OpenError::History)?;
+        for dropped in &report.dropped {
+            tracing::warn!(file = %dropped.name, reason = %dropped.reason, "dropped from the history; it is made again");
+        }
+        self.history = Some(history);
+        Ok(())
+    }
+
+    /// Everything is replayed.
+    fn finish(mut self, lineage: Lineage) -> Result<(Decisions, History<DiskStorage>), OpenError> {
+        self.open_history(lineage)?;
+        let history = self.history.unwrap_or_else(|| unreachable!("it was opened in the line above"));
+        history.check_followed(&self.decisions.engine).map_err(OpenError::History)?;
+        Ok((self.decisions, history))
+    }
 }
 
 /// A batch as the engine takes it.
@@ -145,7 +216,8 @@ fn open_ring(config: &Config, is_new: bool, named: u64) -> Result<KeyRing, OpenE
 fn journal_genesis(
     config: &Config,
     log: &mut LocalLog<DiskStorage>,
-    decisions: &mut Decisions,
+    lineage: Lineage,
+    replay: &mut Replay<'_>,
 ) -> Result<(), OpenError> {
     let genesis = Genesis::read(&config.path(Path::new("genesis.toml"))).map_err(OpenError::Config)?;
     let mut batch = Ingress::new();
@@ -159,15 +231,22 @@ fn journal_genesis(
     log.sync().map_err(journal_fault)?;
     log.mark().map_err(journal_fault)?;
     let first = Batch { first_sequence: appended.first_sequence, time_ns, payload: batch.payload() };
-    decisions.absorb(first).map_err(|inapplicable| OpenError::Genesis(Fault::Inapplicable(inapplicable)))
+    let absorbed = replay.decisions.absorb(first);
+    absorbed.map_err(|inapplicable| OpenError::Genesis(Fault::Inapplicable(inapplicable)))?;
+    replay.open_history(lineage)?;
+    replay.follow().map_err(OpenError::History)
 }
 
 /// Replays a journal without changing anything on disk.
-pub fn replay(data: &Path) -> Result<(Decisions, ScanReport), OpenError> {
+pub fn replay(data: &Path) -> Result<(Engine, ScanReport), OpenError> {
     let path = journal_directory(data);
     let storage = DiskStorage::open(&path).map_err(|error| OpenError::Directory(path, error))?;
-    let mut decisions = Decisions::with_room(PAYMENTS_EXPECTED);
-    let absorb = |batch: ledger::journal::Batch<'_>| decisions.absorb(batch_of(&batch)).map_err(|i| i.to_string());
+    let mut engine = Engine::with_room(PAYMENTS_EXPECTED);
+    let mut effects = Vec::new();
+    let absorb = |batch: ledger::journal::Batch<'_>| {
+        effects.clear();
+        engine.apply(batch_of(&batch), &mut effects).map_err(|inapplicable| inapplicable.to_string())
+    };
     let report = scan(&storage, absorb).map_err(OpenError::Journal)?;
-    Ok((decisions, report))
+    Ok((engine, report))
 }

@@ -84,6 +84,7 @@ mod layout {
         pub timeout_ns: u64,
         pub payee_share_ns: u64,
         pub skew_ns: u64,
+        pub outcomes_kept: u32,
     }
 
     /// A currency of the scheme.
@@ -115,7 +116,7 @@ pub use layout::*;
 
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
-    assert!(size_of::<ArchivedSchemeRules>() == 28);
+    assert!(size_of::<ArchivedSchemeRules>() == 32);
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
     assert!(size_of::<ArchivedFundsIn>() == 31);
@@ -205,6 +206,8 @@ pub struct Entry<'a> {
     pub sender: Sender,
     /// What it says.
     pub body: Body<'a>,
+    /// The routing part.
+    pub routing: &'a [u8],
     /// The key of the sealed part; 0 for none.
     pub seal_key: u64,
     /// Additional data of the sealed part.
@@ -320,6 +323,7 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
         Entry {
             sender,
             body,
+            routing,
             seal_key: u64::from_le_bytes(seal_key),
             additional: &entry[5..routing_end],
             sealed: &entry[routing_end..],

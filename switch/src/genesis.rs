@@ -19,6 +19,7 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         timeout_ns: genesis.rules.timeout_ms * NS_PER_MS,
         payee_share_ns: genesis.rules.payee_share_ms * NS_PER_MS,
         skew_ns: genesis.rules.skew_ms * NS_PER_MS,
+        outcomes_kept: genesis.rules.outcomes_kept,
     };
     add(&|out| write_command(out, EntryKind::SchemeRules, &rules));
     for currency in &genesis.currency {

@@ -15,6 +15,8 @@ use crate::session::SessionKey;
 #[derive(Clone, Copy, Debug)]
 struct Origin {
     session: SessionKey,
+    /// Number of the frame on that connection.
+    number: u64,
     /// Start of the entry in the payload.
     offset: usize,
     /// Start and end of its private part in `clear`.
@@ -36,10 +38,10 @@ impl Ingress {
         Ingress { batch: RecordBuffer::default(), origins: Vec::new(), clear: Vec::new(), transfers: 0 }
     }
 
-    /// Adds an entry; its private part is sealed on the way.
+    /// Adds the entry of a frame; its private part is sealed on the way.
     pub fn add(
         &mut self,
-        session: SessionKey,
+        (session, number): (SessionKey, u64),
         head: EntryHead,
         [annotation, routing, private]: [&[u8]; 3],
         sealer: &mut Sealer,
@@ -47,7 +49,7 @@ impl Ingress {
         let offset = self.batch.payload().len();
         let clear_start = self.clear.len();
         self.clear.extend_from_slice(private);
-        self.origins.push(Origin { session, offset, clear: (clear_start, self.clear.len()) });
+        self.origins.push(Origin { session, number, offset, clear: (clear_start, self.clear.len()) });
         self.transfers += usize::from(head.kind == EntryKind::CreditTransfer);
         let head = EntryHead { seal_key: if private.is_empty() { 0 } else { sealer.key_id() }, ..head };
         self.batch.extend_with(|out| {
@@ -63,7 +65,7 @@ impl Ingress {
     /// Adds an operator's command.
     pub fn add_command(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let offset = self.batch.payload().len();
-        self.origins.push(Origin { session: SessionKey::NONE, offset, clear: (0, 0) });
+        self.origins.push(Origin { session: SessionKey::NONE, number: 0, offset, clear: (0, 0) });
         self.batch.extend_with(write);
     }
 
@@ -92,9 +94,10 @@ impl Ingress {
         self.batch.payload()
     }
 
-    /// The connection that sent an entry, by its place in the batch, from 1.
-    pub fn session_of(&self, place: usize) -> SessionKey {
-        self.origins[place - 1].session
+    /// The connection that sent an entry, and the number of its frame there, by the entry's place in the batch, from 1.
+    pub fn origin_of(&self, place: usize) -> (SessionKey, u64) {
+        let Origin { session, number, .. } = self.origins[place - 1];
+        (session, number)
     }
 
     /// An entry by its place in the batch, from 1, and its private part as received.

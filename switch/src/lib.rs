@@ -15,6 +15,7 @@ pub mod digest;
 pub mod engine;
 pub mod entry;
 pub mod genesis;
+pub mod history;
 pub mod ingress;
 pub mod limits;
 pub mod log;

@@ -15,9 +15,19 @@ pub const PARTICIPANTS_MAX: u32 = 100_000;
 /// Currencies of a scheme: few, searched from the front.
 pub const CURRENCIES_MAX: usize = 64;
 
+/// Outcomes that the engine holds where the genesis says nothing else: those of the longest time-out, ten seconds of 100,000 payments a second, so
+/// that a repetition that comes in time costs no look-up. Older ones are in the history; no answer depends on this number.
+pub const OUTCOMES_KEPT_DEFAULT: u32 = 1 << 20;
+
+/// Outcomes that rules may tell the engine to hold: 5 GiB of memory.
+pub const OUTCOMES_KEPT_MAX: u32 = 1 << 26;
+
 /// Payments for which tables have room from the start: a table that grows stops the hot loop for as long as it takes to move what is in
 /// it, 0.1 s at a million. Room that is not used costs about 20 MB of memory; the rest is address space.
-pub const PAYMENTS_EXPECTED: u32 = 4_000_000;
+pub const PAYMENTS_EXPECTED: u32 = OUTCOMES_KEPT_DEFAULT + IN_FLIGHT_MAX;
+
+/// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
+pub const FUNDS_IN_MAX: usize = 1 << 20;
 
 /// Open payments of the whole switch: what a restart must hold in memory, and ten seconds of 50,000 a second.
 pub const IN_FLIGHT_MAX: u32 = 524_288;
@@ -51,6 +61,22 @@ pub const RENDER_RECORDS_MAX: usize = 256;
 
 /// A rendered portion ends once it is so long; one frame may follow.
 pub const RENDER_BYTES_MAX: usize = 512 * 1024;
+
+/// Outbox records of one lane that are held although they are in the history: as many as one request to the renderer asks for, so that who fell behind for a
+/// moment costs no look-up. 12 KiB a participant.
+pub const OUTBOX_RECORDS_KEPT_MAX: usize = RENDER_RECORDS_MAX;
+
+/// Outbox records that one turn lets go beside twice what came: a run of the index becomes durable at once, and 8,192 records take 0.1 ms.
+pub const OUTBOX_RECORDS_LET_GO: usize = 8_192;
+
+/// Payment orders and questions that wait for the history, over all connections. Above this the answer is `busy`. An order is at most one frame: 50 MB at worst.
+pub const HISTORY_WAITING_MAX: usize = 4_096;
+
+/// Of these, of one connection: who repeats what is long past must not take the others' places.
+pub const HISTORY_WAITING_PER_SESSION_MAX: usize = 512;
+
+/// Records of the history that become files at once: 131,072 payments, 20 MB. The engine's window must outlast them, below.
+pub const HISTORY_RUN_RECORDS: u32 = 1 << 18;
 
 /// Requests that wait for the renderer, over all connections.
 pub const RENDER_REQUESTS_MAX: usize = 1_024;
@@ -94,6 +120,10 @@ pub const DRAIN_TIMEOUT_MS: u64 = 3_000;
 
 const _: () = {
     assert!(IN_FLIGHT_PER_PARTICIPANT_MAX <= IN_FLIGHT_MAX);
+    // Outcomes that are not indexed, open payments and a batch fit the window, so that nobody is told `busy` while the index keeps up:
+    // at worst all records of a run are outcomes.
+    assert!(HISTORY_RUN_RECORDS + IN_FLIGHT_MAX + INGRESS_TRANSFERS_MAX as u32 <= OUTCOMES_KEPT_DEFAULT);
+    assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.

@@ -6,14 +6,17 @@
 //!      v                                                                                |
 //!   decode -> check -> admit -> seal ==> SEQUENCE -> JOURNAL -> APPLY -> DELIVER -> frames of each session
 //!   (pipeline/intake.rs)                  \________ tick, below ________/  (pipeline/delivery.rs)
+//!        | ^
+//!        v |  an id that may be older than memory: the history is asked (pipeline/asking.rs)
 //! ```
 //!
-//! The pipeline owns all mutable state of payments and does no I/O but the log's. A shell drives it: hands in bytes of each
+//! The pipeline owns all mutable state of payments and does no I/O but the log's and the handing of records to the history. A shell drives it: hands in bytes of each
 //! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
 //! has sockets and a clock; a test's or a simulator's has neither.
 //!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
 
+mod asking;
 mod delivery;
 mod intake;
 
@@ -24,9 +27,10 @@ use hashbrown::HashMap;
 use ledger::journal::{Appended, Durable, JournalFault, Storage};
 
 use crate::digest::OrderDigester;
-use crate::engine::effect::Effect;
+use crate::engine::effect::{Delivery, Effect};
 use crate::engine::{Batch, Engine, Inapplicable};
 use crate::entry::ParticipantId;
+use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS};
 use crate::log::local::LocalLog;
@@ -35,6 +39,7 @@ use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
 use crate::watermarks::Watermarks;
+use asking::{Told, Waiting};
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub enum Fault {
     Journal(JournalFault),
     /// The journal holds what the engine cannot apply.
     Inapplicable(Inapplicable),
+    /// The history cannot be written.
+    History(HistoryFault),
 }
 
 impl std::fmt::Display for Fault {
@@ -50,6 +57,7 @@ impl std::fmt::Display for Fault {
         match self {
             Fault::Journal(fault) => fault.fmt(f),
             Fault::Inapplicable(inapplicable) => inapplicable.fmt(f),
+            Fault::History(fault) => fault.fmt(f),
         }
     }
 }
@@ -78,7 +86,7 @@ impl Default for PipelineLimits {
 }
 
 /// What follows from the journal alone: the engine, and the outboxes that its effects fill. The same batches give the same state,
-/// at start, in the hot loop and in `ledger verify`.
+/// at start, in the hot loop and in `ledger verify`. Only how much an outbox still holds depends on how far the history has come.
 #[derive(Default)]
 pub struct Decisions {
     /// The state machine.
@@ -87,6 +95,8 @@ pub struct Decisions {
     pub outboxes: Outboxes,
     /// Effects of the last batch.
     pub effects: Vec<Effect>,
+    /// Is any of them a reply?
+    pub has_replies: bool,
 }
 
 impl Decisions {
@@ -100,6 +110,7 @@ impl Decisions {
         self.effects.clear();
         self.engine.apply(batch, &mut self.effects)?;
         self.effects.iter().for_each(|effect| self.outboxes.keep(effect));
+        self.has_replies = self.effects.iter().any(|effect| matches!(effect.delivery, Delivery::Reply { .. }));
         Ok(())
     }
 }
@@ -108,9 +119,20 @@ impl Decisions {
 #[derive(Clone, Copy)]
 struct Question {
     session: SessionKey,
+    /// The frame it came in.
+    number: u64,
     payment_id: PaymentId,
     /// It was an answer that no payment waits for.
     is_answer: bool,
+    /// The history has no outcome of this payment up to here; 0 where it was not asked.
+    checked_through: u64,
+}
+
+impl Question {
+    /// A question of a frame that has just arrived.
+    fn new((session, number): (SessionKey, u64), payment_id: PaymentId, is_answer: bool) -> Question {
+        Question { session, number, payment_id, is_answer, checked_through: 0 }
+    }
 }
 
 /// Everything between sockets and disk.
@@ -125,9 +147,16 @@ pub struct Pipeline<S: Storage> {
     /// Sessions with frames that came since the last turn.
     touched: Vec<SessionKey>,
     questions: Vec<Question>,
+    /// What the history was asked, or is to be.
+    waiting: Waiting,
+    /// What the history has said, to be told at the end of the turn.
+    told: Vec<Told>,
+    /// Was an order refused because too much is not indexed yet?
+    is_index_late: bool,
     sequencer: Sequencer,
     log: LocalLog<S>,
     decisions: Decisions,
+    history: History<S>,
     watermarks: Watermarks,
     behind: Vec<SessionKey>,
     /// Who waits for older records, in the order of asking; at most one for each lane of each connection.
@@ -137,9 +166,16 @@ pub struct Pipeline<S: Storage> {
 }
 
 impl<S: Storage> Pipeline<S> {
-    /// A pipeline that goes on where the journal ends. `decisions` has absorbed all of it.
-    pub fn new(log: LocalLog<S>, decisions: Decisions, digest_key: [u8; 32], limits: PipelineLimits) -> Pipeline<S> {
+    /// A pipeline that goes on where the journal ends. `decisions` has absorbed all of it, and `history` has followed.
+    pub fn new(
+        log: LocalLog<S>,
+        decisions: Decisions,
+        history: History<S>,
+        digest_key: [u8; 32],
+        limits: PipelineLimits,
+    ) -> Pipeline<S> {
         let through = log.last_sequence();
+        let indexed = history.indexed();
         let time_ns = decisions.engine.time_ns();
         Pipeline {
             limits,
@@ -150,10 +186,14 @@ impl<S: Storage> Pipeline<S> {
             ingress: Ingress::new(),
             touched: Vec::new(),
             questions: Vec::new(),
+            waiting: Waiting::default(),
+            told: Vec::new(),
+            is_index_late: false,
             sequencer: Sequencer::after(time_ns),
             log,
             decisions,
-            watermarks: Watermarks { sequenced: through, durable: through, applied: through },
+            history,
+            watermarks: Watermarks { sequenced: through, durable: through, applied: through, indexed },
             behind: Vec::new(),
             to_render: VecDeque::new(),
             is_draining: false,
@@ -163,18 +203,23 @@ impl<S: Storage> Pipeline<S> {
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
+        self.resume_asked();
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
             self.apply(time_ns, appended, durable)?;
+            self.set_open_replies_aside();
+            self.set_questions_aside();
             self.acknowledge();
             self.deliver(appended.first_sequence);
             self.ingress.clear();
         } else {
+            self.set_questions_aside();
             self.acknowledge();
         }
         self.answer_questions();
         self.finish_acknowledging();
         self.catch_up();
+        self.look_after_history()?;
         self.mark_when_idle(now_ns)
     }
 
@@ -203,7 +248,21 @@ impl<S: Storage> Pipeline<S> {
         let batch = Batch { first_sequence: appended.first_sequence, time_ns, payload: self.ingress.payload() };
         self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
         self.watermarks.applied = appended.last_sequence;
+        self.history.follow(&mut self.decisions).map_err(Fault::History)?;
+        self.watermarks.indexed = self.history.indexed();
         self.watermarks.validate();
+        Ok(())
+    }
+
+    /// Sees what has become indexed meanwhile. Where that is too little (payments were refused, or the history was made anew and has not come to the
+    /// window's floor), hurries the rest along.
+    fn look_after_history(&mut self) -> Result<(), Fault> {
+        self.history.advance(&mut self.decisions).map_err(Fault::History)?;
+        self.watermarks.indexed = self.history.indexed();
+        let is_below_floor = self.watermarks.indexed < self.decisions.engine.floor();
+        if std::mem::take(&mut self.is_index_late) | is_below_floor {
+            self.history.hasten(&self.decisions.engine).map_err(Fault::History)?;
+        }
         Ok(())
     }
 
@@ -297,7 +356,8 @@ impl<S: Storage> Pipeline<S> {
     pub fn next_turn_ns(&mut self) -> Option<u64> {
         let mark_ns = self.log.is_unmarked().then(|| self.last_batch_ns.saturating_add(MARK_AFTER_NS));
         let deadline_ns = self.decisions.engine.next_deadline_ns();
-        mark_ns.into_iter().chain(deadline_ns).min()
+        let answers_ns = self.waiting.has_answers().then_some(0);
+        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
@@ -325,7 +385,8 @@ impl<S: Storage> Pipeline<S> {
     /// Is nothing open, and has everything left that anyone waits for?
     pub fn is_drained(&self) -> bool {
         let flushed = |key| self.sessions.get(key).is_none_or(Session::is_flushed);
-        self.decisions.engine.counts().in_flight == 0 && self.sessions.keys().into_iter().all(flushed)
+        let is_decided = self.decisions.engine.counts().in_flight == 0 && self.waiting.is_empty();
+        is_decided && self.sessions.keys().into_iter().all(flushed)
     }
 
     /// Marks the log's end; nothing is journaled after this.
@@ -344,6 +405,16 @@ impl<S: Storage> Pipeline<S> {
     /// The engine, to read.
     pub fn engine(&self) -> &Engine {
         &self.decisions.engine
+    }
+
+    /// How many records of outboxes are held in memory.
+    pub fn outbox_records_held(&self) -> usize {
+        self.decisions.outboxes.records_held()
+    }
+
+    /// The history's files, for other threads to read.
+    pub fn history_reader(&self) -> HistoryReader<S> {
+        self.history.reader()
     }
 
     /// How far each stage has come.

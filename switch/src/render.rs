@@ -1,4 +1,4 @@
-//! Makes the bytes of messages: from what is at hand in the hot loop, or, for a provider that was away, from outbox records and the
+//! Makes the bytes of messages: from what is at hand in the hot loop, or, for a provider that was away, from outbox records, the history and the
 //! journal, on a thread of its own.
 
 use adapters::message::{ArchivedCreditTransfer, Forward, Lane, MessageKind, Status as StatusPart};
@@ -6,9 +6,10 @@ use adapters::native::frame::{Head, encode};
 use ledger::journal::{JournalFault, JournalReader, Storage};
 
 use crate::engine::effect::{News, Status};
-use crate::entry::{self, Body, Entry};
+use crate::entry::{self, Body, Entry, ParticipantId};
+use crate::history::{HistoryFault, HistoryReader, outbox_records};
 use crate::limits::{RENDER_BYTES_MAX, RENDER_RECORDS_MAX};
-use crate::outbox::OutboxRecord;
+use crate::outbox::{OutboxRecord, OutboxRecords};
 use crate::seal::{DataKey, SealFault};
 use crate::session::SessionKey;
 
@@ -44,12 +45,14 @@ pub fn status(out: &mut Vec<u8>, head: Head, payment_id: [u8; 16], status: &Stat
 pub struct RenderRequest {
     /// For which connection.
     pub session: SessionKey,
+    /// Whose outbox.
+    pub participant: ParticipantId,
     /// The lane.
     pub lane: Lane,
     /// Number of the first record.
     pub first_number: u64,
-    /// The records, at most `RENDER_RECORDS_MAX`.
-    pub records: Vec<OutboxRecord>,
+    /// The records, at most `RENDER_RECORDS_MAX`, or that they are to be read.
+    pub records: OutboxRecords,
 }
 
 /// The frames that were asked for.
@@ -69,6 +72,8 @@ pub struct Rendered {
 pub enum RenderFault {
     /// The journal cannot be read.
     Journal(JournalFault),
+    /// The history cannot be read.
+    History(HistoryFault),
     /// A key cannot be had.
     Seal(SealFault),
     /// The entry at this position is not what the record says, or does not open.
@@ -79,6 +84,7 @@ impl std::fmt::Display for RenderFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RenderFault::Journal(fault) => write!(f, "reading an older message: {fault}"),
+            RenderFault::History(fault) => write!(f, "reading an older message: {fault}"),
             RenderFault::Seal(fault) => write!(f, "opening an older message: {fault}"),
             RenderFault::Mismatch(position) => {
                 write!(f, "journal entry {position} is not what the outbox says it is: run `switch ledger verify`")
@@ -90,6 +96,7 @@ impl std::fmt::Display for RenderFault {
 /// Makes frames from outbox records and the journal.
 pub struct Renderer<S: Storage> {
     journal: JournalReader<S>,
+    history: HistoryReader<S>,
     plaintext: Vec<u8>,
     cursor: Cursor,
 }
@@ -120,9 +127,9 @@ impl Cursor {
 }
 
 impl<S: Storage> Renderer<S> {
-    /// Reads from a journal that another thread writes.
-    pub fn new(journal: JournalReader<S>) -> Renderer<S> {
-        Renderer { journal, plaintext: Vec::new(), cursor: Cursor::default() }
+    /// Reads from a journal and a history that another thread writes.
+    pub fn new(journal: JournalReader<S>, history: HistoryReader<S>) -> Renderer<S> {
+        Renderer { journal, history, plaintext: Vec::new(), cursor: Cursor::default() }
     }
 
     /// Makes the frames, of all records or of as many as fit a portion. `find_key` finds the key that sealed an entry. An erased key gives messages without their private part.
@@ -131,10 +138,20 @@ impl<S: Storage> Renderer<S> {
         request: &RenderRequest,
         mut find_key: impl FnMut(u64) -> Result<DataKey, SealFault>,
     ) -> Result<Rendered, RenderFault> {
-        assert!(request.records.len() <= RENDER_RECORDS_MAX);
-        let mut frames = Vec::with_capacity(request.records.len() * 512);
+        let from_history;
+        let records = match &request.records {
+            OutboxRecords::Held(records) => records,
+            OutboxRecords::InHistory => {
+                let outbox = (request.participant, request.lane);
+                let read = outbox_records(&self.history, outbox, request.first_number, RENDER_RECORDS_MAX);
+                from_history = read.map_err(RenderFault::History)?;
+                &from_history
+            }
+        };
+        assert!(records.len() <= RENDER_RECORDS_MAX);
+        let mut frames = Vec::with_capacity(records.len() * 512);
         let mut number = request.first_number;
-        for record in &request.records {
+        for record in records {
             self.render_record(&mut frames, Head { lane: request.lane, number, ..Head::PLAIN }, record, &mut find_key)?;
             number += 1;
             if frames.len() >= RENDER_BYTES_MAX {

@@ -2,6 +2,8 @@
 //!
 //! A session knows what arrived, what was decided, what was sent and what was acknowledged. It decides nothing about payments.
 
+use std::collections::BTreeSet;
+
 use adapters::check::Refusal;
 use adapters::limits::{ECHO_AFTER_MS, HELLO_TIMEOUT_MS, SILENCE_MAX_MS, STALL_MAX_MS};
 use adapters::message::{
@@ -70,6 +72,8 @@ pub struct Session {
     pub ended_by: Option<ErrorCode>,
     /// Everything up to this frame is decided, or was refused.
     decided: u64,
+    /// Frames that arrived and wait for the history.
+    held: BTreeSet<u64>,
     /// What of that the provider was told.
     told: u64,
     /// Frames that wait to be encrypted.
@@ -101,6 +105,7 @@ impl Session {
             arrived: 0,
             ended_by: None,
             decided: 0,
+            held: BTreeSet::new(),
             told: 0,
             outgoing: Vec::new(),
             link_pending_bytes: 0,
@@ -147,10 +152,28 @@ impl Session {
         self.outgoing.is_empty() && self.link_pending_bytes == 0
     }
 
-    /// Everything that has arrived is decided or was refused.
+    /// Everything that has arrived is decided or was refused, but for what waits for the history: that holds the number back.
     pub fn decided_all(&mut self) {
-        self.decided = self.arrived;
+        let decided = self.held.first().map_or(self.arrived, |first| first - 1);
+        assert!(self.decided <= decided, "what was decided stays decided");
+        self.decided = decided;
         self.transfers_in_batch = 0;
+    }
+
+    /// This frame waits for the history.
+    pub fn hold(&mut self, number: u64) {
+        assert!(self.decided < number && number <= self.arrived, "only what is not decided can wait");
+        assert!(self.held.insert(number), "a frame waits once");
+    }
+
+    /// This frame waits no longer; the end of the turn counts it.
+    pub fn release(&mut self, number: u64) {
+        assert!(self.held.remove(&number), "only what waits is released");
+    }
+
+    /// How many frames wait for the history.
+    pub fn frames_held(&self) -> usize {
+        self.held.len()
     }
 
     /// Says how far the provider's frames were decided, unless another frame has said so.

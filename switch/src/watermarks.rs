@@ -1,6 +1,6 @@
 //! How far each stage has come, in journal positions. Their order is the promise that nothing leaves before it is durable.
 
-/// `sequenced >= durable >= applied`.
+/// `sequenced >= durable >= applied >= indexed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watermarks {
     /// Has a place in the order.
@@ -9,6 +9,8 @@ pub struct Watermarks {
     pub durable: u64,
     /// Has been decided by the engine.
     pub applied: u64,
+    /// Is in the files of the history, so that memory may let it go.
+    pub indexed: u64,
 }
 
 impl Watermarks {
@@ -17,6 +19,7 @@ impl Watermarks {
     pub fn validate(&self) {
         assert!(self.sequenced >= self.durable, "durable before it was sequenced: {self:?}");
         assert!(self.durable >= self.applied, "applied before it was durable: {self:?}");
+        assert!(self.applied >= self.indexed, "indexed before it was applied: {self:?}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::account::{Account, AccountDetails, AccountId, AccountIndex, AccountSt
 use crate::limits::BATCH_ENTRIES_MAX;
 use crate::request::{Accepted, Answer, BatchEntry, Request, TransferSpec};
 use crate::result::{Applied, Reject};
-use crate::transfer::{Movement, Transfer, TransferDetails, TransferId, TransferIndex, TransferState};
+use crate::transfer::{Movement, Transfer, TransferId, TransferIndex, TransferState};
 
 /// What one entry of a chain may change, as it was before.
 pub(super) struct Before {
@@ -22,8 +22,14 @@ pub(super) struct Before {
     sides: Option<(usize, Sides)>,
     transfer: Option<(TransferIndex, Transfer)>,
     accounts_len: usize,
-    transfers_len: usize,
-    transfer_details_len: usize,
+    /// The slot that a transfer made by this entry would get.
+    transfer_place: u32,
+    transfers_held: u32,
+    slots_len: usize,
+    deadlines_made: u64,
+    window_next: u64,
+    changes_len: usize,
+    touched_len: usize,
     currencies_len: usize,
     histories_len: usize,
 }
@@ -35,7 +41,7 @@ struct AccountBefore {
     history_len: usize,
 }
 
-const _: () = assert!(size_of::<Before>() * BATCH_ENTRIES_MAX <= 5 << 20, "the undo log stays small");
+const _: () = assert!(size_of::<Before>() * BATCH_ENTRIES_MAX <= 6 << 20, "the undo log stays small");
 
 impl Book {
     /// Applies a batch in its order, at a time, and gives every entry its answer, in the same order, into `answers`, which is
@@ -201,8 +207,13 @@ impl Book {
             sides,
             transfer,
             accounts_len: self.accounts.len(),
-            transfers_len: self.transfers.len(),
-            transfer_details_len: self.transfer_details.len(),
+            transfer_place: self.transfers.next_place(),
+            transfers_held: self.transfers.held(),
+            slots_len: self.transfers.len(),
+            deadlines_made: self.deadlines_made,
+            window_next: self.window.next(),
+            changes_len: self.notes.changes.len(),
+            touched_len: self.notes.touched.len(),
             currencies_len: self.currencies.len(),
             histories_len: self.histories.len(),
         }
@@ -221,11 +232,11 @@ impl Book {
     fn undo_chain(&mut self) {
         while let Some(before) = self.undo.pop() {
             for was in before.accounts.into_iter().flatten() {
-                if was.account.keeps_history() {
+                if self.history_of(was.index).is_some() {
                     self.histories[was.details.history()].truncate(was.history_len);
                 }
-                self.accounts[was.index.at()] = was.account;
-                self.account_details[was.index.at()] = was.details;
+                *self.accounts.get_mut(was.index.at()) = was.account;
+                *self.account_details.get_mut(was.index.at()) = was.details;
             }
             if let Some((number, sides)) = before.sides {
                 self.currencies[number].1 = sides;
@@ -233,8 +244,14 @@ impl Book {
             if let Some((index, was)) = before.transfer {
                 self.undo_end(index, was);
             }
-            self.undo_making(before.transfers_len, before.transfer_details_len);
+            if self.transfers.held() != before.transfers_held {
+                self.undo_making(before.transfer_place, before.slots_len);
+            }
             self.undo_opening(before.accounts_len);
+            self.deadlines_made = before.deadlines_made;
+            self.window.truncate(before.window_next);
+            self.notes.changes.truncate(before.changes_len);
+            self.notes.touched.truncate(before.touched_len);
             self.currencies.truncate(before.currencies_len);
             self.histories.truncate(before.histories_len);
         }
@@ -242,43 +259,46 @@ impl Book {
 
     /// A reservation that was posted or voided is one again, and its deadline counts again.
     fn undo_end(&mut self, index: TransferIndex, was: Transfer) {
-        if was.state() == TransferState::Reserved {
-            let deadline_ns = self.transfer_details(index).map_or(0, TransferDetails::deadline_ns);
-            if deadline_ns != 0 {
-                self.deadlines.insert((deadline_ns, index.get()));
-            }
+        if was.state() == TransferState::Reserved
+            && let Some(deadline) = self.deadline_of(index)
+        {
+            self.deadlines.insert(deadline, index.get());
         }
-        self.transfers[index.at()] = was;
+        *self.transfers.get_mut(index.get()) = was;
     }
 
-    fn undo_making(&mut self, transfers_len: usize, transfer_details_len: usize) {
-        assert!(self.transfers.len() <= transfers_len + 1, "one entry makes one transfer");
-        if let Some(made) = self.transfers.get(transfers_len) {
-            let (id, index) = (made.id(), TransferIndex(super::dense(transfers_len)));
-            if made.state() == TransferState::Reserved {
-                self.forget_deadline(index);
-            }
-            let found = self.transfer_table.find_entry(self.hasher.hash_one(id), |at| *at == index.get());
-            found.expect("every transfer is in the table").remove();
-            self.transfers.truncate(transfers_len);
-            self.transfer_details.truncate(transfer_details_len);
+    /// The transfer that the entry has made is gone, and the next one made stands in the same slot.
+    fn undo_making(&mut self, place: u32, slots_len: usize) {
+        let made = self.transfers.get(place);
+        let (id, details, is_reserved) = (made.id(), made.details_at(), made.state() == TransferState::Reserved);
+        if is_reserved {
+            self.forget_deadline(TransferIndex(place));
         }
+        self.transfer_table.remove(self.hash(id), place);
+        if let Some(at) = details {
+            self.transfer_details.free(at);
+        }
+        self.transfers.take_back(place, slots_len);
+        assert_eq!(self.transfers.next_place(), place);
     }
 
     fn undo_opening(&mut self, accounts_len: usize) {
         assert!(self.accounts.len() <= accounts_len + 1, "one entry opens one account");
-        if let Some(opened) = self.accounts.get(accounts_len) {
-            let (id, place) = (opened.id(), super::dense(accounts_len));
-            let found = self.account_table.find_entry(self.hasher.hash_one(id), |at| *at == place);
-            found.expect("every account is in the table").remove();
-            self.accounts.truncate(accounts_len);
-            self.account_details.truncate(accounts_len);
+        if self.accounts.len() > accounts_len {
+            let id = self.accounts.get(accounts_len).id();
+            self.account_table.remove(self.hasher.hash_one(id), super::dense(accounts_len));
+            self.accounts.pop();
+            self.account_details.pop();
         }
     }
 
     /// The chain stands: what it would be undone by goes, and so do history entries in surplus.
     fn keep_chain(&mut self) {
         let entries_max = self.options.history_per_account_max as usize;
+        if entries_max == 0 {
+            self.undo.clear();
+            return;
+        }
         let mut undo = core::mem::take(&mut self.undo);
         for before in undo.drain(..) {
             for was in before.accounts.into_iter().flatten().filter(|was| was.account.keeps_history()) {

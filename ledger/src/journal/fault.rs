@@ -3,6 +3,7 @@
 use core::fmt;
 use std::io;
 
+use super::segment::Position;
 use super::storage::Storage;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
@@ -68,10 +69,19 @@ pub enum JournalFault {
         /// The visitor's words.
         reason: String,
     },
-    /// The reader was asked for a sequence number that is not there.
+    /// There is no batch with this sequence number, or none that ends with it.
     NotFound {
         /// The number.
         sequence: u64,
+    },
+    /// The place to start from is none of this log. Nothing was changed; an older place may be one.
+    NoSuchPlace {
+        /// The directory.
+        directory: String,
+        /// The place.
+        position: Position,
+        /// Why not.
+        reason: PlaceDoubt,
     },
 }
 
@@ -128,11 +138,43 @@ impl fmt::Display for JournalFault {
             Self::NotFound { sequence } => {
                 write!(f, "the journal has no sequence number {sequence}; ask only for durable ones")
             }
+            Self::NoSuchPlace { directory, position, reason } => write!(
+                f,
+                "the journal in {directory} cannot be read from {position} on: {reason}; nothing was changed; \
+                 start from an older place, or from the beginning"
+            ),
         }
     }
 }
 
 impl std::error::Error for JournalFault {}
+
+/// Why a place is none of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceDoubt {
+    /// The log is of another journal.
+    Lineage,
+    /// Its segment is not there.
+    SegmentMissing,
+    /// The log ends before it: it was truncated, or is an older copy.
+    BeyondEnd,
+    /// No record ends there.
+    NoBoundary,
+    /// Another log stands before it: digest, number, time or epoch differ.
+    Differs,
+}
+
+impl fmt::Display for PlaceDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lineage => "the log is of another journal",
+            Self::SegmentMissing => "that segment is not there",
+            Self::BeyondEnd => "the log ends before",
+            Self::NoBoundary => "no record ends there",
+            Self::Differs => "the log up to there is another",
+        })
+    }
+}
 
 /// What is wrong at a place in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

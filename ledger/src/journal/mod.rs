@@ -17,18 +17,22 @@
 
 mod fault;
 pub mod faulty;
+mod place;
 mod prepare;
 mod reader;
 mod record;
 mod recovery;
 mod segment;
 mod storage;
+mod truncate;
 mod writer;
 
-pub use fault::{Damage, JournalFault};
+pub use fault::{Damage, JournalFault, PlaceDoubt};
+pub use place::JournalPlace;
 pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
-pub use recovery::{ScanReport, Torn, scan};
+pub use recovery::{ScanReport, Torn, lineage_of, scan, scan_after};
+pub(crate) use segment::to_usize;
 pub use segment::{Position, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};
 pub use writer::{Appended, Durable, Journal, JournalOptions, Preparation};

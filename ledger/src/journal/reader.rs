@@ -3,7 +3,7 @@
 use super::fault::{Damage, JournalFault};
 use super::record::{Batch, Header, Kind, NoRecord};
 use super::recovery::{batch_of, read_record};
-use super::segment::{Segment, SegmentWindow, list_segments, segment_name};
+use super::segment::{Segment, SegmentWindow, list_segments};
 use super::storage::{Access, Storage};
 use crate::limits::{BLOCK_BYTES, READER_INDEX_BYTES, READER_READ_BYTES};
 
@@ -84,7 +84,7 @@ impl<S: Storage> JournalReader<S> {
         let mut offset = starting_offset(&indexed.places, current.batch, sequence);
         current.batch = None;
         while offset < indexed.segment.bytes {
-            let Some(header) = step(&self.storage, &mut current.window, offset)? else {
+            let Some(header) = step(&mut current.window, offset)? else {
                 return Ok(None);
             };
             remember(&mut indexed.places, header.first_sequence, offset);
@@ -92,9 +92,8 @@ impl<S: Storage> JournalReader<S> {
                 return Ok(Some((offset, header)));
             }
             if header.first_sequence > sequence {
-                let path = self.storage.path_of(&segment_name(indexed.segment.first_sequence));
                 let reason = Damage::Sequence { expected: sequence, found: header.first_sequence };
-                return Err(JournalFault::Damaged { path, offset, reason });
+                return Err(current.window.damaged(offset, reason));
             }
             offset += header.record_bytes();
         }
@@ -125,23 +124,19 @@ fn remember(places: &mut Vec<(u64, u64)>, first_sequence: u64, offset: u64) {
 
 /// The record at an offset, or `None` where there is none yet. What was read ahead may be older than what the writer has
 /// made durable since, so anything but a record is looked at twice.
-fn step<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, offset: u64) -> Result<Option<Header>, JournalFault> {
-    if let Ok((header, _)) = read_record(storage, window, offset)? {
+fn step<S: Storage>(window: &mut SegmentWindow<S>, offset: u64) -> Result<Option<Header>, JournalFault> {
+    if let Ok((header, _)) = read_record(window, offset)? {
         return Ok(Some(header));
     }
     window.forget();
-    match read_record(storage, window, offset)? {
+    match read_record(window, offset)? {
         Ok((header, _)) => Ok(Some(header)),
         Err(no_record) => {
-            window.load(storage, offset, BLOCK_BYTES)?;
+            window.load(offset, BLOCK_BYTES)?;
             let is_nothing = super::record::is_zero(window.slice(offset, BLOCK_BYTES));
             match no_record {
                 _ if is_nothing => Ok(None),
-                NoRecord::Broken(reason) | NoRecord::Stranger(reason) => Err(JournalFault::Damaged {
-                    path: storage.path_of(&segment_name(window.segment.first_sequence)),
-                    offset,
-                    reason,
-                }),
+                NoRecord::Broken(reason) | NoRecord::Stranger(reason) => Err(window.damaged(offset, reason)),
             }
         }
     }

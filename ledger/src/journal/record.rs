@@ -5,7 +5,8 @@
 use core::fmt;
 
 use super::fault::Damage;
-use super::segment::{Position, to_usize};
+use super::place::JournalPlace;
+use super::segment::{FIRST_SEGMENT, Position, to_usize};
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX};
 
 /// Bytes of a record before its payload.
@@ -233,7 +234,10 @@ pub(crate) fn decode(record: &[u8]) -> Result<(Header, &[u8]), NoRecord> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tip {
     pub(crate) lineage: Lineage,
+    /// Where the next record goes.
     pub(crate) position: Position,
+    /// Where the last record ends: the same, but at the beginning of a segment that has no record yet.
+    pub(crate) record_end: Position,
     pub(crate) next_sequence: u64,
     pub(crate) time_ns: u64,
     pub(crate) epoch: u64,
@@ -245,14 +249,55 @@ pub(crate) struct Tip {
 impl Tip {
     /// The place where a journal's birth mark goes.
     pub(crate) fn birth(lineage: Lineage) -> Tip {
+        let position = Position { segment: FIRST_SEGMENT, offset: 0 };
         Tip {
             lineage,
-            position: Position { segment: 1, offset: 0 },
+            position,
+            record_end: position,
             next_sequence: 1,
             time_ns: 0,
             epoch: 0,
             digest: lineage.first_digest(),
             is_marked: false,
+        }
+    }
+
+    /// The log behind the record at the beginning of a segment, which is taken on trust: what it must continue is not at hand.
+    /// Only the journal's first segment begins with a mark.
+    pub(crate) fn behind_opening(segment: u64, header: &Header) -> Result<Tip, Damage> {
+        let position = Position { segment, offset: 0 };
+        if header.kind != Kind::Batch {
+            return Err(Damage::Mark);
+        }
+        if header.first_sequence != segment || header.next_sequence().is_none() {
+            return Err(Damage::Sequence { expected: segment, found: header.first_sequence });
+        }
+        if header.synced_through > position {
+            return Err(Damage::SyncedThrough);
+        }
+        let mut tip = Tip {
+            lineage: header.lineage,
+            position,
+            record_end: position,
+            next_sequence: segment,
+            time_ns: header.head.time_ns,
+            epoch: header.head.epoch,
+            digest: header.digest,
+            is_marked: false,
+        };
+        tip.advance(header);
+        Ok(tip)
+    }
+
+    /// The log up to here, as something to start from.
+    pub(crate) fn place(&self) -> JournalPlace {
+        JournalPlace {
+            lineage: self.lineage,
+            position: self.record_end,
+            next_sequence: self.next_sequence,
+            time_ns: self.time_ns,
+            epoch: self.epoch,
+            digest: self.digest,
         }
     }
 
@@ -310,7 +355,7 @@ impl Tip {
                 }
             }
             Kind::Mark => {
-                let is_birth = self.position == Position { segment: 1, offset: 0 };
+                let is_birth = self.position == Position { segment: FIRST_SEGMENT, offset: 0 };
                 let says_only_synced = *header == self.mark(header.synced_through, header.payload_format);
                 if !says_only_synced || self.is_marked || (self.position.offset == 0 && !is_birth) {
                     return Err(Damage::Mark);
@@ -328,6 +373,7 @@ impl Tip {
         assert!(header.head.time_ns >= self.time_ns, "journal time never goes back");
         assert!(header.head.epoch >= self.epoch, "epochs never go back");
         self.position.offset += header.record_bytes();
+        self.record_end = self.position;
         self.next_sequence = next_sequence;
         self.time_ns = header.head.time_ns;
         self.epoch = header.head.epoch;
@@ -417,6 +463,6 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     chunks.iter().all(|chunk| u128::from_ne_bytes(*chunk) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("N bytes were asked for")
 }

@@ -16,21 +16,22 @@
 //! | nothing | remains or a witness | exists | damage: closed segments are whole |
 //! | broken | any | exists | damage: closed segments are whole |
 
-use super::fault::{Damage, JournalFault};
+use super::fault::{Damage, JournalFault, PlaceDoubt};
+use super::place::JournalPlace;
 use super::record::{Batch, HEADER_BYTES, Header, Kind, Lineage, MAGIC, NoRecord, Tip};
 use super::record::{announced_length, decode, is_zero, record_bytes};
 use super::segment::{FIRST_SEGMENT, Position, Segment, SegmentWindow, list_segments, segment_name, to_usize};
 use super::storage::{Access, Storage};
 use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES};
 
-/// What a walk through the whole log has found.
+/// What a walk through the log has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanReport {
     /// The journal's name.
     pub lineage: Lineage,
-    /// Segment files.
+    /// Segment files that were read.
     pub segments: u64,
-    /// Batches taken.
+    /// Batches taken: those behind the place that was started from.
     pub batches: u64,
     /// Entries in them.
     pub entries: u64,
@@ -64,29 +65,47 @@ pub fn scan<S: Storage>(
     storage: &S,
     visit: impl FnMut(Batch<'_>) -> Result<(), String>,
 ) -> Result<ScanReport, JournalFault> {
+    scan_after(storage, None, visit)
+}
+
+/// As [`scan`], from a place on: what stands before it need not be there, but for the place's own segment. `None` is the
+/// beginning.
+///
+/// The place is checked against the log ([`JournalFault::NoSuchPlace`]): a record must end there, and the content of its
+/// segment and of all that follows must chain onto its digest.
+pub fn scan_after<S: Storage>(
+    storage: &S,
+    start: Option<JournalPlace>,
+    visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+) -> Result<ScanReport, JournalFault> {
     let segments = list_segments(storage)?;
     if segments.is_empty() {
         return Err(JournalFault::Absent { directory: storage.path_of(".") });
     }
-    Ok(walk(storage, &segments, visit)?.0)
+    Ok(walk(storage, &segments, start, visit)?.0)
 }
 
-/// Goes through the log record by record; returns what it found and where the log goes on.
+/// Goes through the log record by record, from a place or from the beginning; returns what it found and where the log goes on.
 pub(crate) fn walk<S: Storage>(
     storage: &S,
     segments: &[Segment],
+    start: Option<JournalPlace>,
     mut visit: impl FnMut(Batch<'_>) -> Result<(), String>,
 ) -> Result<(ScanReport, Tip), JournalFault> {
+    let segments = segments_from(storage, segments, start)?;
     let mut window = SegmentWindow::open(storage, segments[0], Access::Read, SCAN_READ_BYTES)?;
-    let mut tip = read_birth(storage, &mut window)?;
+    let mut tip = match start {
+        None => read_birth(&mut window)?,
+        Some(place) => go_to(storage, &mut window, &place)?,
+    };
     let (mut batches, mut entries, mut opened) = (0, 0, 1);
     let torn = loop {
-        let found = look(storage, &mut window, &tip)?;
+        let found = look(&mut window, &tip)?;
         let next = segments.get(opened);
         let behind = match found {
             // The table does not ask.
             Found::Follows(_) | Found::Stranger(_) => Behind { rest: Rest::Zeros, high_water: tip.position.offset },
-            Found::Nothing | Found::Broken(_) => look_behind(storage, &mut window, &tip)?,
+            Found::Nothing | Found::Broken(_) => look_behind(&mut window, &tip)?,
         };
         match decide(found.at(), behind.rest, Next::of(next, &tip)) {
             Decision::Take => {
@@ -110,7 +129,7 @@ pub(crate) fn walk<S: Storage>(
             Decision::Cut => {
                 break Some(Torn { position: tip.position, high_water: behind.high_water, reason: found.reason() });
             }
-            Decision::Refuse => return Err(refusal(storage, &tip, found, behind, next)),
+            Decision::Refuse => return Err(refusal(&window, &tip, &found, behind.rest, next)),
         }
     };
     let report = ScanReport {
@@ -130,11 +149,16 @@ pub(crate) fn walk<S: Storage>(
 
 /// Zeroes a torn tail, durably, so that what is written next is never followed by remains.
 pub(crate) fn cut<S: Storage>(storage: &S, file: &S::File, torn: &Torn) -> Result<(), JournalFault> {
-    let name = segment_name(torn.position.segment);
-    let zeros = vec![0; to_usize((torn.high_water - torn.position.offset).min(PREPARE_WRITE_BYTES))];
-    let mut offset = torn.position.offset;
-    while offset < torn.high_water {
-        let length = (torn.high_water - offset).min(PREPARE_WRITE_BYTES);
+    zero(storage, file, torn.position, torn.high_water)
+}
+
+/// Writes zeros from a position up to an offset in its segment, then syncs.
+pub(crate) fn zero<S: Storage>(storage: &S, file: &S::File, from: Position, to: u64) -> Result<(), JournalFault> {
+    let name = segment_name(from.segment);
+    let zeros = vec![0; to_usize((to - from.offset).min(PREPARE_WRITE_BYTES))];
+    let mut offset = from.offset;
+    while offset < to {
+        let length = (to - offset).min(PREPARE_WRITE_BYTES);
         storage
             .write_at(file, offset, &zeros[..to_usize(length)])
             .map_err(JournalFault::on(storage, "write", &name))?;
@@ -157,29 +181,104 @@ pub(crate) fn batch_of<'a, S: Storage>(window: &'a SegmentWindow<S>, offset: u64
 }
 
 /// The lineage comes from the birth mark, which was on disk before the segment had a name: anything else is damage.
-fn read_birth<S: Storage>(storage: &S, window: &mut SegmentWindow<S>) -> Result<Tip, JournalFault> {
+fn read_birth<S: Storage>(window: &mut SegmentWindow<S>) -> Result<Tip, JournalFault> {
     let first = window.segment.first_sequence;
-    let damaged = |reason| JournalFault::Damaged { path: storage.path_of(&segment_name(first)), offset: 0, reason };
     if first != FIRST_SEGMENT {
-        return Err(damaged(Damage::FirstSegmentMissing));
+        return Err(window.damaged(0, Damage::FirstSegmentMissing));
     }
-    let header = match read_record(storage, window, 0)? {
+    let header = match read_record(window, 0)? {
         Ok((header, _)) => header,
-        Err(NoRecord::Broken(Damage::Magic)) => return Err(damaged(Damage::Birth)),
-        Err(NoRecord::Broken(reason) | NoRecord::Stranger(reason)) => return Err(damaged(reason)),
+        Err(NoRecord::Broken(Damage::Magic)) => return Err(window.damaged(0, Damage::Birth)),
+        Err(NoRecord::Broken(reason) | NoRecord::Stranger(reason)) => return Err(window.damaged(0, reason)),
     };
     let mut tip = Tip::birth(header.lineage);
     if header.kind != Kind::Mark {
-        return Err(damaged(Damage::Birth));
+        return Err(window.damaged(0, Damage::Birth));
     }
-    tip.check(&header, &[]).map_err(damaged)?;
+    tip.check(&header, &[]).map_err(|reason| window.damaged(0, reason))?;
     tip.advance(&header);
     Ok(tip)
 }
 
+/// The segments from the one on that holds the place.
+fn segments_from<'a, S: Storage>(
+    storage: &S,
+    segments: &'a [Segment],
+    start: Option<JournalPlace>,
+) -> Result<&'a [Segment], JournalFault> {
+    let Some(place) = start else { return Ok(segments) };
+    let at = segments.binary_search_by_key(&place.position.segment, |segment| segment.first_sequence);
+    at.map(|at| &segments[at..]).map_err(|_| no_such_place(storage, &place, PlaceDoubt::SegmentMissing))
+}
+
+/// Goes from the beginning of the place's segment to the place. What is broken on the way is damage and no torn tail: whoever
+/// has the place was told that all before it is on disk.
+fn go_to<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, place: &JournalPlace) -> Result<Tip, JournalFault> {
+    let doubt = |reason| Err(no_such_place(storage, place, reason));
+    let Some(mut tip) = read_opening(window)? else {
+        return doubt(PlaceDoubt::BeyondEnd);
+    };
+    if tip.lineage != place.lineage {
+        return doubt(PlaceDoubt::Lineage);
+    }
+    while tip.position < place.position {
+        let found = look(window, &tip)?;
+        if let Found::Follows(header) = found {
+            tip.advance(&header);
+            continue;
+        }
+        let behind = look_behind(window, &tip)?;
+        if found == Found::Nothing && behind.rest == Rest::Zeros {
+            return doubt(PlaceDoubt::BeyondEnd);
+        }
+        return Err(refusal(window, &tip, &found, behind.rest, None));
+    }
+    if tip.position != place.position {
+        return doubt(PlaceDoubt::NoBoundary);
+    }
+    if tip.place() != *place {
+        return doubt(PlaceDoubt::Differs);
+    }
+    Ok(tip)
+}
+
+/// The log behind a segment's first record, which is taken on trust, but for the birth mark; `None` when there is no record.
+pub(crate) fn read_opening<S: Storage>(window: &mut SegmentWindow<S>) -> Result<Option<Tip>, JournalFault> {
+    let first = window.segment.first_sequence;
+    if first == FIRST_SEGMENT {
+        return read_birth(window).map(Some);
+    }
+    window.load(0, BLOCK_BYTES)?;
+    if is_zero(window.slice(0, BLOCK_BYTES)) {
+        return Ok(None);
+    }
+    let opened = match read_record(window, 0)? {
+        Ok((header, _)) => Tip::behind_opening(first, &header),
+        Err(NoRecord::Broken(reason) | NoRecord::Stranger(reason)) => Err(reason),
+    };
+    opened.map(Some).map_err(|reason| window.damaged(0, reason))
+}
+
+/// The name of the journal in a directory, by the first record of its first segment; `None` when there is no journal.
+///
+/// It is there for whoever must know the name before reading the log; damage is reported as [`scan`] would.
+pub fn lineage_of<S: Storage>(storage: &S) -> Result<Option<Lineage>, JournalFault> {
+    let segments = list_segments(storage)?;
+    let Some(first) = segments.first() else { return Ok(None) };
+    let mut window = SegmentWindow::open(storage, *first, Access::Read, BLOCK_BYTES)?;
+    match read_opening(&mut window)? {
+        Some(tip) => Ok(Some(tip.lineage)),
+        None => Err(window.damaged(0, Damage::RecordMissing)),
+    }
+}
+
+fn no_such_place<S: Storage>(storage: &S, place: &JournalPlace, reason: PlaceDoubt) -> JournalFault {
+    JournalFault::NoSuchPlace { directory: storage.path_of("."), position: place.position, reason }
+}
+
 /// What stands where the next record would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
+pub(crate) enum Found {
     Follows(Header),
     Stranger(Damage),
     Nothing,
@@ -196,7 +295,8 @@ impl Found {
         }
     }
 
-    fn reason(&self) -> Damage {
+    /// Why it is not taken.
+    pub(crate) fn reason(&self) -> Damage {
         match self {
             Found::Stranger(reason) | Found::Broken(reason) => *reason,
             Found::Follows(_) | Found::Nothing => Damage::RecordMissing,
@@ -204,16 +304,16 @@ impl Found {
     }
 }
 
-fn look<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, tip: &Tip) -> Result<Found, JournalFault> {
+pub(crate) fn look<S: Storage>(window: &mut SegmentWindow<S>, tip: &Tip) -> Result<Found, JournalFault> {
     let (offset, end) = (tip.position.offset, window.segment.bytes);
     if offset == end {
         return Ok(Found::Nothing);
     }
-    window.load(storage, offset, BLOCK_BYTES)?;
+    window.load(offset, BLOCK_BYTES)?;
     if is_zero(window.slice(offset, BLOCK_BYTES)) {
         return Ok(Found::Nothing);
     }
-    Ok(match read_record(storage, window, offset)? {
+    Ok(match read_record(window, offset)? {
         Ok((header, payload)) => match tip.check(&header, payload) {
             Ok(()) => Found::Follows(header),
             Err(reason) => Found::Stranger(reason),
@@ -224,12 +324,11 @@ fn look<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, tip: &Tip) -> Re
 }
 
 /// Loads the record at a block boundary, whole, and checks what can be checked without its predecessor.
-pub(crate) fn read_record<'a, S: Storage>(
-    storage: &S,
-    window: &'a mut SegmentWindow<S>,
+pub(crate) fn read_record<S: Storage>(
+    window: &mut SegmentWindow<S>,
     offset: u64,
-) -> Result<Result<(Header, &'a [u8]), NoRecord>, JournalFault> {
-    window.load(storage, offset, BLOCK_BYTES)?;
+) -> Result<Result<(Header, &[u8]), NoRecord>, JournalFault> {
+    window.load(offset, BLOCK_BYTES)?;
     let bytes = match announced_length(window.slice(offset, BLOCK_BYTES)) {
         Ok(length) => record_bytes(u64::from(length)),
         Err(no_record) => return Ok(Err(no_record)),
@@ -237,7 +336,7 @@ pub(crate) fn read_record<'a, S: Storage>(
     if bytes > window.segment.bytes - offset {
         return Ok(Err(NoRecord::Broken(Damage::Length)));
     }
-    window.load(storage, offset, bytes)?;
+    window.load(offset, bytes)?;
     Ok(decode(window.slice(offset, bytes)))
 }
 
@@ -251,12 +350,12 @@ struct Behind {
 }
 
 /// Tries every block boundary behind the tip for a witness: a record that says that the tip's place had been on disk.
-fn look_behind<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, tip: &Tip) -> Result<Behind, JournalFault> {
+fn look_behind<S: Storage>(window: &mut SegmentWindow<S>, tip: &Tip) -> Result<Behind, JournalFault> {
     let from = tip.position.offset;
     let mut behind = Behind { rest: Rest::Zeros, high_water: from };
     let mut offset = from;
     while offset < window.segment.bytes {
-        window.load(storage, offset, BLOCK_BYTES)?;
+        window.load(offset, BLOCK_BYTES)?;
         let block = window.slice(offset, BLOCK_BYTES);
         if let Some(last) = block.iter().rposition(|byte| *byte != 0) {
             let may_be_record = block[..MAGIC.len()] == MAGIC;
@@ -264,7 +363,7 @@ fn look_behind<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, tip: &Tip
             if offset > from {
                 behind.rest = Rest::Remains;
                 let place = Position { offset, ..tip.position };
-                if may_be_record && is_witness(read_record(storage, window, offset)?, place, tip) {
+                if may_be_record && is_witness(read_record(window, offset)?, place, tip) {
                     return Ok(Behind { rest: Rest::Witness, ..behind });
                 }
             }
@@ -283,15 +382,21 @@ fn is_witness(record: Result<(Header, &[u8]), NoRecord>, place: Position, tip: &
     })
 }
 
-fn refusal<S: Storage>(storage: &S, tip: &Tip, found: Found, behind: Behind, next: Option<&Segment>) -> JournalFault {
-    let reason = match (found, behind.rest, next) {
+/// What is said of a place in the log that can neither be taken nor cut.
+fn refusal<S: Storage>(
+    window: &SegmentWindow<S>,
+    tip: &Tip,
+    found: &Found,
+    rest: Rest,
+    next: Option<&Segment>,
+) -> JournalFault {
+    let reason = match (found, rest, next) {
         (Found::Nothing, Rest::Zeros, Some(next)) => {
             Damage::SegmentMissing { expected: tip.next_sequence, found: next.first_sequence }
         }
         _ => found.reason(),
     };
-    let path = storage.path_of(&segment_name(tip.position.segment));
-    JournalFault::Damaged { path, offset: tip.position.offset, reason }
+    window.damaged(tip.position.offset, reason)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,6 +79,7 @@ fn parse_entry(file: &FileEntry) -> Result<Option<Segment>, Damage> {
 /// An open segment, read through one buffer that moves along, so that going from record to record costs few system calls
 /// and no allocation.
 pub(crate) struct SegmentWindow<S: Storage> {
+    storage: S,
     pub(crate) segment: Segment,
     pub(crate) file: S::File,
     start: u64,
@@ -95,11 +96,11 @@ impl<S: Storage> SegmentWindow<S> {
     ) -> Result<SegmentWindow<S>, JournalFault> {
         let name = segment_name(segment.first_sequence);
         let file = storage.open(&name, access).map_err(JournalFault::on(storage, "open", &name))?;
-        Ok(SegmentWindow { segment, file, start: 0, bytes: Vec::new(), read_ahead_bytes })
+        Ok(SegmentWindow { storage: storage.clone(), segment, file, start: 0, bytes: Vec::new(), read_ahead_bytes })
     }
 
     /// Makes `length` bytes from `offset` available to [`Self::slice`].
-    pub(crate) fn load(&mut self, storage: &S, offset: u64, length: u64) -> Result<(), JournalFault> {
+    pub(crate) fn load(&mut self, offset: u64, length: u64) -> Result<(), JournalFault> {
         assert!(offset + length <= self.segment.bytes, "callers stay within the segment");
         let held = self.start <= offset && offset + length <= self.start + self.bytes.len() as u64;
         if held {
@@ -110,8 +111,8 @@ impl<S: Storage> SegmentWindow<S> {
         self.bytes.clear();
         let mut bytes = core::mem::take(&mut self.bytes);
         bytes.resize(to_usize(wanted), 0);
-        read_exact_at(storage, &self.file, offset, &mut bytes).map_err(JournalFault::on(
-            storage,
+        read_exact_at(&self.storage, &self.file, offset, &mut bytes).map_err(JournalFault::on(
+            &self.storage,
             "read",
             &segment_name(self.segment.first_sequence),
         ))?;
@@ -124,6 +125,12 @@ impl<S: Storage> SegmentWindow<S> {
     pub(crate) fn slice(&self, offset: u64, length: u64) -> &[u8] {
         let from = to_usize(offset - self.start);
         &self.bytes[from..from + to_usize(length)]
+    }
+
+    /// Damage in this segment.
+    pub(crate) fn damaged(&self, offset: u64, reason: Damage) -> JournalFault {
+        let path = self.storage.path_of(&segment_name(self.segment.first_sequence));
+        JournalFault::Damaged { path, offset, reason }
     }
 
     /// Forgets what was read: the file may have been written since.

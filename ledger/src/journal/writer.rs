@@ -1,11 +1,13 @@
-//! The one writer of a journal: append, sync, mark.
+//! The one writer of a journal: append, sync, mark, truncate.
 
 use super::fault::JournalFault;
+use super::place::JournalPlace;
 use super::prepare::Preparer;
 use super::record::{Batch, BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
 use super::recovery::{ScanReport, cut, walk};
-use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, list_segments, segment_name};
+use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, Segment, list_segments, segment_name};
 use super::storage::{Access, Storage};
+use super::truncate::Ending;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// When the next segment is made.
@@ -50,7 +52,7 @@ pub struct Durable {
 }
 
 impl Durable {
-    /// The last sequence number on disk; 0 when there is none.
+    /// The last sequence number on disk; 0 when there is none. A later truncation takes it back.
     pub fn through_sequence(self) -> u64 {
         self.through_sequence
     }
@@ -70,8 +72,8 @@ pub struct Journal<S: Storage> {
     options: JournalOptions,
     file: S::File,
     tip: Tip,
-    synced_position: Position,
-    durable: Durable,
+    /// The log as far as it is on disk.
+    synced: Tip,
     preparer: Preparer<S>,
     /// For records without a payload of the caller's.
     mark_buffer: RecordBuffer,
@@ -115,20 +117,26 @@ impl<S: Storage> Journal<S> {
         options: JournalOptions,
         visit: impl FnMut(Batch<'_>) -> Result<(), String>,
     ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        Journal::open_after(storage, options, None, visit)
+    }
+
+    /// As [`Self::open`], from a place on: `visit` is given the batches behind it, and the segments before the place's own need
+    /// not be there. `None` is the beginning.
+    ///
+    /// A place that is none of this log refuses the start ([`JournalFault::NoSuchPlace`]) and changes nothing.
+    pub fn open_after(
+        storage: S,
+        options: JournalOptions,
+        start: Option<JournalPlace>,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
         check_options(&options)?;
         lock(&storage)?;
         let segments = list_segments(&storage)?;
         let Some(last) = segments.last() else {
             return Err(JournalFault::Absent { directory: storage.path_of(".") });
         };
-        if last.bytes != options.segment_bytes {
-            let (found, wanted) = (last.bytes, options.segment_bytes);
-            return Err(JournalFault::Options {
-                what: format!(
-                    "segments on disk have {found} bytes, {wanted} are configured; set the configuration back"
-                ),
-            });
-        }
+        check_size(last, &options)?;
         remove_preparing(&storage)?;
 
         // What the crashed process wrote may be in the page cache only, names included. After a failed sync the cache may even
@@ -139,7 +147,7 @@ impl<S: Storage> Journal<S> {
         storage.sync_data(&file).map_err(JournalFault::on(&storage, "sync", &name))?;
         storage.drop_cache(&file).map_err(JournalFault::on(&storage, "drop the cache of", &name))?;
 
-        let (report, tip) = walk(&storage, &segments, visit)?;
+        let (report, tip) = walk(&storage, &segments, start, visit)?;
         if let Some(torn) = &report.torn {
             assert_eq!(torn.position, tip.position, "the log goes on where it was cut");
             cut(&storage, &file, torn)?;
@@ -155,8 +163,7 @@ impl<S: Storage> Journal<S> {
             options,
             file,
             tip,
-            synced_position: tip.position,
-            durable: Durable { through_sequence: tip.next_sequence - 1 },
+            synced: tip,
             preparer,
             mark_buffer: RecordBuffer::default(),
             poison: None,
@@ -179,7 +186,7 @@ impl<S: Storage> Journal<S> {
         if self.tip.position.offset + record_bytes(payload_bytes) + BLOCK_BYTES > self.options.segment_bytes {
             self.roll_over().map_err(|fault| self.poison_with(fault))?;
         }
-        let header = self.tip.batch(head, buffer.payload(), self.synced_position, self.options.payload_format);
+        let header = self.tip.batch(head, buffer.payload(), self.synced.position, self.options.payload_format);
         self.write(buffer, &header)?;
         Ok(Appended { first_sequence: header.first_sequence, last_sequence: self.tip.next_sequence - 1 })
     }
@@ -188,7 +195,7 @@ impl<S: Storage> Journal<S> {
     pub fn sync(&mut self) -> Result<Durable, JournalFault> {
         self.check_poison()?;
         self.sync_segment().map_err(|fault| self.poison_with(fault))?;
-        Ok(self.durable)
+        Ok(self.durable())
     }
 
     /// Syncs, then writes and syncs a mark that says so: from now on damage to what stands before it is found. Does nothing
@@ -199,12 +206,38 @@ impl<S: Storage> Journal<S> {
         if self.tip.is_marked || self.tip.position.offset == 0 {
             return Ok(());
         }
-        let header = self.tip.mark(self.synced_position, self.options.payload_format);
+        let header = self.tip.mark(self.synced.position, self.options.payload_format);
         let mut buffer = core::mem::take(&mut self.mark_buffer);
         let written = self.write(&mut buffer, &header);
         self.mark_buffer = buffer;
         written?;
         self.sync().map(|_| ())
+    }
+
+    /// Ends the log behind the batch that ends with this sequence number (0: before the first one), and clears what stood
+    /// behind, durably, before it returns. For replication: what was never agreed upon.
+    ///
+    /// [`JournalFault::NotFound`] when no batch here ends with it; nothing is changed then. After a crash on the way the log ends
+    /// somewhere between, at a batch: do it again. A [`JournalReader`](super::JournalReader) that was opened before has to be
+    /// opened anew. Segments may not be compressed or archived at the same time.
+    pub fn truncate_after(&mut self, sequence: u64) -> Result<(), JournalFault> {
+        // With all on disk there is one old end, and what a crash leaves lies between that and the new one.
+        self.sync()?;
+        let last_sequence = self.tip.next_sequence - 1;
+        if sequence == last_sequence {
+            return Ok(());
+        }
+        let ending = if sequence < last_sequence { Ending::find(&self.storage, sequence)? } else { None };
+        let ending = ending.ok_or(JournalFault::NotFound { sequence })?;
+        ending.segments().try_for_each(|segment| check_size(segment, &self.options))?;
+
+        // From here the log is changing. Where it ends after a failure only a new start can say.
+        let (file, tip) = ending.clear(&self.storage).map_err(|fault| self.poison_with(fault))?;
+        assert_eq!(tip.next_sequence - 1, sequence);
+        self.file = file;
+        self.tip = tip;
+        self.synced = tip;
+        Ok(())
     }
 
     /// Payload bytes that fit into one batch.
@@ -214,7 +247,12 @@ impl<S: Storage> Journal<S> {
 
     /// What is on disk.
     pub fn durable(&self) -> Durable {
-        self.durable
+        Durable { through_sequence: self.synced.next_sequence - 1 }
+    }
+
+    /// The end of what is on disk, as something to start from later.
+    pub fn place(&self) -> JournalPlace {
+        self.synced.place()
     }
 
     /// The sequence number of the next batch.
@@ -239,7 +277,7 @@ impl<S: Storage> Journal<S> {
 
     /// The end of what is on disk.
     pub fn synced_position(&self) -> Position {
-        self.synced_position
+        self.synced.position
     }
 
     fn write(&mut self, buffer: &mut RecordBuffer, header: &Header) -> Result<(), JournalFault> {
@@ -255,7 +293,7 @@ impl<S: Storage> Journal<S> {
     }
 
     fn sync_segment(&mut self) -> Result<(), JournalFault> {
-        if self.synced_position == self.tip.position {
+        if self.synced.position == self.tip.position {
             return Ok(());
         }
         self.storage.sync_data(&self.file).map_err(JournalFault::on(
@@ -263,8 +301,7 @@ impl<S: Storage> Journal<S> {
             "sync",
             &segment_name(self.tip.position.segment),
         ))?;
-        self.synced_position = self.tip.position;
-        self.durable = Durable { through_sequence: self.tip.next_sequence - 1 };
+        self.synced = self.tip;
         Ok(())
     }
 
@@ -276,7 +313,7 @@ impl<S: Storage> Journal<S> {
         self.preparer.begin_next();
         self.file = file;
         self.tip.position = Position { segment: self.tip.next_sequence, offset: 0 };
-        self.synced_position = self.tip.position;
+        self.synced = self.tip;
         Ok(())
     }
 
@@ -306,6 +343,17 @@ fn check_options(options: &JournalOptions) -> Result<(), JournalFault> {
         what: format!(
             "a segment has {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX} bytes in blocks of {BLOCK_BYTES}, {bytes} are configured"
         ),
+    })
+}
+
+/// The segment that is written to must have the configured size.
+fn check_size(segment: &Segment, options: &JournalOptions) -> Result<(), JournalFault> {
+    let (found, wanted) = (segment.bytes, options.segment_bytes);
+    if found == wanted {
+        return Ok(());
+    }
+    Err(JournalFault::Options {
+        what: format!("segments on disk have {found} bytes, {wanted} are configured; set the configuration back"),
     })
 }
 

@@ -1,13 +1,16 @@
 //! Random histories against a second book, written as plainly as possible: lists and ordered maps, signed sums that are counted
 //! anew each time from all transfers, a copy of everything before each chain, no shared rule. Ids and amounts are drawn from a
 //! few, so that repetitions, reuse, full accounts and failed chains are frequent. The auditor goes along and must agree.
+//!
+//! So does a book that remembers but a few final transfers: what has left it is kept here in a map, and recalled from there before
+//! it is asked for, as a ledger does from its index. It must answer like the book that never forgets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::audit::Auditor;
 use ledger::{
-    AccountFlags, AccountId, AccountSpec, Amount, Answer, BatchEntry, Book, BookOptions, Currency, HistoryQuery,
-    Movement, References, Request, Terms, TransferFlags, TransferId, TransferSpec,
+    AccountFlags, AccountId, AccountSpec, Amount, Answer, BatchEntry, Book, BookOptions, Currency, FinalTransfer,
+    HistoryQuery, Movement, References, Request, Terms, TransferFlags, TransferId, TransferSpec, TransferState,
 };
 use proptest::prelude::*;
 
@@ -498,8 +501,8 @@ fn compare(book: &Book, naive: &NaiveBook) -> Result<(), TestCaseError> {
             prop_assert_eq!(book.balances_at(index, time).map(|b| signed(&b)), known, "at {} of {:?}", time, id);
         }
     }
-    prop_assert_eq!(book.transfers().len(), naive.transfers.len());
-    for (transfer, expected) in book.transfers().iter().zip(&naive.transfers) {
+    prop_assert_eq!((book.transfers_len(), book.transfers().count()), (naive.transfers.len(), naive.transfers.len()));
+    for ((_, transfer), expected) in book.transfers().zip(&naive.transfers) {
         prop_assert_eq!(transfer.id(), expected.spec.id);
         prop_assert_eq!(format!("{:?}", transfer.state()).to_lowercase(), expected.state);
         prop_assert_eq!(i128::from(transfer.amount().minor_units()), expected.amount);
@@ -519,8 +522,179 @@ fn compare(book: &Book, naive: &NaiveBook) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A book with a window, and what has left it.
+struct Forgetful {
+    book: Book,
+    left: BTreeMap<TransferId, FinalTransfer>,
+    /// Every change there was, as the book told it.
+    changes: Vec<(TransferId, TransferState)>,
+    /// Balances of each account before the run, as they must be told.
+    before_run: BTreeMap<AccountId, ledger::Balances>,
+    position: u64,
+}
+
+impl Forgetful {
+    fn new(final_transfers_max: u32) -> Forgetful {
+        let options = BookOptions {
+            history_per_account_max: 0,
+            final_transfers_max,
+            keeps_changes: true,
+            ..BookOptions::default()
+        };
+        let mut forgetful = Forgetful {
+            book: Book::new(options),
+            left: BTreeMap::new(),
+            changes: Vec::new(),
+            before_run: BTreeMap::new(),
+            position: 0,
+        };
+        for account in 1..=5 {
+            assert_eq!(by_handle(&mut forgetful.book, &Request::Open(spec(account, 0))), Ok(false));
+        }
+        forgetful
+    }
+
+    /// As a ledger does it: let go, recall what the batch names, apply.
+    fn begin(&mut self, named: &[Request]) -> Result<(), TestCaseError> {
+        let (before, leaving_through) = (self.all_final(), self.book.leaving_through());
+        self.book.trim();
+        let after = self.all_final();
+        prop_assert_eq!(leaving_through == 0, before.len() == after.len());
+        prop_assert!(self.book.floor() >= leaving_through);
+        self.left.extend(before.into_iter().filter(|(id, _)| !after.contains_key(id)));
+        self.position += 3;
+        self.book.set_position(self.position);
+        for request in named {
+            let (Request::Transfer(TransferSpec { id, .. })
+            | Request::Post { transfer: id, .. }
+            | Request::Void { transfer: id }) = request
+            else {
+                continue;
+            };
+            if let Some(left) = self.left.remove(id) {
+                prop_assert_eq!(self.book.find_transfer(*id), None);
+                let index = self.book.recall(&left);
+                prop_assert_eq!(self.book.recall(&left), index, "once is enough");
+                prop_assert_eq!(self.book.final_transfer(index), Some(left));
+            }
+        }
+        Ok(())
+    }
+
+    fn all_final(&self) -> BTreeMap<TransferId, FinalTransfer> {
+        let found = self.book.transfers().filter_map(|(index, _)| self.book.final_transfer(index));
+        found.map(|transfer| (transfer.id, transfer)).collect()
+    }
+
+    fn end(&mut self) -> Result<(), TestCaseError> {
+        for change in self.book.changes() {
+            self.changes.push((self.book.transfer(change.transfer).id(), change.state));
+        }
+        for touched in self.book.touched() {
+            let id = self.book.account(touched.account).id();
+            prop_assert_eq!(self.before_run.insert(id, touched.balances), None, "once in a run");
+        }
+        self.book.assert_balanced();
+        Ok(())
+    }
+
+    fn all_balances(&self) -> BTreeMap<AccountId, ledger::Balances> {
+        self.book.accounts().map(|account| (account.id(), account.balances())).collect()
+    }
+
+    /// What was told of the accounts in this run is what they had at its beginning, and nothing that changed was left out.
+    fn end_run(&mut self, at_run: &BTreeMap<AccountId, ledger::Balances>) -> Result<(), TestCaseError> {
+        let told = core::mem::take(&mut self.before_run);
+        for (id, now) in self.all_balances() {
+            let before = at_run.get(&id).copied().unwrap_or_default();
+            prop_assert_eq!(told.get(&id).copied().unwrap_or(now), before, "{:?}", id);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, call: &Call, now: u64) -> Result<Vec<NaiveAnswer>, TestCaseError> {
+        let answers = match call {
+            Call::Apply { batch, .. } => {
+                self.begin(&batch.iter().map(|entry| entry.request).collect::<Vec<_>>())?;
+                let mut answers = Vec::new();
+                self.book.apply(now, batch, &mut answers);
+                plain(&answers)
+            }
+            Call::ByHandle(request) => {
+                self.begin(&[*request])?;
+                vec![by_handle(&mut self.book, request)]
+            }
+            Call::Expire { transfers_max, .. } => {
+                self.begin(&[])?;
+                let expired = self.book.expire(now, *transfers_max);
+                expired.transfers.iter().map(|index| Ok(self.book.transfer(*index).id().0 > 0)).collect()
+            }
+        };
+        self.end()?;
+        Ok(answers)
+    }
+}
+
+/// The state of each transfer, one by one, as the changes tell it.
+fn told(changes: &[(TransferId, TransferState)]) -> Result<BTreeMap<TransferId, TransferState>, TestCaseError> {
+    let mut states = BTreeMap::new();
+    for (id, state) in changes {
+        let before = states.insert(*id, *state);
+        let is_end = !matches!(state, TransferState::Reserved | TransferState::Moved);
+        prop_assert_eq!(before, is_end.then_some(TransferState::Reserved), "{:?} {:?}", id, state);
+    }
+    Ok(states)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_book_that_forgets_and_is_reminded_answers_like_one_that_never_forgets(
+        calls in proptest::collection::vec(call(), 1..60),
+        final_transfers_max in 0..6u32,
+        run_calls in 1..9usize,
+    ) {
+        let (mut book, mut auditor, mut naive) = new_book();
+        let mut forgetful = Forgetful::new(final_transfers_max);
+        let mut at_run = BTreeMap::new();
+        for (number, call) in calls.iter().enumerate() {
+            if number % run_calls == 0 {
+                forgetful.end_run(&at_run)?;
+                forgetful.book.set_run(u32::try_from(number / run_calls + 1).expect("few"));
+                at_run = forgetful.all_balances();
+            }
+            let before = naive.clone();
+            step(&mut book, &mut auditor, &mut naive, call)?;
+            let answers = forgetful.step(call, naive.now)?;
+            // The naive book has said already what the right answers are.
+            match call {
+                Call::Apply { batch, .. } => {
+                    let mut again = NaiveBook { now: naive.now, ..before };
+                    prop_assert_eq!(answers, again.apply(batch));
+                }
+                Call::ByHandle(request) => prop_assert_eq!(answers, vec![before.clone().ask(request)]),
+                Call::Expire { .. } => {}
+            }
+        }
+        forgetful.end_run(&at_run)?;
+        for (index, account) in book.accounts().enumerate() {
+            let other = forgetful.book.account(forgetful.book.find(account.id()).expect("opened there, too"));
+            prop_assert_eq!(other.balances(), account.balances(), "account {}", index);
+        }
+        let mut known = forgetful.all_final();
+        known.append(&mut forgetful.left.clone());
+        let held = forgetful.book.transfers().filter(|(_, transfer)| transfer.state() == TransferState::Reserved);
+        prop_assert_eq!(known.len() + held.count(), naive.transfers.len());
+        let states = told(&forgetful.changes)?;
+        for (index, transfer) in book.transfers() {
+            prop_assert_eq!(known.get(&transfer.id()).copied(), book.final_transfer(index));
+            prop_assert_eq!(states.get(&transfer.id()), Some(&transfer.state()));
+        }
+        forgetful.book.trim();
+        let windowed = forgetful.book.transfers().filter(|(_, transfer)| transfer.state() != TransferState::Reserved);
+        prop_assert!(windowed.count() <= final_transfers_max as usize);
+    }
 
     #[test]
     fn every_answer_and_balance_is_that_of_the_naive_book(calls in proptest::collection::vec(call(), 1..60)) {

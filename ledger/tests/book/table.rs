@@ -977,6 +977,7 @@ fn currencies_are_counted_apart() {
 fn the_digest_is_as_documented() {
     let mut book = Book::default();
     book.advance_to(7);
+    book.set_position(4);
     let currency = Currency::parse(b"EUR").expect("a currency");
     let references = References { bits_128: 1, bits_64: 2, bits_32: 3 };
     let flags = AccountFlags::DEBITS_LIMITED.with(AccountFlags::HISTORY);
@@ -991,7 +992,14 @@ fn the_digest_is_as_documented() {
     book.move_now(Movement { id: TransferId(0xd), debit: credit, credit: debit, amount }).expect("moved");
 
     let references_bytes = || [&1u128.to_le_bytes()[..], &2u64.to_le_bytes(), &3u32.to_le_bytes()].concat();
-    let mut bytes = b"CLSPBOOK\0\0\x07\0\0\0\0\0\0\0\x02\0\0\0\x02\0\0\0\x01\0\0\0".to_vec();
+    let mut bytes = b"CLSPBOOK\0\0\0\0\0\0\0\0".to_vec();
+    let (time, position, floor, deadlines_made) = (7u64, 4, 0, 1);
+    bytes.extend([time, position, floor, deadlines_made].iter().flat_map(|number| number.to_le_bytes()));
+    let (accounts, slots, held, freed_last) = (2u32, 2, 2, u32::MAX);
+    bytes.extend([accounts, slots, held, freed_last].iter().flat_map(|number| number.to_le_bytes()));
+    let window_len = 1u64;
+    bytes.extend(window_len.to_le_bytes());
+    bytes.extend([0; 56]);
     let accounts = [
         (0xau128, 0x102u16, 5u16, [500u128, 90, 0, 0, 30], 0u128, references_bytes()),
         (0xb, 0, 2, [0, 0, 30, 90, 0], 90, vec![0; 28]),
@@ -1009,19 +1017,21 @@ fn the_digest_is_as_documented() {
         bytes.extend(0u64.to_le_bytes());
     }
     let transfers = [
-        (0xcu128, [0u32, 1], [90u64, 0], 1u8, 5u16, 2u8, [AMOUNT_MAX, 99], references_bytes()),
-        (0xd, [1, 0], [30, 30], 4, 0, 0, [30, 0], vec![0; 28]),
+        (0xcu128, [0u32, 1], [90u64, 0], 1u8, 2u8, 5u16, [AMOUNT_MAX, 99, 1], references_bytes(), [7u64, 0]),
+        (0xd, [1, 0], [30, 30], 4, 0, 0, [30, 0, 0], vec![0; 28], [7, 4]),
     ];
-    for (id, accounts, amounts, state, code, flags, asked_and_deadline, references) in transfers {
+    for (id, accounts, amounts, state, flags, code, asked_and_deadline, references, made_and_final) in transfers {
         bytes.extend(id.to_le_bytes());
         bytes.extend(accounts.iter().flat_map(|number| number.to_le_bytes()));
         bytes.extend(amounts.iter().flat_map(|number| number.to_le_bytes()));
-        bytes.push(state);
+        bytes.extend([state, flags]);
         bytes.extend(code.to_le_bytes());
-        bytes.push(flags);
         bytes.extend(asked_and_deadline.iter().flat_map(|number| number.to_le_bytes()));
         bytes.extend(references);
+        bytes.extend(made_and_final.iter().flat_map(|number| number.to_le_bytes()));
     }
+    let moved_slot = 1u32;
+    bytes.extend(moved_slot.to_le_bytes());
     bytes.extend(0u64.to_le_bytes());
     bytes.extend(2u32.to_le_bytes());
     for (transfer, state, balances) in [(0u32, 1u8, [90u128, 0, 0, 0]), (1, 4, [90, 0, 0, 30])] {
@@ -1031,6 +1041,50 @@ fn the_digest_is_as_documented() {
         bytes.extend(balances.iter().flat_map(|number| number.to_le_bytes()));
     }
     assert_eq!(book.digest(), *blake3::hash(&bytes).as_bytes());
+}
+
+/// What a table cannot say: handles, positions, and what comes back.
+#[test]
+fn the_oldest_final_transfers_leave_their_slots_are_used_again_and_one_that_left_can_be_put_back() {
+    let options = BookOptions { history_per_account_max: 0, final_transfers_max: 2, ..BookOptions::default() };
+    let mut book = Book::new(options);
+    let currency = Currency::parse(b"EUR").expect("a currency");
+    let open = |book: &mut Book, id| book.open(AccountSpec::new(AccountId(id), currency)).expect("opened");
+    let (debit, credit) = (open(&mut book, 1), open(&mut book, 2));
+    let movement = |id, units| {
+        let amount = Amount::new(units).expect("an amount");
+        Movement { id: TransferId(id), debit, credit, amount }
+    };
+    let held = book.reserve(movement(1, 10)).expect("reserved").index;
+    for (id, position) in [(2, 20), (3, 30), (4, 40), (5, 40)] {
+        book.set_position(position);
+        book.move_now(movement(id, 10)).expect("moved");
+    }
+    let second = book.final_transfer(book.find_transfer(TransferId(2)).expect("held")).expect("final");
+    assert_eq!((book.transfers_len(), book.leaving_through(), book.floor()), (5, 30, 0));
+
+    book.trim();
+    assert_eq!((book.transfers_len(), book.leaving_through(), book.floor()), (3, 0, 30));
+    assert_eq!(book.find_transfer(TransferId(2)), None);
+    assert_eq!(book.transfer(held).state(), TransferState::Reserved, "what is held never leaves");
+
+    // The slot freed last is used first: that of transfer 3, then that of 2.
+    book.set_position(50);
+    assert_eq!(book.move_now(movement(6, 10)).map(|applied| applied.index.get()), Ok(2));
+    let index = book.recall(&second);
+    assert_eq!((index.get(), book.final_transfer(index)), (1, Some(second)));
+    let again = book.move_now(movement(2, 10));
+    assert_eq!(again.map(|applied| (applied.index, applied.repeated)), Ok((index, true)));
+    assert_eq!(book.move_now(movement(2, 11)), Err(Reject::TransferExistsDifferent));
+    assert_eq!(book.post(index, second.amount), Err(Reject::NotTwoPhase));
+
+    // It leaves with what became final when it came back.
+    assert_eq!(book.leaving_through(), 40);
+    book.trim();
+    assert_eq!((book.transfers_len(), book.floor()), (3, 40));
+    assert_eq!(book.final_transfer(book.find_transfer(TransferId(2)).expect("held")), Some(second));
+    book.assert_balanced();
+    book.totals();
 }
 
 #[test]

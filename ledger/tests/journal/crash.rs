@@ -3,11 +3,12 @@
 //! 1. what a returned `Durable` covered is there;
 //! 2. what is there is a beginning of what was appended, unchanged;
 //! 3. a crash alone never makes the start refuse;
-//! 4. opening again gives the same.
+//! 4. opening again gives the same, from the beginning and from the last place.
 
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use ledger::journal::{
-    BatchHead, Journal, JournalFault, JournalOptions, Lineage, Preparation, RecordBuffer, segment_name,
+    BatchHead, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, Preparation, RecordBuffer, scan_after,
+    segment_name,
 };
 
 use crate::hand::{BLOCK, LINEAGE, birth, segment};
@@ -20,6 +21,7 @@ const OPTIONS: JournalOptions =
 struct Caller {
     tried: Vec<(u64, Vec<u8>)>,
     durable: u64,
+    place: Option<JournalPlace>,
 }
 
 impl Caller {
@@ -37,6 +39,7 @@ impl Caller {
             journal.append(&mut buffer, BatchHead { count: 2, time_ns, epoch: 1 })?;
             if number % 3 == 1 {
                 self.durable = journal.sync()?.through_sequence();
+                self.place = Some(journal.place());
             }
             if number % 5 == 3 {
                 journal.append_mark()?;
@@ -79,6 +82,12 @@ impl Caller {
         let (journal, report) = Journal::open(storage.clone(), OPTIONS, |_| Ok(())).expect("opened again");
         assert_eq!(report.torn, None);
         assert_eq!((journal.next_sequence(), journal.chain_digest(), journal.synced_position()), first);
+
+        // The place that was taken before the crash leads to the same end.
+        if let Some(place) = self.place {
+            let from_place = scan_after(storage, Some(place), |_| Ok(())).expect("the place is there");
+            assert_eq!((from_place.next_sequence, from_place.chain_digest, from_place.end), first);
+        }
     }
 }
 

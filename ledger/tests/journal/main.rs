@@ -7,3 +7,5 @@ mod disk;
 mod faults;
 mod format;
 mod hand;
+mod place;
+mod truncate;

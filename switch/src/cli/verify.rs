@@ -53,17 +53,17 @@ struct Damage {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     report_assertions(arguments.json);
     let verdict = match data::replay(&arguments.data) {
-        Ok((decisions, report)) => {
-            let totals = decisions.engine.totals();
+        Ok((engine, report)) => {
+            let totals = engine.totals();
             let sides =
                 |t: &ledger::CurrencyTotals| Sides { debits: t.debits.to_string(), credits: t.credits.to_string() };
             Verdict {
                 ok: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
                 batches: report.batches,
-                payments: decisions.engine.counts(),
+                payments: engine.counts(),
                 balances: totals.iter().map(|t| (t.currency.to_string(), sides(t))).collect(),
                 last_digest: hex(&report.chain_digest),
-                state_digest: hex(&decisions.engine.digest()),
+                state_digest: hex(&engine.digest()),
                 damage: None,
             }
         }

@@ -2,6 +2,8 @@
 
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 
+use crate::engine::payments::PaymentIndex;
+use crate::engine::rules::REASON_DUPLICATE;
 use crate::entry::ParticipantId;
 
 /// One thing to tell one participant.
@@ -28,6 +30,8 @@ pub enum Delivery {
         lane: Lane,
         /// Its place there.
         number: u64,
+        /// The payment, which is held until the next batch.
+        payment: PaymentIndex,
     },
     /// To the connection that sent the entry with this place in the batch (from 1), if it is still there.
     Reply {
@@ -46,6 +50,8 @@ pub enum News {
     },
     /// To either provider: this became of it.
     Status(Status),
+    /// To the edge alone: the id may have left the window since history was asked. Nothing has changed; ask again, then submit the order again.
+    Recheck,
 }
 
 /// What became of a payment.
@@ -64,6 +70,15 @@ pub struct Status {
 }
 
 impl Status {
+    /// The id was used with other content, or by somebody else. Says nothing about the payment that has it.
+    pub const DUPLICATE: Status = Status {
+        outcome: Outcome::Duplicate,
+        reason: REASON_DUPLICATE,
+        field: Field::PaymentId,
+        decided_at_ns: 0,
+        position: 0,
+    };
+
     /// A status that decides nothing.
     pub fn undecided(outcome: Outcome) -> Status {
         assert!(!outcome.is_final());

@@ -1,11 +1,13 @@
 //! The engine: the deterministic state machine that decides payments. Entries in, effects out.
 //!
-//! It owns the book, the payments, the participants and the rules. It has no clock (time comes with each batch), does no I/O and
+//! It owns the book, the payments that are open or decided lately, the participants and the rules. It has no clock (time comes with each batch), does no I/O and
 //! holds no secret; the same batches give the same state and the same effects, byte for byte. The rules are
 //! `docs/payment-rules.md`.
 
 pub mod deadlines;
+mod digest;
 pub mod effect;
+pub mod funds;
 pub mod participants;
 pub mod payments;
 pub mod rules;
@@ -18,16 +20,19 @@ use ledger::{
     TransferId, TransferIndex,
 };
 
-use crate::engine::deadlines::Deadlines;
+use crate::engine::deadlines::{Deadline, Deadlines};
 use crate::engine::effect::{Delivery, Effect, News, Status};
+use crate::engine::funds::{FundsBooked, FundsReferences};
 use crate::engine::participants::{Participant, Participants};
-use crate::engine::payments::{Decided, Payment, PaymentIndex, Payments, State};
-use crate::engine::rules::{CurrencyRules, REASON_DUPLICATE, REASON_EXPIRED, Reject, Rules};
+use crate::engine::payments::{Payment, PaymentIndex, Payments, State};
+use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, Reject, Rules};
 use crate::entry::{
     ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened, ArchivedSchemeRules,
     ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
 };
-use crate::limits::{CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, MINOR_DIGITS_MAX, PARTICIPANTS_MAX};
+use crate::limits::{
+    CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
+};
 
 /// Account codes in the book, as the engine uses them.
 const CODE_SETTLEMENT: u16 = 1;
@@ -72,6 +77,13 @@ pub struct PaymentCounts {
     pub in_flight: u64,
 }
 
+impl PaymentCounts {
+    /// How many are final.
+    pub fn decided(&self) -> u64 {
+        self.committed + self.rejected + self.expired
+    }
+}
+
 /// The state machine.
 pub struct Engine {
     book: Book,
@@ -80,6 +92,7 @@ pub struct Engine {
     /// The scheme's own account in each currency: what all participants' money came from.
     funding_accounts: Vec<AccountIndex>,
     participants: Participants,
+    funds: FundsReferences,
     payments: Payments,
     deadlines: Deadlines,
     counts: PaymentCounts,
@@ -87,6 +100,16 @@ pub struct Engine {
     applied: u64,
     /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
     seal_key_max: u64,
+}
+
+/// Final transfers leave the book with the next batch: whether an id is new is told by the payments' window and by the references of funds.
+fn book_options(payments_expected: u32) -> BookOptions {
+    BookOptions {
+        transfers_expected: payments_expected.min(IN_FLIGHT_MAX),
+        history_per_account_max: 0,
+        final_transfers_max: 0,
+        ..BookOptions::default()
+    }
 }
 
 /// Where in the journal the engine is while it applies.
@@ -108,11 +131,12 @@ impl Engine {
     /// As `new`, with room for so many payments, so that no table has to grow before.
     pub fn with_room(payments_expected: u32) -> Engine {
         Engine {
-            book: Book::new(BookOptions { transfers_expected: payments_expected, ..BookOptions::default() }),
+            book: Book::new(book_options(payments_expected)),
             rules: Rules::UNSET,
             currencies: Vec::new(),
             funding_accounts: Vec::new(),
             participants: Participants::default(),
+            funds: FundsReferences::default(),
             payments: Payments::with_room(payments_expected as usize),
             deadlines: Deadlines::default(),
             counts: PaymentCounts::default(),
@@ -122,12 +146,15 @@ impl Engine {
         }
     }
 
-    /// Applies one batch: first its time, then its entries in order. Appends what is to be told.
+    /// Applies one batch: first the oldest outcomes leave the window, then comes its time, then its entries in order. Appends what is to be told.
     pub fn apply(&mut self, batch: Batch<'_>, effects: &mut Vec<Effect>) -> Result<(), Inapplicable> {
         assert!(self.time_ns <= batch.time_ns, "journal time never goes back");
         assert!(self.applied < batch.first_sequence, "a batch is applied once");
         self.time_ns = batch.time_ns;
         let mut moment = Moment { time_ns: batch.time_ns, position: batch.first_sequence, entry: 0 };
+        self.payments.trim(self.rules.outcomes_kept as usize);
+        self.book.trim();
+        self.book.set_position(batch.first_sequence);
         self.expire_overdue(moment, effects);
         for entry in Entries::new(batch.payload) {
             moment.position += 1;
@@ -151,10 +178,7 @@ impl Engine {
                 let note = if entry.sealed.is_empty() { 0 } else { moment.position };
                 self.answer(moment, sender, answer, note, effects)
             }
-            (Body::SchemeRules(rules), Sender::Operator) => {
-                self.set_rules(rules);
-                Ok(())
-            }
+            (Body::SchemeRules(rules), Sender::Operator) => self.set_rules(rules),
             (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
             (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
             (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
@@ -179,29 +203,31 @@ impl Engine {
             effects.push(self.repeated(moment, sender, annotation, index));
             return Ok(());
         }
-        match self.admit(moment, sender, order) {
+        if annotation.checked_through < self.payments.floor() {
+            effects.push(reply(moment, sender, id, News::Recheck));
+            return Ok(());
+        }
+        let admitted = self.admit(moment, sender, order);
+        let (payee, state) = match admitted {
             Ok((payee, transfer, deadline_ns)) => {
-                let state = State::InFlight { transfer, deadline_ns };
-                let payment = Payment { id, digest: annotation.digest, payer: sender, payee: Some(payee), state };
-                let index = self.payments.add(payment);
-                self.deadlines.add(deadline_ns, index);
+                (Some(payee), State::InFlight { transfer, deadline_ns, position: moment.position })
+            }
+            Err(reject) => (None, State::decided(rejected(moment, reject))),
+        };
+        let (digest, amount, currency) = (annotation.digest, order.amount.to_native(), order.currency);
+        let index = self.payments.add(Payment { id, digest, payer: sender, payee, amount, currency, state });
+        match admitted {
+            Ok((payee, _, deadline_ns)) => {
+                self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
                 self.counts.in_flight += 1;
-                let delivery = self.outbox(payee);
+                let delivery = self.outbox(payee, index);
                 let news = News::Forward { deadline_ns };
                 effects.push(Effect { participant: payee, delivery, payment_id: id, news, source: moment.position });
             }
-            Err(reject) => {
-                let state = State::Final(Decided {
-                    outcome: Outcome::Rejected,
-                    reason: reject.reason(),
-                    field: reject.field(),
-                    at_ns: moment.time_ns,
-                    position: moment.position,
-                });
-                self.payments.add(Payment { id, digest: annotation.digest, payer: sender, payee: None, state });
+            Err(_) => {
                 self.counts.rejected += 1;
-                self.tell(sender, id, state.status(), 0, effects);
+                self.tell(sender, index, 0, effects);
             }
         }
         Ok(())
@@ -254,10 +280,8 @@ impl Engine {
     ) -> Effect {
         let payment = &self.payments[index];
         let same = payment.payer == sender && payment.digest == annotation.digest;
-        let duplicate =
-            Status { reason: REASON_DUPLICATE, field: Field::PaymentId, ..Status::undecided(Outcome::Duplicate) };
-        let status = if same { payment.state.status() } else { duplicate };
-        reply(moment, sender, payment.id, status)
+        let status = if same { payment.state.status() } else { Status::DUPLICATE };
+        reply(moment, sender, payment.id, News::Status(status))
     }
 
     fn answer(
@@ -272,12 +296,12 @@ impl Engine {
         let decision = Decision::from_number(answer.decision).ok_or("a decision that does not exist")?;
         let reason = Reason::from_bytes(answer.reason).ok_or("a reason that is no code")?;
         let Some(index) = self.find_for_payee(sender, id) else {
-            effects.push(reply(moment, sender, id, Status::undecided(Outcome::Unknown)));
+            effects.push(reply(moment, sender, id, News::Status(Status::undecided(Outcome::Unknown))));
             return Ok(());
         };
         match (self.payments[index].state, decision) {
-            (state @ State::Final(_), _) => effects.push(reply(moment, sender, id, state.status())),
-            (State::InFlight { transfer, deadline_ns }, _) if moment.time_ns >= deadline_ns => {
+            (state @ State::Final { .. }, _) => effects.push(reply(moment, sender, id, News::Status(state.status()))),
+            (State::InFlight { transfer, deadline_ns, .. }, _) if moment.time_ns >= deadline_ns => {
                 self.expire(moment, index, transfer, effects);
             }
             (State::InFlight { transfer, .. }, Decision::Accept) => {
@@ -303,11 +327,19 @@ impl Engine {
     fn expire_overdue(&mut self, moment: Moment, effects: &mut Vec<Effect>) {
         let mut expired = 0;
         while expired < EXPIRED_PER_BATCH_MAX {
-            let Some(index) = self.deadlines.take_due(moment.time_ns) else { return };
-            if let State::InFlight { transfer, .. } = self.payments[index].state {
-                self.expire(moment, index, transfer, effects);
+            let Some(deadline) = self.deadlines.take_due(moment.time_ns) else { return };
+            if let Some(transfer) = self.reservation_of(deadline) {
+                self.expire(moment, deadline.payment, transfer, effects);
                 expired += 1;
             }
+        }
+    }
+
+    /// What the payment of a deadline has reserved; none if it was decided in time.
+    fn reservation_of(&self, deadline: Deadline) -> Option<TransferIndex> {
+        match self.payments[deadline.payment].state {
+            State::InFlight { transfer, position, .. } if position == deadline.position => Some(transfer),
+            _ => None,
         }
     }
 
@@ -331,11 +363,10 @@ impl Engine {
         source: u64,
         effects: &mut Vec<Effect>,
     ) {
-        assert!(outcome.is_final() && matches!(self.payments[index].state, State::InFlight { .. }));
-        let decided = Decided { outcome, reason, field: Field::None, at_ns: moment.time_ns, position: moment.position };
-        let payment = &mut self.payments[index];
-        payment.state = State::Final(decided);
-        let (id, payer, payee, status) = (payment.id, payment.payer, payment.payee, payment.state.status());
+        let Moment { time_ns, position, .. } = moment;
+        let status = Status { outcome, reason, field: Field::None, decided_at_ns: time_ns, position };
+        let payment = self.payments.decide(index, status);
+        let (payer, payee) = (payment.payer, payment.payee);
         self.participants[payer].in_flight -= 1;
         self.counts.in_flight -= 1;
         *match outcome {
@@ -343,44 +374,51 @@ impl Engine {
             Outcome::Rejected => &mut self.counts.rejected,
             _ => &mut self.counts.expired,
         } += 1;
-        self.tell(payer, id, status, source, effects);
+        self.tell(payer, index, source, effects);
         let payee = payee.unwrap_or_else(|| unreachable!("what was in flight has a payee provider"));
-        self.tell(payee, id, status, 0, effects);
+        self.tell(payee, index, 0, effects);
     }
 
-    fn tell(
-        &mut self,
-        participant: ParticipantId,
-        payment_id: PaymentId,
-        status: Status,
-        source: u64,
-        effects: &mut Vec<Effect>,
-    ) {
-        let delivery = self.outbox(participant);
-        effects.push(Effect { participant, delivery, payment_id, news: News::Status(status), source });
+    /// Tells a participant what became of a payment.
+    fn tell(&mut self, participant: ParticipantId, index: PaymentIndex, source: u64, effects: &mut Vec<Effect>) {
+        let delivery = self.outbox(participant, index);
+        let payment = &self.payments[index];
+        let news = News::Status(payment.state.status());
+        effects.push(Effect { participant, delivery, payment_id: payment.id, news, source });
     }
 
-    fn outbox(&mut self, participant: ParticipantId) -> Delivery {
+    fn outbox(&mut self, participant: ParticipantId, payment: PaymentIndex) -> Delivery {
         let lane = Lane::Payments;
-        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane) }
+        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane), payment }
     }
 }
 
 /// An answer to the connection that sent the entry: not numbered, nothing goes along.
-fn reply(moment: Moment, participant: ParticipantId, payment_id: PaymentId, status: Status) -> Effect {
-    let delivery = Delivery::Reply { entry: moment.entry };
-    Effect { participant, delivery, payment_id, news: News::Status(status), source: 0 }
+fn reply(moment: Moment, participant: ParticipantId, payment_id: PaymentId, news: News) -> Effect {
+    Effect { participant, delivery: Delivery::Reply { entry: moment.entry }, payment_id, news, source: 0 }
+}
+
+fn rejected(moment: Moment, reject: Reject) -> Status {
+    let Moment { time_ns, position, .. } = moment;
+    let (reason, field) = (reject.reason(), reject.field());
+    Status { outcome: Outcome::Rejected, reason, field, decided_at_ns: time_ns, position }
 }
 
 /// The operator's commands. What the edge has checked can still be wrong in a journal from elsewhere, so nothing here panics.
 impl Engine {
-    fn set_rules(&mut self, rules: &ArchivedSchemeRules) {
+    fn set_rules(&mut self, rules: &ArchivedSchemeRules) -> Result<(), String> {
+        let outcomes_kept = rules.outcomes_kept.to_native();
+        if !(1..=OUTCOMES_KEPT_MAX).contains(&outcomes_kept) {
+            return Err(format!("a window of {outcomes_kept} outcomes"));
+        }
         self.rules = Rules {
             version: rules.rules_version.to_native(),
             timeout_ns: rules.timeout_ns.to_native(),
             payee_share_ns: rules.payee_share_ns.to_native(),
             skew_ns: rules.skew_ns.to_native(),
+            outcomes_kept,
         };
+        Ok(())
     }
 
     fn open_currency(&mut self, command: &ArchivedCurrencyOpened) -> Result<(), String> {
@@ -418,19 +456,30 @@ impl Engine {
 
     fn funds_in(&mut self, command: &ArchivedFundsIn) -> Result<(), String> {
         let participant = ParticipantId(command.participant.to_native());
-        let participant = self.participants.get(participant).ok_or("funds for a participant that is not there")?;
-        let number = self.currencies.iter().position(|c| c.currency.bytes() == command.currency);
-        let number = number.ok_or("funds in a currency that is not there")?;
+        let accounts = self.participants.get(participant).ok_or("funds for a participant that is not there")?;
+        let currency = self.currencies.iter().position(|c| c.currency.bytes() == command.currency);
+        let currency = currency.ok_or("funds in a currency that is not there")?;
+        let amount = Amount::new(command.amount.to_native()).ok_or("funds that are no amount")?;
+        let booked = FundsBooked { participant, currency, amount };
+        match self.funds.find(command.reference) {
+            Some(before) if before == booked => return Ok(()),
+            Some(_) => return Err("funds under a reference that was used for others".to_owned()),
+            None if self.funds.is_full() => return Err("one reference of funds too many".to_owned()),
+            None => {}
+        }
         if PaymentId::from_bytes(command.reference).is_some() {
             return Err("funds under a reference that could be a payment's id".to_owned());
         }
         let movement = Movement {
             id: TransferId(u128::from_be_bytes(command.reference)),
-            debit: self.funding_accounts[number],
-            credit: participant.settlement_accounts[number],
-            amount: Amount::new(command.amount.to_native()).ok_or("funds that are no amount")?,
+            debit: self.funding_accounts[currency],
+            credit: accounts.settlement_accounts[currency],
+            amount,
         };
-        self.book.move_now(movement).map(|_| ()).map_err(|reject| format!("the book refuses the funds: {reject:?}"))
+        let moved = self.book.move_now(movement).map_err(|reject| format!("the book refuses the funds: {reject:?}"))?;
+        assert!(!moved.repeated, "the reference is new to the engine, so it is new to the book");
+        self.funds.add(command.reference, booked);
+        Ok(())
     }
 }
 
@@ -472,12 +521,11 @@ impl Engine {
     /// When the next open payment ends. Forgets deadlines of payments that are decided, which changes nothing but memory.
     pub fn next_deadline_ns(&mut self) -> Option<u64> {
         loop {
-            let earliest_ns = self.deadlines.earliest_ns()?;
-            let index = self.deadlines.earliest_payment()?;
-            if matches!(self.payments[index].state, State::InFlight { .. }) {
-                return Some(earliest_ns);
+            let earliest = self.deadlines.earliest()?;
+            if self.reservation_of(earliest).is_some() {
+                return Some(earliest.at_ns);
             }
-            self.deadlines.take_due(earliest_ns);
+            self.deadlines.take_due(earliest.at_ns);
         }
     }
 
@@ -506,7 +554,7 @@ impl Engine {
         self.participants.get(participant).map_or([0; 3], |participant| participant.enqueued)
     }
 
-    /// What a participant is told when it asks. Who is no party to a payment learns nothing about it.
+    /// What a participant is told when it asks, of what is held. Who is no party to a payment learns nothing about it.
     pub fn status_for(&self, participant: ParticipantId, id: PaymentId) -> Status {
         let payment = self.payments.find(id).map(|index| &self.payments[index]);
         match payment.filter(|payment| payment.payer == participant || payment.payee == Some(participant)) {
@@ -515,13 +563,43 @@ impl Engine {
         }
     }
 
+    /// Is a payment with this id open, or is its outcome in the window?
+    pub fn holds(&self, id: PaymentId) -> bool {
+        self.payments.find(id).is_some()
+    }
+
+    /// A payment of an effect of the last batch.
+    pub fn payment(&self, index: PaymentIndex) -> &Payment {
+        &self.payments[index]
+    }
+
+    /// How many payments are held, open ones and outcomes.
+    pub fn payments_held(&self) -> usize {
+        self.payments.count()
+    }
+
+    /// How many outcomes stay when the next batch begins.
+    pub fn outcomes_kept(&self) -> u32 {
+        self.rules.outcomes_kept
+    }
+
+    /// Has no outcome left the window, and will none when the next batch begins?
+    pub fn remembers_all(&self) -> bool {
+        self.payments.floor() == 0 && self.counts.decided() <= u64::from(self.rules.outcomes_kept)
+    }
+
+    /// Journal position of the newest outcome that has left the window; 0 as long as none has.
+    pub fn floor(&self) -> u64 {
+        self.payments.floor()
+    }
+
     /// Could an answer of this participant still decide this payment?
     pub fn awaits_answer(&self, participant: ParticipantId, id: PaymentId) -> bool {
         let payment = self.find_for_payee(participant, id).map(|index| &self.payments[index]);
         payment.is_some_and(|payment| matches!(payment.state, State::InFlight { .. }))
     }
 
-    /// What a participant is told whose answer no payment waited for.
+    /// What a participant is told whose answer no payment waited for, of what is held.
     pub fn status_for_payee(&self, participant: ParticipantId, id: PaymentId) -> Status {
         let payment = self.find_for_payee(participant, id).map(|index| &self.payments[index]);
         payment.map_or(Status::undecided(Outcome::Unknown), |payment| payment.state.status())
@@ -549,56 +627,6 @@ impl Engine {
         let account = self.book.account(index);
         Some((account.headroom().unwrap_or(0), account.debits_pending()))
     }
-
-    /// BLAKE3 of the whole state; equal at the same position on every machine. Integers little-endian: `CLSPENGN`, rules version, position, time,
-    /// the rules' three times, currencies, participants (code, open payments, outbox numbers), payments in order of arrival, and the book's own digest.
-    pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"CLSPENGN");
-        let Rules { version, timeout_ns, payee_share_ns, skew_ns } = self.rules;
-        hasher.update(&version.to_le_bytes());
-        for word in [self.applied, self.time_ns, timeout_ns, payee_share_ns, skew_ns] {
-            hasher.update(&word.to_le_bytes());
-        }
-        for rules in &self.currencies {
-            hasher.update(&rules.currency.bytes());
-            hasher.update(&[rules.minor_digits]);
-            hasher.update(&rules.amount_max.minor_units().to_le_bytes());
-        }
-        for (_, participant) in self.participants.iter() {
-            hasher.update(participant.code.bytes());
-            hasher.update(&participant.in_flight.to_le_bytes());
-            for number in participant.enqueued {
-                hasher.update(&number.to_le_bytes());
-            }
-        }
-        self.payments.iter().for_each(|payment| hash_payment(&mut hasher, payment));
-        hasher.update(&self.book.digest());
-        hasher.finalize().into()
-    }
-}
-
-fn hash_payment(hasher: &mut blake3::Hasher, payment: &Payment) {
-    let mut bytes = [0; 16 + 16 + 4 + 4 + 1 + 4 + 1 + 8 + 8];
-    bytes[..16].copy_from_slice(&payment.id.bytes());
-    bytes[16..32].copy_from_slice(&payment.digest);
-    bytes[32..36].copy_from_slice(&payment.payer.0.to_le_bytes());
-    bytes[36..40].copy_from_slice(&payment.payee.map_or(0, |payee| payee.0).to_le_bytes());
-    let (time_ns, position) = match payment.state {
-        State::InFlight { transfer, deadline_ns } => {
-            bytes[40] = Outcome::InFlight as u8;
-            (deadline_ns, u64::from(transfer.get()))
-        }
-        State::Final(decided) => {
-            bytes[40] = decided.outcome as u8;
-            bytes[41..45].copy_from_slice(&decided.reason.bytes());
-            bytes[45] = decided.field as u8;
-            (decided.at_ns, decided.position)
-        }
-    };
-    bytes[46..54].copy_from_slice(&time_ns.to_le_bytes());
-    bytes[54..62].copy_from_slice(&position.to_le_bytes());
-    hasher.update(&bytes);
 }
 
 impl Default for Engine {

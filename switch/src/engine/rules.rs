@@ -14,11 +14,13 @@ pub struct Rules {
     pub payee_share_ns: u64,
     /// How far a provider's clock may be ahead of journal time.
     pub skew_ns: u64,
+    /// How many outcomes the engine holds: its duplicate window. Older ones are asked from history.
+    pub outcomes_kept: u32,
 }
 
 impl Rules {
     /// Before the scheme has said anything: nothing is accepted in time.
-    pub const UNSET: Rules = Rules { version: 0, timeout_ns: 0, payee_share_ns: 0, skew_ns: 0 };
+    pub const UNSET: Rules = Rules { version: 0, timeout_ns: 0, payee_share_ns: 0, skew_ns: 0, outcomes_kept: 0 };
 }
 
 /// A currency of the scheme.

@@ -1,11 +1,12 @@
 //! The second half of a payment's way: what was decided becomes frames of those it concerns.
 //!
 //! A provider that is connected and keeps up gets its frames from what is at hand. One that was away, or is slow, falls behind: its
-//! frames are made from outbox records and the journal, elsewhere, and come back through `rendered`. Order is kept either way.
+//! frames are made from outbox records (those that are held, or older ones from the history) and the journal, elsewhere, and come back through `rendered`. Order is kept either way.
 
 use adapters::message::Lane;
 use ledger::journal::Storage;
 
+use super::asking::{Told, is_open};
 use super::{Pipeline, Question};
 use crate::engine::effect::{Delivery, Effect, News};
 use crate::entry::Body;
@@ -34,15 +35,18 @@ impl<S: Storage> Pipeline<S> {
     /// Writes the frames of the last batch's effects.
     pub(super) fn deliver(&mut self, first_sequence: u64) {
         let effects = std::mem::take(&mut self.decisions.effects);
+        let floor = self.decisions.engine.floor();
         for effect in &effects {
             match effect.delivery {
+                // What is open waits for the history.
+                Delivery::Reply { .. } if is_open(effect, floor) => {}
                 Delivery::Reply { entry } => {
-                    let key = self.ingress.session_of(entry as usize);
+                    let (key, _) = self.ingress.origin_of(entry as usize);
                     self.sessions.write(key, |session| {
                         write_effect(session, Lane::Session, 0, effect, first_sequence, &self.ingress);
                     });
                 }
-                Delivery::Outbox { lane, number } => {
+                Delivery::Outbox { lane, number, .. } => {
                     let Some(key) = *self.live_slot(effect.participant) else { continue };
                     if !self.is_next(key, lane, number) {
                         self.fall_behind(key);
@@ -81,10 +85,10 @@ impl<S: Storage> Pipeline<S> {
             let Some(participant) = session.participant() else { continue };
             let has_room = session.has_room();
             let mut is_behind = false;
-            for (state, lane) in session.lanes.iter_mut().zip(Lane::OUTBOX) {
-                let records = self.decisions.outboxes.after(participant, lane, state.sent, RENDER_RECORDS_MAX);
-                is_behind |= !records.is_empty();
-                if !records.is_empty() && has_room && !state.is_rendering {
+            let enqueued = self.decisions.outboxes.enqueued(participant);
+            for ((state, lane), enqueued) in session.lanes.iter_mut().zip(Lane::OUTBOX).zip(enqueued) {
+                is_behind |= state.sent < enqueued;
+                if state.sent < enqueued && has_room && !state.is_rendering {
                     state.is_rendering = true;
                     self.to_render.push_back((key, lane));
                 }
@@ -103,8 +107,8 @@ impl<S: Storage> Pipeline<S> {
             let Some(state) = self.sessions.get(session) else { continue };
             let Some(participant) = state.participant() else { continue };
             let after = state.lanes[lane as usize - 1].sent;
-            let records = self.decisions.outboxes.after(participant, lane, after, RENDER_RECORDS_MAX).to_vec();
-            return Some(RenderRequest { session, lane, first_number: after + 1, records });
+            let records = self.decisions.outboxes.after(participant, lane, after, RENDER_RECORDS_MAX);
+            return Some(RenderRequest { session, participant, lane, first_number: after + 1, records });
         }
     }
 
@@ -121,9 +125,15 @@ impl<S: Storage> Pipeline<S> {
         });
     }
 
-    /// Answers who has asked. It comes after the batch, so that an order and a question about it may travel together.
+    /// Answers who has asked, and those for whom the history was asked. It comes after the batch, so that an order and a question about it may travel together.
     pub(super) fn answer_questions(&mut self) {
-        for Question { session: key, payment_id, is_answer } in self.questions.drain(..) {
+        for Told { session, payment_id, status } in self.told.drain(..) {
+            self.sessions.write(session, |session| {
+                let head = session.plain_head();
+                render::status(session.outgoing(), head, payment_id.bytes(), &status, &[]);
+            });
+        }
+        for Question { session: key, payment_id, is_answer, .. } in self.questions.drain(..) {
             let participant = self.sessions.get(key).and_then(Session::participant);
             let Some(participant) = participant else { continue };
             let engine = &self.decisions.engine;
@@ -157,5 +167,6 @@ fn write_effect(session: &mut Session, lane: Lane, number: u64, effect: &Effect,
             render::status(session.outgoing(), head, id, &status, note);
         }
         (News::Forward { .. }, None) => unreachable!("a Forward comes of an order in the same batch"),
+        (News::Recheck, _) => unreachable!("a recheck is no message"),
     }
 }

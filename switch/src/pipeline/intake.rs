@@ -8,6 +8,7 @@ use adapters::message::{
 use adapters::native::frame::{self, Decoded, Frame};
 use ledger::journal::Storage;
 
+use super::asking::{Asked, What};
 use super::{Pipeline, Question};
 use crate::entry::{EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
 use crate::limits::{BUSY_RETRY_MS, QUESTIONS_MAX};
@@ -68,9 +69,9 @@ impl<S: Storage> Pipeline<S> {
     fn take_request(&mut self, key: SessionKey, participant: ParticipantId, number: u64, request: Request<'_>) {
         match request {
             Request::CreditTransfer(order) => self.admit(key, participant, number, &order),
-            Request::Answer(answer) => self.take_answer(key, participant, &answer),
+            Request::Answer(answer) => self.take_answer((key, number), participant, &answer),
             Request::StatusRequest(id) if self.questions.len() < QUESTIONS_MAX => {
-                self.questions.push(Question { session: key, payment_id: id, is_answer: false });
+                self.questions.push(Question::new((key, number), id, false));
             }
             Request::StatusRequest(id) => {
                 self.refuse(key, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(ErrorCode::Busy) });
@@ -106,7 +107,7 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Says why a frame is refused. Who was told that the connection ends is told nothing more.
-    fn refuse(&mut self, key: SessionKey, number: u64, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, key: SessionKey, number: u64, refusal: Refusal) {
         if self.sessions.get(key).is_none_or(|session| session.phase == Phase::Closing) {
             return;
         }
@@ -159,7 +160,8 @@ impl<S: Storage> Pipeline<S> {
         tracing::info!(participant = %proved, resumed_after = ?resumed_after, "provider connected");
     }
 
-    /// Takes a payment order into the batch, or refuses it at once where there is no room for it.
+    /// Takes a payment order into the batch, or refuses it at once where there is no room for it. Where its id may be older than the window, it waits until the
+    /// history has been asked.
     fn admit(&mut self, key: SessionKey, participant: ParticipantId, number: u64, order: &CheckedTransfer<'_>) {
         if let Some(code) = self.why_not_now(key, participant) {
             return self.refuse(
@@ -168,24 +170,47 @@ impl<S: Storage> Pipeline<S> {
                 Refusal { payment_id: order.routing().payment_id, ..Refusal::plain(code) },
             );
         }
-        // Until there is a history, the engine knows every id there ever was: nothing needs to be asked before.
-        let annotation = TransferAnnotation { digest: self.digester.digest(order), checked_through: 0 }.bytes();
-        let parts = [&annotation, order.routing_bytes(), order.private_bytes()];
-        if let Some(session) = self.sessions.get_mut(key) {
+        let payment_id = PaymentId::from_bytes(order.routing().payment_id);
+        let payment_id = payment_id.unwrap_or_else(|| unreachable!("a checked order has an id"));
+        let digest = self.digester.digest(order);
+        let parts = [order.routing_bytes(), order.private_bytes()];
+        if let Some(checked_through) = self.checked_in_memory(payment_id) {
+            return self.sequence_order((key, number), digest, checked_through, parts);
+        }
+        let [routing, private] = parts.map(<[u8]>::to_vec);
+        let what = What::Order { digest, routing, private };
+        self.ask(Asked { session: key, number, participant, payment_id, what });
+    }
+
+    /// Adds a payment order to the batch. The history has no outcome of its id through `checked_through`.
+    pub(super) fn sequence_order(
+        &mut self,
+        frame: (SessionKey, u64),
+        digest: [u8; 16],
+        checked_through: u64,
+        [routing, private]: [&[u8]; 2],
+    ) {
+        let annotation = TransferAnnotation { digest, checked_through }.bytes();
+        if let Some(session) = self.sessions.get_mut(frame.0) {
             session.transfers_in_batch += 1;
         }
-        self.seal(key, participant, EntryKind::CreditTransfer, parts);
+        self.seal(frame, EntryKind::CreditTransfer, [&annotation, routing, private]);
     }
 
     /// Why a payment order gets no room now.
-    fn why_not_now(&self, key: SessionKey, participant: ParticipantId) -> Option<ErrorCode> {
+    pub(super) fn why_not_now(&mut self, key: SessionKey, participant: ParticipantId) -> Option<ErrorCode> {
         let engine = &self.decisions.engine;
-        let in_batch = self.ingress.transfers();
+        let in_batch = self.ingress.transfers() as u64;
         let of_session = self.sessions.get(key).map_or(0, |session| session.transfers_in_batch);
-        let is_full = in_batch >= self.limits.ingress_transfers_max
-            || engine.counts().in_flight + in_batch as u64 >= u64::from(self.limits.in_flight_max)
+        let open = engine.counts().in_flight + in_batch;
+        // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet.
+        let is_index_late = self.history.outcomes_unindexed() + open >= u64::from(engine.outcomes_kept())
+            || self.history.is_behind();
+        let is_full = in_batch >= self.limits.ingress_transfers_max as u64
+            || open >= u64::from(self.limits.in_flight_max)
             || engine.in_flight_of(participant) + of_session >= self.limits.in_flight_per_participant_max;
-        match (self.is_draining, is_full) {
+        self.is_index_late |= is_index_late;
+        match (self.is_draining, is_full || is_index_late) {
             (true, _) => Some(ErrorCode::ShuttingDown),
             (false, true) => Some(ErrorCode::Busy),
             (false, false) => None,
@@ -194,23 +219,24 @@ impl<S: Storage> Pipeline<S> {
 
     /// Answers are never refused for want of room: whoever answers in time must not lose a payment to somebody else's load. What no payment
     /// waits for changes nothing and leaves no trace, so that nobody can fill the journal with it.
-    fn take_answer(&mut self, key: SessionKey, participant: ParticipantId, answer: &CheckedAnswer<'_>) {
+    fn take_answer(&mut self, frame: (SessionKey, u64), participant: ParticipantId, answer: &CheckedAnswer<'_>) {
         let id = PaymentId::from_bytes(answer.routing().payment_id);
         let id = id.unwrap_or_else(|| unreachable!("a checked answer names a payment"));
         let waits = self.decisions.engine.awaits_answer(participant, id);
         if waits || self.questions.len() >= QUESTIONS_MAX {
-            self.seal(key, participant, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
+            self.seal(frame, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
         } else {
-            self.questions.push(Question { session: key, payment_id: id, is_answer: true });
+            self.questions.push(Question::new(frame, id, true));
         }
     }
 
-    /// Adds an entry to the batch, its private part sealed.
-    fn seal(&mut self, key: SessionKey, participant: ParticipantId, kind: EntryKind, parts: [&[u8]; 3]) {
-        let Some(session) = self.sessions.get(key) else { return };
+    /// Adds the entry of a frame to the batch, its private part sealed.
+    fn seal(&mut self, frame: (SessionKey, u64), kind: EntryKind, parts: [&[u8]; 3]) {
+        let Some(session) = self.sessions.get(frame.0) else { return };
+        let Some(participant) = session.participant() else { return };
         let sealer = self.sealers.get_mut(&session.code);
         let sealer = sealer.unwrap_or_else(|| unreachable!("every attached participant has a sealer"));
         let head = EntryHead { kind, sender: Sender::Participant(participant), seal_key: 0 };
-        self.ingress.add(key, head, parts, sealer);
+        self.ingress.add(frame, head, parts, sealer);
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Holding, Message, Report, ServerError, take};
 use crate::clock::JournalClock;
+use crate::history::{HistoryAnswer, HistoryQuestion};
 use crate::limits::{
     CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN,
 };
@@ -44,14 +45,21 @@ struct Connection {
     blocked_since_ns: Option<u64>,
 }
 
+/// Ways to the threads that read disks, and back.
+pub(super) struct Elsewhere {
+    pub(super) requests: Sender<RenderRequest>,
+    pub(super) rendered: Receiver<Rendered>,
+    pub(super) questions: Sender<HistoryQuestion>,
+    pub(super) answers: Receiver<HistoryAnswer>,
+}
+
 /// Everything the thread owns.
 pub(super) struct HotLoop {
     pipeline: Pipeline<DiskStorage>,
     clock: JournalClock,
     messages: Receiver<Message>,
     wake: Arc<Notify>,
-    requests: Sender<RenderRequest>,
-    rendered: Receiver<Rendered>,
+    elsewhere: Elsewhere,
     /// By the session's place.
     connections: Vec<Option<Connection>>,
     open: usize,
@@ -78,7 +86,7 @@ impl HotLoop {
         clock: JournalClock,
         messages: Receiver<Message>,
         wake: Arc<Notify>,
-        (requests, rendered): (Sender<RenderRequest>, Receiver<Rendered>),
+        elsewhere: Elsewhere,
         connections_max: usize,
     ) -> HotLoop {
         HotLoop {
@@ -87,8 +95,7 @@ impl HotLoop {
             clock,
             messages,
             wake,
-            requests,
-            rendered,
+            elsewhere,
             connections: Vec::new(),
             open: 0,
             connections_max,
@@ -119,9 +126,11 @@ impl HotLoop {
             self.take_messages()?;
             // Before the turn, so that it can ask for the next portion: otherwise that would wait for whatever wakes the loop next.
             self.take_rendered();
+            self.take_answers();
             let now_ns = self.clock.now_ns();
             self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
             self.ask_renderer();
+            self.ask_history();
             poll_fn(|cx| {
                 self.transmit(cx, now_ns);
                 Poll::Ready(())
@@ -337,14 +346,14 @@ impl HotLoop {
     }
 
     fn take_rendered(&mut self) {
-        while let Some(rendered) = take(&self.rendered) {
+        while let Some(rendered) = take(&self.elsewhere.rendered) {
             self.pipeline.rendered(&rendered);
         }
     }
 
     fn ask_renderer(&mut self) {
         while let Some(request) = self.waiting_request.take().or_else(|| self.pipeline.take_render_request()) {
-            match self.requests.try_send(request) {
+            match self.elsewhere.requests.try_send(request) {
                 Ok(()) => {}
                 Err(TrySendError::Full(request)) => {
                     self.waiting_request = Some(request);
@@ -353,6 +362,20 @@ impl HotLoop {
                 // The renderer has ended and said why; the message is on its way.
                 Err(TrySendError::Disconnected(_)) => return,
             }
+        }
+    }
+
+    fn take_answers(&mut self) {
+        while let Some(answer) = take(&self.elsewhere.answers) {
+            self.pipeline.history_answered(answer);
+        }
+    }
+
+    /// The queue holds as many questions as may be open. Where the other end is gone, it has said why; the message is on its way.
+    fn ask_history(&mut self) {
+        while let Some(question) = self.pipeline.take_history_question() {
+            let sent = self.elsewhere.questions.try_send(question);
+            assert!(!matches!(sent, Err(TrySendError::Full(_))), "no more questions are open than the queue holds");
         }
     }
 

@@ -6,10 +6,14 @@
 //!   hot loop        all native sessions, sequencer, journal, engine, outboxes
 //!                      |  ^  bounded queues
 //!                      v  |
-//!   render thread   frames of older messages, from the journal
+//!   render thread   frames of older messages, from history and journal
+//!   history thread  looks up payments that have left memory
 //! ```
+//!
+//! The journal and the history each have a thread of their own that prepares and writes files.
 
 mod accept;
+mod asker;
 mod hot_loop;
 mod renderer;
 
@@ -27,11 +31,15 @@ use crate::clock::JournalClock;
 use crate::config::Config;
 use crate::data::{self, OpenData, OpenError, Recovered};
 use crate::engine::PaymentCounts;
-use crate::limits::{ARRIVALS_MAX, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, HANDSHAKES_MAX, RENDER_REQUESTS_MAX};
+use crate::history::{HistoryAsker, HistoryFault};
+use crate::limits::{
+    ARRIVALS_MAX, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, HANDSHAKES_MAX, HISTORY_WAITING_MAX, RENDER_REQUESTS_MAX,
+};
 use crate::pipeline::Fault;
 use crate::render::{RenderFault, Renderer};
 use crate::seal::{DataKey, SealFault};
 use accept::AcceptError;
+use hot_loop::Elsewhere;
 
 /// Why the switch does not start, or stopped.
 #[derive(Debug)]
@@ -44,6 +52,8 @@ pub enum ServerError {
     Fault(Fault),
     /// Older messages cannot be made.
     Render(RenderFault),
+    /// Payments that have left memory cannot be looked up.
+    History(HistoryFault),
     /// Keys for a new day cannot be made.
     Seal(SealFault),
     /// The system refuses a thread or a runtime.
@@ -57,6 +67,7 @@ impl std::fmt::Display for ServerError {
             ServerError::Accept(error) => error.fmt(f),
             ServerError::Fault(fault) => fault.fmt(f),
             ServerError::Render(fault) => fault.fmt(f),
+            ServerError::History(fault) => fault.fmt(f),
             ServerError::Seal(fault) => fault.fmt(f),
             ServerError::System(error) => write!(f, "the system refuses what the switch needs: {error}"),
         }
@@ -153,14 +164,23 @@ impl Server {
         let queue = HotLoopQueue { sender, wake: Arc::new(Notify::new()) };
         let (requests, render_requests) = bounded(RENDER_REQUESTS_MAX);
         let (rendered_sender, rendered) = bounded(RENDER_REQUESTS_MAX);
+        // Neither of these is ever full: the pipeline has no more questions open than they hold.
+        let (questions, asker_questions) = bounded(HISTORY_WAITING_MAX);
+        let (answers_sender, answers) = bounded(HISTORY_WAITING_MAX);
         let (stop_accepting, stop) = watch::channel(false);
 
         let journal = JournalReader::open(storage).map_err(|fault| ServerError::Fault(Fault::Journal(fault)))?;
         let renderer = renderer::RenderThread {
-            renderer: Renderer::new(journal),
+            renderer: Renderer::new(journal, pipeline.history_reader()),
             ring,
             requests: render_requests,
             rendered: rendered_sender,
+            queue: queue.clone(),
+        };
+        let asker = asker::AskerThread {
+            asker: HistoryAsker::new(pipeline.history_reader()),
+            questions: asker_questions,
+            answers: answers_sender,
             queue: queue.clone(),
         };
         let hot_loop = hot_loop::HotLoop::new(
@@ -168,11 +188,12 @@ impl Server {
             clock,
             messages,
             queue.wake.clone(),
-            (requests, rendered),
+            Elsewhere { requests, rendered, questions, answers },
             connections_max,
         );
         let others = vec![
             spawn("render", move || renderer.run())?,
+            spawn("history", move || asker.run())?,
             spawn("accept", {
                 let queue = queue.clone();
                 move || acceptor.run(&queue, stop)

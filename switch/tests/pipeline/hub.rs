@@ -3,20 +3,25 @@
 //! After every turn the watermarks are validated: those of the stages, and those of every lane of every connection.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
-use adapters::message::ParticipantCode;
+use adapters::message::{Outcome, ParticipantCode, PaymentId};
+use ledger::index::IndexWork;
 use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
-use ledger::journal::{Storage, faulty::FaultyStorage};
+use ledger::journal::Storage;
+use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use switch::engine::Batch;
-use switch::entry::PAYLOAD_FORMAT;
+use switch::engine::effect::Status;
+use switch::entry::{PAYLOAD_FORMAT, ParticipantId};
+use switch::history::{History, HistoryAsker, HistoryOptions, HistoryQuestion};
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::render::{RenderRequest, Renderer};
 use switch::seal::{KeyRing, SealFault, create_key_file};
 use switch::session::SessionKey;
 
-use crate::orders::{NS_PER_MS, START_NS, genesis};
+use crate::orders::{NS_PER_MS, START_NS, WINDOW_DEFAULT, genesis};
 
 /// Small, so that a test of a second goes over many.
 pub(crate) const OPTIONS: JournalOptions =
@@ -24,6 +29,9 @@ pub(crate) const OPTIONS: JournalOptions =
 
 /// As `OPTIONS`, for tests that send much.
 pub(crate) const OPTIONS_LARGE: JournalOptions = JournalOptions { segment_bytes: 8 << 20, ..OPTIONS };
+
+/// Small, so that a test of a second makes and merges many files.
+const HISTORY: HistoryOptions = HistoryOptions { run_records: 100, seed: 5, work: IndexWork::Inline };
 
 const LINEAGE: Lineage = Lineage([0x42; 16]);
 
@@ -63,6 +71,11 @@ pub(crate) struct Hub {
     /// Has the key been erased that sealed everything so far?
     pub(crate) is_erased: bool,
     renderer: Renderer<FaultyStorage>,
+    asker: HistoryAsker<FaultyStorage>,
+    /// What the history was asked, as if it were on another thread; answered once so many turns have passed.
+    asking: VecDeque<(u64, HistoryQuestion)>,
+    pub(crate) history_turns: u64,
+    turns: u64,
     /// What the renderer does during the next turn, as if it were on another thread.
     rendering: Vec<RenderRequest>,
     keys: Rc<Keys>,
@@ -72,7 +85,7 @@ pub(crate) struct Hub {
 impl Hub {
     /// A new journal with the genesis in it.
     pub(crate) fn new(storage: FaultyStorage, options: JournalOptions, keys: &Rc<Keys>, funds: [u64; 4]) -> Hub {
-        found(&storage, options, funds);
+        found(&storage, options, funds, WINDOW_DEFAULT);
         Hub::open(storage, options, keys, START_NS, PipelineLimits::default()).unwrap()
     }
 
@@ -84,11 +97,18 @@ impl Hub {
     /// As `steady`, with lower limits.
     pub(crate) fn limited(limits: PipelineLimits) -> Hub {
         let storage = FaultyStorage::new(1);
-        found(&storage, OPTIONS_LARGE, [1_000_000_000; 4]);
+        found(&storage, OPTIONS_LARGE, [1_000_000_000; 4], WINDOW_DEFAULT);
         Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
     }
 
-    /// The process starts: replays the journal and goes on where it ends.
+    /// A switch that holds so many outcomes, with ample funds and nothing that breaks.
+    pub(crate) fn with_window(outcomes_kept: u32) -> Hub {
+        let storage = FaultyStorage::new(1);
+        found(&storage, OPTIONS_LARGE, [1_000_000_000; 4], outcomes_kept);
+        Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, PipelineLimits::default()).unwrap()
+    }
+
+    /// The process starts: replays the journal and goes on where it ends. Its history is made anew.
     pub(crate) fn open(
         storage: FaultyStorage,
         options: JournalOptions,
@@ -96,19 +116,41 @@ impl Hub {
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
+        Hub::open_with_history([storage, FaultyStorage::new(2)], options, keys, now_ns, limits)
+    }
+
+    /// As `open`, with what is in the history already.
+    pub(crate) fn open_with_history(
+        [storage, history]: [FaultyStorage; 2],
+        options: JournalOptions,
+        keys: &Rc<Keys>,
+        now_ns: u64,
+        limits: PipelineLimits,
+    ) -> Result<Hub, Stopped> {
+        let opened = History::open(history, LINEAGE, HISTORY);
+        let (mut history, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
         let mut decisions = Decisions::default();
         let absorb = |batch: ledger::journal::Batch<'_>| {
             let batch = Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload };
-            decisions.absorb(batch).map_err(|inapplicable| inapplicable.to_string())
+            decisions.absorb(batch).map_err(|inapplicable| inapplicable.to_string())?;
+            history.follow(&mut decisions).map_err(|fault| fault.to_string())
         };
-        let (journal, _) = Journal::open(storage.clone(), options, absorb).map_err(stopped)?;
-        let renderer = Renderer::new(JournalReader::open(storage).map_err(stopped)?);
+        let opened = Journal::open(storage.clone(), options, absorb);
+        let (journal, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
+        history.check_followed(&decisions.engine).unwrap();
+        let journal_reader = JournalReader::open(storage).map_err(|fault| stopped(&fault.to_string()))?;
+        let renderer = Renderer::new(journal_reader, history.reader());
+        let asker = HistoryAsker::new(history.reader());
         let digest_key = keys.ring.borrow().digest_key();
         Ok(Hub {
-            pipeline: Pipeline::new(LocalLog::new(journal), decisions, digest_key, limits),
+            pipeline: Pipeline::new(LocalLog::new(journal), decisions, history, digest_key, limits),
             now_ns,
             is_erased: false,
             renderer,
+            asker,
+            asking: VecDeque::new(),
+            history_turns: 1,
+            turns: 0,
             rendering: Vec::new(),
             keys: keys.clone(),
             wires: Vec::new(),
@@ -146,13 +188,39 @@ impl Hub {
 
     /// One turn, as the hot loop makes it.
     pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
+        self.answer_from_history()?;
         self.pipeline.tick(self.now_ns).map_err(|_| Stopped)?;
         self.pipeline.watermarks().validate();
+        self.ask_history();
         self.render()?;
         self.transmit();
         self.pipeline.check_sessions(self.now_ns);
         self.transmit();
         Ok(())
+    }
+
+    fn answer_from_history(&mut self) -> Result<(), Stopped> {
+        self.turns += 1;
+        while let Some((_, question)) = self.asking.pop_front_if(|(due, _)| *due <= self.turns) {
+            self.pipeline.history_answered(self.asker.answer(question).map_err(|_| Stopped)?);
+        }
+        Ok(())
+    }
+
+    fn ask_history(&mut self) {
+        while let Some(question) = self.pipeline.take_history_question() {
+            self.asking.push_back((self.turns + self.history_turns, question));
+        }
+    }
+
+    /// What a participant would be told of a payment of any age.
+    pub(crate) fn status_for(&self, participant: ParticipantId, id: PaymentId) -> Status {
+        if self.pipeline.engine().holds(id) {
+            return self.pipeline.engine().status_for(participant, id);
+        }
+        let answer = self.asker.answer(HistoryQuestion { payment_id: id }).unwrap();
+        assert!(answer.checked_through >= self.pipeline.engine().floor(), "what has left is in the history");
+        answer.outcome.map_or(Status::undecided(Outcome::Unknown), |record| record.status_for(participant))
     }
 
     fn render(&mut self) -> Result<(), Stopped> {
@@ -198,9 +266,9 @@ impl Hub {
 }
 
 /// Makes a journal with the genesis in it.
-pub(crate) fn found(storage: &FaultyStorage, options: JournalOptions, funds: [u64; 4]) {
+pub(crate) fn found(storage: &FaultyStorage, options: JournalOptions, funds: [u64; 4], outcomes_kept: u32) {
     let mut log = LocalLog::new(Journal::create(storage.clone(), options, LINEAGE).unwrap());
-    let (payload, entries) = genesis(funds);
+    let (payload, entries) = genesis(funds, outcomes_kept);
     let mut batch = RecordBuffer::default();
     batch.extend_from_slice(&payload);
     log.submit(&mut batch, entries, START_NS).unwrap();
@@ -208,8 +276,7 @@ pub(crate) fn found(storage: &FaultyStorage, options: JournalOptions, funds: [u6
 }
 
 /// A planned fault stops the machine; anything else that recovery says is a bug.
-fn stopped(fault: ledger::journal::JournalFault) -> Stopped {
-    let text = fault.to_string();
+fn stopped(text: &str) -> Stopped {
     assert!(text.contains("the machine has stopped") || text.contains("input/output error"), "recovery: {text}");
     Stopped
 }
@@ -217,4 +284,10 @@ fn stopped(fault: ledger::journal::JournalFault) -> Stopped {
 /// Contents of a directory, so that `Storage` need not be imported for it.
 pub(crate) fn segments(storage: &FaultyStorage) -> usize {
     storage.list().unwrap().iter().filter(|file| file.name.ends_with(".segment")).count()
+}
+
+/// Nothing is left of a directory.
+pub(crate) fn remove_all(storage: &FaultyStorage) {
+    storage.set_plan(FaultPlan::default());
+    storage.list().unwrap().iter().for_each(|file| storage.remove(&file.name).unwrap());
 }

@@ -6,11 +6,14 @@
 //! at 10.0  ALPHA pays BRAVO T1 60                        -> reply ALPHA in_flight T1
 //! at 12.0  BRAVO accepts T1                              -> ALPHA committed T1, BRAVO committed T1
 //! at 25.0  time                                          ->
+//! at 26.0  rules keep 2 outcomes                         ->
+//! at 27.0  ALPHA pays BRAVO T9 60 checked 12             -> reply ALPHA recheck T9
 //! balance  ALPHA 40 0                                    available, reserved
 //! ```
 //!
 //! Times are seconds since the start, up to nine decimals. An order may go on with `accepted 9.5` (default: when this payment was first
-//! ordered), `currency EUR`, `for CHARLIE` (the payer provider it names, default the sender) and `purpose SALA`. Everything that the engine
+//! ordered), `currency EUR`, `for CHARLIE` (the payer provider it names, default the sender), `purpose SALA` and `checked 12` (the journal position through which
+//! history was asked for its id, default everything). Everything that the engine
 //! tells stands behind the arrow, in order: numbered messages as `WHO what PAYMENT [reason] [field]`, answers to the asker with `reply` before it.
 //! Each line is a batch of its own. After each line numbers have no gap and the books balance.
 
@@ -19,9 +22,9 @@ use std::collections::BTreeMap;
 use adapters::message::{Answer, CreditTransfer, Field, Lane, OUTBOX_LANES, Part, PaymentId, Reason};
 use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
-use switch::entry::{self, EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
+use switch::entry::{self, EntryHead, EntryKind, ParticipantId, SchemeRules, Sender, TransferAnnotation};
 
-use crate::orders::{NAMES, NS_PER_S, START_NS, code, genesis, id, kes, number_of, order};
+use crate::orders::{NAMES, NS_PER_S, START_NS, TIMEOUT_NS, WINDOW_DEFAULT, code, genesis, id, kes, number_of, order};
 
 /// Plays a script and compares.
 ///
@@ -50,7 +53,7 @@ impl Desk {
             funds[place_of(words[1])] = words[2].parse().unwrap();
         }
         let mut engine = Engine::new();
-        let payload = genesis(funds).0;
+        let payload = genesis(funds, WINDOW_DEFAULT).0;
         engine.apply(Batch { first_sequence: 1, time_ns: START_NS, payload: &payload }, &mut Vec::new()).unwrap();
         Desk { engine, first_accepted_ns: BTreeMap::new(), told: BTreeMap::new() }
     }
@@ -87,7 +90,7 @@ impl Desk {
     }
 
     fn tell(&mut self, effect: &Effect) -> String {
-        if let Delivery::Outbox { lane, number } = effect.delivery {
+        if let Delivery::Outbox { lane, number, .. } = effect.delivery {
             let last = self.told.entry(effect.participant.0).or_default();
             assert_eq!((lane, number), (Lane::Payments, *last + 1), "numbers have no gap");
             *last = number;
@@ -103,14 +106,19 @@ impl Desk {
         let mut out = Vec::new();
         match *words {
             ["time"] => {}
+            ["rules", "keep", outcomes, "outcomes"] => write_rules(&mut out, outcomes.parse().unwrap()),
             [sender, "pays", payee, payment, amount, ref rest @ ..] => {
                 let payment = number_in(payment);
                 let mut order = order(payment, sender, payee, amount.parse().unwrap(), time_ns);
                 order.accepted_at_ns = *self.first_accepted_ns.entry(payment).or_insert(time_ns);
+                let mut checked_through = self.engine.applied();
                 for pair in rest.chunks(2) {
-                    alter(&mut order, pair[0], pair[1]);
+                    match pair[0] {
+                        "checked" => checked_through = pair[1].parse().unwrap(),
+                        what => alter(&mut order, what, pair[1]),
+                    }
                 }
-                write_order(&mut out, sender, &order);
+                write_order(&mut out, sender, &order, checked_through);
             }
             [sender, "accepts", payment] => write_answer(&mut out, sender, &Answer::accept(id(number_in(payment)))),
             [sender, "rejects", payment, reason] => {
@@ -134,13 +142,25 @@ fn alter(order: &mut CreditTransfer, what: &str, value: &str) {
 }
 
 /// Appends the entry of an order. The digest is made of the routing part: a test's orders have no other content.
-pub(crate) fn write_order(out: &mut Vec<u8>, sender: &str, order: &CreditTransfer) {
+pub(crate) fn write_order(out: &mut Vec<u8>, sender: &str, order: &CreditTransfer, checked_through: u64) {
     let mut routing = Vec::new();
     order.write(&mut routing);
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(&routing).as_bytes()[..16]);
-    let annotation = TransferAnnotation { digest, checked_through: 0 };
+    let annotation = TransferAnnotation { digest, checked_through };
     entry::write(out, head(EntryKind::CreditTransfer, sender), &annotation.bytes(), &routing, |_, _| {});
+}
+
+/// Appends an operator's command: the default rules with another window.
+pub(crate) fn write_rules(out: &mut Vec<u8>, outcomes_kept: u32) {
+    let rules = SchemeRules {
+        rules_version: 2,
+        timeout_ns: TIMEOUT_NS,
+        payee_share_ns: 2 * NS_PER_S,
+        skew_ns: NS_PER_S,
+        outcomes_kept,
+    };
+    entry::write_command(out, EntryKind::SchemeRules, &rules);
 }
 
 pub(crate) fn write_answer(out: &mut Vec<u8>, sender: &str, answer: &Answer) {
@@ -181,6 +201,7 @@ pub(crate) fn text_of(effect: &Effect) -> String {
     };
     match effect.news {
         News::Forward { .. } => text += &format!("forward {payment}"),
+        News::Recheck => text += &format!("recheck {payment}"),
         News::Status(status) => {
             text += &format!("{} {payment}", status.outcome.name());
             if status.reason != Reason::NONE {

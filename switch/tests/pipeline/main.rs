@@ -11,6 +11,7 @@ mod language;
 mod rules;
 mod states;
 mod sweep;
+mod window;
 
 mod model;
 

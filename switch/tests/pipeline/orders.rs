@@ -64,14 +64,17 @@ pub(crate) fn private(number: u64) -> Vec<u8> {
     bytes
 }
 
-/// The first batch, and how many entries it has: default rules, one currency, and money for each of `NAMES`.
-pub(crate) fn genesis(funds: [u64; 4]) -> (Vec<u8>, u32) {
+/// More outcomes than any test has payments.
+pub(crate) const WINDOW_DEFAULT: u32 = 1_000_000;
+
+/// The first batch, and how many entries it has: default rules but for the window, one currency, and money for each of `NAMES`.
+pub(crate) fn genesis(funds: [u64; 4], outcomes_kept: u32) -> (Vec<u8>, u32) {
     let participant = |(name, funds): (&str, u64)| GenesisParticipant {
         code: name.to_owned(),
         funds: if funds == 0 { BTreeMap::new() } else { BTreeMap::from([("KES".to_owned(), funds)]) },
     };
     let genesis = Genesis {
-        rules: GenesisRules::default(),
+        rules: GenesisRules { outcomes_kept, ..GenesisRules::default() },
         currency: vec![GenesisCurrency { code: "KES".to_owned(), minor_digits: 2, amount_max: AMOUNT_MAX }],
         participant: NAMES.into_iter().zip(funds).map(participant).collect(),
     };

@@ -89,9 +89,17 @@ impl Provider {
 
     /// Orders a payment, with a private part that names it; gives the ticket.
     pub(crate) fn pay(&mut self, order: &CreditTransfer, number: u64) -> u64 {
+        self.pay_in(order, number, false)
+    }
+
+    /// As `pay`; in other bytes it is the same payment all the same.
+    pub(crate) fn pay_in(&mut self, order: &CreditTransfer, number: u64, in_other_bytes: bool) -> u64 {
         let mut routing = Vec::new();
         order.write(&mut routing);
-        self.session.submit_raw(MessageKind::CreditTransfer, &routing, &private(number)).unwrap()
+        // An archive is read from its end: what stands before it is nobody's.
+        let mut archive = if in_other_bytes { vec![0xaa; 16] } else { Vec::new() };
+        archive.extend_from_slice(&private(number));
+        self.session.submit_raw(MessageKind::CreditTransfer, &routing, &archive).unwrap()
     }
 
     pub(crate) fn answer(&mut self, answer: &Answer, note: &[u8]) {

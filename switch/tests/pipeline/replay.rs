@@ -85,7 +85,7 @@ fn a_restarted_switch_tells_what_the_live_one_would_have_told() {
             traffic.step(&mut hub).unwrap();
         }
         traffic.settle(&mut hub).unwrap();
-        traffic.check_settled(hub.pipeline.engine());
+        traffic.check_settled(&hub);
 
         let copy = storage.copy(seed);
         copy.kill();

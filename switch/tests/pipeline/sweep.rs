@@ -12,7 +12,7 @@ fn all_in_flight() -> Desk {
     let mut desk = Desk::new(["funds ALPHA 1000000"].into_iter());
     let mut payload = Vec::new();
     for payment in 0..PAYMENTS {
-        write_order(&mut payload, "ALPHA", &order(payment, "ALPHA", "BRAVO", 1, START_NS));
+        write_order(&mut payload, "ALPHA", &order(payment, "ALPHA", "BRAVO", 1, START_NS), 0);
     }
     assert_eq!(desk.apply(START_NS, &payload).len() as u64, PAYMENTS);
     desk

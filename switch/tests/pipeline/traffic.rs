@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use adapters::message::{Answer, Note, Outcome, Part, Reason};
-use switch::engine::Engine;
+use adapters::message::{Answer, ErrorCode, Note, Outcome, Part, Reason};
 
 use crate::hub::{Hub, Stopped};
 use crate::language::number;
@@ -30,6 +29,8 @@ pub(crate) struct Traffic {
     finals: Vec<BTreeMap<u64, Said>>,
     asked: Vec<BTreeMap<u64, bool>>,
     acknowledged: Vec<u64>,
+    /// Orders that the switch was too busy for: whose they are, and which.
+    refused: Vec<(usize, u64)>,
     examined: Vec<usize>,
 }
 
@@ -43,6 +44,7 @@ impl Traffic {
             finals: vec![BTreeMap::new(); NAMES.len()],
             asked: vec![BTreeMap::new(); NAMES.len()],
             acknowledged: vec![0; NAMES.len()],
+            refused: Vec::new(),
             examined: vec![0; NAMES.len()],
         }
     }
@@ -51,11 +53,13 @@ impl Traffic {
     pub(crate) fn step(&mut self, hub: &mut Hub) -> Result<(), Stopped> {
         let pause_ms = if self.random.percent(3) { 4_000 } else { 1 + self.random.below(40) };
         hub.pass_ms(pause_ms);
+        self.order_what_was_refused();
         for place in 0..NAMES.len() {
             self.come_and_go(hub, place);
             if self.providers[place].session.has_room() {
                 self.order_some(hub.now_ns, place);
                 self.answer_some(place, 85);
+                self.ask_some(place);
             }
             self.providers[place].takes_bytes =
                 if self.random.percent(30) { self.random.below(2_000) as usize } else { usize::MAX };
@@ -83,10 +87,30 @@ impl Traffic {
             let payment = self.orders.len() as u64;
             let payee = (payer + 1 + self.random.below(NAMES.len() as u64 - 1) as usize) % NAMES.len();
             let amount = 1 + self.random.below(400);
-            let mut ordered = Ordered { payer, payee, amount, accepted_at_ns: now_ns, ticket: 0 };
-            let message = order(payment, NAMES[payer], NAMES[payee], amount, now_ns);
-            ordered.ticket = self.providers[payer].pay(&message, payment);
-            self.orders.insert(payment, ordered);
+            self.orders.insert(payment, Ordered { payer, payee, amount, accepted_at_ns: now_ns, ticket: 0 });
+            self.submit(payment);
+        }
+    }
+
+    /// Hands an order to its payer provider's session.
+    fn submit(&mut self, payment: u64) {
+        let ordered = self.orders.get_mut(&payment).unwrap();
+        let Ordered { payer, payee, amount, accepted_at_ns, .. } = *ordered;
+        let message = order(payment, NAMES[payer], NAMES[payee], amount, accepted_at_ns);
+        ordered.ticket = self.providers[payer].pay(&message, payment);
+    }
+
+    fn order_what_was_refused(&mut self) {
+        for (place, payment) in std::mem::take(&mut self.refused) {
+            if self.providers[place].session.has_room() { self.submit(payment) } else { self.refused.push((place, payment)) }
+        }
+    }
+
+    /// A question about any payment there ever was, by anybody.
+    fn ask_some(&mut self, place: usize) {
+        if self.random.percent(15) && !self.orders.is_empty() {
+            let payment = self.random.below(self.orders.len() as u64);
+            self.providers[place].ask(id(payment));
         }
     }
 
@@ -99,7 +123,8 @@ impl Traffic {
         // A stranger who is faster than the payer provider would take the id: a UETR is 122 random bits, so only ids in use are tried.
         let is_known = self.acknowledged[payer] >= self.orders[&payment].ticket;
         if is_known || (sender == payer && amount == self.orders[&payment].amount) {
-            self.providers[sender].pay(&message, payment);
+            let in_other_bytes = self.random.percent(50);
+            self.providers[sender].pay_in(&message, payment, in_other_bytes);
         }
     }
 
@@ -132,8 +157,20 @@ impl Traffic {
             provider.takes_bytes = usize::MAX;
             provider.connect(hub);
         }
-        for turn in 0..12 {
-            hub.now_ns += if turn == 5 { TIMEOUT_NS } else { 20_000_000 };
+        let mut turn = 0;
+        while turn < 12 || !self.refused.is_empty() {
+            hub.now_ns += if turn % 6 == 5 { TIMEOUT_NS } else { 20_000_000 };
+            self.order_what_was_refused();
+            exchange(hub, &mut self.providers)?;
+            self.examine();
+            turn += 1;
+            // The last thing that was taken is over only after its time, and after what history needs.
+            if turn >= 12 && self.refused.is_empty() && self.providers.iter().any(|p| p.session.unacknowledged() > 0) {
+                turn = 6;
+            }
+        }
+        for _ in 0..4 {
+            hub.now_ns += TIMEOUT_NS;
             exchange(hub, &mut self.providers)?;
             self.examine();
         }
@@ -148,6 +185,8 @@ impl Traffic {
             for heard in &provider.heard[self.examined[place]..] {
                 match heard {
                     Heard::Status { id, said, numbered, .. } if said.outcome.is_final() => {
+                        let Ordered { payer, payee, .. } = self.orders[&number_of(*id)];
+                        assert!(place == payer || place == payee, "a stranger learns nothing: {heard:?}");
                         let before = self.finals[place].get(&number_of(*id));
                         assert!(before.is_none_or(|before| before == said), "two outcomes of one payment: {heard:?}");
                         assert!(!numbered || said.position > 0);
@@ -157,7 +196,24 @@ impl Traffic {
                         let before = self.asked[place].insert(number_of(*id), false);
                         assert_eq!(before, None, "a payment is forwarded once");
                     }
+                    Heard::Status { id, said, numbered, .. } => {
+                        let payment = number_of(*id);
+                        assert!(!numbered, "only an outcome is numbered");
+                        let Ordered { payer, payee, .. } = self.orders[&payment];
+                        let is_party = place == payer || place == payee;
+                        assert!(is_party || said.outcome != Outcome::InFlight, "a stranger learns nothing: {heard:?}");
+                        let knows = self.finals[place].contains_key(&payment) || self.asked[place].contains_key(&payment);
+                        assert!(!knows || said.outcome != Outcome::Unknown, "what was told is forgotten: {heard:?}");
+                    }
                     Heard::Acknowledged { through } => self.acknowledged[place] = *through,
+                    Heard::Refused { code, ticket, fatal: false } if *code == ErrorCode::Busy as u16 => {
+                        // Where it was a repetition, nobody minds.
+                        let of_ticket = |ordered: &Ordered| ordered.payer == place && ordered.ticket == *ticket;
+                        if let Some((payment, ordered)) = self.orders.iter_mut().find(|(_, ordered)| of_ticket(ordered)) {
+                            ordered.ticket = u64::MAX;
+                            self.refused.push((place, *payment));
+                        }
+                    }
                     Heard::Refused { .. } => panic!("nothing here is to be refused: {heard:?}"),
                     _ => {}
                 }
@@ -172,11 +228,11 @@ impl Traffic {
         }
     }
 
-    /// Whatever anybody was ever told is what the engine knows; whatever was acknowledged is there.
-    pub(crate) fn check_against(&self, engine: &Engine) {
+    /// Whatever anybody was ever told is what the switch knows; whatever was acknowledged is there.
+    pub(crate) fn check_against(&self, hub: &Hub) {
         for (place, name) in NAMES.iter().enumerate() {
             for (payment, said) in &self.finals[place] {
-                let known = engine.status_for(number(name), id(*payment));
+                let known = hub.status_for(number(name), id(*payment));
                 let known = Said {
                     outcome: known.outcome,
                     reason: known.reason,
@@ -186,21 +242,22 @@ impl Traffic {
                 assert_eq!(known, *said, "{name} was told otherwise of T{payment}");
             }
             for payment in self.asked[place].keys() {
-                let known = engine.status_for(number(name), id(*payment)).outcome;
+                let known = hub.status_for(number(name), id(*payment)).outcome;
                 assert_ne!(known, Outcome::Unknown, "{name} was asked to take T{payment}, which is lost");
             }
         }
         for (payment, ordered) in &self.orders {
             if ordered.ticket <= self.acknowledged[ordered.payer] {
-                let known = engine.status_for(number(NAMES[ordered.payer]), id(*payment)).outcome;
+                let known = hub.status_for(number(NAMES[ordered.payer]), id(*payment)).outcome;
                 assert_ne!(known, Outcome::Unknown, "T{payment} was acknowledged, and is lost");
             }
         }
     }
 
     /// After `settle`: every payment has one outcome that both sides know, and the money is where the statuses say.
-    pub(crate) fn check_settled(&self, engine: &Engine) {
-        self.check_against(engine);
+    pub(crate) fn check_settled(&self, hub: &Hub) {
+        self.check_against(hub);
+        let engine = hub.pipeline.engine();
         let mut money: Vec<i128> = self.funds.iter().map(|&funds| i128::from(funds)).collect();
         let mut outcomes = [0u64; 3];
         for (payment, ordered) in &self.orders {

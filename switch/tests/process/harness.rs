@@ -187,10 +187,10 @@ impl Data {
 
     /// What a participant can spend, by the journal.
     pub(crate) fn available(&self, participant: usize) -> u128 {
-        let (decisions, _) = switch::data::replay(&self.directory).unwrap();
-        let participant = decisions.engine.find_participant(&code(participant)).unwrap();
+        let (engine, _) = switch::data::replay(&self.directory).unwrap();
+        let participant = engine.find_participant(&code(participant)).unwrap();
         let currency = Currency::parse(CURRENCY.as_bytes()).unwrap();
-        let (available, reserved) = decisions.engine.settlement_balance(participant, currency).unwrap();
+        let (available, reserved) = engine.settlement_balance(participant, currency).unwrap();
         assert_eq!(reserved, 0, "nothing is open");
         available
     }

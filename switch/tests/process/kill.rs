@@ -196,11 +196,11 @@ impl Fleet {
 
     /// What any provider has seen stands in the journal of the dead switch.
     fn compare_with_journal(&self, data: &Data) {
-        let (decisions, _) = switch::data::replay(&data.path("")).unwrap();
+        let (engine, _) = switch::data::replay(&data.path("")).unwrap();
         for (number, memory) in (1..).zip(&self.memories) {
-            let participant = decisions.engine.find_participant(&code(number)).unwrap();
+            let participant = engine.find_participant(&code(number)).unwrap();
             for (&id, &seen) in &memory.lock().unwrap().finals {
-                let status = decisions.engine.status_for(participant, id);
+                let status = engine.status_for(participant, id);
                 let kept = (status.outcome, status.reason, status.decided_at_ns, status.position);
                 assert_eq!(kept, seen, "{id} was final for {} before the kill", code(number));
             }

@@ -1,0 +1,89 @@
+//! Items in pages that never move: to grow costs one page at most, never a copy of all there are, neither in time nor in memory.
+
+/// Items of one page: some tens of kilobytes of accounts or transfers, made in some microseconds.
+const PAGE_ITEMS: usize = 1_024;
+
+/// A list that grows and shrinks at its end.
+pub(super) struct Pages<T> {
+    /// Pages of a known size, so that only the number of the page has to be checked. What is behind the end of the list is
+    /// filled with items that mean nothing.
+    pages: Vec<Box<[T; PAGE_ITEMS]>>,
+    len: usize,
+}
+
+impl<T> Default for Pages<T> {
+    fn default() -> Pages<T> {
+        Pages { pages: Vec::new(), len: 0 }
+    }
+}
+
+impl<T: Clone> Pages<T> {
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> &T {
+        assert!(at < self.len);
+        &self.pages[at / PAGE_ITEMS][at % PAGE_ITEMS]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, at: usize) -> &mut T {
+        assert!(at < self.len);
+        &mut self.pages[at / PAGE_ITEMS][at % PAGE_ITEMS]
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: T) {
+        if self.len == self.pages.len() * PAGE_ITEMS {
+            self.add_page(&item);
+        }
+        self.len += 1;
+        *self.get_mut(self.len - 1) = item;
+    }
+
+    pub(super) fn pop(&mut self) {
+        assert!(self.len > 0, "what is taken back was there");
+        self.len -= 1;
+        // One page may stay empty, so that a list that goes up and down at its border makes no page each time.
+        self.pages.truncate(self.len / PAGE_ITEMS + 1);
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &T> + DoubleEndedIterator {
+        (0..self.len).map(|at| self.get(at))
+    }
+
+    #[cold]
+    fn add_page(&mut self, filling: &T) {
+        let page: Box<[T]> = vec![filling.clone(); PAGE_ITEMS].into_boxed_slice();
+        self.pages.push(page.try_into().ok().expect("it has the length of a page"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_stay_in_their_order_over_the_borders_of_pages() {
+        let mut pages = Pages::default();
+        let len = 2 * PAGE_ITEMS + 1;
+        for item in 0..len {
+            pages.push(item);
+            assert_eq!((pages.len(), *pages.get(item)), (item + 1, item));
+        }
+        assert!(pages.iter().copied().eq(0..len));
+        for _ in PAGE_ITEMS - 1..len {
+            pages.pop();
+        }
+        pages.push(7);
+        *pages.get_mut(PAGE_ITEMS - 1) += 1;
+        assert!(pages.iter().rev().copied().eq([8].into_iter().chain((0..PAGE_ITEMS - 1).rev())));
+        for _ in 0..PAGE_ITEMS {
+            pages.pop();
+        }
+        assert_eq!((pages.len(), pages.iter().next()), (0, None));
+    }
+}

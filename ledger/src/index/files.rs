@@ -1,0 +1,78 @@
+//! The files of an index as one: what may be asked at one moment, by the owner and by other threads.
+
+use std::sync::Arc;
+
+use super::IndexSchema;
+use super::block::BlockReader;
+use super::fault::{IndexDamage, IndexFault};
+use super::filter::KeyHash;
+use super::footer::Span;
+use super::keys::KeysFile;
+use super::query::{Part, Parts};
+use super::records::RecordsFile;
+use crate::journal::Storage;
+
+/// The whole files, each in the order of the runs. It never changes: what is written later is in the next set.
+#[derive(Clone)]
+pub(crate) struct FileSet {
+    pub(crate) hash: KeyHash,
+    pub(crate) records: Vec<Arc<RecordsFile>>,
+    pub(crate) keys: Vec<Arc<KeysFile>>,
+}
+
+impl FileSet {
+    /// What the last run covers; with it all is covered.
+    pub(crate) fn last_span(&self) -> Span {
+        self.records.last().map_or(Span::NOTHING, |file| file.footer.span)
+    }
+
+    pub(crate) fn last_run(&self) -> u32 {
+        self.records.last().map_or(0, |file| file.footer.name.last_run)
+    }
+
+    pub(crate) fn may_hold(&self, key: &[u8; 16]) -> bool {
+        let hash = self.hash.of(key);
+        self.keys.iter().any(|file| file.may_hold(hash))
+    }
+
+    /// File by file, so that the questions to one filter do not wait for each other's memory.
+    pub(crate) fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
+        answers.clear();
+        answers.resize(keys.len(), false);
+        let hashes: Vec<u64> = keys.iter().map(|key| self.hash.of(key)).collect();
+        for file in &self.keys {
+            for (answer, hash) in answers.iter_mut().zip(&hashes) {
+                *answer |= file.may_hold(*hash);
+            }
+        }
+    }
+
+    /// The newest record with a key.
+    pub(crate) fn find<S: Storage, X: IndexSchema>(
+        &self,
+        reader: &BlockReader<S>,
+        key: &[u8; 16],
+    ) -> Result<Option<Vec<u8>>, IndexFault> {
+        let hash = self.hash.of(key);
+        let parts = self.parts::<S, X>(reader);
+        for file in self.keys.iter().rev().filter(|file| file.may_hold(hash)) {
+            for number in file.find(reader, hash)?.into_iter().rev() {
+                let damaged = || reader.damaged(file.footer.name, 0, IndexDamage::KeyWithoutRecord);
+                let record = parts.record(number)?.ok_or_else(damaged)?;
+                if X::key(&record).as_ref() == Some(key) {
+                    return Ok(Some(record));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn parts<'p, S: Storage, X: IndexSchema>(&'p self, reader: &'p BlockReader<S>) -> Parts<'p, S, X> {
+        Parts::new(reader, self.records.iter().map(|file| Part::File(file)).collect())
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let records = self.records.iter().map(|file| file.bytes()).sum::<usize>();
+        records + self.keys.iter().map(|file| file.bytes()).sum::<usize>()
+    }
+}

@@ -1,0 +1,102 @@
+//! Who does the builder's work: the owner, or a thread beside it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+
+use super::build::{Builder, Published};
+use super::fault::IndexFault;
+use super::run::Run;
+use super::{IndexSchema, IndexWork};
+use crate::journal::Storage;
+
+pub(crate) enum Work<S: Storage, X> {
+    Inline(Box<Builder<S, X>>),
+    Beside { runs: Option<Sender<Arc<Run>>>, thread: Option<JoinHandle<()>> },
+}
+
+impl<S: Storage, X: IndexSchema> Work<S, X> {
+    pub(crate) fn start(builder: Builder<S, X>, work: IndexWork) -> Result<Work<S, X>, IndexFault> {
+        if work == IndexWork::Inline {
+            return Ok(Work::Inline(Box::new(builder)));
+        }
+        let (runs, asked) = channel();
+        let storage = builder.storage().clone();
+        let thread = std::thread::Builder::new()
+            .name("index-build".to_owned())
+            .spawn(move || work_through(builder, &asked))
+            .map_err(IndexFault::on(&storage, "start a thread for", "."))?;
+        Ok(Work::Beside { runs: Some(runs), thread: Some(thread) })
+    }
+
+    /// Takes a run that is cut. A fault is published, and met by the owner when it looks.
+    pub(crate) fn take(&mut self, run: Arc<Run>, published: &Published) {
+        match self {
+            Work::Inline(builder) => {
+                if let Err(fault) = build_and_merge(builder, &run) {
+                    published.set_fault(fault);
+                }
+            }
+            Work::Beside { runs, .. } => {
+                let runs = runs.as_ref().expect("they are taken only when the work ends");
+                // A thread that has ended has said why.
+                let _ = runs.send(run);
+            }
+        }
+    }
+}
+
+fn build_and_merge<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, run: &Run) -> Result<(), IndexFault> {
+    builder.build(run)?;
+    while builder.step()? {}
+    Ok(())
+}
+
+/// The thread: new runs first, and a portion of merging whenever there is none.
+fn work_through<S: Storage, X: IndexSchema>(mut builder: Builder<S, X>, runs: &Receiver<Arc<Run>>) {
+    let mut ending = Ending { published: builder.published(), fault: Some(IndexFault::Ended) };
+    ending.fault = serve(&mut builder, runs).err();
+}
+
+fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Receiver<Arc<Run>>) -> Result<(), IndexFault> {
+    let mut is_merging = true;
+    loop {
+        let run = if is_merging { runs.try_recv() } else { runs.recv().map_err(|_| TryRecvError::Disconnected) };
+        match run {
+            Ok(run) => {
+                builder.build(&run)?;
+                is_merging = true;
+            }
+            Err(TryRecvError::Empty) => is_merging = builder.step()?,
+            // A merge that is under way is begun anew by the next start.
+            Err(TryRecvError::Disconnected) => return Ok(()),
+        }
+    }
+}
+
+/// Says why the thread has ended, so that nobody waits for it for ever, not even after a panic.
+struct Ending {
+    published: Arc<Published>,
+    fault: Option<IndexFault>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(fault) = self.fault.take() {
+            self.published.set_fault(fault);
+        }
+    }
+}
+
+impl<S: Storage, X> Drop for Work<S, X> {
+    /// Waits for the thread, so that a directory that is opened next is not written by the one before.
+    fn drop(&mut self) {
+        if let Work::Beside { runs, thread } = self {
+            drop(runs.take());
+            if let Some(thread) = thread.take() {
+                // A panic there has been reported there; here it changes nothing more.
+                let _ = thread.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What memory cannot answer, and the history must be asked: ids that may be older than the window.
+//!
+//! ```text
+//!   an order, before it is sequenced ---- filters: nothing ----> the batch, checked through what is indexed
+//!                                    ---- filters: perhaps ---> WAITING --question--> history, elsewhere
+//!   a question about what is not held -- filters: perhaps ---->    |                      |
+//!   an order that got a recheck ------------------------------>    | <------answer--------+
+//!                                                                   +-- an outcome: it is told, unjournaled
+//!                                                                   +-- none: an order goes into the batch, a question is answered after it
+//! ```
+//!
+//! A frame that waits holds its connection's acknowledgement back. Answers come in the order of the questions.
+
+use std::collections::VecDeque;
+
+use adapters::check::Refusal;
+use adapters::message::{ErrorCode, Outcome, PaymentId};
+use ledger::journal::Storage;
+
+use super::{Pipeline, Question};
+use crate::engine::effect::{Delivery, Effect, News, Status};
+use crate::entry::{Body, ParticipantId};
+use crate::history::{HistoryAnswer, HistoryQuestion};
+use crate::limits::{HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX};
+use crate::session::SessionKey;
+
+/// A frame that waits for the history.
+pub(super) struct Asked {
+    pub(super) session: SessionKey,
+    /// The frame's number.
+    pub(super) number: u64,
+    pub(super) participant: ParticipantId,
+    pub(super) payment_id: PaymentId,
+    pub(super) what: What,
+}
+
+/// What the frame is.
+pub(super) enum What {
+    /// A payment order, whole, so that it can still be sequenced.
+    Order { digest: [u8; 16], routing: Vec<u8>, private: Vec<u8> },
+    /// A status request, or an answer that no payment waits for.
+    Question { is_answer: bool },
+}
+
+/// An outcome from the history, for whoever has asked.
+pub(super) struct Told {
+    pub(super) session: SessionKey,
+    pub(super) payment_id: PaymentId,
+    pub(super) status: Status,
+}
+
+/// Everything that waits for the history.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// In the order of asking.
+    queue: VecDeque<Asked>,
+    /// How many of them were asked: their answers are on the way, or in `answers`.
+    asked: usize,
+    answers: VecDeque<HistoryAnswer>,
+}
+
+impl Waiting {
+    /// Does anything wait, or is there an answer to be dealt with?
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Are there answers to be dealt with?
+    pub(super) fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    /// The first answer, and who waits for it.
+    fn take_answered(&mut self) -> Option<(Asked, HistoryAnswer)> {
+        let answer = self.answers.pop_front()?;
+        let asked = self.queue.pop_front().unwrap_or_else(|| unreachable!("every answer has a question"));
+        assert_eq!(asked.payment_id, answer.payment_id, "answers come in the order of the questions");
+        self.asked -= 1;
+        Some((asked, answer))
+    }
+}
+
+/// What an effect leaves open: the window does not reach back to what was asked.
+pub(super) fn is_open(effect: &Effect, floor: u64) -> bool {
+    match effect.news {
+        News::Recheck => true,
+        News::Status(status) => status.outcome == Outcome::Unknown && floor > 0,
+        News::Forward { .. } => false,
+    }
+}
+
+impl<S: Storage> Pipeline<S> {
+    /// Through which journal position there is no outcome of this id, as far as memory knows: it is what may be written into the entry. None where the
+    /// files must be asked.
+    pub(super) fn checked_in_memory(&self, id: PaymentId) -> Option<u64> {
+        let engine = &self.decisions.engine;
+        if engine.remembers_all() {
+            return Some(0);
+        }
+        // Read before the filters: they may know more a moment later, never less.
+        let indexed = self.history.indexed();
+        if !self.history.may_hold(id) {
+            return Some(indexed);
+        }
+        // The engine knows it and decides. If its outcome should leave before that, the engine says so, because nothing was checked.
+        engine.holds(id).then_some(0)
+    }
+
+    /// Sets a frame aside until the history has answered; what is one too many is refused.
+    pub(super) fn ask(&mut self, asked: Asked) {
+        let Some(session) = self.sessions.get_mut(asked.session) else { return };
+        let is_full = self.waiting.queue.len() >= HISTORY_WAITING_MAX
+            || session.frames_held() >= HISTORY_WAITING_PER_SESSION_MAX;
+        if is_full {
+            let refusal = Refusal { payment_id: asked.payment_id.bytes(), ..Refusal::plain(ErrorCode::Busy) };
+            return self.refuse(asked.session, asked.number, refusal);
+        }
+        session.hold(asked.number);
+        self.waiting.queue.push_back(asked);
+    }
+
+    /// What the history is to be asked next. Nothing as long as the window's floor is above what is indexed: the answer could not be used.
+    pub fn take_history_question(&mut self) -> Option<HistoryQuestion> {
+        if self.history.indexed() < self.decisions.engine.floor() {
+            return None;
+        }
+        let asked = self.waiting.queue.get(self.waiting.asked)?;
+        self.waiting.asked += 1;
+        Some(HistoryQuestion { payment_id: asked.payment_id })
+    }
+
+    /// The history has answered. The next turn deals with it.
+    pub fn history_answered(&mut self, answer: HistoryAnswer) {
+        self.waiting.answers.push_back(answer);
+    }
+
+    /// Goes on with what the history has answered, as far as the batch has room.
+    pub(super) fn resume_asked(&mut self) {
+        while !self.ingress.is_full() {
+            let Some((asked, answer)) = self.waiting.take_answered() else { return };
+            let Some(session) = self.sessions.get_mut(asked.session) else { continue };
+            session.release(asked.number);
+            if session.participant() == Some(asked.participant) {
+                self.touched.push(asked.session);
+                self.resume(asked, &answer);
+            }
+        }
+    }
+
+    fn resume(&mut self, asked: Asked, answer: &HistoryAnswer) {
+        let Asked { session, number, participant, payment_id, what } = asked;
+        match (what, answer.outcome) {
+            (What::Order { digest, .. }, Some(record)) => {
+                self.told.push(Told { session, payment_id, status: record.status_for_order(participant, digest) });
+            }
+            (What::Question { is_answer: true }, Some(record)) => {
+                self.told.push(Told { session, payment_id, status: record.status_for_payee(participant) });
+            }
+            (What::Question { is_answer: false }, Some(record)) => {
+                self.told.push(Told { session, payment_id, status: record.status_for(participant) });
+            }
+            (What::Order { digest, routing, private }, None) => match self.why_not_now(session, participant) {
+                Some(code) => {
+                    self.refuse(session, number, Refusal { payment_id: payment_id.bytes(), ..Refusal::plain(code) });
+                }
+                None => self.sequence_order((session, number), digest, answer.checked_through, [&routing, &private]),
+            },
+            (What::Question { is_answer }, None) => {
+                let checked_through = answer.checked_through;
+                self.questions.push(Question { session, number, payment_id, is_answer, checked_through });
+            }
+        }
+    }
+
+    /// Takes out what the engine could not say of entries of this batch. An order is asked about once more; an answer becomes a question.
+    pub(super) fn set_open_replies_aside(&mut self) {
+        if !self.decisions.has_replies {
+            return;
+        }
+        let floor = self.decisions.engine.floor();
+        for place in 0..self.decisions.effects.len() {
+            let effect = self.decisions.effects[place];
+            let Delivery::Reply { entry } = effect.delivery else { continue };
+            if !is_open(&effect, floor) {
+                continue;
+            }
+            let (session, number) = self.ingress.origin_of(entry as usize);
+            let (entry, private) = self.ingress.entry(entry as usize);
+            let (participant, payment_id) = (effect.participant, effect.payment_id);
+            match entry.body {
+                Body::CreditTransfer(_, annotation) => {
+                    let (digest, routing, private) = (annotation.digest, entry.routing.to_vec(), private.to_vec());
+                    let what = What::Order { digest, routing, private };
+                    self.ask(Asked { session, number, participant, payment_id, what });
+                }
+                _ => {
+                    let question = Question { session, number, payment_id, is_answer: true, checked_through: 0 };
+                    self.questions.push(question);
+                }
+            }
+        }
+    }
+
+    /// Sets aside the questions that memory cannot answer. To be called before frames are acknowledged.
+    pub(super) fn set_questions_aside(&mut self) {
+        if self.decisions.engine.floor() == 0 {
+            return;
+        }
+        for question in std::mem::take(&mut self.questions) {
+            if self.can_be_answered(&question) {
+                self.questions.push(question);
+                continue;
+            }
+            let Question { session, number, payment_id, is_answer, .. } = question;
+            let Some(participant) = self.sessions.get(session).and_then(|session| session.participant()) else { continue };
+            self.ask(Asked { session, number, participant, payment_id, what: What::Question { is_answer } });
+        }
+    }
+
+    /// Either the engine holds the payment, or there is no such outcome up to the window's floor.
+    fn can_be_answered(&self, question: &Question) -> bool {
+        let (floor, indexed) = (self.decisions.engine.floor(), self.history.indexed());
+        self.decisions.engine.holds(question.payment_id)
+            || floor <= question.checked_through
+            || (floor <= indexed && !self.history.may_hold(question.payment_id))
+    }
+}
