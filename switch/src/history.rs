@@ -226,7 +226,11 @@ fn outbox_group(participant: ParticipantId, lane: Lane) -> u64 {
 type OutboxPlace = (ParticipantId, u64);
 
 /// Makes the records of a batch from its effects, in order. An outcome is told to the payer provider first, then to the payee provider.
-fn for_each_record(engine: &Engine, effects: &[Effect], mut keep: impl FnMut(&HistoryRecord, [Option<OutboxPlace>; 2])) {
+fn for_each_record(
+    engine: &Engine,
+    effects: &[Effect],
+    mut keep: impl FnMut(&HistoryRecord, [Option<OutboxPlace>; 2]),
+) {
     let mut effects = effects.iter();
     while let Some(effect) = effects.next() {
         let Delivery::Outbox { number, payment, .. } = effect.delivery else { continue };
@@ -328,7 +332,11 @@ impl<S: Storage> History<S> {
     /// To be called once the whole journal was followed: a history that reaches further is of a journal that has lost its end.
     pub fn check_followed(&self, engine: &Engine) -> Result<(), HistoryFault> {
         let covered = self.index.covered_through();
-        if covered > engine.applied() { Err(HistoryFault::Ahead { covered, journal: engine.applied() }) } else { Ok(()) }
+        if covered > engine.applied() {
+            Err(HistoryFault::Ahead { covered, journal: engine.applied() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes in the batch that was applied last, and lets the outboxes know what they may let go.

@@ -109,8 +109,8 @@ impl<S: Storage> Pipeline<S> {
     /// Sets a frame aside until the history has answered; what is one too many is refused.
     pub(super) fn ask(&mut self, asked: Asked) {
         let Some(session) = self.sessions.get_mut(asked.session) else { return };
-        let is_full = self.waiting.queue.len() >= HISTORY_WAITING_MAX
-            || session.frames_held() >= HISTORY_WAITING_PER_SESSION_MAX;
+        let is_full =
+            self.waiting.queue.len() >= HISTORY_WAITING_MAX || session.frames_held() >= HISTORY_WAITING_PER_SESSION_MAX;
         if is_full {
             let refusal = Refusal { payment_id: asked.payment_id.bytes(), ..Refusal::plain(ErrorCode::Busy) };
             return self.refuse(asked.session, asked.number, refusal);
@@ -212,7 +212,9 @@ impl<S: Storage> Pipeline<S> {
                 continue;
             }
             let Question { session, number, payment_id, is_answer, .. } = question;
-            let Some(participant) = self.sessions.get(session).and_then(|session| session.participant()) else { continue };
+            let Some(participant) = self.sessions.get(session).and_then(|session| session.participant()) else {
+                continue;
+            };
             self.ask(Asked { session, number, participant, payment_id, what: What::Question { is_answer } });
         }
     }

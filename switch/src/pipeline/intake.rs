@@ -204,8 +204,8 @@ impl<S: Storage> Pipeline<S> {
         let of_session = self.sessions.get(key).map_or(0, |session| session.transfers_in_batch);
         let open = engine.counts().in_flight + in_batch;
         // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet.
-        let is_index_late = self.history.outcomes_unindexed() + open >= u64::from(engine.outcomes_kept())
-            || self.history.is_behind();
+        let is_index_late =
+            self.history.outcomes_unindexed() + open >= u64::from(engine.outcomes_kept()) || self.history.is_behind();
         let is_full = in_batch >= self.limits.ingress_transfers_max as u64
             || open >= u64::from(self.limits.in_flight_max)
             || engine.in_flight_of(participant) + of_session >= self.limits.in_flight_per_participant_max;

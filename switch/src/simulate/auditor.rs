@@ -4,9 +4,12 @@
 //! power cut. What an entry says must be what a provider sent. From these it computes every outcome, every balance, and every numbered
 //! message that anybody is to be told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::invariants::{Finding, Violation, duplicates, durability, journal, named};
+use super::machine::Found;
 use super::plan::{CURRENCIES, Plan, Rules};
+use super::provider::hex;
 use super::random::to_usize;
 use super::wire::{self, Id};
 
@@ -74,6 +77,11 @@ pub(super) struct Payment {
 }
 
 impl Payment {
+    /// Is this the same order once more?
+    fn is_order(&self, sender: usize, routing: &[u8], fields: &[Vec<u8>]) -> bool {
+        self.sender == sender && self.routing == routing && self.fields == fields
+    }
+
     pub(super) fn is_party(&self, participant: usize) -> bool {
         self.sender == participant || self.payee == Some(participant)
     }
@@ -100,8 +108,12 @@ pub(super) struct Auditor {
     open: BTreeSet<(u64, u64, Id)>,
     accounts: Vec<[Account; 2]>,
     told: Vec<Vec<Told>>,
-    /// Who used whose id with other content.
-    mismatched: BTreeSet<(usize, Id)>,
+    /// The newest outcomes by position, as many as the rules say that memory holds.
+    window: VecDeque<(u64, Id)>,
+    /// Position of the newest outcome that has left the window; 0 as long as none has.
+    floor: u64,
+    /// Those that have left.
+    left: BTreeSet<Id>,
     ended: [u64; 3],
     rare: Vec<&'static str>,
 }
@@ -124,7 +136,9 @@ impl Auditor {
             open: BTreeSet::new(),
             told: plan.providers.iter().map(|_| Vec::new()).collect(),
             accounts,
-            mismatched: BTreeSet::new(),
+            window: VecDeque::new(),
+            floor: 0,
+            left: BTreeSet::new(),
             ended: [0; 3],
             rare: Vec::new(),
         }
@@ -137,6 +151,9 @@ impl Auditor {
         let known = self.orders_sent.entry(wire::array(routing, 0)).or_default();
         if known.iter().any(|other| other.sender == sender && other.routing == routing && other.fields == sent.fields) {
             self.rare.push("order sent again");
+            if known.iter().all(|other| other.private != private) {
+                self.rare.push("order sent again in other bytes");
+            }
         }
         known.push(sent);
     }
@@ -154,27 +171,22 @@ impl Auditor {
     }
 
     /// A batch is on disk for good.
-    pub(super) fn take_batch(&mut self, batch: wire::Batch<'_>) -> Result<(), String> {
-        if batch.first_sequence != self.through + 1 {
-            return Err(format!("batch {} follows position {}", batch.first_sequence, self.through));
-        }
-        if batch.time_ns < self.time_ns {
-            return Err(format!("journal time goes back by {} ns", self.time_ns - batch.time_ns));
-        }
-        let entries = wire::entries(batch.payload)?;
-        if entries.len() as u64 != batch.count {
-            return Err(format!("a batch of {} entries holds {}", batch.count, entries.len()));
-        }
+    pub(super) fn take_batch(&mut self, batch: wire::Batch<'_>) -> Result<(), Violation> {
+        let entries = named(journal::NAME, self.check_batch(&batch))?;
         self.batches.push((batch.first_sequence, digest(&batch)));
         self.time_ns = batch.time_ns;
+        self.trim();
         self.expire(batch.first_sequence);
         self.through = batch.first_sequence + batch.count;
         for (position, entry) in (batch.first_sequence + 1..).zip(&entries) {
             match (entry.kind, entry.sender_kind) {
                 (wire::kind::CREDIT_TRANSFER, 1) => self.order(position, entry)?,
-                (wire::kind::ANSWER, 1) => self.answer(position, entry)?,
+                (wire::kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
                 (128.., 2) if self.batches.len() == 1 => {}
-                (kind, sender) => return Err(format!("an entry of kind {kind} from a sender of kind {sender}")),
+                (kind, sender) => {
+                    let what = format!("an entry of kind {kind} from a sender of kind {sender}");
+                    return named(journal::NAME, Err(what));
+                }
             }
         }
         self.rare.push(match entries.len() {
@@ -185,29 +197,46 @@ impl Auditor {
         Ok(())
     }
 
+    fn check_batch<'b>(&self, batch: &wire::Batch<'b>) -> Result<Vec<wire::Entry<'b>>, String> {
+        if batch.first_sequence != self.through + 1 {
+            return Err(format!("batch {} follows position {}", batch.first_sequence, self.through));
+        }
+        if batch.time_ns < self.time_ns {
+            return Err(format!("journal time goes back by {} ns", self.time_ns - batch.time_ns));
+        }
+        let entries = wire::entries(batch.payload)?;
+        if entries.len() as u64 != batch.count {
+            return Err(format!("a batch of {} entries holds {}", batch.count, entries.len()));
+        }
+        Ok(entries)
+    }
+
+    /// The oldest outcomes leave the window, until as many are left as the rules say.
+    fn trim(&mut self) {
+        while self.window.len() > self.rules.outcomes_kept as usize {
+            let Some((position, id)) = self.window.pop_front() else { return };
+            self.floor = position;
+            self.left.insert(id);
+        }
+    }
+
     /// What a recovery found: all that was on disk, unchanged, and perhaps more at the end.
-    pub(super) fn take_recovered(&mut self, found: &[(u64, u64, u64, Vec<u8>)]) -> Result<(), String> {
-        if found.len() < self.batches.len() {
-            return Err(format!("{} batches were durable, {} are left", self.batches.len(), found.len()));
-        }
-        for (place, (first_sequence, count, time_ns, payload)) in found.iter().enumerate() {
-            let batch = wire::Batch { first_sequence: *first_sequence, count: *count, time_ns: *time_ns, payload };
-            match self.batches.get(place) {
-                Some(known) if *known == (*first_sequence, digest(&batch)) => {}
-                Some(_) => return Err(format!("batch {first_sequence} is not what was durable")),
-                None => self.take_batch(batch)?,
-            }
-        }
-        Ok(())
+    pub(super) fn take_recovered(&mut self, found: &[Found]) -> Result<(), Violation> {
+        let known = found.len().min(self.batches.len());
+        let lost = self.batches.len() - known;
+        let finding = match (lost, self.is_prefix(&found[..known])) {
+            (0, true) => Ok(()),
+            (0, false) => Err("a batch is not what was durable".to_owned()),
+            (lost, _) => Err(format!("{lost} batches of {} that were durable are gone", self.batches.len())),
+        };
+        named(durability::NAME, finding)?;
+        found[known..].iter().try_for_each(|batch| self.take_batch(as_batch(batch)))
     }
 
     /// Are these the first batches of what is on disk?
-    pub(super) fn is_prefix(&self, found: &[(u64, u64, u64, Vec<u8>)]) -> bool {
-        found.len() <= self.batches.len()
-            && found.iter().zip(&self.batches).all(|((first_sequence, count, time_ns, payload), known)| {
-                let batch = wire::Batch { first_sequence: *first_sequence, count: *count, time_ns: *time_ns, payload };
-                *known == (*first_sequence, digest(&batch))
-            })
+    pub(super) fn is_prefix(&self, found: &[Found]) -> bool {
+        let is_known = |(batch, known): (&Found, &(u64, [u8; 32]))| *known == (batch.0, digest(&as_batch(batch)));
+        found.len() <= self.batches.len() && found.iter().zip(&self.batches).all(is_known)
     }
 
     fn expire(&mut self, position: u64) {
@@ -219,21 +248,46 @@ impl Auditor {
         }
     }
 
-    fn order(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), String> {
+    fn order(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), Violation> {
+        let (sender, order, private, fields) = named(journal::NAME, self.find_sent(position, entry))?;
+        let is_held = self.payments.contains_key(&order.id) && !self.left.contains(&order.id);
+        if is_held {
+            let same = self.payments.get(&order.id).is_some_and(|known| known.is_order(sender, entry.routing, &fields));
+            self.rare.push(if same { "order repeated" } else { "duplicate with other content" });
+            return Ok(());
+        }
+        if wire::u64_at(entry.annotation, 16) < self.floor {
+            self.rare.push("order to be checked again");
+            return Ok(());
+        }
+        let finding = if self.left.contains(&order.id) { Err(hex(&order.id)) } else { Ok(()) };
+        named(duplicates::NAME, finding)?;
+        self.decide(position, entry.routing, sender, (order, private, fields));
+        Ok(())
+    }
+
+    /// What was sent and became this entry: its sender, what it says, its private part, and what that says.
+    #[allow(clippy::type_complexity, reason = "it is taken apart where it is asked for")]
+    fn find_sent(
+        &self,
+        position: u64,
+        entry: &wire::Entry<'_>,
+    ) -> Result<(usize, wire::Order, Vec<u8>, Vec<Vec<u8>>), String> {
         let order = wire::order(entry.routing).ok_or("an order of the wrong length")?;
         let sender = self.sender(entry)?;
         let sent = self.orders_sent.get(&order.id).into_iter().flatten().find(|sent| is_entry(sent, sender, entry));
         let sent = sent.ok_or_else(|| format!("position {position} holds an order that nobody sent"))?;
-        let (private, fields) = (sent.private.clone(), sent.fields.clone());
-        if let Some(known) = self.payments.get(&order.id) {
-            if known.sender != sender || known.routing != entry.routing || known.fields != fields {
-                self.mismatched.insert((sender, order.id));
-                self.rare.push("duplicate with other content");
-            } else {
-                self.rare.push("order repeated in other bytes");
-            }
-            return Ok(());
-        }
+        Ok((sender, order, sent.private.clone(), sent.fields.clone()))
+    }
+
+    /// A payment that nobody knew is decided by the rules.
+    fn decide(
+        &mut self,
+        position: u64,
+        routing: &[u8],
+        sender: usize,
+        (order, private, fields): (wire::Order, Vec<u8>, Vec<Vec<u8>>),
+    ) {
         let judged = self.judge(sender, &order);
         let (payee, currency) = judged.unwrap_or((0, 0));
         let payment = Payment {
@@ -241,7 +295,7 @@ impl Auditor {
             payee: judged.is_ok().then_some(payee),
             position,
             end: None,
-            routing: entry.routing.to_vec(),
+            routing: routing.to_vec(),
             fields,
             currency,
             amount: i128::from(order.amount),
@@ -256,10 +310,10 @@ impl Auditor {
                 let (id, decided_at_ns) = (order.id, self.time_ns);
                 let status = wire::Status { id, outcome: outcome::REJECTED, reason, field, decided_at_ns, position };
                 self.payments.insert(id, Payment { end: Some(status), ..payment });
+                self.window.push_back((position, id));
                 self.told[sender].push(Told::Status { status, note: Vec::new() });
             }
         }
-        Ok(())
     }
 
     fn forward(&mut self, id: Id, payment: Payment, private: Vec<u8>) {
@@ -302,7 +356,7 @@ impl Auditor {
         Ok((payee, currency))
     }
 
-    fn answer(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), String> {
+    fn answer(&mut self, position: u64, entry: &wire::Entry<'_>) -> Finding {
         let sender = self.sender(entry)?;
         let id: Id = wire::array(entry.routing, 0);
         let sent = self.answers_sent.get(&(sender, id)).into_iter().flatten();
@@ -343,6 +397,7 @@ impl Auditor {
             self.accounts[payee][currency].money += amount;
         }
         self.ended[usize::from(outcome) - 1] += 1;
+        self.window.push_back((position, id));
         self.told[payer].push(Told::Status { status, note: note.to_vec() });
         self.told[payee].push(Told::Status { status, note: Vec::new() });
     }
@@ -397,9 +452,17 @@ impl Auditor {
         self.told[participant].len() as u64
     }
 
-    /// Did this participant use the id of a payment with other content?
-    pub(super) fn is_mismatched(&self, participant: usize, id: Id) -> bool {
-        self.mismatched.contains(&(participant, id))
+    /// Did this participant use the id of a payment with other content, or of somebody else's payment?
+    pub(super) fn has_misused(&self, participant: usize, id: Id) -> bool {
+        let Some(payment) = self.payments.get(&id) else { return false };
+        let is_other = |sent: &Sent| !payment.is_order(sent.sender, &sent.routing, &sent.fields);
+        let sent = self.orders_sent.get(&id).into_iter().flatten();
+        sent.filter(|sent| sent.sender == participant).any(is_other)
+    }
+
+    /// How many outcomes have left the window.
+    pub(super) fn left(&self) -> u64 {
+        self.left.len() as u64
     }
 
     /// Paths that were met since the last call.
@@ -412,6 +475,10 @@ impl Auditor {
 fn is_entry(sent: &Sent, sender: usize, entry: &wire::Entry<'_>) -> bool {
     let sealed_bytes = if sent.private.is_empty() { 0 } else { sent.private.len() + SEAL_BYTES };
     sent.sender == sender && sent.routing == entry.routing && sealed_bytes == entry.sealed_bytes
+}
+
+fn as_batch((first_sequence, count, time_ns, payload): &Found) -> wire::Batch<'_> {
+    wire::Batch { first_sequence: *first_sequence, count: *count, time_ns: *time_ns, payload }
 }
 
 fn digest(batch: &wire::Batch<'_>) -> [u8; 32] {

@@ -9,7 +9,7 @@ pub struct Coverage {
 }
 
 /// What a run of any length is expected to meet with all faults on; those that were not met are shown with 0.
-const EXPECTED: [&str; 39] = [
+const EXPECTED: [&str; 47] = [
     "answer in time",
     "answer journaled that no payment waited for",
     "batch of many entries",
@@ -18,7 +18,6 @@ const EXPECTED: [&str; 39] = [
     "connection half open",
     "connection replaced",
     "crash in a recovery",
-    "crash while idle",
     "crash with payments in flight",
     "disk full",
     "disk slow",
@@ -26,11 +25,20 @@ const EXPECTED: [&str; 39] = [
     "expired by time",
     "flip found by a recovery",
     "flip found by a reader",
+    "file of the history dropped by a start",
     "flip in the last record",
+    "bit of the history turned at rest",
+    "flip found in the history",
     "funds insufficient",
+    "history asked in vain",
+    "history lost",
     "killed",
     "names unsynced at a power cut",
-    "order repeated in other bytes",
+    "order repeated",
+    "order sent again in other bytes",
+    "order to be checked again",
+    "outcome found in the history",
+    "outcome left memory",
     "power cut",
     "power cut with unsynced sectors",
     "provider lost its memory",

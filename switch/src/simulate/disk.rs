@@ -158,11 +158,27 @@ impl VirtualDisk {
         let chosen = if random.percent(50) { segments.len().checked_sub(1)? } else { random.index(segments.len()) };
         let name = (*segments.get(chosen)?).clone();
         let records = wire::records(&self.faulty.file(&name)?);
-        let place = random.index(records.len());
+        let is_last = random.percent(15);
+        let place = if is_last { records.len().saturating_sub(1) } else { random.index(records.len()) };
         let &(start, bytes) = records.get(place)?;
         let byte = start + random.index(bytes);
         let is_witnessed = chosen + 1 < segments.len() || place + 1 < records.len();
         Some((Flip { name, byte, bit: u8::try_from(random.below(8)).unwrap_or(0) }, is_witnessed))
+    }
+
+    /// Any bit of any file; none where there is none.
+    pub(super) fn choose_any_flip(&self, random: &mut Random) -> Option<Flip> {
+        let files = self.list().ok()?;
+        let file = files.get(random.index(files.len())).filter(|file| file.bytes > 0)?;
+        let byte = to_usize(random.below(file.bytes));
+        Some(Flip { name: file.name.clone(), byte, bit: u8::try_from(random.below(8)).unwrap_or(0) })
+    }
+
+    /// Nothing is left in the directory.
+    pub(super) fn remove_all(&self) {
+        for file in self.list().unwrap_or_default() {
+            drop(self.faulty.take(&file.name));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -12,6 +12,8 @@
 //! | a turn ends | watermarks ordered | `watermarks.rs` |
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
+//! | a batch is on disk | the journal holds what was sent | `journal.rs` |
+//! | a batch is on disk | the window forgets nothing that the history lacks | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
 //! | the process starts | a replay gives the same state | `replay.rs` |
 //! | the process starts | damage is never taken | `damage.rs` |
@@ -22,7 +24,9 @@ pub(super) mod acknowledged;
 pub(super) mod agreement;
 pub(super) mod caps;
 pub(super) mod damage;
+pub(super) mod duplicates;
 pub(super) mod durability;
+pub(super) mod journal;
 pub(super) mod money;
 pub(super) mod one_outcome;
 pub(super) mod outbox_numbers;
@@ -69,7 +73,7 @@ pub(super) struct Turn<'a> {
 }
 
 /// Gives a finding its invariant's name.
-pub(super) fn named(invariant: &'static str, finding: Finding) -> Result<(), Violation> {
+pub(super) fn named<T>(invariant: &'static str, finding: Result<T, String>) -> Result<T, Violation> {
     finding.map_err(|what| Violation { invariant, what })
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use ledger::index::{IndexFault, IndexWork};
 use ledger::journal::{Journal, JournalFault, JournalOptions, JournalReader, Lineage, Preparation};
 
 use super::disk::VirtualDisk;
@@ -13,6 +14,7 @@ use crate::clock::Anchor;
 use crate::engine::Batch;
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
+use crate::history::{History, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
 use crate::ingress::Ingress;
 use crate::limits::NS_PER_MS;
 use crate::log::local::LocalLog;
@@ -38,6 +40,8 @@ pub(super) enum Stop {
     DiskFull,
     /// The journal is damaged.
     Damaged(String),
+    /// The history is damaged.
+    HistoryDamaged(String),
     /// By itself.
     Unplanned(String),
 }
@@ -48,6 +52,9 @@ pub(super) struct Process {
     pub(super) renderer: Renderer<VirtualDisk>,
     /// What the renderer is to do, and when it is done.
     pub(super) rendering: VecDeque<(u64, RenderRequest)>,
+    pub(super) asker: HistoryAsker<VirtualDisk>,
+    /// What the history was asked, and when it answers.
+    pub(super) asking: VecDeque<(u64, HistoryQuestion)>,
     pub(super) next_check_ns: u64,
     anchor: Anchor,
     started_ns: u64,
@@ -60,11 +67,15 @@ pub(super) struct Started {
     pub(super) was_torn: bool,
     /// The state that was asked for, where the replay came by it.
     pub(super) state: Option<StateDigest>,
+    /// Files of the history that were not as they were written.
+    pub(super) dropped: usize,
 }
 
 /// Everything that outlives the process.
 pub(super) struct Machine {
     pub(super) disk: VirtualDisk,
+    /// The directory of the history.
+    pub(super) history_disk: VirtualDisk,
     pub(super) keys: Keys,
     /// How far the wall clock was set from the true time.
     pub(super) wall_offset_ns: i64,
@@ -73,8 +84,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(plan: &Plan, disk: VirtualDisk, keys: Keys) -> Machine {
-        Machine { disk, keys, wall_offset_ns: 0, process: None, drift_ppb: plan.drift_ppb }
+    pub(super) fn new(plan: &Plan, [disk, history_disk]: [VirtualDisk; 2], keys: Keys) -> Machine {
+        Machine { disk, history_disk, keys, wall_offset_ns: 0, process: None, drift_ppb: plan.drift_ppb }
     }
 
     /// Journal time, while the process runs. The machine's clock counts milliseconds, so that exact hits of deadlines are frequent.
@@ -95,22 +106,17 @@ impl Machine {
     pub(super) fn start(&mut self, plan: &Plan, now_ns: u64, wanted: Option<u64>) -> Result<Started, Stop> {
         self.keys.restart();
         let options = options(plan);
-        let (mut decisions, mut batches, mut state) = (Decisions::default(), Vec::new(), None);
-        let absorb = |batch: ledger::journal::Batch<'_>| {
-            batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
-            decisions.absorb(engine_batch(&batch)).map_err(|inapplicable| inapplicable.to_string())?;
-            if wanted == Some(decisions.engine.applied()) {
-                state = Some((decisions.engine.applied(), decisions.engine.digest()));
-            }
-            Ok(())
-        };
-        let (journal, was_torn) = match Journal::open(self.disk.clone(), options, absorb) {
-            Ok((journal, report)) => (journal, report.torn.is_some()),
-            Err(JournalFault::Absent { .. }) => {
+        let mut replay = Replay::new(self.history_disk.clone(), plan, wanted);
+        let opened = Journal::open(self.disk.clone(), options, |batch| replay.take(&batch));
+        let (journal, was_torn) = match (opened, replay.fault.take()) {
+            (_, Some(fault)) => return Err(stop_of_history(&fault)),
+            (Ok((journal, report)), None) => (journal, report.torn.is_some()),
+            (Err(JournalFault::Absent { .. }), None) => {
                 (Journal::create(self.disk.clone(), options, LINEAGE).map_err(|fault| stop_of(&fault))?, false)
             }
-            Err(fault) => return Err(stop_of(&fault)),
+            (Err(fault), None) => return Err(stop_of(&fault)),
         };
+        let Replay { mut decisions, batches, state, history, dropped, .. } = replay;
         if decisions.engine.seal_key_max() > self.keys.made() {
             return Err(Stop::Unplanned("the journal names keys that were never made".to_owned()));
         }
@@ -119,18 +125,89 @@ impl Machine {
         if decisions.engine.applied() == 0 {
             journal_genesis(plan, &mut log, &mut decisions, wall_ns)?;
         }
+        let history = match history {
+            Some(history) => history,
+            None => begin_history(&self.history_disk, plan, &mut decisions).map_err(|fault| stop_of_history(&fault))?,
+        };
+        history.check_followed(&decisions.engine).map_err(|fault| stop_of_history(&fault))?;
         let anchor = Anchor::new(wall_ns, decisions.engine.time_ns());
         let reader = JournalReader::open(self.disk.clone()).map_err(|fault| stop_of(&fault))?;
         let process = Process {
-            pipeline: Pipeline::new(log, decisions, self.keys.digest_key(), plan.limits),
-            renderer: Renderer::new(reader),
+            renderer: Renderer::new(reader, history.reader()),
+            asker: HistoryAsker::new(history.reader()),
+            pipeline: Pipeline::new(log, decisions, history, self.keys.digest_key(), plan.limits),
             rendering: VecDeque::new(),
+            asking: VecDeque::new(),
             next_check_ns: now_ns,
             anchor,
             started_ns: now_ns,
         };
-        Ok(Started { process, batches, was_torn, state })
+        Ok(Started { process, batches, was_torn, state, dropped })
     }
+}
+
+/// The way from the journal to the state, and the history beside it. The history is opened with the first batch: by then the journal is on disk.
+struct Replay<'a> {
+    history_disk: VirtualDisk,
+    plan: &'a Plan,
+    wanted: Option<u64>,
+    decisions: Decisions,
+    batches: Vec<Found>,
+    state: Option<StateDigest>,
+    history: Option<History<VirtualDisk>>,
+    dropped: usize,
+    fault: Option<HistoryFault>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(history_disk: VirtualDisk, plan: &'a Plan, wanted: Option<u64>) -> Replay<'a> {
+        Replay {
+            history_disk,
+            plan,
+            wanted,
+            decisions: Decisions::default(),
+            batches: Vec::new(),
+            state: None,
+            history: None,
+            dropped: 0,
+            fault: None,
+        }
+    }
+
+    fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
+        self.batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
+        self.decisions.absorb(engine_batch(batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        self.follow().map_err(|fault| self.fault.insert(fault).to_string())?;
+        let engine = &self.decisions.engine;
+        if self.wanted == Some(engine.applied()) {
+            self.state = Some((engine.applied(), engine.digest()));
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self) -> Result<(), HistoryFault> {
+        if self.history.is_none() {
+            let (history, report) = History::open(self.history_disk.clone(), LINEAGE, history_options(self.plan))?;
+            self.dropped = report.dropped.len();
+            self.history = Some(history);
+        }
+        self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions))
+    }
+}
+
+/// The history of a journal that has just begun.
+fn begin_history(
+    disk: &VirtualDisk,
+    plan: &Plan,
+    decisions: &mut Decisions,
+) -> Result<History<VirtualDisk>, HistoryFault> {
+    let (mut history, _) = History::open(disk.clone(), LINEAGE, history_options(plan))?;
+    history.follow(decisions)?;
+    Ok(history)
+}
+
+fn history_options(plan: &Plan) -> HistoryOptions {
+    HistoryOptions { run_records: plan.run_records, seed: 5, work: IndexWork::Inline }
 }
 
 /// Replays what lies on a disk: the batches before the first that is not taken, and whether the journal was taken as whole.
@@ -179,6 +256,7 @@ pub(super) fn stop_of_pipeline(fault: &Fault) -> Stop {
     match fault {
         Fault::Journal(fault) => stop_of(fault),
         Fault::Inapplicable(inapplicable) => Stop::Unplanned(inapplicable.to_string()),
+        Fault::History(fault) => stop_of_history(fault),
     }
 }
 
@@ -186,17 +264,35 @@ pub(super) fn stop_of_pipeline(fault: &Fault) -> Stop {
 pub(super) fn stop_of_renderer(fault: &RenderFault) -> Stop {
     match fault {
         RenderFault::Journal(fault) => stop_of(fault),
+        RenderFault::History(fault) => stop_of_history(fault),
+        other => Stop::Unplanned(other.to_string()),
+    }
+}
+
+/// What a fault of the history says about why the process ends.
+pub(super) fn stop_of_history(fault: &HistoryFault) -> Stop {
+    match fault {
+        HistoryFault::Index(IndexFault::DiskFull { .. }) => Stop::DiskFull,
+        HistoryFault::Index(IndexFault::Damaged { .. }) => Stop::HistoryDamaged(fault.to_string()),
+        HistoryFault::Index(IndexFault::Io { detail, .. }) => stop_of_detail(detail, fault),
         other => Stop::Unplanned(other.to_string()),
     }
 }
 
 /// The faulty directory has two words for what was planned.
+fn stop_of_detail(detail: &str, fault: &impl std::fmt::Display) -> Stop {
+    match detail {
+        "the machine has stopped" => Stop::Crashed,
+        "input/output error" => Stop::SyncFailed,
+        _ => Stop::Unplanned(fault.to_string()),
+    }
+}
+
 fn stop_of(fault: &JournalFault) -> Stop {
     match fault {
         JournalFault::DiskFull { .. } => Stop::DiskFull,
         JournalFault::Damaged { .. } => Stop::Damaged(fault.to_string()),
-        JournalFault::Io { detail, .. } if detail == "the machine has stopped" => Stop::Crashed,
-        JournalFault::Io { detail, .. } if detail == "input/output error" => Stop::SyncFailed,
+        JournalFault::Io { detail, .. } => stop_of_detail(detail, fault),
         other => Stop::Unplanned(other.to_string()),
     }
 }

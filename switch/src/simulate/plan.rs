@@ -8,7 +8,7 @@ use super::Options;
 use super::faults::Fault;
 use super::random::Random;
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
-use crate::limits::NS_PER_MS;
+use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
 use crate::pipeline::PipelineLimits;
 
 /// A moment in 2026, at which every run begins.
@@ -83,6 +83,8 @@ pub(super) struct Rules {
     pub(super) payee_share_ns: u64,
     pub(super) skew_ns: u64,
     pub(super) amount_max: u64,
+    /// Outcomes that the engine holds; older ones are in the history.
+    pub(super) outcomes_kept: u32,
 }
 
 /// Everything that is decided before the run begins.
@@ -93,6 +95,8 @@ pub(super) struct Plan {
     /// Frames that a provider sends ahead of their acknowledgement.
     pub(super) unacknowledged_max: usize,
     pub(super) segment_bytes: u64,
+    /// Records after which the history begins a file.
+    pub(super) run_records: u32,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// What goes wrong when, in order.
@@ -120,6 +124,7 @@ impl Plan {
             limits,
             unacknowledged_max: if is_tiny { 8 } else { 4_096 },
             segment_bytes: *random.pick(&[256 << 10, 512 << 10, 2 << 20]),
+            run_records: *random.pick(&[40, 100, 400]),
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),
         }
@@ -138,6 +143,7 @@ impl Plan {
                 timeout_ms: self.rules.timeout_ns / NS_PER_MS,
                 payee_share_ms: self.rules.payee_share_ns / NS_PER_MS,
                 skew_ms: self.rules.skew_ns / NS_PER_MS,
+                outcomes_kept: self.rules.outcomes_kept,
                 ..GenesisRules::default()
             },
             currency: CURRENCIES.into_iter().map(letters).map(currency).collect(),
@@ -153,6 +159,7 @@ fn draw_rules(random: &mut Random) -> Rules {
         payee_share_ns: timeout_ms / 5 * NS_PER_MS,
         skew_ns: timeout_ms / 10 * NS_PER_MS,
         amount_max: 100_000,
+        outcomes_kept: *random.pick(&[60, 200, 600, OUTCOMES_KEPT_DEFAULT]),
     }
 }
 

@@ -301,10 +301,11 @@ impl Provider {
         let is_busy = matches!(code, 7 | 8);
         match self.tickets.remove(&ticket) {
             Some(Ticket::Order(id)) if is_busy => {
-                let again_ns = around.now_ns + (50 + self.random.below(200)) * NS_PER_MS;
+                let again_ns = around.now_ns + (50 + self.random.below(1_000)) * NS_PER_MS;
                 self.orders_due.insert((again_ns, id));
             }
-            Some(Ticket::Question) if is_busy => {}
+            // An answer that a payment waits for is never refused so: the invariant of acknowledgements looks at that.
+            Some(Ticket::Question | Ticket::Answer) if is_busy => {}
             Some(Ticket::Malformed) => {}
             Some(ticket) => {
                 return Err(format!("{}: {ticket:?} was refused with code {code}", self.plan.code));

@@ -174,6 +174,7 @@ pub(super) struct Entry<'a> {
     /// 1 participant, 2 operator.
     pub(super) sender_kind: u8,
     pub(super) sender: u32,
+    pub(super) annotation: &'a [u8],
     pub(super) routing: &'a [u8],
     pub(super) sealed_bytes: usize,
 }
@@ -196,6 +197,7 @@ pub(super) fn entries(payload: &[u8]) -> Result<Vec<Entry<'_>>, String> {
             kind: entry[5],
             sender_kind: entry[6],
             sender: u32_at(entry, 8),
+            annotation: &entry[ENTRY_HEADER_BYTES..routing_start],
             routing: &entry[routing_start..routing_end],
             sealed_bytes: length - routing_end,
         });

@@ -56,6 +56,8 @@ pub(super) struct World<'a> {
     /// What the disk is about to do.
     armed: Option<Fault>,
     flips: Vec<Flip>,
+    /// Has a bit of the history turned since its files were last made anew?
+    is_history_damaged: bool,
     /// The state when the process last ended.
     last_state: Option<StateDigest>,
     starts: u64,
@@ -75,10 +77,10 @@ impl<'a> World<'a> {
             (0..plan.providers.len()).map(|place| Provider::new(place, &plan, of_providers.fork())).collect();
         (0..providers.len()).for_each(|place| queue.add(1, Event::Tick(place)));
         plan.faults.iter().for_each(|&(at_ns, fault)| queue.add(at_ns, Event::Fault(fault)));
-        let disk = VirtualDisk::new(&mut random.fork());
+        let disks = [random.fork(), random.fork()].map(|mut random| VirtualDisk::new(&mut random));
         World {
             network: Network::new(random.fork(), plan.unacknowledged_max < 100),
-            machine: Machine::new(&plan, disk, Keys::new(options.seed)),
+            machine: Machine::new(&plan, disks, Keys::new(options.seed)),
             auditor: Auditor::new(&plan),
             coverage: Coverage::new(),
             turn_at_ns: None,
@@ -90,6 +92,7 @@ impl<'a> World<'a> {
             drain_until_ns: None,
             armed: None,
             flips: Vec::new(),
+            is_history_damaged: false,
             last_state: None,
             starts: 0,
             events_in_second: (0, 0),
@@ -111,7 +114,7 @@ impl<'a> World<'a> {
             self.clock.set(self.now_ns);
             self.count_event()?;
             if self.drain_until_ns.is_none() && self.now_ns >= self.options.for_ns {
-                self.begin_draining();
+                self.begin_draining()?;
             }
             let is_tick = matches!(event, Event::Tick(_));
             self.happen(event)?;
@@ -227,10 +230,10 @@ impl<'a> World<'a> {
         invariants::named(invariants::progress::NAME, finding)
     }
 
-    fn begin_draining(&mut self) {
+    fn begin_draining(&mut self) -> Result<(), Violation> {
         self.drain_until_ns = Some(self.now_ns + DRAIN_MAX_NS);
-        self.end_mishaps();
         self.providers.iter_mut().for_each(Provider::heal);
+        self.end_mishaps()
     }
 
     fn is_finished(&self) -> Result<bool, Violation> {
@@ -251,15 +254,15 @@ impl<'a> World<'a> {
         };
         let closed = process.pipeline.close().map_err(|fault| fault.to_string());
         invariants::named(invariants::progress::NAME, closed)?;
-        let engine = process.pipeline.engine();
-        let told = invariants::one_outcome::check(engine, &self.auditor, &self.providers);
+        let told = invariants::one_outcome::check(&process, &self.auditor, &self.providers);
         invariants::named(invariants::one_outcome::NAME, told)?;
+        let engine = process.pipeline.engine();
         let live = (engine.applied(), engine.digest());
         let copy = self.machine.disk.copy(&mut self.random);
         let (found, replayed, opened) = machine::replay(&copy, &self.plan);
         let state = opened.is_ok().then(|| (replayed.engine.applied(), replayed.engine.digest()));
         invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
-        invariants::named(invariants::durability::NAME, self.auditor.take_recovered(&found))?;
+        self.auditor.take_recovered(&found)?;
         Ok(self.report(live))
     }
 
@@ -267,6 +270,7 @@ impl<'a> World<'a> {
         let [committed, rejected, expired, _] = self.auditor.counts();
         let hex = |bytes: &[u8]| bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let mut coverage = self.coverage;
+        coverage.count_many("outcome left memory", self.auditor.left());
         coverage.count_many("segment begun", self.machine.disk.segments().saturating_sub(1));
         for provider in &self.providers {
             coverage.count(&format!("provider {}", provider.plan.character.name()));

@@ -58,7 +58,9 @@ fn run_all(seeds: Range<u64>, outcomes_kept: u32) -> Happened {
     }
     // The test is worth something only if things did happen.
     let Happened { crashes, payments, rolled, left } = sum;
-    println!("{crashes} crashes, {payments} payments, {rolled} journals of more than one segment, {left} outcomes left");
+    println!(
+        "{crashes} crashes, {payments} payments, {rolled} journals of more than one segment, {left} outcomes left"
+    );
     sum
 }
 

@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use adapters::message::{Outcome, ParticipantCode, PaymentId};
 use ledger::index::IndexWork;
-use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
 use ledger::journal::Storage;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
+use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
 use switch::engine::Batch;
 use switch::engine::effect::Status;
 use switch::entry::{PAYLOAD_FORMAT, ParticipantId};

@@ -102,7 +102,11 @@ impl Traffic {
 
     fn order_what_was_refused(&mut self) {
         for (place, payment) in std::mem::take(&mut self.refused) {
-            if self.providers[place].session.has_room() { self.submit(payment) } else { self.refused.push((place, payment)) }
+            if self.providers[place].session.has_room() {
+                self.submit(payment)
+            } else {
+                self.refused.push((place, payment))
+            }
         }
     }
 
@@ -202,14 +206,16 @@ impl Traffic {
                         let Ordered { payer, payee, .. } = self.orders[&payment];
                         let is_party = place == payer || place == payee;
                         assert!(is_party || said.outcome != Outcome::InFlight, "a stranger learns nothing: {heard:?}");
-                        let knows = self.finals[place].contains_key(&payment) || self.asked[place].contains_key(&payment);
+                        let knows =
+                            self.finals[place].contains_key(&payment) || self.asked[place].contains_key(&payment);
                         assert!(!knows || said.outcome != Outcome::Unknown, "what was told is forgotten: {heard:?}");
                     }
                     Heard::Acknowledged { through } => self.acknowledged[place] = *through,
                     Heard::Refused { code, ticket, fatal: false } if *code == ErrorCode::Busy as u16 => {
                         // Where it was a repetition, nobody minds.
                         let of_ticket = |ordered: &Ordered| ordered.payer == place && ordered.ticket == *ticket;
-                        if let Some((payment, ordered)) = self.orders.iter_mut().find(|(_, ordered)| of_ticket(ordered)) {
+                        if let Some((payment, ordered)) = self.orders.iter_mut().find(|(_, ordered)| of_ticket(ordered))
+                        {
                             ordered.ticket = u64::MAX;
                             self.refused.push((place, *payment));
                         }

@@ -1,4 +1,5 @@
 //! The switch acknowledges a provider's frame only once it is recorded durably or was refused: what is acknowledged is not sent again.
+//! An answer that a payment waits for is never refused.
 
 use super::{Finding, Leaving};
 use crate::simulate::provider::hex;
@@ -9,7 +10,13 @@ pub(in super::super) const NAME: &str = "acknowledged after recorded";
 pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     let (frame, connection, auditor) = (&leaving.frame, &mut leaving.connection, leaving.auditor);
     if frame.kind == kind::ERROR {
-        connection.refused.insert(wire::u64_at(frame.routing, 8));
+        let number = wire::u64_at(frame.routing, 8);
+        connection.refused.insert(number);
+        let waits = |id| auditor.payment(id).is_some_and(|p| p.payee == Some(connection.provider) && p.end.is_none());
+        let answer = connection.taken.iter().find(|taken| taken.number == number && taken.kind == kind::ANSWER);
+        if let Some(answer) = answer.filter(|answer| waits(answer.id)) {
+            return Err(format!("an answer that {} waits for is refused", hex(&answer.id)));
+        }
     }
     if frame.acknowledged_lane != 0 || frame.acknowledged == 0 || connection.is_garbled {
         return Ok(());

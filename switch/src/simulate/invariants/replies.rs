@@ -26,7 +26,7 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
             let is_payer = payment.is_some_and(|payment| payment.sender == provider);
             !is_party || !was_known || is_payer && auditor.has_answered(provider, said.id)
         }
-        outcome::DUPLICATE => auditor.is_mismatched(provider, said.id),
+        outcome::DUPLICATE => auditor.has_misused(provider, said.id),
         _ => false,
     };
     let is_bare = frame.private.is_empty();

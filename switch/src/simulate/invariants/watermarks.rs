@@ -14,11 +14,12 @@ pub(in super::super) struct Order {
 impl Order {
     pub(super) fn check(&mut self, turn: &Turn<'_>) -> Finding {
         let now = turn.pipeline.watermarks();
-        let Watermarks { sequenced, durable, applied } = now;
-        if !(sequenced >= durable && durable >= applied) {
+        let Watermarks { sequenced, durable, applied, indexed } = now;
+        if !(sequenced >= durable && durable >= applied && applied >= indexed) {
             return Err(format!("a stage has overtaken the one before it: {now:?}"));
         }
-        if sequenced < self.last.sequenced || durable < self.last.durable || applied < self.last.applied {
+        let last = [self.last.sequenced, self.last.durable, self.last.applied, self.last.indexed];
+        if [sequenced, durable, applied, indexed].iter().zip(last).any(|(now, last)| *now < last) {
             return Err(format!("{:?} has become {now:?}", self.last));
         }
         if durable > turn.auditor.through() {

@@ -23,7 +23,9 @@ impl World<'_> {
             Fault::Flip => self.turn_a_bit(),
             Fault::Slow => {
                 self.coverage.count("disk slow");
-                self.machine.disk.set_slowness(self.random.between(2, 400));
+                let slowness = self.random.between(2, 400);
+                self.machine.disk.set_slowness(slowness);
+                self.machine.history_disk.set_slowness(slowness);
                 self.queue.add(self.now_ns + self.random.around(2 * NS_PER_S), Event::Calm(fault));
             }
             Fault::Delay => {
@@ -45,7 +47,10 @@ impl World<'_> {
     /// Something that went wrong for a while is over; a storm has a second wave.
     pub(super) fn calm(&mut self, fault: Fault) {
         match fault {
-            Fault::Slow => self.machine.disk.set_slowness(1),
+            Fault::Slow => {
+                self.machine.disk.set_slowness(1);
+                self.machine.history_disk.set_slowness(1);
+            }
             Fault::Delay => self.network.is_delayed = false,
             Fault::Storm if self.drain_until_ns.is_none() => self.everybody_connects(),
             _ => {}
@@ -53,18 +58,28 @@ impl World<'_> {
     }
 
     /// From now on nothing goes wrong any more, and what is broken is mended.
-    pub(super) fn end_mishaps(&mut self) {
+    pub(super) fn end_mishaps(&mut self) -> Result<(), Violation> {
         self.machine.disk.plan(|_| {});
+        self.machine.history_disk.plan(|_| {});
         self.armed = None;
         self.calm(Fault::Slow);
         self.calm(Fault::Delay);
         self.mend_bits();
+        if self.is_history_damaged && self.machine.process.is_some() {
+            return self.stop(&Stop::HistoryDamaged("the operator has it made anew".to_owned()));
+        }
+        Ok(())
     }
 
     /// Plans a failure of the disk.
     fn arm(&mut self, fault: Fault, within: u64) {
         self.armed = Some(fault);
-        let (disk, random) = (&self.machine.disk, &mut self.random);
+        self.machine.disk.plan(|_| {});
+        self.machine.history_disk.plan(|_| {});
+        let random = &mut self.random;
+        // The directory of the history fails as well: one machine, and all of it stops.
+        let is_historys = random.percent(25);
+        let disk = if is_historys { &self.machine.history_disk } else { &self.machine.disk };
         let operation = disk.operations() + 1 + random.below(within);
         let sync = disk.syncs() + 1 + random.below(within / 2);
         let space = little_space(random);
@@ -84,11 +99,30 @@ impl World<'_> {
         if !self.flips.is_empty() || self.machine.process.is_none() {
             return;
         }
+        if self.random.percent(30) {
+            return self.turn_a_bit_of_history();
+        }
         if let Some((flip, true)) = self.machine.disk.choose_flip(&mut self.random) {
             self.coverage.count("bit turned at rest");
             self.machine.disk.flip(&flip);
             self.flips.push(flip);
         }
+    }
+
+    /// The history is no truth of its own: nobody restores it, it is made again.
+    fn turn_a_bit_of_history(&mut self) {
+        if let Some(flip) = self.machine.history_disk.choose_any_flip(&mut self.random) {
+            self.coverage.count("bit of the history turned at rest");
+            self.machine.history_disk.flip(&flip);
+            self.is_history_damaged = true;
+        }
+    }
+
+    /// The history's files are gone, and so is whatever was wrong with them.
+    fn lose_history(&mut self) {
+        self.coverage.count("history lost");
+        self.machine.history_disk.remove_all();
+        self.is_history_damaged = false;
     }
 
     /// The operator restores a damaged file from a copy.
@@ -154,6 +188,12 @@ impl World<'_> {
         };
         self.count_end(power);
         self.machine.disk.restart(power);
+        self.machine.history_disk.restart(power);
+        let is_lost = self.options.faults.has(Fault::Flip) && self.random.percent(5);
+        let is_over = self.is_history_damaged && self.drain_until_ns.is_some();
+        if is_lost || is_over || matches!(stop, Stop::HistoryDamaged(_)) {
+            self.lose_history();
+        }
         self.network.cut_all(self.now_ns, &mut self.queue);
         self.by_session.clear();
         self.turn_at_ns = None;
@@ -187,6 +227,10 @@ impl World<'_> {
                 self.mend_bits();
                 true
             }
+            (Stop::HistoryDamaged(_), _) if self.is_history_damaged => {
+                self.coverage.count("flip found in the history");
+                true
+            }
             _ => false,
         };
         let finding = if is_planned { Ok(()) } else { Err(format!("the switch has stopped: {stop:?}")) };
@@ -197,6 +241,9 @@ impl World<'_> {
     pub(super) fn start(&mut self) -> Result<(), Violation> {
         if self.machine.process.is_some() {
             return Ok(());
+        }
+        if self.is_history_damaged && self.drain_until_ns.is_some() {
+            self.lose_history();
         }
         self.crash_in_recovery();
         let wanted = self.last_state.map(|(position, _)| position);
@@ -227,20 +274,23 @@ impl World<'_> {
     }
 
     fn started(&mut self, started: Started) -> Result<(), Violation> {
-        let Started { process, batches, was_torn, state } = started;
+        let Started { process, batches, was_torn, state, dropped } = started;
         self.starts += 1;
         self.watermarks = Default::default();
         if was_torn {
             self.coverage.count("torn tail cut off");
         }
-        let recovered = invariants::durability::check(&mut self.auditor, &batches);
-        invariants::named(invariants::durability::NAME, recovered)?;
+        if dropped > 0 {
+            self.coverage.count("file of the history dropped by a start");
+        }
+        self.auditor.take_recovered(&batches)?;
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
             invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
         }
         self.machine.process = Some(process);
         self.audit()?;
-        self.busy_until_ns = self.now_ns + self.machine.disk.take_spent_ns();
+        let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
+        self.busy_until_ns = self.now_ns + spent_ns;
         self.drill()?;
         self.wake(self.now_ns);
         Ok(())

@@ -4,11 +4,12 @@ use adapters::limits::STALL_MAX_MS;
 use ledger::journal::JournalFault;
 
 use super::World;
+use crate::history::HistoryFault;
 use crate::limits::{CONNECTIONS_PER_PARTICIPANT_MAX, NS_PER_MS, RECEIVE_BYTES_PER_TURN};
 use crate::render::RenderFault;
 use crate::session::SessionKey;
 use crate::simulate::invariants::{self, Leaving, Turn, Violation};
-use crate::simulate::machine::{stop_of_pipeline, stop_of_renderer};
+use crate::simulate::machine::{stop_of_history, stop_of_pipeline, stop_of_renderer};
 use crate::simulate::network::{Connection, Taken};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::{ConnectionId, Event};
@@ -33,12 +34,17 @@ impl World<'_> {
         if let Err(fault) = self.take_rendered() {
             return self.stop(&stop_of_renderer(&fault));
         }
+        if let Err(fault) = self.take_history_answers() {
+            return self.stop(&stop_of_history(&fault));
+        }
         let Some(process) = &mut self.machine.process else { return Ok(()) };
         if let Err(fault) = process.pipeline.tick(journal_ns) {
             return self.stop(&stop_of_pipeline(&fault));
         }
         self.ask_renderer();
-        self.busy_until_ns = self.now_ns + self.machine.disk.take_spent_ns() + TURN_NS;
+        self.ask_history();
+        let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
+        self.busy_until_ns = self.now_ns + spent_ns + TURN_NS;
         let records = self.audit()?;
         self.transmit(through_before)?;
         self.check_each_second(journal_ns, through_before)?;
@@ -83,6 +89,31 @@ impl World<'_> {
         Ok(())
     }
 
+    fn take_history_answers(&mut self) -> Result<(), HistoryFault> {
+        let now_ns = self.now_ns;
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        while process.asking.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
+            let Some((_, question)) = process.asking.pop_front() else { break };
+            let answer = process.asker.answer(question)?;
+            self.coverage.count(if answer.outcome.is_some() {
+                "outcome found in the history"
+            } else {
+                "history asked in vain"
+            });
+            process.pipeline.history_answered(answer);
+        }
+        Ok(())
+    }
+
+    /// Whoever asks the history is another thread, too. Answers come in the order of the questions.
+    fn ask_history(&mut self) {
+        let Some(process) = &mut self.machine.process else { return };
+        while let Some(question) = process.pipeline.take_history_question() {
+            let after_ns = process.asking.back().map_or(self.now_ns, |(at_ns, _)| *at_ns);
+            process.asking.push_back((after_ns + self.random.between(5_000, 2_000_000), question));
+        }
+    }
+
     /// The renderer is another thread: what it makes is there a little later.
     fn ask_renderer(&mut self) {
         let Some(process) = &mut self.machine.process else { return };
@@ -98,8 +129,7 @@ impl World<'_> {
         for record in &records {
             self.trace.update(record);
             let batch = wire::batch_of_record(record).ok_or("a record that is no batch".to_owned());
-            let taken = batch.and_then(|batch| self.auditor.take_batch(batch));
-            invariants::named(invariants::durability::NAME, taken)?;
+            self.auditor.take_batch(invariants::named(invariants::journal::NAME, batch)?)?;
         }
         for path in self.auditor.take_rare() {
             self.coverage.count(path);
@@ -224,11 +254,12 @@ impl World<'_> {
         let next_journal_ns = process.pipeline.next_turn_ns();
         let check_ns = process.next_check_ns;
         let rendered_ns = process.rendering.front().map(|(at_ns, _)| *at_ns);
+        let answered_ns = process.asking.front().map(|(at_ns, _)| *at_ns);
         let timer_ns = next_journal_ns.map(|journal_ns| now_ns + self.machine.wait_ns(now_ns, journal_ns));
         let is_readable = |c: &Connection| c.key.is_some() && c.has_unread && !c.is_ending;
         // A full batch was left behind: the rest comes with the next turn.
         let unread_ns = self.network.connections.values().any(is_readable).then_some(busy_until_ns + NS_PER_MS);
-        let times = [Some(check_ns), rendered_ns, timer_ns, unread_ns];
+        let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns];
         if let Some(at_ns) = times.into_iter().flatten().min() {
             self.wake(at_ns.max(now_ns + 1));
         }
