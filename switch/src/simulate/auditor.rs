@@ -115,8 +115,13 @@ pub(super) struct Auditor {
     /// Those that have left.
     left: BTreeSet<Id>,
     ended: [u64; 3],
+    /// What orders of the last batch that were known are to be told.
+    replies_due: Vec<ReplyDue>,
     rare: Vec<&'static str>,
 }
+
+/// Who is to be told which outcome of which payment, since it has sent that payment's id again.
+pub(super) type ReplyDue = (usize, Id, u8);
 
 impl Auditor {
     pub(super) fn new(plan: &Plan) -> Auditor {
@@ -140,6 +145,7 @@ impl Auditor {
             floor: 0,
             left: BTreeSet::new(),
             ended: [0; 3],
+            replies_due: Vec::new(),
             rare: Vec::new(),
         }
     }
@@ -252,7 +258,11 @@ impl Auditor {
         let (sender, order, private, fields) = named(journal::NAME, self.find_sent(position, entry))?;
         let is_held = self.payments.contains_key(&order.id) && !self.left.contains(&order.id);
         if is_held {
-            let same = self.payments.get(&order.id).is_some_and(|known| known.is_order(sender, entry.routing, &fields));
+            let known = self.payments.get(&order.id).filter(|known| known.is_order(sender, entry.routing, &fields));
+            let same = known.is_some();
+            let so_far =
+                known.map_or(outcome::DUPLICATE, |known| known.end.map_or(outcome::IN_FLIGHT, |end| end.outcome));
+            self.replies_due.push((sender, order.id, so_far));
             self.rare.push(if same { "order repeated" } else { "duplicate with other content" });
             return Ok(());
         }
@@ -463,6 +473,11 @@ impl Auditor {
     /// How many outcomes have left the window.
     pub(super) fn left(&self) -> u64 {
         self.left.len() as u64
+    }
+
+    /// Replies to orders that were known, since the last call.
+    pub(super) fn take_replies_due(&mut self) -> Vec<ReplyDue> {
+        std::mem::take(&mut self.replies_due)
     }
 
     /// Paths that were met since the last call.

@@ -42,7 +42,7 @@ use super::auditor::Auditor;
 use super::disk::VirtualDisk;
 use super::network::Connection;
 use super::wire::Frame;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PipelineLimits};
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub(super) struct Leaving<'a> {
 pub(super) struct Turn<'a> {
     pub(super) pipeline: &'a Pipeline<VirtualDisk>,
     pub(super) auditor: &'a Auditor,
+    pub(super) limits: PipelineLimits,
     /// Batch records that became durable in it.
     pub(super) records: &'a [Vec<u8>],
 }

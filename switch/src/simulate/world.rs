@@ -62,6 +62,8 @@ pub(super) struct World<'a> {
     last_state: Option<StateDigest>,
     starts: u64,
     events_in_second: (u64, u64),
+    /// Replies of the turn: to whom, of which payment, which outcome.
+    replies: Vec<(usize, Id, u8)>,
     /// Everything that left the switch and everything that became durable.
     trace: blake3::Hasher,
 }
@@ -96,6 +98,7 @@ impl<'a> World<'a> {
             last_state: None,
             starts: 0,
             events_in_second: (0, 0),
+            replies: Vec::new(),
             trace: blake3::Hasher::new(),
             options,
             clock,

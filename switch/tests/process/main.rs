@@ -22,3 +22,6 @@ mod kill;
 mod outcomes;
 mod privacy;
 mod resume;
+
+// Not part of the gate: `make torture`.
+mod torture;

@@ -1,11 +1,28 @@
 //! Answers to questions, duplicates and late answers are true when they are given; and whoever is no party to a payment learns nothing about it.
 
 use super::{Finding, Leaving};
-use crate::simulate::auditor::outcome;
+use crate::simulate::auditor::{ReplyDue, outcome};
 use crate::simulate::provider::hex;
-use crate::simulate::wire::{self, kind};
+use crate::simulate::wire::{self, Id, kind};
 
 pub(in super::super) const NAME: &str = "replies true, and silent to strangers";
+
+/// Whoever sends a known id again, on its only connection, is told in the same turn what the auditor says: the outcome so far, or that the id
+/// is taken. `told` are the replies that left.
+pub(in super::super) fn check_due(
+    due: &[ReplyDue],
+    told: &[(usize, Id, u8)],
+    is_alone: impl Fn(usize) -> bool,
+) -> Finding {
+    for (provider, id, outcome) in due.iter().filter(|(provider, ..)| is_alone(*provider)) {
+        let said = |&&(to, of, _): &&(usize, Id, u8)| to == *provider && of == *id;
+        let mut replies = told.iter().filter(said).peekable();
+        if replies.peek().is_some() && !replies.any(|(_, _, said)| said == outcome) {
+            return Err(format!("provider {provider} has sent {} again, and is not told {outcome}", hex(id)));
+        }
+    }
+    Ok(())
+}
 
 pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     let frame = &leaving.frame;

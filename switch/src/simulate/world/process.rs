@@ -46,7 +46,10 @@ impl World<'_> {
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
         self.busy_until_ns = self.now_ns + spent_ns + TURN_NS;
         let records = self.audit()?;
+        self.replies.clear();
+        let alone = self.with_one_connection();
         self.transmit(through_before)?;
+        self.check_replies(&alone)?;
         self.check_each_second(journal_ns, through_before)?;
         self.check_turn(&records)?;
         self.wake_again();
@@ -172,6 +175,7 @@ impl World<'_> {
                 return invariants::named(invariants::told_the_truth::NAME, finding);
             };
             if frame.kind == kind::STATUS && frame.lane == 0 {
+                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.routing[16]));
                 self.coverage.count(match frame.routing[16] {
                     4 => "status told: in flight",
                     5 => "status told: unknown",
@@ -193,6 +197,18 @@ impl World<'_> {
             rest = &rest[length..];
         }
         Ok(())
+    }
+
+    /// Providers that the switch knows one connection of: what they are told comes on that one.
+    fn with_one_connection(&self) -> Vec<bool> {
+        let known = |place| self.network.connections.values().filter(move |c| c.provider == place && c.key.is_some());
+        (0..self.providers.len()).map(|place| known(place).count() == 1).collect()
+    }
+
+    fn check_replies(&mut self, alone: &[bool]) -> Result<(), Violation> {
+        let due = self.auditor.take_replies_due();
+        let finding = invariants::replies::check_due(&due, &self.replies, |provider| alone[provider]);
+        invariants::named(invariants::replies::NAME, finding)
     }
 
     /// Hands the network what it takes, and ends what has nothing more to say.
@@ -243,7 +259,7 @@ impl World<'_> {
 
     fn check_turn(&mut self, records: &[Vec<u8>]) -> Result<(), Violation> {
         let Some(process) = &self.machine.process else { return Ok(()) };
-        let turn = Turn { pipeline: &process.pipeline, auditor: &self.auditor, records };
+        let turn = Turn { pipeline: &process.pipeline, auditor: &self.auditor, limits: self.plan.limits, records };
         invariants::of_turn(&turn, &mut self.watermarks)
     }
 
