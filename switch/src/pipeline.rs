@@ -109,8 +109,13 @@ impl Decisions {
     pub fn absorb(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
         self.effects.clear();
         self.engine.apply(batch, &mut self.effects)?;
-        self.effects.iter().for_each(|effect| self.outboxes.keep(effect));
-        self.has_replies = self.effects.iter().any(|effect| matches!(effect.delivery, Delivery::Reply { .. }));
+        self.has_replies = false;
+        for effect in &self.effects {
+            match effect.delivery {
+                Delivery::Outbox { .. } => self.outboxes.keep(effect),
+                Delivery::Reply { .. } => self.has_replies = true,
+            }
+        }
         Ok(())
     }
 }

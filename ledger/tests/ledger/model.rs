@@ -13,7 +13,10 @@ const IDS: u128 = 60;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Submit { later_ns: u64, batch: Vec<BatchEntry> },
+    Submit {
+        later_ns: u64,
+        batch: Vec<BatchEntry>,
+    },
     Snapshot,
     Reopen,
     /// The power goes between two batches.
@@ -96,10 +99,7 @@ proptest! {
     }
 }
 
-fn same_balances(
-    ledger: &ledger::Ledger<FaultyStorage>,
-    reference: &Reference,
-) -> Result<(), TestCaseError> {
+fn same_balances(ledger: &ledger::Ledger<FaultyStorage>, reference: &Reference) -> Result<(), TestCaseError> {
     for account in reference.book.accounts() {
         let index = ledger.book().find(account.id()).expect("known");
         prop_assert_eq!(ledger.book().account(index).balances(), account.balances());
@@ -138,10 +138,7 @@ fn statement_adds_up(ledger: &ledger::Ledger<FaultyStorage>, account: AccountId)
     Ok(())
 }
 
-fn same_transfers(
-    ledger: &ledger::Ledger<FaultyStorage>,
-    reference: &Reference,
-) -> Result<(), TestCaseError> {
+fn same_transfers(ledger: &ledger::Ledger<FaultyStorage>, reference: &Reference) -> Result<(), TestCaseError> {
     for id in (1..=IDS).map(TransferId) {
         let expected = reference.book.find_transfer(id);
         let found = ledger.transfer(id).expect("reads");

@@ -31,7 +31,8 @@ pub(crate) const OPTIONS: JournalOptions =
 pub(crate) const OPTIONS_LARGE: JournalOptions = JournalOptions { segment_bytes: 8 << 20, ..OPTIONS };
 
 /// Small, so that a test of a second makes and merges many files.
-const HISTORY: HistoryOptions = HistoryOptions { run_records: 100, seed: 5, work: IndexWork::Inline };
+const HISTORY: HistoryOptions =
+    HistoryOptions { run_records: 100, seed: 5, work: IndexWork::Inline, looks_all_up: false };
 
 const LINEAGE: Lineage = Lineage([0x42; 16]);
 
@@ -103,11 +104,12 @@ impl Hub {
         Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
     }
 
-    /// A switch that holds so many outcomes, with ample funds and nothing that breaks.
-    pub(crate) fn with_window(outcomes_kept: u32) -> Hub {
-        let storage = FaultyStorage::new(1);
-        found(&storage, OPTIONS_LARGE, [1_000_000_000; 4], outcomes_kept);
-        Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, PipelineLimits::default()).unwrap()
+    /// A switch that holds so many outcomes, with ample funds and nothing that breaks. It may look up everything in the history, new ids too.
+    pub(crate) fn with_window(outcomes_kept: u32, looks_all_up: bool) -> Hub {
+        let disks = [FaultyStorage::new(1), FaultyStorage::new(2)];
+        found(&disks[0], OPTIONS_LARGE, [1_000_000_000; 4], outcomes_kept);
+        let limits = PipelineLimits::default();
+        Hub::open_with_history(disks, looks_all_up, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
     }
 
     /// The process starts: replays the journal and goes on where it ends. Its history is made anew.
@@ -118,19 +120,20 @@ impl Hub {
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
-        Hub::open_with_history([storage, FaultyStorage::new(2)], options, keys, now_ns, limits)
+        Hub::open_with_history([storage, FaultyStorage::new(2)], false, options, keys, now_ns, limits)
     }
 
-    /// As `open`, with what is in the history already.
+    /// As `open`, with what is in the history already; it may look up everything, new ids too.
     pub(crate) fn open_with_history(
         disks: [FaultyStorage; 2],
+        looks_all_up: bool,
         options: JournalOptions,
         keys: &Rc<Keys>,
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
         let [storage, history] = disks.clone();
-        let opened = History::open(history, LINEAGE, HISTORY);
+        let opened = History::open(history, LINEAGE, HistoryOptions { looks_all_up, ..HISTORY });
         let (mut history, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
         let mut decisions = Decisions::default();
         let absorb = |batch: ledger::journal::Batch<'_>| {
@@ -166,7 +169,7 @@ impl Hub {
         let disks = self.disks.each_ref().map(|disk| disk.copy(77));
         disks.iter().for_each(FaultyStorage::kill);
         change(&disks);
-        Hub::open_with_history(disks, OPTIONS_LARGE, &self.keys, self.now_ns, PipelineLimits::default()).unwrap()
+        Hub::open_with_history(disks, false, OPTIONS_LARGE, &self.keys, self.now_ns, PipelineLimits::default()).unwrap()
     }
 
     /// A connection whose certificate names `code`.
