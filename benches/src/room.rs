@@ -5,6 +5,7 @@ use adapters::native::session::{ClientSession, Event, Resume};
 use ledger::journal::{Journal, JournalOptions, Lineage, Preparation, RecordBuffer};
 use switch::engine::Batch;
 use switch::entry::PAYLOAD_FORMAT;
+use switch::history::{History, HistoryAsker, HistoryOptions};
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::seal::{KeyRing, create_key_file};
@@ -12,6 +13,8 @@ use switch::session::SessionKey;
 
 use crate::nowhere::Nowhere;
 use crate::scheme;
+
+const LINEAGE: Lineage = Lineage([7; 16]);
 
 /// A provider and its connection.
 struct Provider {
@@ -23,6 +26,7 @@ struct Provider {
 /// The switch and everyone connected to it.
 pub struct Room {
     pipeline: Pipeline<Nowhere>,
+    asker: HistoryAsker<Nowhere>,
     providers: Vec<Provider>,
     private: Vec<u8>,
     now_ns: u64,
@@ -43,12 +47,15 @@ impl Room {
         let first =
             Batch { first_sequence: appended.first_sequence, time_ns: scheme::START_NS, payload: batch.payload() };
         decisions.absorb(first).expect("the genesis applies");
+        let opened = History::open(Nowhere::default(), LINEAGE, HistoryOptions::beside(11));
+        let (mut history, _) = opened.expect("a new history");
+        history.follow(&mut decisions).expect("nothing fails here");
 
         let keys = tempfile::tempdir().expect("a temporary directory");
         let key_file = keys.path().join("sealing.key");
         create_key_file(&key_file).expect("a key file");
         let mut ring = KeyRing::create(keys.path(), &key_file).expect("a key ring");
-        let mut pipeline = Pipeline::new(log, decisions, ring.digest_key(), PipelineLimits::default());
+        let mut pipeline = Pipeline::new(log, decisions, history, ring.digest_key(), PipelineLimits::default());
         let providers = (0..scheme::PARTICIPANTS).map(|number| {
             let data_key = ring.data_key(scheme::code(number), 1).expect("a data key");
             let key = pipeline.attach(scheme::code(number), data_key, scheme::START_NS);
@@ -59,7 +66,9 @@ impl Room {
         let providers = providers.collect();
         let mut private = Vec::new();
         scheme::private().write(&mut private);
-        let mut room = Room { pipeline, providers, private, now_ns: scheme::START_NS, asked: Vec::new(), committed: 0 };
+        let asker = HistoryAsker::new(pipeline.history_reader());
+        let mut room =
+            Room { pipeline, asker, providers, private, now_ns: scheme::START_NS, asked: Vec::new(), committed: 0 };
         room.exchange();
         room
     }
@@ -101,6 +110,9 @@ impl Room {
             bytes.clear();
         }
         self.pipeline.tick(self.now_ns).expect("nothing fails here");
+        while let Some(question) = self.pipeline.take_history_question() {
+            self.pipeline.history_answered(self.asker.answer(question).expect("nothing fails here"));
+        }
         let providers = &mut self.providers;
         while self.pipeline.transmit(|key, frames, _| {
             providers[key.index()].inbound.extend_from_slice(frames);
@@ -134,5 +146,5 @@ fn new_journal() -> Journal<Nowhere> {
         preparation: Preparation::WhenNeeded,
         ..JournalOptions::default()
     };
-    Journal::create(Nowhere::default(), options, Lineage([7; 16])).expect("nothing fails here")
+    Journal::create(Nowhere::default(), options, LINEAGE).expect("nothing fails here")
 }

@@ -95,6 +95,16 @@ impl AccountStatus {
     pub const fn number(self) -> u8 {
         self as u8
     }
+
+    /// The status with a number; `None` when there is none.
+    pub const fn from_number(number: u8) -> Option<AccountStatus> {
+        Some(match number {
+            0 => AccountStatus::Open,
+            1 => AccountStatus::Frozen,
+            2 => AccountStatus::Closed,
+            _ => return None,
+        })
+    }
 }
 
 /// What an account is opened with.
@@ -232,6 +242,18 @@ impl Account {
         }
     }
 
+    /// An account as it was.
+    pub(crate) fn restored(
+        spec: AccountSpec,
+        currency_number: u16,
+        balances: Balances,
+        status: AccountStatus,
+    ) -> Account {
+        let Balances { debits_pending, debits_posted, credits_pending, credits_posted } = balances;
+        let account = Account::open(spec, currency_number);
+        Account { debits_pending, debits_posted, credits_pending, credits_posted, status, ..account }
+    }
+
     /// Its name.
     pub fn id(&self) -> AccountId {
         self.id
@@ -350,6 +372,18 @@ impl Account {
 
     pub(crate) fn set_cap(&mut self, cap: u128) {
         self.cap = cap;
+    }
+
+    /// Takes away what a reservation holds here; false when less is pending.
+    pub(crate) fn take_pending_debit(&mut self, amount: Amount) -> bool {
+        let rest = self.debits_pending.checked_sub(amount.minor_units().into());
+        rest.map(|rest| self.debits_pending = rest).is_some()
+    }
+
+    /// As [`Account::take_pending_debit`], on the other side.
+    pub(crate) fn take_pending_credit(&mut self, amount: Amount) -> bool {
+        let rest = self.credits_pending.checked_sub(amount.minor_units().into());
+        rest.map(|rest| self.credits_pending = rest).is_some()
     }
 
     pub(crate) fn debit(&mut self, amount: Amount, total: &mut Sides) {

@@ -10,14 +10,17 @@
 //! [`Book::reserve`], [`Book::post`] and [`Book::void`]; who has ids and batches calls [`Book::apply`].
 
 mod body;
+mod capture;
 mod chain;
 mod notes;
 mod pages;
+mod restore;
 mod slots;
 mod table;
 mod window;
 
 pub use self::notes::{Change, Touched};
+pub use self::restore::{BookPart, RestoreFault};
 
 use std::collections::BTreeMap;
 
@@ -25,6 +28,7 @@ use core::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use self::capture::Capture;
 use self::chain::Before;
 use self::notes::Notes;
 use self::pages::Pages;
@@ -123,6 +127,8 @@ pub struct Book {
     position: u64,
     floor: u64,
     notes: Notes,
+    /// The bytes that are being taken.
+    capture: Option<Box<Capture>>,
     run_max: u32,
     /// Must accounts or slots be looked at before they change?
     watches: bool,
@@ -162,6 +168,7 @@ impl Book {
             position: 0,
             floor: 0,
             notes: Notes::default(),
+            capture: None,
             run_max: 0,
             watches: false,
             undo: Vec::new(),
@@ -203,17 +210,11 @@ impl Book {
         // From here the opening must succeed.
         let index = AccountIndex(dense(self.accounts.len()));
         let currency_number = self.currency_number(spec.currency);
-        self.accounts.push(Account::open(spec, currency_number));
-        self.account_details.push(AccountDetails::open(&spec, self.now_ns, dense(self.histories.len())));
+        let details = AccountDetails::open(&spec, self.now_ns, dense(self.histories.len()));
+        self.add_account(Account::open(spec, currency_number), details);
         if spec.flags.contains(AccountFlags::HISTORY) && self.options.history_per_account_max > 0 {
             self.histories.push(History::default());
         }
-        let (accounts, hasher) = (&self.accounts, &self.hasher);
-        self.account_table
-            .insert(hasher.hash_one(spec.id), index.0, |at| hasher.hash_one(accounts.get(at as usize).id()));
-
-        assert_eq!(self.account_table.len(), self.accounts.len());
-        assert_eq!(self.account_details.len(), self.accounts.len());
         Ok(index)
     }
 
@@ -222,6 +223,7 @@ impl Book {
     pub fn set_cap(&mut self, account: AccountIndex, cap: u128) -> Result<(), Reject> {
         self.check_not_closed(account)?;
         check_cap(self.account(account).flags(), AccountFlags::DEBITS_LIMITED, cap)?;
+        self.before_account(account);
         self.accounts.get_mut(account.at()).set_cap(cap);
         Ok(())
     }
@@ -230,6 +232,7 @@ impl Book {
     pub fn set_credit_cap(&mut self, account: AccountIndex, cap: u128) -> Result<(), Reject> {
         self.check_not_closed(account)?;
         check_cap(self.account(account).flags(), AccountFlags::CREDITS_LIMITED, cap)?;
+        self.before_account(account);
         self.account_details.get_mut(account.at()).set_credit_cap(cap);
         Ok(())
     }
@@ -237,6 +240,7 @@ impl Book {
     /// Lets no new movement touch the account. What is pending may still be posted, voided, or expire: it was promised before.
     pub fn freeze(&mut self, account: AccountIndex) -> Result<(), Reject> {
         self.check_not_closed(account)?;
+        self.before_account(account);
         self.accounts.get_mut(account.at()).set_status(AccountStatus::Frozen);
         Ok(())
     }
@@ -244,6 +248,7 @@ impl Book {
     /// Ends a freeze.
     pub fn thaw(&mut self, account: AccountIndex) -> Result<(), Reject> {
         self.check_not_closed(account)?;
+        self.before_account(account);
         self.accounts.get_mut(account.at()).set_status(AccountStatus::Open);
         Ok(())
     }
@@ -339,7 +344,8 @@ impl Book {
         if has_details {
             self.forget_deadline(index);
         }
-        self.transfers.get_mut(index.get()).post(amount, self.position);
+        let position = self.position;
+        self.transfer_mut(index).post(amount, position);
         let history = self.change_sides(
             (debit, credit),
             |account, total| {
@@ -372,7 +378,8 @@ impl Book {
         }
 
         // From here the release must succeed.
-        self.transfers.get_mut(index.get()).void(self.position);
+        let position = self.position;
+        self.transfer_mut(index).void(position);
         self.release(index, TransferState::Voided);
         Ok(Applied { index, repeated: false })
     }
@@ -389,7 +396,8 @@ impl Book {
         while transfers.len() < transfers_max
             && let Some(index) = self.first_overdue()
         {
-            self.transfers.get_mut(index.get()).expire(self.position);
+            let position = self.position;
+            self.transfer_mut(index).expire(position);
             self.release(index, TransferState::Expired);
             transfers.push(index);
         }
@@ -523,14 +531,14 @@ impl Book {
         totals
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_hashed(&self, id: TransferId, hash: u64) -> Option<TransferIndex> {
         self.transfer_table.find(hash, |at| self.transfers.get(at).id() == id).map(TransferIndex)
     }
 
     #[inline]
     fn hash(&self, id: TransferId) -> u64 {
-        self.hasher.hash_one(id)
+        hash_of(&self.hasher, id)
     }
 
     /// The checks of a movement without terms. `Some` is the first result of a repetition. What is rare, and what is refused
@@ -716,6 +724,7 @@ impl Book {
 
     fn set_closed(&mut self, account: AccountIndex) {
         assert!(!self.account(account).has_pending(), "nothing is pending on what is closed");
+        self.before_account(account);
         self.accounts.get_mut(account.at()).set_status(AccountStatus::Closed);
         self.account_details.get_mut(account.at()).set_closed(self.now_ns);
     }
@@ -774,19 +783,32 @@ impl Book {
     /// Two accounts are about to change their balances.
     fn before_balances(&mut self, accounts: [AccountIndex; 2]) {
         self.note_touched(accounts);
+        accounts.into_iter().for_each(|account| self.before_account(account));
+    }
+
+    /// A transfer that is about to change.
+    #[inline]
+    fn transfer_mut(&mut self, index: TransferIndex) -> &mut Transfer {
+        if self.watches {
+            self.before_slot(index.get());
+        }
+        self.transfers.get_mut(index.get())
     }
 
     /// Says whether changes are to be announced before they happen.
     fn watch(&mut self) {
-        self.watches = self.notes.run != 0;
+        self.watches = self.notes.run != 0 || self.capture.is_some();
     }
 
     /// Gives a new transfer its slot and its id's place in the table.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, transfer: Transfer, hash: u64) -> u32 {
+        if self.watches {
+            self.before_slot(self.transfers.next_place());
+        }
         let place = self.transfers.put(transfer);
         let (transfers, hasher) = (&self.transfers, &self.hasher);
-        self.transfer_table.insert(hash, place, |at| hasher.hash_one(transfers.get(at).id()));
+        self.transfer_table.insert(hash, place, |at| hash_of(hasher, transfers.get(at).id()));
 
         assert_eq!(self.transfer_table.len(), self.transfers.held() as usize);
         place
@@ -806,6 +828,17 @@ impl Book {
         if history {
             self.record(transfer);
         }
+    }
+
+    fn add_account(&mut self, account: Account, details: AccountDetails) {
+        let (id, place) = (account.id(), dense(self.accounts.len()));
+        self.accounts.push(account);
+        self.account_details.push(details);
+        let (accounts, hasher) = (&self.accounts, &self.hasher);
+        self.account_table.insert(hasher.hash_one(id), place, |at| hasher.hash_one(accounts.get(at as usize).id()));
+
+        assert_eq!(self.account_table.len(), self.accounts.len());
+        assert_eq!(self.account_details.len(), self.accounts.len());
     }
 
     fn currency_number(&mut self, currency: Currency) -> u16 {
@@ -834,6 +867,11 @@ fn check_cap(flags: AccountFlags, limited: AccountFlags, cap: u128) -> Result<()
         return Err(Reject::CapTooHigh);
     }
     Ok(())
+}
+
+#[inline]
+fn hash_of(hasher: &RandomState, id: TransferId) -> u64 {
+    hasher.hash_one(id)
 }
 
 /// A length that the limits keep within a handle.

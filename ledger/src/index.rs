@@ -32,6 +32,7 @@ mod reader;
 mod records;
 mod run;
 mod sort;
+mod verify;
 mod work;
 
 use core::marker::PhantomData;
@@ -42,6 +43,7 @@ pub use fault::{DropReason, IndexDamage, IndexFault};
 pub use open::{DroppedFile, IndexReport};
 pub use query::{GroupQuery, Page, TimePage, TimeQuery};
 pub use reader::IndexReader;
+pub use verify::IndexVerified;
 
 use crate::journal::{Lineage, Storage};
 use crate::limits::{
@@ -145,6 +147,8 @@ pub struct Index<S: Storage, X: IndexSchema> {
     files: Arc<FileSet>,
     /// Cut, and not in `files` yet.
     unfinished: VecDeque<Arc<Run>>,
+    /// In files since; its memory is for the run after the open one.
+    finished: Option<Arc<Run>>,
     run: Run,
     /// Until the replay has come to the end of what the files cover.
     is_replaying: bool,
@@ -177,10 +181,11 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             options,
             reader,
             published,
-            run: Run::after(files.last_run() + 1, &span),
+            run: Run::after(files.last_run() + 1, &span, None),
             is_replaying: span.through_sequence > 0,
             files,
             unfinished: VecDeque::new(),
+            finished: None,
             work: Work::start(builder, options.work)?,
             poison: None,
             schema: PhantomData,
@@ -188,9 +193,20 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         Ok((index, report))
     }
 
+    /// Reads an index from end to end, changes nothing, and takes no lock: nobody may be writing it. The first thing that is
+    /// not in order is the fault; files that opening would drop are in the report.
+    pub fn verify(storage: S, lineage: Lineage) -> Result<IndexVerified, IndexFault> {
+        verify::verify::<S, X>(storage, lineage)
+    }
+
     /// Every record with this sequence number or one below is in files, durably.
     pub fn covered_through(&self) -> u64 {
         self.files.last_span().through_sequence
+    }
+
+    /// Every record with this sequence number or one below is in files, or in runs that are cut and will be.
+    pub fn cut_through(&self) -> u64 {
+        self.run.span.after_sequence
     }
 
     /// The number of the open run, from 1; 0 while what is replayed is covered already.
@@ -336,7 +352,8 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             self.published.wait(|files| files.last_run() >= oldest);
             self.refresh()?;
         }
-        let next = Run::after(self.run.number + 1, &self.run.span);
+        let finished = self.finished.take().and_then(Arc::into_inner);
+        let next = Run::after(self.run.number + 1, &self.run.span, finished);
         let run = Arc::new(core::mem::replace(&mut self.run, next));
         self.unfinished.push_back(run.clone());
         self.work.take(run, &self.published);
@@ -354,7 +371,9 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             }
         }
         let last_run = self.files.last_run();
-        while self.unfinished.pop_front_if(|run| run.number <= last_run).is_some() {}
+        while let Some(run) = self.unfinished.pop_front_if(|run| run.number <= last_run) {
+            self.finished = Some(run);
+        }
         self.check_poison()
     }
 

@@ -1,48 +1,61 @@
 //! A durable double-entry ledger.
 //!
 //! ```
-//! use ledger::journal::{BatchHead, Journal, JournalOptions, Lineage, RecordBuffer, faulty::FaultyStorage};
-//! use ledger::{AccountFlags, AccountId, AccountSpec, Amount, Book, Currency, Movement, TransferId};
+//! use ledger::{AccountFlags, AccountId, AccountSpec, Amount, BatchEntry, Currency, Ledger, LedgerOptions, Reject, Request};
+//! use ledger::{StatementQuery, Terms, TransferId, TransferSpec, verify};
 //!
-//! // A book in memory: two accounts, one movement in two phases.
+//! let directory = tempfile::tempdir()?;
+//! let mut ledger = Ledger::open(directory.path(), LedgerOptions::default())?;
+//!
+//! // Two accounts; the first may be overdrawn by 10.00.
 //! let currency = Currency::parse(b"EUR").expect("three capital letters");
-//! let mut book = Book::default();
-//! let spec = |id, flags, cap| AccountSpec { flags, cap, ..AccountSpec::new(AccountId(id), currency) };
-//! let payer = book.open(spec(1, AccountFlags::DEBITS_LIMITED, 1_000))?;
-//! let payee = book.open(spec(2, AccountFlags::NONE, 0))?;
-//! let amount = Amount::new(600).expect("more than nothing");
-//! let held = book.reserve(Movement { id: TransferId(7), debit: payer, credit: payee, amount })?;
-//! assert_eq!(book.account(payer).debits_pending(), 600);
-//! book.post(held.index, amount)?;
-//! assert_eq!(book.account(payee).credits_posted(), 600);
-//! book.assert_balanced();
+//! let payer = AccountSpec { flags: AccountFlags::DEBITS_LIMITED, cap: 1_000, ..AccountSpec::new(AccountId(1), currency) };
+//! let payee = AccountSpec::new(AccountId(2), currency);
+//! ledger.submit(1_000, &[Request::Open(payer).into(), Request::Open(payee).into()])?;
 //!
-//! // A journal on disk (here in memory): what is appended, then synced, is found again.
-//! let directory = FaultyStorage::new(0);
-//! let options = JournalOptions { segment_bytes: 64 << 10, ..JournalOptions::default() };
-//! let mut journal = Journal::create(directory.clone(), options, Lineage([42; 16]))?;
-//! let mut buffer = RecordBuffer::default();
-//! buffer.extend_from_slice(b"reserve 7, post 7");
-//! let appended = journal.append(&mut buffer, BatchHead { count: 2, time_ns: 1, epoch: 0 })?;
-//! assert!(journal.sync()?.covers(appended.last_sequence));
+//! // Hold 6.00, then move 5.50 of it. What is answered is on disk.
+//! let held = TransferSpec {
+//!     id: TransferId(7),
+//!     debit: AccountId(1),
+//!     credit: AccountId(2),
+//!     amount: Amount::new(600).expect("more than nothing"),
+//!     two_phase: true,
+//!     terms: Terms::NONE,
+//! };
+//! let post = Request::Post { transfer: TransferId(7), amount: Amount::new(550) };
+//! let batch: [BatchEntry; 2] = [Request::Transfer(held).into(), post.into()];
+//! assert!(ledger.submit(2_000, &batch)?.iter().all(Result::is_ok));
 //!
-//! drop(journal);
-//! directory.cut_power();
-//! let (_journal, report) = Journal::open(directory, options, |batch| {
-//!     assert_eq!(batch.payload, b"reserve 7, post 7");
-//!     Ok(())
-//! })?;
-//! assert_eq!(report.batches, 1);
+//! // The same again changes nothing, and another transfer under this id is refused, now and in ten years.
+//! assert!(ledger.submit(3_000, &batch)?.iter().all(|answer| answer.is_ok_and(|accepted| accepted.repeated())));
+//! let other = TransferSpec { credit: AccountId(3), ..held };
+//! assert_eq!(ledger.submit(3_000, &[Request::Transfer(other).into()])?[0], Err(Reject::TransferExistsDifferent));
+//!
+//! // The statement of a time, and the whole ledger recomputed from its journal.
+//! let query = StatementQuery { from_ns: 0, until_ns: u64::MAX, from_record: 0, lines_max: 100 };
+//! let statement = ledger.statement(AccountId(2), &query)?.expect("the account is there");
+//! assert_eq!((statement.lines.len(), statement.closing.credits), (1, 550));
+//! ledger.close()?;
+//! assert_eq!(verify(directory.path(), LedgerOptions::default())?.accepted, 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # How to think of it
 //!
-//! Two pieces that do not know each other. The [`Book`] is a state machine: accounts with two sides, transfers between them,
-//! every rule checked before anything changes. The [`journal`] is the truth: batches of entries in one order, on disk, each
-//! bound to all before it by a hash. Whoever owns both writes a batch, waits for its [`journal::Durable`], applies it to the
-//! book, and only then tells anybody. Started again, it replays the journal into an empty book and has the same state, byte for
-//! byte ([`Book::digest`]).
+//! Four pieces that do not know each other, and one that puts them together. The [`Book`] is a state machine in memory:
+//! accounts with two sides, transfers between them, every rule checked before anything changes. The [`journal`] is the truth:
+//! batches of entries in one order, on disk, each bound to all before it by a hash. The [`index`] finds what the book has let
+//! go: final transfers of any age, by id, by account and time, by time. A [`snapshot`] is the book at one place of the journal.
+//! The [`Ledger`] writes a batch, waits for its [`journal::Durable`], applies it to the book, tells the index, and only then
+//! answers. Started again, it takes the newest snapshot and replays the journal behind it, and has the same state, byte for
+//! byte ([`Ledger::state_digest`]). Index and snapshots are copies of what the journal says: they can be deleted at any time.
+//!
+//! Each piece can be used alone. Who has a state machine of his own takes the journal, index and snapshots, with a book inside.
+//!
+//! Memory is bounded by accounts, open reservations, and the final transfers that are kept
+//! ([`LedgerOptions::final_transfers_max`]). Before a batch is written, ids that the book does not hold are looked up in the
+//! index, whose filters answer for new ones without a disk read; what is found is written in front of the batch, so that the
+//! journal alone decides what an old id is answered.
 //!
 //! Money is whole minor units in `u64`, sums are `u128`; there is no float and no sign. Debits equal credits in every
 //! currency at every batch end, asserted in release.
@@ -104,7 +117,7 @@
 //! | balancing | on either side or both; the amount is a maximum; what is held counts as used | the cap is available too; nothing available is refused | a transfer of 0 where nothing is available |
 //! | closing | a flag on a transfer closes debit or credit account; nothing more moves on a closed one | in one phase, when nothing is pending, and for good; also as a request without a transfer | a closing transfer in two phases, whose void reopens |
 //! | freezing | | freeze and thaw; what was reserved before may still be posted, voided, or expire | |
-//! | history | a flag at opening; balances after each change, by time, in pages | in memory a bounded number of the newest entries; the balances as of a time | filters by code and user number (a query of the index, not of the book) |
+//! | history | a flag at opening; balances after each change, by time, in pages | without the flag too there is a statement of what was posted, with opening and closing balance; with it, what was pending as well; the balances as of any time | filters by code and user number |
 //! | idempotency | the same id with the same content is not done twice; other content is refused | the repetition is an acceptance marked as such, not an error. A refusal leaves no trace: the id may be tried again, also after a refusal that was transient | ids that are spent by a transient refusal |
 //! | answers | numbered codes in a documented order, what a retry can cure last | [`PRECEDENCE`] as data, held by tests; one numbering for accounts and transfers | a code for each field that must be 0: the types leave no such fields |
 //! | import | | | events with timestamps of their own, given by the caller |
@@ -112,13 +125,14 @@
 //!
 //! # What it is not
 //!
-//! No server and no protocol; no clock (time is an argument), no random numbers, no thread but the one that prepares the next
-//! segment. It does not know payments, participants or messages. It does not convert currencies. One process writes a
+//! No server and no protocol; no clock (time is an argument); no thread but those that prepare the next segment, write the
+//! index, and write snapshots, and without these too if you like. It does not know payments, participants or messages. It does not convert currencies. One process writes a
 //! journal; copies on other machines are made by who carries its batches there.
 //!
 //! # Where to read on
 //!
-//! `docs/formats/journal.md` has every byte of the journal and what recovery decides when. [`limits`] has every bound.
+//! `docs/formats/` has every byte of the journal, of a ledger's payloads and records, of index and snapshots, and what recovery
+//! decides when. [`limits`] has every bound.
 //! [`Reject`] has every business no, [`PRECEDENCE`] the order in which they are found. [`audit`] recomputes all balances from
 //! requests alone.
 
@@ -139,12 +153,22 @@ pub mod journal;
 
 pub mod index;
 
+pub mod snapshot;
+
+mod ledger;
+mod payload;
+
 pub mod limits;
 
 pub use account::{Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus};
 pub use amount::{Amount, Currency};
-pub use book::{Book, BookOptions, Change, CurrencyTotals, Expired, Touched};
+pub use book::{Book, BookOptions, BookPart, Change, CurrencyTotals, Expired, RestoreFault, Touched};
 pub use history::{Balances, HistoryEntry, HistoryPage, HistoryQuery};
+pub use ledger::{
+    Directories, Ledger, LedgerFault, LedgerOptions, OpenReport, Posted, Statement, StatementLine, StatementQuery,
+    TransferPage, TransferView, VerifyReport, verify, verify_in,
+};
+pub use payload::PAYLOAD_FORMAT;
 pub use reference::References;
 pub use request::{Accepted, Answer, BatchEntry, Request, TransferSpec};
 pub use result::{Applied, PRECEDENCE, Reject};

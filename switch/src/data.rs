@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ledger::index::{DropReason, DroppedFile};
 use ledger::journal::{
     DiskStorage, Journal, JournalFault, JournalOptions, Lineage, Preparation, ScanReport, lineage_of, scan,
 };
@@ -168,8 +169,10 @@ impl<'a> Replay<'a> {
         let storage = DiskStorage::create(&path).map_err(|error| OpenError::Directory(path, error))?;
         let options = HistoryOptions::beside(u64::from_le_bytes(random()));
         let (history, report) = History::open(storage, lineage, options).map_err(OpenError::History)?;
-        for dropped in &report.dropped {
-            tracing::warn!(file = %dropped.name, reason = %dropped.reason, "dropped from the history; it is made again");
+        // What a stop in the middle of writing or merging leaves is nothing to look after.
+        let is_usual = |reason| matches!(reason, DropReason::Replaced | DropReason::Unfinished);
+        for DroppedFile { name, reason } in report.dropped.iter().filter(|dropped| !is_usual(dropped.reason)) {
+            tracing::warn!(file = %name, %reason, "dropped from the history; it is made again");
         }
         self.history = Some(history);
         Ok(())

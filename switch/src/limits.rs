@@ -26,6 +26,10 @@ pub const OUTCOMES_KEPT_MAX: u32 = 1 << 26;
 /// it, 0.1 s at a million. Room that is not used costs about 20 MB of memory; the rest is address space.
 pub const PAYMENTS_EXPECTED: u32 = OUTCOMES_KEPT_DEFAULT + IN_FLIGHT_MAX;
 
+/// Deadlines of decided payments that are held: those of ten seconds of 200,000 payments a second, 48 MiB. With more, all are looked at once, 0.1 s, and
+/// those of open payments are kept.
+pub const DEADLINES_DECIDED_MAX: usize = 1 << 21;
+
 /// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
 pub const FUNDS_IN_MAX: usize = 1 << 20;
 
@@ -122,7 +126,7 @@ const _: () = {
     assert!(IN_FLIGHT_PER_PARTICIPANT_MAX <= IN_FLIGHT_MAX);
     // Outcomes that are not indexed, open payments and a batch fit the window, so that nobody is told `busy` while the index keeps up:
     // at worst all records of a run are outcomes.
-    assert!(HISTORY_RUN_RECORDS + IN_FLIGHT_MAX + INGRESS_TRANSFERS_MAX as u32 <= OUTCOMES_KEPT_DEFAULT);
+    assert!((HISTORY_RUN_RECORDS + IN_FLIGHT_MAX) as usize + INGRESS_TRANSFERS_MAX <= OUTCOMES_KEPT_DEFAULT as usize);
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);

@@ -109,8 +109,13 @@ impl Decisions {
     pub fn absorb(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
         self.effects.clear();
         self.engine.apply(batch, &mut self.effects)?;
-        self.effects.iter().for_each(|effect| self.outboxes.keep(effect));
-        self.has_replies = self.effects.iter().any(|effect| matches!(effect.delivery, Delivery::Reply { .. }));
+        self.has_replies = false;
+        for effect in &self.effects {
+            match effect.delivery {
+                Delivery::Outbox { .. } => self.outboxes.keep(effect),
+                Delivery::Reply { .. } => self.has_replies = true,
+            }
+        }
         Ok(())
     }
 }
@@ -258,11 +263,12 @@ impl<S: Storage> Pipeline<S> {
     /// window's floor), hurries the rest along.
     fn look_after_history(&mut self) -> Result<(), Fault> {
         self.history.advance(&mut self.decisions).map_err(Fault::History)?;
-        self.watermarks.indexed = self.history.indexed();
-        let is_below_floor = self.watermarks.indexed < self.decisions.engine.floor();
+        let is_below_floor = self.history.indexed() < self.decisions.engine.floor();
         if std::mem::take(&mut self.is_index_late) | is_below_floor {
             self.history.hasten(&self.decisions.engine).map_err(Fault::History)?;
+            self.history.advance(&mut self.decisions).map_err(Fault::History)?;
         }
+        self.watermarks.indexed = self.history.indexed();
         Ok(())
     }
 

@@ -30,6 +30,7 @@ pub(super) const VERSION: u16 = 0;
 pub(super) const HEAD_BYTES: usize = 128;
 pub(super) const ACCOUNT_BYTES: usize = 164;
 pub(super) const SLOT_BYTES: usize = 112;
+pub(super) const WINDOW_ENTRY_BYTES: usize = 4;
 
 impl Book {
     /// BLAKE3 of the canonical bytes of the whole state. Equal digests mean equal books, on every machine.

@@ -70,7 +70,7 @@ impl Slots {
     }
 
     /// Puts a transfer into the next place, and says which that was.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, transfer: Transfer) -> u32 {
         let place = self.next_place();
         if self.free == NO_SLOT {
@@ -109,6 +109,33 @@ impl Slots {
     /// The slot that became free last, or [`NO_SLOT`].
     pub(super) fn freed_last(&self) -> u32 {
         self.free
+    }
+
+    pub(super) fn slot(&self, place: u32) -> &Slot {
+        self.slots.get(place as usize)
+    }
+
+    /// Adds a slot as it was. The list of vacant ones is to be restored when all are there.
+    pub(super) fn restore(&mut self, slot: Slot) {
+        self.held += u32::from(matches!(slot, Slot::Held(_)));
+        self.slots.push(slot);
+    }
+
+    /// The list of vacant slots begins here, and leads through all of them, so many. An error is the place where it does not.
+    pub(super) fn restore_free(&mut self, first: u32, vacant: u32) -> Result<(), u32> {
+        let mut place = first;
+        for _ in 0..vacant {
+            match (place as usize) < self.slots.len() {
+                true => match self.slot(place) {
+                    Slot::Vacant { next } => place = *next,
+                    Slot::Held(_) => return Err(place),
+                },
+                false => return Err(place),
+            }
+        }
+        // A list that met a slot twice would go round for ever, and not end after so many.
+        self.free = first;
+        if place == NO_SLOT { Ok(()) } else { Err(place) }
     }
 
     /// All slots by place.

@@ -29,13 +29,13 @@ impl IdTable {
         self.len
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.parts[part_of(hash)].find(hash, |place| is_it(*place)).copied()
     }
 
     /// Adds a place that is not there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
         self.parts[part_of(hash)].insert_unique(hash, place, |place| hash_of(*place));
         self.len += 1;

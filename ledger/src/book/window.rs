@@ -82,6 +82,11 @@ impl Window {
         self.next = next;
     }
 
+    /// The slot of the newest entry.
+    pub(super) fn last(&self) -> Option<u32> {
+        (self.first < self.next).then(|| self.get(self.next - 1))
+    }
+
     /// The slots, the oldest entry first.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         (self.first..self.next).map(|number| self.get(number))
@@ -121,6 +126,17 @@ impl Book {
             0 => 0,
             surplus => self.transfers.get(self.window.get(self.window.first() + surplus - 1)).final_position(),
         }
+    }
+
+    /// From the next trim on so many final transfers may be held. Which number counts for which batch is part of what makes
+    /// the state: whoever replays must set it as it was.
+    ///
+    /// # Panics
+    /// When this book keeps histories in memory, which would name transfers that have left.
+    pub fn set_final_transfers_max(&mut self, final_transfers_max: u32) {
+        let keeps_histories = self.options.history_per_account_max > 0;
+        assert!(!keeps_histories || final_transfers_max == u32::MAX, "histories name transfers");
+        self.options.final_transfers_max = final_transfers_max;
     }
 
     /// Begins a batch: lets the oldest final transfers leave until no more than
@@ -171,12 +187,13 @@ impl Book {
     /// # Panics
     /// When the handle is not of this book, or no longer valid.
     pub fn final_transfer(&self, index: TransferIndex) -> Option<FinalTransfer> {
-        let transfer = self.transfer(index);
-        if transfer.state() == TransferState::Reserved {
-            return None;
-        }
-        let details = self.transfer_details(index);
-        Some(FinalTransfer {
+        (self.transfer(index).state() != TransferState::Reserved).then(|| self.description(index))
+    }
+
+    /// A transfer in one piece; while it is reserved, as it stands now.
+    pub(crate) fn description(&self, index: TransferIndex) -> FinalTransfer {
+        let (transfer, details) = (self.transfer(index), self.transfer_details(index));
+        FinalTransfer {
             id: transfer.id(),
             debit: transfer.debit(),
             credit: transfer.credit(),
@@ -191,7 +208,7 @@ impl Book {
                 deadline_ns: details.map_or(0, TransferDetails::deadline_ns),
             },
             made_ns: transfer.made_ns(),
-        })
+        }
     }
 
     /// How many more are in the window than may stay.
@@ -200,7 +217,9 @@ impl Book {
     }
 
     fn let_oldest_leave(&mut self) {
+        self.before_window_pop();
         let place = self.window.pop().expect("there is a surplus");
+        self.before_slot(place);
         let transfer = self.transfers.get(place);
         let (id, position, details) = (transfer.id(), transfer.final_position(), transfer.details_at());
         assert_ne!(transfer.state(), TransferState::Reserved, "what is held never leaves");
@@ -225,7 +244,11 @@ impl FinalTransfer {
             TransferState::Moved => moved == amount,
             TransferState::Voided | TransferState::Expired => moved == 0,
         };
-        moved_fits && self.id.0 != 0 && self.debit != self.credit && self.amount <= self.asked
+        let flags = self.terms.flags;
+        let asked_fits = if flags.is_balancing() { self.amount <= self.asked } else { self.amount == self.asked };
+        let is_two_phase = self.state != TransferState::Moved;
+        let terms_fit = if is_two_phase { !flags.is_closing() } else { self.terms.deadline_ns == 0 };
+        moved_fits && asked_fits && terms_fit && self.id.0 != 0 && self.debit != self.credit
     }
 }
 

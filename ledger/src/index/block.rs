@@ -34,13 +34,16 @@ pub(crate) struct FileName {
     pub(crate) last_run: u32,
 }
 
+/// A run a second would come to it after 68 years.
+const RUNS_MAX: u32 = 1 << 31;
+
 const RECORDS_SUFFIX: &str = ".records";
 const KEYS_SUFFIX: &str = ".keys";
 const PREPARING_SUFFIX: &str = ".preparing";
 
 impl FileName {
-    pub(crate) fn records(run: u32) -> FileName {
-        FileName { kind: Kind::Records, first_run: run, last_run: run }
+    pub(crate) fn records(first_run: u32, last_run: u32) -> FileName {
+        FileName { kind: Kind::Records, first_run, last_run }
     }
 
     pub(crate) fn keys(first_run: u32, last_run: u32) -> FileName {
@@ -48,10 +51,16 @@ impl FileName {
     }
 
     pub(crate) fn text(self) -> String {
-        match self.kind {
-            Kind::Records => format!("{:010}{RECORDS_SUFFIX}", self.first_run),
-            Kind::Keys => format!("{:010}-{:010}{KEYS_SUFFIX}", self.first_run, self.last_run),
-        }
+        let suffix = match self.kind {
+            Kind::Records => RECORDS_SUFFIX,
+            Kind::Keys => KEYS_SUFFIX,
+        };
+        format!("{:010}-{:010}{suffix}", self.first_run, self.last_run)
+    }
+
+    /// Are all runs of the other one among its runs?
+    pub(crate) fn covers(self, other: FileName) -> bool {
+        self.first_run <= other.first_run && other.last_run <= self.last_run
     }
 
     fn preparing(self) -> String {
@@ -59,14 +68,13 @@ impl FileName {
     }
 
     fn parse(text: &str) -> Option<FileName> {
-        let run = |digits: &str| digits.parse::<u32>().ok().filter(|run| *run > 0);
-        let name = match text.strip_suffix(RECORDS_SUFFIX) {
-            Some(digits) => FileName::records(run(digits)?),
-            None => {
-                let (first, last) = text.strip_suffix(KEYS_SUFFIX)?.split_once('-')?;
-                FileName::keys(run(first)?, run(last)?)
-            }
+        let run = |digits: &str| digits.parse::<u32>().ok().filter(|run| (1..=RUNS_MAX).contains(run));
+        let (kind, runs) = match text.strip_suffix(RECORDS_SUFFIX) {
+            Some(runs) => (Kind::Records, runs),
+            None => (Kind::Keys, text.strip_suffix(KEYS_SUFFIX)?),
         };
+        let (first, last) = runs.split_once('-')?;
+        let name = FileName { kind, first_run: run(first)?, last_run: run(last)? };
         // A number has one spelling only, or two names would be one file.
         (name.first_run <= name.last_run && name.text() == text).then_some(name)
     }
@@ -282,6 +290,11 @@ impl<S: Storage> BlockReader<S> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(open, _)| *open != name);
     }
 
+    /// Closes all files: other ones may come under their names.
+    pub(crate) fn close_all(&self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn file(&self, name: FileName) -> Result<Arc<S::File>, IndexFault> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = open.iter().rposition(|(held, _)| *held == name) {
@@ -324,13 +337,20 @@ mod tests {
 
     #[test]
     fn a_name_has_one_spelling() {
-        for name in [FileName::records(1), FileName::keys(3, 4_000_000_000)] {
+        for name in [FileName::records(1, 1), FileName::keys(3, RUNS_MAX)] {
             assert_eq!(classify(&name.text()), Listed::Whole(name));
             assert_eq!(classify(&name.preparing()), Listed::Preparing);
         }
-        for bad in
-            ["1.records", "0000000000.records", "0000000002-0000000001.keys", "00000000012.records", "x.keys", ".keys"]
-        {
+        for bad in [
+            "1-1.records",
+            "0000000001.records",
+            "0000000000-0000000001.records",
+            "0000000002-0000000001.keys",
+            "0000000001-00000000012.records",
+            "0000000001-2147483649.records",
+            "x.keys",
+            ".keys",
+        ] {
             assert_eq!(classify(bad), Listed::BadName, "{bad}");
         }
         assert_eq!(classify("notes.txt"), Listed::Other);

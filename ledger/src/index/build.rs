@@ -15,7 +15,7 @@ use super::footer::{Common, Span};
 use super::keys::{ENTRY_BYTES, Entry, KeysCursor, KeysFile, KeysHead, KeysWriter};
 use super::records::{RecordsFile, RecordsScratch};
 use super::run::Run;
-use super::sort::sort_by_u64;
+use super::sort::sort_by_hash;
 use super::{IndexOptions, IndexSchema};
 use crate::journal::Storage;
 use crate::limits::INDEX_MERGE_STEP_BYTES;
@@ -73,8 +73,9 @@ pub(crate) struct Builder<S: Storage, X> {
     files: Arc<FileSet>,
     published: Arc<Published>,
     merge: Option<Merge<S>>,
-    /// Merged into others; removed when nobody reads them any more.
-    retired: Vec<Arc<KeysFile>>,
+    /// Merged or joined into others; removed when nobody reads them any more.
+    retired_keys: Vec<Arc<KeysFile>>,
+    retired_records: Vec<Arc<RecordsFile>>,
     records_scratch: RecordsScratch,
     entries: [Vec<Entry>; 2],
     schema: PhantomData<fn() -> X>,
@@ -94,7 +95,8 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
             files: published.files(),
             published,
             merge: None,
-            retired: Vec::new(),
+            retired_keys: Vec::new(),
+            retired_records: Vec::new(),
             records_scratch: RecordsScratch::default(),
             entries: [Vec::new(), Vec::new()],
             schema: PhantomData,
@@ -109,9 +111,20 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         self.published.clone()
     }
 
-    /// Writes both files of a run, and publishes them.
+    /// Writes both files of a run, and publishes them. A small run before it is joined with it, if both are no more than one
+    /// run: so that an owner who cuts often does not get ever more files.
     pub(crate) fn build(&mut self, run: &Run) -> Result<(), IndexFault> {
-        assert_eq!(run.number, self.files.last_run() + 1, "runs come in order");
+        assert_eq!(run.first_run, self.files.last_run() + 1, "runs come in order");
+        let run_records = u64::from(self.options.run_records);
+        let small = self.files.records.last().filter(|last| last.footer.items + run.span.records <= run_records);
+        let Some(small) = small else { return self.write(run, false) };
+        let mut joined = small.load(&self.reader)?;
+        joined.append(run);
+        self.write(&joined, true)
+    }
+
+    /// `replaces_last`: the run has all that the last files have.
+    fn write(&mut self, run: &Run, replaces_last: bool) -> Result<(), IndexFault> {
         let storage = self.reader.storage();
         let records = RecordsFile::write::<S, X>(storage, self.common, run, &mut self.records_scratch)?;
         let [entries, spare] = &mut self.entries;
@@ -120,8 +133,24 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         for (number, record) in (run.span.first_record..).zip(run.each_record::<X>()) {
             entries.extend(X::key(record).map(|key| Entry { hash: hash.of(&key), number }));
         }
-        let keys = write_keys(storage, self.common, hash, &self.options, (run.number, run.span), entries, spare)?;
+        let keys = write_keys(
+            storage,
+            self.common,
+            (hash, &self.options),
+            (run.first_run, run.number),
+            run.span,
+            entries,
+            spare,
+        )?;
+        if replaces_last {
+            self.retired_records.extend(self.files.records.last().cloned());
+            self.retired_keys.extend(self.files.keys.last().cloned());
+        }
         self.publish(|files| {
+            if replaces_last {
+                files.records.pop();
+                files.keys.pop();
+            }
             files.records.push(Arc::new(records));
             files.keys.push(Arc::new(keys));
         });
@@ -148,7 +177,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
             let at = files.keys.iter().position(|file| Arc::ptr_eq(file, &parts[0])).expect("the parts are in the set");
             files.keys.splice(at..at + parts.len(), [merged]);
         });
-        self.retired.extend(parts);
+        self.retired_keys.extend(parts);
         Ok(true)
     }
 
@@ -160,9 +189,11 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
     }
 
     fn remove_retired(&mut self) -> Result<(), IndexFault> {
+        let keys = self.retired_keys.extract_if(.., |file| Arc::strong_count(file) == 1);
+        let records = self.retired_records.extract_if(.., |file| Arc::strong_count(file) == 1);
+        let names = keys.map(|file| file.footer.name).chain(records.map(|file| file.footer.name));
         let storage = self.reader.storage();
-        for file in self.retired.extract_if(.., |file| Arc::strong_count(file) == 1) {
-            let name = file.footer.name;
+        for name in names {
             self.reader.close(name);
             storage.remove(&name.text()).map_err(IndexFault::on(storage, "remove", &name.text()))?;
         }
@@ -170,21 +201,21 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
     }
 }
 
-/// Sorts the keys of one run and writes their file.
+/// Sorts the keys of one file of records and writes theirs.
 pub(crate) fn write_keys<S: Storage>(
     storage: &S,
     common: Common,
-    hash: KeyHash,
-    options: &IndexOptions,
-    (run, span): (u32, Span),
+    (hash, options): (KeyHash, &IndexOptions),
+    (first_run, last_run): (u32, u32),
+    span: Span,
     entries: &mut Vec<Entry>,
     spare: &mut Vec<Entry>,
 ) -> Result<KeysFile, IndexFault> {
     // They come by number, and the sort keeps the order of equal hashes.
-    sort_by_u64(entries, spare, |entry| entry.hash);
+    sort_by_hash(entries, spare, |entry| entry.hash);
     let head = KeysHead {
         common,
-        name: FileName::keys(run, run),
+        name: FileName::keys(first_run, last_run),
         span,
         tier: 0,
         seed: hash.seed(),
@@ -196,9 +227,12 @@ pub(crate) fn write_keys<S: Storage>(
     writer.finish()
 }
 
-/// The oldest `fan_in` neighbours of one tier, of the lowest tier that has so many.
+/// The oldest `fan_in` neighbours of one tier, of the lowest tier that has so many. The newest file is left out: it may yet be
+/// joined with the run to come.
 fn parts_to_merge(keys: &[Arc<KeysFile>], fan_in: usize) -> Option<Vec<Arc<KeysFile>>> {
-    keys.chunk_by(|a, b| a.footer.tier == b.footer.tier)
+    let (_, older) = keys.split_last()?;
+    older
+        .chunk_by(|a, b| a.footer.tier == b.footer.tier)
         .filter(|neighbours| neighbours.len() >= fan_in)
         .min_by_key(|neighbours| neighbours[0].footer.tier)
         .map(|neighbours| neighbours[..fan_in].to_vec())

@@ -136,12 +136,10 @@ pub enum IndexDamage {
     Order,
     /// A key leads to no record that has it.
     KeyWithoutRecord,
-    /// A record's key or group is not found.
+    /// Records have keys or groups that are not found, or the other way round.
     RecordNotFound,
     /// The filter denies a key that is there.
     Filter,
-    /// Bytes that should be zeros are not.
-    Padding,
 }
 
 impl fmt::Display for IndexDamage {
@@ -160,9 +158,8 @@ impl fmt::Display for IndexDamage {
             Self::StateDiffers => "a state is not what the records before it make",
             Self::Order => "not in order",
             Self::KeyWithoutRecord => "a key leads to no record that has it",
-            Self::RecordNotFound => "a record is not found by its key or group",
+            Self::RecordNotFound => "keys or groups are not those of the records",
             Self::Filter => "the filter denies a key that is there",
-            Self::Padding => "bytes that should be zeros are not",
         })
     }
 }

@@ -25,7 +25,7 @@ impl Entry {
         Entry { hash: u64_at(bytes, 0), number: u64_at(bytes, 8) }
     }
 
-    fn encode(self) -> [u8; ENTRY_BYTES] {
+    pub(crate) fn encode(self) -> [u8; ENTRY_BYTES] {
         let mut bytes = [0; ENTRY_BYTES];
         bytes[..8].copy_from_slice(&self.hash.to_le_bytes());
         bytes[8..].copy_from_slice(&self.number.to_le_bytes());
@@ -174,8 +174,14 @@ impl KeysFile {
         blocks.payload(block)[..count * ENTRY_BYTES].chunks_exact(ENTRY_BYTES).map(Entry::decode)
     }
 
-    pub(crate) fn table(&self) -> &[u64] {
-        &self.table
+    /// The block of the entry at a place.
+    pub(crate) fn block_of(place: u64) -> u32 {
+        u32::try_from(place / ENTRIES_PER_BLOCK as u64).expect("a file has fewer than 2^32 blocks")
+    }
+
+    /// What the table says of the entry at a place, if that is the first of a block.
+    pub(crate) fn table_mark(&self, place: u64) -> Option<u64> {
+        place.is_multiple_of(ENTRIES_PER_BLOCK as u64).then(|| self.table[Self::block_of(place) as usize])
     }
 }
 

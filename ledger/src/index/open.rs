@@ -2,6 +2,7 @@
 //!
 //! The decisions are a table, in `docs/formats/index.md`, section 6, held by a test that goes through it row by row.
 
+use core::fmt;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use crate::journal::Storage;
 pub struct IndexReport {
     /// Runs kept.
     pub runs: u32,
+    /// Files of records that hold them: small runs are joined.
+    pub records_files: usize,
     /// Records in them.
     pub records: u64,
     /// Files of keys over them.
@@ -31,8 +34,8 @@ pub struct IndexReport {
     pub covered_time_ns: u64,
     /// Files that were not kept.
     pub dropped: Vec<DroppedFile>,
-    /// Runs whose keys had to be made anew from their records.
-    pub runs_without_keys: usize,
+    /// Files of records whose keys had to be made anew from them.
+    pub without_keys: usize,
 }
 
 /// A file that was not kept.
@@ -44,11 +47,18 @@ pub struct DroppedFile {
     pub reason: DropReason,
 }
 
+impl fmt::Display for DroppedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
+}
+
 /// What a directory holds, before anything is changed.
 pub(crate) struct Survey {
     pub(crate) files: FileSet,
     pub(crate) dropped: Vec<DroppedFile>,
-    pub(crate) runs_without_keys: Vec<u32>,
+    /// Places in `files.records` of those without keys.
+    pub(crate) without_keys: Vec<usize>,
 }
 
 impl Survey {
@@ -56,12 +66,13 @@ impl Survey {
         let span = self.files.last_span();
         IndexReport {
             runs: self.files.last_run(),
+            records_files: self.files.records.len(),
             records: span.end_record(),
             keys_files: self.files.keys.len(),
             covered_through: span.through_sequence,
             covered_time_ns: span.through_time_ns,
             dropped: self.dropped.clone(),
-            runs_without_keys: self.runs_without_keys.len(),
+            without_keys: self.without_keys.len(),
         }
     }
 }
@@ -73,9 +84,9 @@ pub(crate) fn survey<S: Storage>(reader: &BlockReader<S>, common: &Common, seed:
     listed.sort_by_key(|(name, _)| (name.kind, name.first_run, Reverse(name.last_run)));
     let (records, keys): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(name, _)| name.kind == Kind::Records);
     let records = keep_records(reader, common, records, &mut dropped)?;
-    let (keys, runs_without_keys) = keep_keys(reader, common, keys, &records, &mut dropped)?;
+    let (keys, without_keys) = keep_keys(reader, common, keys, &records, &mut dropped)?;
     let seed = keys.first().map_or(seed, |file| file.footer.seed);
-    Ok(Survey { files: FileSet { hash: KeyHash::new(seed), records, keys }, dropped, runs_without_keys })
+    Ok(Survey { files: FileSet { hash: KeyHash::new(seed), records, keys }, dropped, without_keys })
 }
 
 /// Removes what the survey does not keep, durably, then makes the keys that are missing.
@@ -86,6 +97,7 @@ pub(crate) fn settle<S: Storage, X: IndexSchema>(
     survey: &mut Survey,
 ) -> Result<(), IndexFault> {
     let storage = reader.storage();
+    reader.close_all();
     for file in &survey.dropped {
         storage.remove(&file.name).map_err(IndexFault::on(storage, "remove", &file.name))?;
     }
@@ -93,16 +105,17 @@ pub(crate) fn settle<S: Storage, X: IndexSchema>(
         storage.sync_dir().map_err(IndexFault::on(storage, "sync", "."))?;
     }
     let (mut entries, mut spare) = (Vec::new(), Vec::new());
-    for run in &survey.runs_without_keys {
-        let file = &survey.files.records[*run as usize - 1];
+    for at in &survey.without_keys {
+        let file = &survey.files.records[*at];
         let (hash, span) = (survey.files.hash, file.footer.span);
+        let runs = (file.footer.name.first_run, file.footer.name.last_run);
         entries.clear();
         file.each_record(reader, 0..file.records(), |place, record| {
             let number = span.first_record + place as u64;
             entries.extend(X::key(record).map(|key| Entry { hash: hash.of(&key), number }));
             true
         })?;
-        let keys = write_keys(storage, *common, hash, options, (*run, span), &mut entries, &mut spare)?;
+        let keys = write_keys(storage, *common, (hash, options), runs, span, &mut entries, &mut spare)?;
         survey.files.keys.push(Arc::new(keys));
     }
     survey.files.keys.sort_by_key(|file| file.footer.name);
@@ -127,7 +140,7 @@ fn list<S: Storage>(storage: &S, dropped: &mut Vec<DroppedFile>) -> Result<Vec<(
     Ok(whole)
 }
 
-/// The runs from the first one on, as far as they are in order and follow each other.
+/// From the first run on the widest files that are in order and follow each other.
 fn keep_records<S: Storage>(
     reader: &BlockReader<S>,
     common: &Common,
@@ -135,11 +148,15 @@ fn keep_records<S: Storage>(
     dropped: &mut Vec<DroppedFile>,
 ) -> Result<Vec<Arc<RecordsFile>>, IndexFault> {
     let mut kept: Vec<Arc<RecordsFile>> = Vec::new();
-    let mut has_gap = false;
     for (name, bytes) in listed {
-        let before = kept.last().map_or(Span::NOTHING, |file| file.footer.span);
-        let reason = if has_gap || name.first_run as usize != kept.len() + 1 {
+        let (next, before) =
+            kept.last().map_or((1, Span::NOTHING), |file| (file.footer.name.last_run + 1, file.footer.span));
+        let reason = if name.first_run > next {
             DropReason::BehindGap
+        } else if name.last_run < next {
+            DropReason::Replaced
+        } else if name.first_run < next {
+            DropReason::NotContinued
         } else {
             match or_dropped(RecordsFile::open(reader, name, bytes, common))? {
                 Ok(file) if file.footer.span.continues(&before) => {
@@ -150,54 +167,56 @@ fn keep_records<S: Storage>(
                 Err(reason) => reason,
             }
         };
-        has_gap = true;
         dropped.push(DroppedFile { name: name.text(), reason });
     }
     Ok(kept)
 }
 
-/// The widest files of keys that lie side by side over the kept runs, and the runs that none of them covers.
+/// The widest files of keys that lie side by side over the kept files of records, and the places of those that none covers.
 fn keep_keys<S: Storage>(
     reader: &BlockReader<S>,
     common: &Common,
     listed: Vec<(FileName, u64)>,
     records: &[Arc<RecordsFile>],
     dropped: &mut Vec<DroppedFile>,
-) -> Result<(Vec<Arc<KeysFile>>, Vec<u32>), IndexFault> {
+) -> Result<(Vec<Arc<KeysFile>>, Vec<usize>), IndexFault> {
     let runs = records.last().map_or(0, |file| file.footer.name.last_run);
     let mut kept: Vec<Arc<KeysFile>> = Vec::new();
-    let mut without = Vec::new();
-    let mut next = 1;
     for (name, bytes) in listed {
+        let next = kept.last().map_or(1, |file| file.footer.name.last_run + 1);
         let reason = if name.last_run > runs {
             DropReason::BehindGap
         } else if name.last_run < next {
             DropReason::Replaced
         } else if name.first_run < next {
             DropReason::NotContinued
-        } else {
+        } else if let Some(span) = joined(records, name) {
             match or_dropped(KeysFile::open(reader, name, bytes, common))? {
-                Ok(file) if file.footer.span != joined(records, name) => DropReason::NotContinued,
+                Ok(file) if file.footer.span != span => DropReason::NotContinued,
                 Ok(file) if kept.first().is_some_and(|first| first.footer.seed != file.footer.seed) => DropReason::Seed,
                 Ok(file) => {
-                    without.extend(next..name.first_run);
-                    next = name.last_run + 1;
                     kept.push(Arc::new(file));
                     continue;
                 }
                 Err(reason) => reason,
             }
+        } else {
+            // Its records have been joined with others.
+            DropReason::Replaced
         };
         dropped.push(DroppedFile { name: name.text(), reason });
     }
-    without.extend(next..=runs);
+    let has_keys = |file: &RecordsFile| kept.iter().any(|keys| keys.footer.name.covers(file.footer.name));
+    let without = (0..records.len()).filter(|at| !has_keys(&records[*at])).collect();
     Ok((kept, without))
 }
 
-/// What the runs of a name cover together; they are all kept.
-fn joined(records: &[Arc<RecordsFile>], name: FileName) -> Span {
-    let runs = &records[name.first_run as usize - 1..name.last_run as usize];
-    runs[1..].iter().fold(runs[0].footer.span, |span, run| span.joined(&run.footer.span))
+/// What the files of records cover together that have exactly the runs of a name; `None` where none have.
+fn joined(records: &[Arc<RecordsFile>], name: FileName) -> Option<Span> {
+    let first = records.binary_search_by_key(&name.first_run, |file| file.footer.name.first_run).ok()?;
+    let last = records.binary_search_by_key(&name.last_run, |file| file.footer.name.last_run).ok()?;
+    let (first, others) = records.get(first..=last)?.split_first()?;
+    Some(others.iter().fold(first.footer.span, |span, file| span.joined(&file.footer.span)))
 }
 
 /// Damage drops a file; an error of the disk is the caller's.

@@ -82,6 +82,9 @@ pub(crate) struct Chunk<State> {
     pub(crate) numbers: Vec<u64>,
 }
 
+/// A chunk, and the run that it is of.
+type Located<'q, 'p, State> = (&'q Part<'p>, Chunk<State>);
+
 /// A run, wherever it is.
 #[derive(Clone, Copy)]
 pub(crate) enum Part<'p> {
@@ -248,12 +251,7 @@ impl<'p, S: Storage, X: IndexSchema> Parts<'p, S, X> {
     }
 
     /// The group's first chunk with a record of this number or above, in runs that begin before `until`.
-    fn chunk_at(
-        &self,
-        group: u64,
-        number: u64,
-        until: u64,
-    ) -> Result<Option<(&Part<'p>, Chunk<X::State>)>, IndexFault> {
+    fn chunk_at(&self, group: u64, number: u64, until: u64) -> Result<Option<Located<'_, 'p, X::State>>, IndexFault> {
         let parts = self.parts[self.part_of(number)..].iter().take_while(|part| part.first_record() < until);
         for part in parts {
             let place = part.place(number);

@@ -3,12 +3,13 @@
 use core::marker::PhantomData;
 use std::sync::Arc;
 
-use super::IndexSchema;
 use super::block::BlockReader;
 use super::build::Published;
 use super::fault::IndexFault;
+use super::open::{Survey, survey};
 use super::query::{GroupQuery, Page, TimePage, TimeQuery};
-use crate::journal::Storage;
+use super::{IndexSchema, common};
+use crate::journal::{Lineage, Storage};
 
 /// Sees what is in files. A clone asks the same index; each question is put to the files of one moment.
 pub struct IndexReader<S: Storage, X> {
@@ -26,6 +27,19 @@ impl<S: Storage, X> Clone for IndexReader<S, X> {
 impl<S: Storage, X: IndexSchema> IndexReader<S, X> {
     pub(crate) fn new(published: Arc<Published>, reader: Arc<BlockReader<S>>) -> IndexReader<S, X> {
         IndexReader { published, reader, schema: PhantomData }
+    }
+
+    /// Reads an index that nobody is writing, and changes nothing. What opening it for writing would drop or make anew is not
+    /// seen, and not covered.
+    pub fn open(storage: S, lineage: Lineage) -> Result<IndexReader<S, X>, IndexFault> {
+        let reader = Arc::new(BlockReader::new(storage));
+        let Survey { mut files, without_keys, .. } = survey(&reader, &common::<X>(lineage), 0)?;
+        if let Some(first) = without_keys.first() {
+            files.records.truncate(*first);
+            let last_run = files.last_run();
+            files.keys.retain(|file| file.footer.name.last_run <= last_run);
+        }
+        Ok(IndexReader::new(Arc::new(Published::new(Arc::new(files))), reader))
     }
 
     /// Every record with this sequence number or one below is in files.

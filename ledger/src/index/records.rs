@@ -1,4 +1,4 @@
-//! Files of records: one a run, with the chunks of its groups.
+//! Files of records: one a run, or one of several small runs, with the chunks of the groups.
 //!
 //! The picture is in `docs/formats/index.md`, section 4.
 
@@ -42,7 +42,7 @@ impl RecordsFile {
         run: &Run,
         scratch: &mut RecordsScratch,
     ) -> Result<RecordsFile, IndexFault> {
-        let name = FileName::records(run.number);
+        let name = FileName::records(run.first_run, run.number);
         let mut blocks = BlockWriter::create(storage, name)?;
         let mut times = Vec::new();
         let per_block = per_block(common.record_bytes);
@@ -101,6 +101,28 @@ impl RecordsFile {
             groups: entries.chunks_exact(GROUP_ENTRY_BYTES).map(|bytes| u64_at(bytes, 0)).collect(),
             firsts: entries.chunks_exact(GROUP_ENTRY_BYTES).map(|bytes| u32_at(bytes, 8)).collect(),
         })
+    }
+
+    /// All of it in memory again, to be joined with the run that follows.
+    pub(crate) fn load<S: Storage>(&self, reader: &BlockReader<S>) -> Result<Run, IndexFault> {
+        let Footer { name, span, .. } = self.footer;
+        let mut run = Run::of_file(name, span);
+        self.each_record(reader, 0..self.records(), |_, record| {
+            run.records.extend_from_slice(record);
+            true
+        })?;
+        let mut blocks = Blocks::default();
+        for at in 0..self.chunk_blocks() {
+            let block = self.load_chunks(reader, &mut blocks, at)?;
+            let damaged = |reason| reader.damaged(name, block, reason);
+            let mut decoder = ChunkDecoder::new(blocks.payload(block)).map_err(damaged)?;
+            while let Some(chunk) = decoder.next().map_err(damaged)? {
+                if run.marks.last().is_none_or(|last| last.0 != chunk.group) {
+                    run.push_state_bytes(chunk.group, chunk.state);
+                }
+            }
+        }
+        Ok(run)
     }
 
     /// Bytes in memory.
@@ -259,8 +281,20 @@ impl RecordsFile {
         to_usize(self.footer.items)
     }
 
+    /// Blocks of chunks in this file.
     pub(crate) fn chunk_blocks(&self) -> usize {
         self.groups.len()
+    }
+
+    /// What the table says of the first chunk of a chunk block: group, and first number within the run.
+    pub(crate) fn first_chunk(&self, at: usize) -> (u64, u32) {
+        (self.groups[at], self.firsts[at])
+    }
+
+    /// What the table says of the time of the record at a place, if it says anything.
+    pub(crate) fn time_mark(&self, place: usize) -> Option<u64> {
+        let per_mark = INDEX_TIME_MARK_BLOCKS as usize * per_block(self.footer.common.record_bytes);
+        place.is_multiple_of(per_mark).then(|| self.times[place / per_mark])
     }
 
     fn numbers(&self, places: &[u32]) -> Vec<u64> {
@@ -281,7 +315,8 @@ impl RecordsFile {
         from
     }
 
-    fn block_of(&self, place: usize) -> u32 {
+    /// The block of the record at a place.
+    pub(crate) fn block_of(&self, place: usize) -> u32 {
         assert!(place < self.records(), "callers stay within the run");
         u32::try_from(place / per_block(self.footer.common.record_bytes)).expect("a file has fewer than 2^32 blocks")
     }

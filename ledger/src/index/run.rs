@@ -1,5 +1,6 @@
-//! A run in memory: the records between two cuts, until they are in files.
+//! A run in memory: the records between two cuts, until they are in files; or several runs, while they are joined.
 
+use super::block::FileName;
 use super::fault::IndexFault;
 use super::footer::Span;
 use super::query::Chunk;
@@ -8,6 +9,8 @@ use crate::limits::INDEX_CHUNK_RECORDS_MAX;
 
 /// Records in order, and the states of groups before their first records.
 pub(crate) struct Run {
+    /// The first of the runs that are here, and the last: it gives the whole its number.
+    pub(crate) first_run: u32,
     pub(crate) number: u32,
     /// Grows with each record; its end is set when the run is cut.
     pub(crate) span: Span,
@@ -19,8 +22,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The run that goes on where `before` ends.
-    pub(crate) fn after(number: u32, before: &Span) -> Run {
+    /// The run that goes on where `before` ends. It uses the memory of one that is in files, if there is one.
+    pub(crate) fn after(number: u32, before: &Span, finished: Option<Run>) -> Run {
+        let (mut records, mut states, mut marks) =
+            finished.map_or_else(Default::default, |run| (run.records, run.states, run.marks));
+        records.clear();
+        states.clear();
+        marks.clear();
         let span = Span {
             first_record: before.end_record(),
             records: 0,
@@ -28,7 +36,24 @@ impl Run {
             through_sequence: before.through_sequence,
             through_time_ns: before.through_time_ns,
         };
-        Run { number, span, records: Vec::new(), states: Vec::new(), marks: Vec::new() }
+        Run { first_run: number, number, span, records, states, marks }
+    }
+
+    /// Runs that are read from a file; records and states are to be added.
+    pub(crate) fn of_file(name: FileName, span: Span) -> Run {
+        let FileName { first_run, last_run, .. } = name;
+        Run { first_run, number: last_run, span, records: Vec::new(), states: Vec::new(), marks: Vec::new() }
+    }
+
+    /// Adds the run that goes on where this one ends. Where both have a state of a group, this one's is the first and counts.
+    pub(crate) fn append(&mut self, next: &Run) {
+        assert!(next.first_run == self.number + 1 && next.span.continues(&self.span), "runs are joined in order");
+        let offset = u32::try_from(self.states.len()).expect("fewer than 2^32 bytes, limits.rs");
+        self.records.extend_from_slice(&next.records);
+        self.states.extend_from_slice(&next.states);
+        self.marks.extend(next.marks.iter().map(|(group, at)| (*group, at + offset)));
+        self.span = self.span.joined(&next.span);
+        self.number = next.number;
     }
 
     pub(crate) fn push(&mut self, record: &[u8]) {
@@ -37,9 +62,18 @@ impl Run {
     }
 
     pub(crate) fn push_state<X: IndexSchema>(&mut self, group: u64, state: &X::State) {
+        self.push_state_by(group, |states| X::encode_state(state, states));
+    }
+
+    /// Adds a state that is encoded.
+    pub(crate) fn push_state_bytes(&mut self, group: u64, state: &[u8]) {
+        self.push_state_by(group, |states| states.extend_from_slice(state));
+    }
+
+    fn push_state_by(&mut self, group: u64, encode: impl FnOnce(&mut Vec<u8>)) {
         let at = self.states.len();
         self.states.push(0);
-        X::encode_state(state, &mut self.states);
+        encode(&mut self.states);
         let length = self.states.len() - at - 1;
         assert!(length <= crate::limits::INDEX_STATE_BYTES_MAX, "a state has at most 80 bytes");
         self.states[at] = u8::try_from(length).expect("at most 80");

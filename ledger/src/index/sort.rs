@@ -2,20 +2,37 @@
 
 /// Sorts by `key`; equal ones keep their order. Bytes in which no two keys differ cost nothing but the look.
 pub(crate) fn sort_by_u64<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, key: impl Fn(&T) -> u64) {
+    sort_by_bytes(items, scratch, 0, key);
+}
+
+/// The same for keys that are spread evenly over all numbers: their upper bytes tell nearly all of them apart.
+pub(crate) fn sort_by_hash<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, key: impl Fn(&T) -> u64) {
+    const UPPER_BYTES: usize = 3;
+    const LOWER_BITS: usize = 64 - 8 * UPPER_BYTES;
+    sort_by_bytes(items, scratch, 8 - UPPER_BYTES, &key);
+    for alike in items.chunk_by_mut(|a, b| key(a) >> LOWER_BITS == key(b) >> LOWER_BITS) {
+        if alike.len() > 1 {
+            alike.sort_by_key(&key);
+        }
+    }
+}
+
+/// Sorts by the bytes of `key` from `lowest` up.
+fn sort_by_bytes<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, lowest: usize, key: impl Fn(&T) -> u64) {
     let Some(first) = items.first().map(&key) else { return };
-    let differing = items.iter().fold(0, |bits, item| bits | (key(item) ^ first));
+    let differing = items.iter().fold(0, |bits, item| bits | (key(item) ^ first)).to_le_bytes();
     scratch.clear();
     scratch.extend_from_slice(items);
-    for shift in (0..64).step_by(8).filter(|shift| differing >> shift & 0xff != 0) {
-        let digit = |item: &T| usize::from(key(item).to_le_bytes()[shift / 8]);
-        let mut starts = [0; 256];
-        items.iter().for_each(|item| starts[digit(item)] += 1);
-        let mut start = 0;
-        for count in &mut starts {
-            start += core::mem::replace(count, start);
+    for byte in (lowest..8).filter(|byte| differing[*byte] != 0) {
+        let digit = |item: &T| usize::from(key(item).to_le_bytes()[byte]);
+        let mut places = [0; 256];
+        items.iter().for_each(|item| places[digit(item)] += 1);
+        let mut next = 0;
+        for place in &mut places {
+            next += core::mem::replace(place, next);
         }
         for item in items.iter() {
-            let place = &mut starts[digit(item)];
+            let place = &mut places[digit(item)];
             scratch[*place] = *item;
             *place += 1;
         }
@@ -39,8 +56,11 @@ mod tests {
                 .collect();
             let mut expected = items.clone();
             expected.sort_by_key(|item| item.0);
+            let mut by_hash = items.clone();
             sort_by_u64(&mut items, &mut Vec::new(), |item| item.0);
             assert_eq!(items, expected);
+            sort_by_hash(&mut by_hash, &mut Vec::new(), |item| item.0);
+            assert_eq!(by_hash, expected);
         }
         sort_by_u64(&mut Vec::<(u64, u8)>::new(), &mut Vec::new(), |item| item.0);
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::io;
 
-use super::segment::Position;
+use super::segment::{Position, segment_name};
 use super::storage::Storage;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
@@ -34,7 +34,7 @@ pub enum JournalFault {
     Damaged {
         /// The segment file.
         path: String,
-        /// Where in it.
+        /// Where in it; of a record in a compressed segment, where in the plain form.
         offset: u64,
         /// What is wrong there.
         reason: Damage,
@@ -73,6 +73,13 @@ pub enum JournalFault {
     NotFound {
         /// The number.
         sequence: u64,
+    },
+    /// Only closed segments are compressed and archived, and this is none: it is the last one, or not there.
+    NotClosed {
+        /// The directory.
+        directory: String,
+        /// The number in its name.
+        first_sequence: u64,
     },
     /// The place to start from is none of this log. Nothing was changed; an older place may be one.
     NoSuchPlace {
@@ -138,6 +145,11 @@ impl fmt::Display for JournalFault {
             Self::NotFound { sequence } => {
                 write!(f, "the journal has no sequence number {sequence}; ask only for durable ones")
             }
+            Self::NotClosed { directory, first_sequence } => write!(
+                f,
+                "{} is no closed segment in {directory}; only those followed by another can be compressed or archived",
+                segment_name(*first_sequence)
+            ),
             Self::NoSuchPlace { directory, position, reason } => write!(
                 f,
                 "the journal in {directory} cannot be read from {position} on: {reason}; nothing was changed; \
@@ -238,6 +250,12 @@ pub enum Damage {
     Mark,
     /// The first record is not the birth mark.
     Birth,
+    /// The header of a compressed segment is not valid, or of another segment.
+    CompressedHeader,
+    /// A frame of a compressed segment does not match its checksum. The offset is that of the frame in the compressed file.
+    CompressedFrame,
+    /// The copy of a segment differs from the segment.
+    Copy,
 }
 
 impl fmt::Display for Damage {
@@ -272,6 +290,9 @@ impl fmt::Display for Damage {
             Self::SyncedThrough => f.write_str("the record claims more to be on disk than was written"),
             Self::Mark => f.write_str("a mark where none may stand"),
             Self::Birth => f.write_str("the journal does not begin with its birth mark"),
+            Self::CompressedHeader => f.write_str("the header of the compressed segment is not valid"),
+            Self::CompressedFrame => f.write_str("a frame of the compressed segment does not match its checksum"),
+            Self::Copy => f.write_str("it differs from the segment that it is a copy of"),
         }
     }
 }

@@ -13,26 +13,36 @@
 //!                            Storage: DiskStorage | FaultyStorage
 //!                               |
 //!   Journal::open (recovery), scan (verify), JournalReader
+//!                               |
+//!   closed segments: compress, archive, restore, as a RetentionPolicy says
 //! ```
 
+mod archive;
+mod compressed;
 mod fault;
 pub mod faulty;
 mod place;
 mod prepare;
+mod prepared;
 mod reader;
 mod record;
 mod recovery;
+mod retention;
 mod segment;
 mod storage;
 mod truncate;
+mod window;
 mod writer;
 
+pub use archive::{archive, restore};
+pub use compressed::compress;
 pub use fault::{Damage, JournalFault, PlaceDoubt};
 pub use place::JournalPlace;
 pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
-pub use recovery::{ScanReport, Torn, lineage_of, scan, scan_after};
+pub use recovery::{ScanReport, Torn, lineage_of, scan, scan_after, scan_with_archive};
+pub use retention::{RetentionPlan, RetentionPolicy};
 pub(crate) use segment::to_usize;
-pub use segment::{Position, segment_name};
+pub use segment::{Position, SegmentFile, SegmentForm, compressed_segment_name, list_segments, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};
 pub use writer::{Appended, Durable, Journal, JournalOptions, Preparation};

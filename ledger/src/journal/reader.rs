@@ -1,29 +1,40 @@
 //! Reading single batches by sequence number, while another thread writes.
 
+use std::io::ErrorKind;
+
 use super::fault::{Damage, JournalFault};
 use super::record::{Batch, Header, Kind, NoRecord};
 use super::recovery::{batch_of, read_record};
-use super::segment::{Segment, SegmentWindow, list_segments};
-use super::storage::{Access, Storage};
+use super::segment::{ListedSegment, list_all};
+use super::storage::Storage;
+use super::window::SegmentWindow;
 use crate::limits::{BLOCK_BYTES, READER_INDEX_BYTES, READER_READ_BYTES};
 
 /// Finds the batch that holds a sequence number. Read-only and independent of the writer: it may live on another thread or in
 /// another process. Only durable sequence numbers may be asked for. It checks each record it returns by itself; the chain
-/// from record to record is the business of [`scan`](super::scan).
+/// from record to record is the business of [`scan`](super::scan). Segments may be compressed, or moved to the archive it was told
+/// of, at any time; after the log was ended earlier it has to be opened anew.
 ///
 /// Going forward in order costs one read of 64 KiB now and then; going elsewhere a search by name and by a sparse index, then
 /// some steps from record to record. The index of a segment grows with what is read of it, so the first jump into the middle
 /// of a segment reads all before it.
 pub struct JournalReader<S: Storage> {
-    storage: S,
+    /// The journal's own, then the archive's, if there is one.
+    directories: Vec<S>,
     segments: Vec<Indexed>,
     current: Option<Current<S>>,
 }
 
 struct Indexed {
-    segment: Segment,
+    listed: ListedSegment,
     /// (first sequence, offset) of some records, at least `READER_INDEX_BYTES` apart, ascending, as far as was read.
     places: Vec<(u64, u64)>,
+}
+
+impl Indexed {
+    fn first_sequence(&self) -> u64 {
+        self.listed.file.first_sequence
+    }
 }
 
 struct Current<S: Storage> {
@@ -35,7 +46,16 @@ struct Current<S: Storage> {
 impl<S: Storage> JournalReader<S> {
     /// Reads the journal in this storage.
     pub fn open(storage: S) -> Result<JournalReader<S>, JournalFault> {
-        let mut reader = JournalReader { storage, segments: Vec::new(), current: None };
+        JournalReader::over(vec![storage])
+    }
+
+    /// Reads the journal in this storage, and what of it has been moved to an archive.
+    pub fn open_with_archive(storage: S, archive: S) -> Result<JournalReader<S>, JournalFault> {
+        JournalReader::over(vec![storage, archive])
+    }
+
+    fn over(directories: Vec<S>) -> Result<JournalReader<S>, JournalFault> {
+        let mut reader = JournalReader { directories, segments: Vec::new(), current: None };
         reader.list_new_segments()?;
         Ok(reader)
     }
@@ -55,9 +75,9 @@ impl<S: Storage> JournalReader<S> {
     /// Adds segments that have come since. True when there are any.
     fn list_new_segments(&mut self) -> Result<bool, JournalFault> {
         let known = self.segments.len();
-        for segment in list_segments(&self.storage)? {
-            if self.segments.last().is_none_or(|last| last.segment.first_sequence < segment.first_sequence) {
-                self.segments.push(Indexed { segment, places: Vec::new() });
+        for listed in list_all(&self.directories)? {
+            if self.segments.last().is_none_or(|last| last.first_sequence() < listed.file.first_sequence) {
+                self.segments.push(Indexed { listed, places: Vec::new() });
             }
         }
         Ok(self.segments.len() > known)
@@ -65,16 +85,17 @@ impl<S: Storage> JournalReader<S> {
 
     /// Offset and header of the batch, which the current window then holds whole; `None` when its segment ends before.
     fn find(&mut self, sequence: u64) -> Result<Option<(u64, Header)>, JournalFault> {
-        let after = self.segments.partition_point(|indexed| indexed.segment.first_sequence <= sequence);
+        let after = self.segments.partition_point(|indexed| indexed.first_sequence() <= sequence);
         let Some(indexed) = after.checked_sub(1).map(|at| &mut self.segments[at]) else {
             return Ok(None);
         };
         let current = match &mut self.current {
-            Some(current) if current.window.segment == indexed.segment => current,
-            other => other.insert(Current {
-                window: SegmentWindow::open(&self.storage, indexed.segment, Access::Read, READER_READ_BYTES)?,
-                batch: None,
-            }),
+            Some(current) if current.window.segment.first_sequence == indexed.first_sequence() => current,
+            other => match SegmentWindow::find(&self.directories, &indexed.listed, READER_READ_BYTES) {
+                // Moved to an archive that this reader was not told of.
+                Err(JournalFault::Io { operation: "open", kind: ErrorKind::NotFound, .. }) => return Ok(None),
+                window => other.insert(Current { window: window?, batch: None }),
+            },
         };
         if let Some((offset, header)) = current.batch
             && holds(&header, sequence)
@@ -83,7 +104,7 @@ impl<S: Storage> JournalReader<S> {
         }
         let mut offset = starting_offset(&indexed.places, current.batch, sequence);
         current.batch = None;
-        while offset < indexed.segment.bytes {
+        while offset < current.window.segment_bytes {
             let Some(header) = step(&mut current.window, offset)? else {
                 return Ok(None);
             };

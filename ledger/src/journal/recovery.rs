@@ -20,8 +20,9 @@ use super::fault::{Damage, JournalFault, PlaceDoubt};
 use super::place::JournalPlace;
 use super::record::{Batch, HEADER_BYTES, Header, Kind, Lineage, MAGIC, NoRecord, Tip};
 use super::record::{announced_length, decode, is_zero, record_bytes};
-use super::segment::{FIRST_SEGMENT, Position, Segment, SegmentWindow, list_segments, segment_name, to_usize};
-use super::storage::{Access, Storage};
+use super::segment::{FIRST_SEGMENT, ListedSegment, Position, list_all, segment_name, to_usize};
+use super::storage::Storage;
+use super::window::SegmentWindow;
 use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES};
 
 /// What a walk through the log has found.
@@ -78,25 +79,33 @@ pub fn scan_after<S: Storage>(
     start: Option<JournalPlace>,
     visit: impl FnMut(Batch<'_>) -> Result<(), String>,
 ) -> Result<ScanReport, JournalFault> {
-    let segments = list_segments(storage)?;
-    if segments.is_empty() {
-        return Err(JournalFault::Absent { directory: storage.path_of(".") });
-    }
-    Ok(walk(storage, &segments, start, visit)?.0)
+    Ok(walk(core::slice::from_ref(storage), start, visit)?.0)
+}
+
+/// As [`scan_after`], over a journal whose older segments have been moved to an archive: one log, whose chain is checked from
+/// end to end.
+pub fn scan_with_archive<S: Storage>(
+    storage: &S,
+    archive: &S,
+    start: Option<JournalPlace>,
+    visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+) -> Result<ScanReport, JournalFault> {
+    Ok(walk(&[storage.clone(), archive.clone()], start, visit)?.0)
 }
 
 /// Goes through the log record by record, from a place or from the beginning; returns what it found and where the log goes on.
+/// The segments are those of all directories; where one is in several, in the first.
 pub(crate) fn walk<S: Storage>(
-    storage: &S,
-    segments: &[Segment],
+    directories: &[S],
     start: Option<JournalPlace>,
     mut visit: impl FnMut(Batch<'_>) -> Result<(), String>,
 ) -> Result<(ScanReport, Tip), JournalFault> {
-    let segments = segments_from(storage, segments, start)?;
-    let mut window = SegmentWindow::open(storage, segments[0], Access::Read, SCAN_READ_BYTES)?;
+    let listed = list_all(directories)?;
+    let segments = segments_from(&directories[0], &listed, start)?;
+    let mut window = SegmentWindow::find(directories, &segments[0], SCAN_READ_BYTES)?;
     let mut tip = match start {
         None => read_birth(&mut window)?,
-        Some(place) => go_to(storage, &mut window, &place)?,
+        Some(place) => go_to(&directories[0], &mut window, &place)?,
     };
     let (mut batches, mut entries, mut opened) = (0, 0, 1);
     let torn = loop {
@@ -121,8 +130,8 @@ pub(crate) fn walk<S: Storage>(
             }
             Decision::GoOn => {
                 let next = *next.expect("the table goes on only where there is a next segment");
-                window = SegmentWindow::open(storage, next, Access::Read, SCAN_READ_BYTES)?;
-                tip.position = Position { segment: next.first_sequence, offset: 0 };
+                window = SegmentWindow::find(directories, &next, SCAN_READ_BYTES)?;
+                tip.position = Position { segment: next.file.first_sequence, offset: 0 };
                 opened += 1;
             }
             Decision::End => break None,
@@ -203,11 +212,14 @@ fn read_birth<S: Storage>(window: &mut SegmentWindow<S>) -> Result<Tip, JournalF
 /// The segments from the one on that holds the place.
 fn segments_from<'a, S: Storage>(
     storage: &S,
-    segments: &'a [Segment],
+    segments: &'a [ListedSegment],
     start: Option<JournalPlace>,
-) -> Result<&'a [Segment], JournalFault> {
+) -> Result<&'a [ListedSegment], JournalFault> {
+    if segments.is_empty() {
+        return Err(JournalFault::Absent { directory: storage.path_of(".") });
+    }
     let Some(place) = start else { return Ok(segments) };
-    let at = segments.binary_search_by_key(&place.position.segment, |segment| segment.first_sequence);
+    let at = segments.binary_search_by_key(&place.position.segment, |segment| segment.file.first_sequence);
     at.map(|at| &segments[at..]).map_err(|_| no_such_place(storage, &place, PlaceDoubt::SegmentMissing))
 }
 
@@ -263,12 +275,33 @@ pub(crate) fn read_opening<S: Storage>(window: &mut SegmentWindow<S>) -> Result<
 ///
 /// It is there for whoever must know the name before reading the log; damage is reported as [`scan`] would.
 pub fn lineage_of<S: Storage>(storage: &S) -> Result<Option<Lineage>, JournalFault> {
-    let segments = list_segments(storage)?;
-    let Some(first) = segments.first() else { return Ok(None) };
-    let mut window = SegmentWindow::open(storage, *first, Access::Read, BLOCK_BYTES)?;
+    let directories = core::slice::from_ref(storage);
+    let listed = list_all(directories)?;
+    let Some(first) = listed.first() else { return Ok(None) };
+    let mut window = SegmentWindow::find(directories, first, BLOCK_BYTES)?;
     match read_opening(&mut window)? {
         Some(tip) => Ok(Some(tip.lineage)),
         None => Err(window.damaged(0, Damage::RecordMissing)),
+    }
+}
+
+/// Reads a closed segment by itself: whole records, each continuing the one before, then zeros. What the first one continues is
+/// not at hand. Returns the log behind it.
+pub(crate) fn check_segment<S: Storage>(window: &mut SegmentWindow<S>) -> Result<Tip, JournalFault> {
+    let Some(mut tip) = read_opening(window)? else {
+        return Err(window.damaged(0, Damage::RecordMissing));
+    };
+    loop {
+        let found = look(window, &tip)?;
+        if let Found::Follows(header) = found {
+            tip.advance(&header);
+            continue;
+        }
+        let behind = look_behind(window, &tip)?;
+        if found == Found::Nothing && behind.rest == Rest::Zeros {
+            return Ok(tip);
+        }
+        return Err(refusal(window, &tip, &found, behind.rest, None));
     }
 }
 
@@ -305,7 +338,7 @@ impl Found {
 }
 
 pub(crate) fn look<S: Storage>(window: &mut SegmentWindow<S>, tip: &Tip) -> Result<Found, JournalFault> {
-    let (offset, end) = (tip.position.offset, window.segment.bytes);
+    let (offset, end) = (tip.position.offset, window.segment_bytes);
     if offset == end {
         return Ok(Found::Nothing);
     }
@@ -333,7 +366,7 @@ pub(crate) fn read_record<S: Storage>(
         Ok(length) => record_bytes(u64::from(length)),
         Err(no_record) => return Ok(Err(no_record)),
     };
-    if bytes > window.segment.bytes - offset {
+    if bytes > window.segment_bytes - offset {
         return Ok(Err(NoRecord::Broken(Damage::Length)));
     }
     window.load(offset, bytes)?;
@@ -354,7 +387,7 @@ fn look_behind<S: Storage>(window: &mut SegmentWindow<S>, tip: &Tip) -> Result<B
     let from = tip.position.offset;
     let mut behind = Behind { rest: Rest::Zeros, high_water: from };
     let mut offset = from;
-    while offset < window.segment.bytes {
+    while offset < window.segment_bytes {
         window.load(offset, BLOCK_BYTES)?;
         let block = window.slice(offset, BLOCK_BYTES);
         if let Some(last) = block.iter().rposition(|byte| *byte != 0) {
@@ -388,11 +421,11 @@ fn refusal<S: Storage>(
     tip: &Tip,
     found: &Found,
     rest: Rest,
-    next: Option<&Segment>,
+    next: Option<&ListedSegment>,
 ) -> JournalFault {
     let reason = match (found, rest, next) {
         (Found::Nothing, Rest::Zeros, Some(next)) => {
-            Damage::SegmentMissing { expected: tip.next_sequence, found: next.first_sequence }
+            Damage::SegmentMissing { expected: tip.next_sequence, found: next.file.first_sequence }
         }
         _ => found.reason(),
     };
@@ -422,10 +455,10 @@ enum Next {
 }
 
 impl Next {
-    fn of(next: Option<&Segment>, tip: &Tip) -> Next {
+    fn of(next: Option<&ListedSegment>, tip: &Tip) -> Next {
         match next {
             None => Next::None,
-            Some(segment) if segment.first_sequence == tip.next_sequence => Next::Expected,
+            Some(segment) if segment.file.first_sequence == tip.next_sequence => Next::Expected,
             Some(_) => Next::Other,
         }
     }

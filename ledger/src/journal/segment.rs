@@ -1,16 +1,19 @@
-//! Segments: their names, positions in them, and reading them through a window.
+//! Segments: their names and forms, the directory of them, and positions in them.
 
 use core::fmt;
-use std::io;
 
 use super::fault::{Damage, JournalFault};
-use super::storage::{Access, FileEntry, Storage};
+use super::storage::{FileEntry, Storage};
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// The segment to come, while it is zero-filled. It has no content.
 pub(crate) const PREPARING_NAME: &str = "next.preparing";
 
+/// A segment that is being compressed, decompressed or copied.
+pub(crate) const COPYING_NAME: &str = "segment.preparing";
+
 const SUFFIX: &str = ".segment";
+const COMPRESSED_SUFFIX: &str = ".segment.zst";
 const DIGITS: usize = 20;
 
 /// The number of the first segment, which is the first sequence number.
@@ -19,6 +22,11 @@ pub(crate) const FIRST_SEGMENT: u64 = 1;
 /// The file name of a segment: the sequence number of its first batch.
 pub fn segment_name(first_sequence: u64) -> String {
     format!("{first_sequence:020}{SUFFIX}")
+}
+
+/// The file name of a segment's compressed form.
+pub fn compressed_segment_name(first_sequence: u64) -> String {
+    format!("{first_sequence:020}{COMPRESSED_SUFFIX}")
 }
 
 /// A place in the log. Ordered as the log is.
@@ -36,15 +44,50 @@ impl fmt::Display for Position {
     }
 }
 
-/// One segment as the directory lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) first_sequence: u64,
-    pub(crate) bytes: u64,
+/// How a segment stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SegmentForm {
+    /// As it was written.
+    Plain,
+    /// Compressed since it was closed.
+    Compressed,
 }
 
-/// The segments of a directory in order, each checked by name and size. Files with other names are left alone.
-pub(crate) fn list_segments<S: Storage>(storage: &S) -> Result<Vec<Segment>, JournalFault> {
+/// One segment as the directory lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFile {
+    /// The sequence number of its first batch.
+    pub first_sequence: u64,
+    /// How it stands in the file.
+    pub form: SegmentForm,
+    /// The size of the file.
+    pub file_bytes: u64,
+}
+
+impl SegmentFile {
+    /// The file's name.
+    pub fn name(&self) -> String {
+        file_name(self.first_sequence, self.form)
+    }
+}
+
+pub(crate) fn file_name(first_sequence: u64, form: SegmentForm) -> String {
+    match form {
+        SegmentForm::Plain => segment_name(first_sequence),
+        SegmentForm::Compressed => compressed_segment_name(first_sequence),
+    }
+}
+
+/// The segments of a directory in order, each checked by name, the plain ones by size too. Of a segment that is there in both
+/// forms the plain one is listed. Files with other names are left alone.
+pub fn list_segments<S: Storage>(storage: &S) -> Result<Vec<SegmentFile>, JournalFault> {
+    let mut segments = list_files(storage)?;
+    segments.dedup_by_key(|segment| segment.first_sequence);
+    Ok(segments)
+}
+
+/// All files of segments in order, the plain form before the compressed one.
+pub(crate) fn list_files<S: Storage>(storage: &S) -> Result<Vec<SegmentFile>, JournalFault> {
     let files = storage.list().map_err(JournalFault::on(storage, "list", "."))?;
     let mut segments = Vec::new();
     for file in &files {
@@ -56,12 +99,32 @@ pub(crate) fn list_segments<S: Storage>(storage: &S) -> Result<Vec<Segment>, Jou
             segments.push(segment);
         }
     }
-    segments.sort_by_key(|segment| segment.first_sequence);
+    segments.sort_by_key(|segment| (segment.first_sequence, segment.form));
     Ok(segments)
 }
 
-fn parse_entry(file: &FileEntry) -> Result<Option<Segment>, Damage> {
-    let Some(digits) = file.name.strip_suffix(SUFFIX) else {
+/// A segment, and which of some directories it was listed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListedSegment {
+    pub(crate) directory: usize,
+    pub(crate) file: SegmentFile,
+}
+
+/// The segments of all directories as one log, in order. What is in more than one is listed in the first of them.
+pub(crate) fn list_all<S: Storage>(directories: &[S]) -> Result<Vec<ListedSegment>, JournalFault> {
+    let mut segments = Vec::new();
+    for (directory, storage) in directories.iter().enumerate() {
+        segments.extend(list_segments(storage)?.into_iter().map(|file| ListedSegment { directory, file }));
+    }
+    segments.sort_by_key(|segment| (segment.file.first_sequence, segment.directory));
+    segments.dedup_by_key(|segment| segment.file.first_sequence);
+    Ok(segments)
+}
+
+fn parse_entry(file: &FileEntry) -> Result<Option<SegmentFile>, Damage> {
+    let forms = [(SUFFIX, SegmentForm::Plain), (COMPRESSED_SUFFIX, SegmentForm::Compressed)];
+    let found = forms.iter().find_map(|(suffix, form)| Some((file.name.strip_suffix(suffix)?, *form)));
+    let Some((digits, form)) = found else {
         return Ok(None);
     };
     let is_number = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -69,89 +132,16 @@ fn parse_entry(file: &FileEntry) -> Result<Option<Segment>, Damage> {
         Ok(number) if is_number && number >= FIRST_SEGMENT => number,
         _ => return Err(Damage::SegmentName),
     };
-    let bytes = file.bytes;
-    if !bytes.is_multiple_of(BLOCK_BYTES) || !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes) {
-        return Err(Damage::SegmentSize { bytes });
+    let segment = SegmentFile { first_sequence, form, file_bytes: file.bytes };
+    if form == SegmentForm::Plain && !is_segment_size(file.bytes) {
+        return Err(Damage::SegmentSize { bytes: file.bytes });
     }
-    Ok(Some(Segment { first_sequence, bytes }))
+    Ok(Some(segment))
 }
 
-/// An open segment, read through one buffer that moves along, so that going from record to record costs few system calls
-/// and no allocation.
-pub(crate) struct SegmentWindow<S: Storage> {
-    storage: S,
-    pub(crate) segment: Segment,
-    pub(crate) file: S::File,
-    start: u64,
-    bytes: Vec<u8>,
-    read_ahead_bytes: u64,
-}
-
-impl<S: Storage> SegmentWindow<S> {
-    pub(crate) fn open(
-        storage: &S,
-        segment: Segment,
-        access: Access,
-        read_ahead_bytes: u64,
-    ) -> Result<SegmentWindow<S>, JournalFault> {
-        let name = segment_name(segment.first_sequence);
-        let file = storage.open(&name, access).map_err(JournalFault::on(storage, "open", &name))?;
-        Ok(SegmentWindow { storage: storage.clone(), segment, file, start: 0, bytes: Vec::new(), read_ahead_bytes })
-    }
-
-    /// Makes `length` bytes from `offset` available to [`Self::slice`].
-    pub(crate) fn load(&mut self, offset: u64, length: u64) -> Result<(), JournalFault> {
-        assert!(offset + length <= self.segment.bytes, "callers stay within the segment");
-        let held = self.start <= offset && offset + length <= self.start + self.bytes.len() as u64;
-        if held {
-            return Ok(());
-        }
-        let wanted = length.max(self.read_ahead_bytes.min(self.segment.bytes - offset));
-        // Empty, until the read has succeeded.
-        self.bytes.clear();
-        let mut bytes = core::mem::take(&mut self.bytes);
-        bytes.resize(to_usize(wanted), 0);
-        read_exact_at(&self.storage, &self.file, offset, &mut bytes).map_err(JournalFault::on(
-            &self.storage,
-            "read",
-            &segment_name(self.segment.first_sequence),
-        ))?;
-        self.bytes = bytes;
-        self.start = offset;
-        Ok(())
-    }
-
-    /// Bytes that [`Self::load`] has made available.
-    pub(crate) fn slice(&self, offset: u64, length: u64) -> &[u8] {
-        let from = to_usize(offset - self.start);
-        &self.bytes[from..from + to_usize(length)]
-    }
-
-    /// Damage in this segment.
-    pub(crate) fn damaged(&self, offset: u64, reason: Damage) -> JournalFault {
-        let path = self.storage.path_of(&segment_name(self.segment.first_sequence));
-        JournalFault::Damaged { path, offset, reason }
-    }
-
-    /// Forgets what was read: the file may have been written since.
-    pub(crate) fn forget(&mut self) {
-        self.bytes.clear();
-    }
-}
-
-fn read_exact_at<S: Storage>(storage: &S, file: &S::File, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
-    while !into.is_empty() {
-        match storage.read_at(file, offset, into) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                offset += read as u64;
-                into = &mut into[read..];
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+/// Whole blocks, within the limits.
+pub(crate) fn is_segment_size(bytes: u64) -> bool {
+    bytes.is_multiple_of(BLOCK_BYTES) && (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes)
 }
 
 /// Lossless: `limits.rs` asserts that a `usize` has 64 bits.
@@ -163,14 +153,18 @@ pub(crate) fn to_usize(bytes: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn parse(name: &str, bytes: u64) -> Result<Option<Segment>, Damage> {
+    fn parse(name: &str, bytes: u64) -> Result<Option<SegmentFile>, Damage> {
         parse_entry(&FileEntry { name: name.to_owned(), bytes })
     }
 
     #[test]
     fn a_name_is_twenty_digits_from_one_up() {
-        let found = Segment { first_sequence: 49_153, bytes: 12_288 };
-        assert_eq!(parse("00000000000000049153.segment", 12_288), Ok(Some(found)));
+        let found = |form, file_bytes| SegmentFile { first_sequence: 49_153, form, file_bytes };
+        let plain = found(SegmentForm::Plain, 12_288);
+        assert_eq!(parse("00000000000000049153.segment", 12_288), Ok(Some(plain)));
+        let compressed = found(SegmentForm::Compressed, 77);
+        assert_eq!(parse("00000000000000049153.segment.zst", 77), Ok(Some(compressed)));
+        assert_eq!((plain.name(), compressed.name()), (segment_name(49_153), compressed_segment_name(49_153)));
         assert_eq!(parse(&segment_name(u64::MAX), 12_288).map(|s| s.is_some()), Ok(true));
         for bad in [
             "0000000000000049153.segment",
@@ -179,10 +173,11 @@ mod tests {
             "99999999999999999999.segment",
             ".segment",
             "x.segment",
+            "49153.segment.zst",
         ] {
             assert_eq!(parse(bad, 12_288), Err(Damage::SegmentName), "{bad}");
         }
-        for other in ["next.preparing", "lost+found", "00000000000000049153", "notes.txt"] {
+        for other in ["next.preparing", "segment.preparing", "lost+found", "00000000000000049153", "notes.txt"] {
             assert_eq!(parse(other, 7), Ok(None), "{other}");
         }
     }

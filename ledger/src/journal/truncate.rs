@@ -4,11 +4,14 @@
 //! the end (`docs/formats/journal.md`, section 8): whole segments first, then records, in groups of which no member vouches for
 //! another. Recovery needs to know nothing of it.
 
+use super::compressed::make_plain;
 use super::fault::JournalFault;
+use super::prepared::remove;
 use super::record::{Kind, Tip};
 use super::recovery::{Found, look, read_opening, zero};
-use super::segment::{FIRST_SEGMENT, Position, Segment, SegmentWindow, list_segments, segment_name};
+use super::segment::{FIRST_SEGMENT, Position, SegmentFile, list_files, list_segments};
 use super::storage::{Access, Storage};
+use super::window::SegmentWindow;
 use crate::limits::SCAN_READ_BYTES;
 
 /// The log up to a sequence number, and what stands behind it.
@@ -20,8 +23,8 @@ pub(crate) struct Ending<S: Storage> {
     records: Vec<Later>,
     /// Where the last of them ends.
     high_water: u64,
-    /// The segments behind that one, in order.
-    segments: Vec<Segment>,
+    /// The files of the segments behind that one, in order.
+    files: Vec<SegmentFile>,
 }
 
 /// A record to be cleared.
@@ -38,7 +41,8 @@ impl<S: Storage> Ending<S> {
         let listed = list_segments(storage)?;
         let after = listed.partition_point(|segment| segment.first_sequence <= sequence.max(FIRST_SEGMENT));
         let Some(at) = after.checked_sub(1) else { return Ok(None) };
-        let mut window = SegmentWindow::open(storage, listed[at], Access::Write, SCAN_READ_BYTES)?;
+        let segment = listed[at];
+        let mut window = SegmentWindow::open(storage, segment, Access::Read, SCAN_READ_BYTES)?;
         let Some(mut tip) = read_opening(&mut window)? else { return Ok(None) };
         while tip.next_sequence <= sequence {
             match look(&mut window, &tip)? {
@@ -56,28 +60,30 @@ impl<S: Storage> Ending<S> {
             tip.advance(&header);
         }
         let (records, high_water) = records_behind(&mut window, tip)?;
-        Ok(Some(Ending { window, tip, records, high_water, segments: listed[at + 1..].to_vec() }))
+        let mut files = list_files(storage)?;
+        files.retain(|file| file.first_sequence > segment.first_sequence);
+        Ok(Some(Ending { window, tip, records, high_water, files }))
     }
 
-    /// The segments that are the last one for a while, if the power goes while this ends the log: each must be one that the
-    /// journal can be opened with.
-    pub(crate) fn segments(&self) -> impl Iterator<Item = &Segment> {
-        core::iter::once(&self.window.segment).chain(&self.segments)
+    /// The size of the segment that will be the last one.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.window.segment_bytes
     }
 
     /// Clears what stands behind, durably; returns the file and the tip to go on with.
     pub(crate) fn clear(self, storage: &S) -> Result<(S::File, Tip), JournalFault> {
-        for segment in self.segments.iter().rev() {
-            let name = segment_name(segment.first_sequence);
-            storage.remove(&name).map_err(JournalFault::on(storage, "remove", &name))?;
-            storage.sync_dir().map_err(JournalFault::on(storage, "sync", "."))?;
+        for file in self.files.iter().rev() {
+            remove(storage, &file.name())?;
         }
+        let plain = make_plain(storage, &self.window.segment)?;
+        let name = plain.name();
+        let file = storage.open(&name, Access::Write).map_err(JournalFault::on(storage, "open", &name))?;
         let (mut left, mut to) = (self.records.as_slice(), self.high_water);
         while let Some((before, from)) = split_last_group(left) {
-            zero(storage, &self.window.file, from, to)?;
+            zero(storage, &file, from, to)?;
             (left, to) = (before, from.offset);
         }
-        Ok((self.window.file, self.tip))
+        Ok((file, self.tip))
     }
 }
 

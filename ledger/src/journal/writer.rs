@@ -1,13 +1,15 @@
 //! The one writer of a journal: append, sync, mark, truncate.
 
+use super::compressed::make_plain;
 use super::fault::JournalFault;
 use super::place::JournalPlace;
 use super::prepare::Preparer;
 use super::record::{Batch, BatchHead, HEADER_BYTES, Header, Lineage, RecordBuffer, Tip, record_bytes};
 use super::recovery::{ScanReport, cut, walk};
-use super::segment::{FIRST_SEGMENT, PREPARING_NAME, Position, Segment, list_segments, segment_name};
+use super::segment::{COPYING_NAME, FIRST_SEGMENT, PREPARING_NAME, Position, list_segments, segment_name};
 use super::storage::{Access, Storage};
 use super::truncate::Ending;
+use super::window::SegmentWindow;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// When the next segment is made.
@@ -130,24 +132,48 @@ impl<S: Storage> Journal<S> {
         start: Option<JournalPlace>,
         visit: impl FnMut(Batch<'_>) -> Result<(), String>,
     ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        Journal::open_over(&[storage], options, start, visit)
+    }
+
+    /// As [`Self::open_after`], with what has been moved to an archive: for a start from a place, or from the beginning, that is
+    /// no longer here.
+    pub fn open_with_archive(
+        storage: S,
+        archive: S,
+        options: JournalOptions,
+        start: Option<JournalPlace>,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
+        Journal::open_over(&[storage, archive], options, start, visit)
+    }
+
+    /// The journal is in the first of the directories, and only that one is changed.
+    fn open_over(
+        directories: &[S],
+        options: JournalOptions,
+        start: Option<JournalPlace>,
+        visit: impl FnMut(Batch<'_>) -> Result<(), String>,
+    ) -> Result<(Journal<S>, ScanReport), JournalFault> {
         check_options(&options)?;
+        let storage = directories[0].clone();
         lock(&storage)?;
         let segments = list_segments(&storage)?;
         let Some(last) = segments.last() else {
             return Err(JournalFault::Absent { directory: storage.path_of(".") });
         };
-        check_size(last, &options)?;
+        let segment_bytes = SegmentWindow::open(&storage, *last, Access::Read, 0)?.segment_bytes;
+        check_size(segment_bytes, &options)?;
         remove_preparing(&storage)?;
 
         // What the crashed process wrote may be in the page cache only, names included. After a failed sync the cache may even
         // claim that it is on disk: so sync, then read what the disk has.
-        let name = segment_name(last.first_sequence);
         storage.sync_dir().map_err(JournalFault::on(&storage, "sync", "."))?;
+        let name = make_plain(&storage, last)?.name();
         let file = storage.open(&name, Access::Write).map_err(JournalFault::on(&storage, "open", &name))?;
         storage.sync_data(&file).map_err(JournalFault::on(&storage, "sync", &name))?;
         storage.drop_cache(&file).map_err(JournalFault::on(&storage, "drop the cache of", &name))?;
 
-        let (report, tip) = walk(&storage, &segments, start, visit)?;
+        let (report, tip) = walk(directories, start, visit)?;
         if let Some(torn) = &report.torn {
             assert_eq!(torn.position, tip.position, "the log goes on where it was cut");
             cut(&storage, &file, torn)?;
@@ -229,7 +255,7 @@ impl<S: Storage> Journal<S> {
         }
         let ending = if sequence < last_sequence { Ending::find(&self.storage, sequence)? } else { None };
         let ending = ending.ok_or(JournalFault::NotFound { sequence })?;
-        ending.segments().try_for_each(|segment| check_size(segment, &self.options))?;
+        check_size(ending.segment_bytes(), &self.options)?;
 
         // From here the log is changing. Where it ends after a failure only a new start can say.
         let (file, tip) = ending.clear(&self.storage).map_err(|fault| self.poison_with(fault))?;
@@ -347,8 +373,8 @@ fn check_options(options: &JournalOptions) -> Result<(), JournalFault> {
 }
 
 /// The segment that is written to must have the configured size.
-fn check_size(segment: &Segment, options: &JournalOptions) -> Result<(), JournalFault> {
-    let (found, wanted) = (segment.bytes, options.segment_bytes);
+fn check_size(found: u64, options: &JournalOptions) -> Result<(), JournalFault> {
+    let wanted = options.segment_bytes;
     if found == wanted {
         return Ok(());
     }
@@ -364,11 +390,13 @@ fn lock<S: Storage>(storage: &S) -> Result<(), JournalFault> {
     })
 }
 
-/// A leftover of a crash, or of a shutdown before it was needed.
+/// Leftovers of a crash, or of a shutdown before they were needed.
 fn remove_preparing<S: Storage>(storage: &S) -> Result<(), JournalFault> {
     let files = storage.list().map_err(JournalFault::on(storage, "list", "."))?;
-    if files.iter().any(|file| file.name == PREPARING_NAME) {
-        storage.remove(PREPARING_NAME).map_err(JournalFault::on(storage, "remove", PREPARING_NAME))?;
+    for name in [PREPARING_NAME, COPYING_NAME] {
+        if files.iter().any(|file| file.name == name) {
+            storage.remove(name).map_err(JournalFault::on(storage, "remove", name))?;
+        }
     }
     Ok(())
 }

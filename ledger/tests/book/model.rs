@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 /// One call of the book.
 #[derive(Clone, Debug)]
-enum Call {
+pub(crate) enum Call {
     Apply {
         later_ns: u64,
         batch: Vec<BatchEntry>,
@@ -100,7 +100,7 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
-fn call() -> impl Strategy<Value = Call> {
+pub(crate) fn call() -> impl Strategy<Value = Call> {
     let entry = |linked| (request(), linked).prop_map(|(request, linked)| BatchEntry { request, linked });
     let batch = proptest::collection::vec(entry(proptest::bool::weighted(0.45)), 0..8);
     prop_oneof![
@@ -140,7 +140,7 @@ struct NaiveBook {
 /// Debits posted, debits pending, credits posted, credits pending.
 type Balances = [i128; 4];
 
-type NaiveAnswer = Result<bool, &'static str>;
+pub(crate) type NaiveAnswer = Result<bool, &'static str>;
 
 fn naive_is(flags: AccountFlags, bit: u16) -> bool {
     flags.bits() & bit != 0
@@ -523,24 +523,24 @@ fn compare(book: &Book, naive: &NaiveBook) -> Result<(), TestCaseError> {
 }
 
 /// A book with a window, and what has left it.
-struct Forgetful {
-    book: Book,
-    left: BTreeMap<TransferId, FinalTransfer>,
+#[derive(Default)]
+pub(crate) struct Forgetful {
+    pub(crate) book: Book,
+    pub(crate) left: BTreeMap<TransferId, FinalTransfer>,
     /// Every change there was, as the book told it.
-    changes: Vec<(TransferId, TransferState)>,
+    pub(crate) changes: Vec<(TransferId, TransferState)>,
     /// Balances of each account before the run, as they must be told.
-    before_run: BTreeMap<AccountId, ledger::Balances>,
-    position: u64,
+    pub(crate) before_run: BTreeMap<AccountId, ledger::Balances>,
+    pub(crate) position: u64,
+}
+
+pub(crate) fn forgetful_options(final_transfers_max: u32) -> BookOptions {
+    BookOptions { history_per_account_max: 0, final_transfers_max, keeps_changes: true, ..BookOptions::default() }
 }
 
 impl Forgetful {
-    fn new(final_transfers_max: u32) -> Forgetful {
-        let options = BookOptions {
-            history_per_account_max: 0,
-            final_transfers_max,
-            keeps_changes: true,
-            ..BookOptions::default()
-        };
+    pub(crate) fn new(final_transfers_max: u32) -> Forgetful {
+        let options = forgetful_options(final_transfers_max);
         let mut forgetful = Forgetful {
             book: Book::new(options),
             left: BTreeMap::new(),
@@ -612,7 +612,7 @@ impl Forgetful {
         Ok(())
     }
 
-    fn step(&mut self, call: &Call, now: u64) -> Result<Vec<NaiveAnswer>, TestCaseError> {
+    pub(crate) fn step(&mut self, call: &Call, now: u64) -> Result<Vec<NaiveAnswer>, TestCaseError> {
         let answers = match call {
             Call::Apply { batch, .. } => {
                 self.begin(&batch.iter().map(|entry| entry.request).collect::<Vec<_>>())?;
@@ -647,7 +647,7 @@ fn told(changes: &[(TransferId, TransferState)]) -> Result<BTreeMap<TransferId, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_book_that_forgets_and_is_reminded_answers_like_one_that_never_forgets(

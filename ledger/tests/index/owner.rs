@@ -245,3 +245,69 @@ impl Owner {
         state
     }
 }
+
+/// A life that is the same each time: batches of several sizes, empty ones among them, groups hot and rare, keys used twice.
+pub(crate) fn some_batches(count: u64) -> Vec<TestBatch> {
+    let (mut sequence, mut time_ns, mut number) = (0, 0, 0);
+    let batch = |place: u64| {
+        sequence += 1;
+        let records = (0..[3, 0, 5, 1][usize::try_from(place % 4).expect("small")]).map(|_| {
+            number += 1;
+            sequence += 1;
+            time_ns += number % 2;
+            let key = if number % 10 == 0 { 3 } else { number };
+            let groups = [1, if number % 5 == 0 { 0 } else { 2 + u32::try_from(number % 3).expect("small") }];
+            TestRecord { sequence, time_ns, key, groups, amount: number * 7 }
+        });
+        let records = records.collect();
+        TestBatch { records, through: sequence, time_ns }
+    };
+    (0..count).map(batch).collect()
+}
+
+/// What a question gives besides its right answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Nothing else.
+    Right,
+    /// An error that names a damaged file.
+    RightOrDamaged,
+}
+
+impl Owner {
+    /// Asks everything of an index that was given everything.
+    pub(crate) fn check(&self, index: &TestIndex, expect: Expect) {
+        let records = self.records();
+        let last_key = records.iter().map(|record| record.key).max().unwrap_or(0);
+        for number in 1..last_key + 3 {
+            check_one(index.find(&key(number)), || self.find(number), expect);
+        }
+        let end = records.len() as u64;
+        for group in 1..6 {
+            for from_record in (0..end + 2).step_by(5) {
+                let query = GroupQuery { from_record, records_max: 6, ..GroupQuery::all(group) };
+                check_one(index.group_page(&query), || self.group_page(&query), expect);
+            }
+            for time_ns in (0..self.last().1 + 2).step_by(4) {
+                check_one(index.group_state_at(group, time_ns), || self.group_state_at(group, time_ns), expect);
+            }
+            for sum in [1, 50, 400, 1_000, 100_000] {
+                let found = index.group_seek(group, |state| state.sum >= sum);
+                check_one(found, || self.group_seek(group, sum), expect);
+            }
+        }
+        for from_ns in (0..self.last().1 + 2).step_by(3) {
+            let query = TimeQuery { from_ns, until_ns: from_ns + 9, from_record: 4, records_max: 7 };
+            check_one(index.time_page(&query), || self.time_page(&query), expect);
+        }
+        check_one(index.time_page(&TimeQuery::ALL), || self.time_page(&TimeQuery::ALL), expect);
+    }
+}
+
+fn check_one<T: PartialEq + core::fmt::Debug>(found: Result<T, IndexFault>, right: impl FnOnce() -> T, expect: Expect) {
+    match found {
+        Ok(found) => assert_eq!(found, right()),
+        Err(IndexFault::Damaged { .. }) if expect == Expect::RightOrDamaged => {}
+        Err(fault) => panic!("{fault}"),
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ledger::journal::{
     BatchHead, DiskStorage, Journal, JournalFault, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer,
-    scan, segment_name,
+    RetentionPolicy, list_segments, scan, scan_with_archive, segment_name,
 };
 
 const LINEAGE: Lineage = Lineage(*b"a lineage for it");
@@ -135,4 +135,47 @@ fn a_directory_is_made_with_its_parents() {
     let journal = Journal::create(DiskStorage::create(&path).expect("made"), options(), LINEAGE).expect("created");
     assert_eq!(journal.next_sequence(), 1);
     assert!(path.join(segment_name(1)).is_file());
+}
+
+/// Beside a writer and a reader that go on; then the log is ended in a compressed segment.
+#[test]
+fn segments_are_compressed_and_archived_beside_the_writer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let there = tempfile::tempdir().expect("a directory");
+    let (here, archive) = (storage(directory.path()), storage(there.path()));
+    let mut journal = Journal::create(here.clone(), options(), LINEAGE).expect("created");
+    let mut reader = JournalReader::open_with_archive(here.clone(), archive.clone()).expect("a reader");
+    let policy = RetentionPolicy { plain_min: 1, archives: true, closed_here_min: 4, archived_max: None };
+    let (mut starts, mut places) = (Vec::new(), Vec::new());
+    for number in 0..200 {
+        starts.push(append(&mut journal, number));
+        journal.sync().expect("synced");
+        places.push(journal.place());
+        if number % 20 == 19 {
+            let listed = |storage| list_segments(storage).expect("listed");
+            let followed_through = [journal.durable().through_sequence()];
+            let plan = policy.plan(&listed(&here), &listed(&archive), &followed_through);
+            plan.carry_out(&here, Some(&archive)).expect("carried out");
+            for (start, number) in starts.iter().zip(0..).step_by(3) {
+                assert_eq!(reader.read(*start).expect("somewhere").payload, payload(number));
+            }
+        }
+    }
+    let report = scan_with_archive(&here, &archive, None, |_| Ok(())).expect("one log");
+    assert_eq!((report.batches, report.chain_digest), (200, journal.chain_digest()));
+
+    let listed = list_segments(&here).expect("listed");
+    assert!(listed.len() > 4 && listed[0].form == ledger::journal::SegmentForm::Compressed, "{listed:?}");
+    let kept =
+        places.iter().rposition(|place| place.position.segment == listed[1].first_sequence).expect("a batch there");
+    journal.truncate_after(places[kept].next_sequence - 1).expect("truncated");
+    assert_eq!(journal.place(), places[kept]);
+    let last = append(&mut journal, 277);
+    journal.append_mark().expect("marked");
+    drop(journal);
+    let opened = Journal::open_after(here, options(), Some(places[kept]), |batch| {
+        assert_eq!((batch.first_sequence, batch.payload), (last, payload(277).as_slice()));
+        Ok(())
+    });
+    assert_eq!(opened.expect("opened").1.batches, 1);
 }

@@ -1,7 +1,9 @@
 //! Faults that are no crash: a full disk, and what people are told.
 
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
-use ledger::journal::{BatchHead, Damage, Journal, JournalFault, JournalOptions, Lineage, Preparation, RecordBuffer};
+use ledger::journal::{
+    BatchHead, Damage, Journal, JournalFault, JournalOptions, Lineage, PlaceDoubt, Position, Preparation, RecordBuffer,
+};
 
 use crate::hand::LINEAGE;
 
@@ -71,6 +73,12 @@ fn every_fault_says_what_where_and_what_to_do() {
             kind: std::io::ErrorKind::Other,
             detail: "input/output error".to_owned(),
         },
+        JournalFault::NotClosed { directory: directory(), first_sequence: 49_153 },
+        JournalFault::NoSuchPlace {
+            directory: directory(),
+            position: Position { segment: 49_153, offset: 8_192 },
+            reason: PlaceDoubt::BeyondEnd,
+        },
     ];
     let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -84,6 +92,10 @@ fn every_fault_says_what_where_and_what_to_do() {
             "no space left for the journal in /data/journal; make space and start again",
             "could not sync /data/journal/00000000000000000001.segment: input/output error; check the disk and the \
              permissions, then start again",
+            "00000000000000049153.segment is no closed segment in /data/journal; only those followed by another can be \
+             compressed or archived",
+            "the journal in /data/journal cannot be read from 00000000000000049153.segment offset 8192 on: the log ends \
+             before; nothing was changed; start from an older place, or from the beginning",
         ]
     );
 }

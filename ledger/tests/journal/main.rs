@@ -1,5 +1,7 @@
 //! The journal: its bytes, its crashes, its damages, on faulty storage and on real files.
 
+mod archive;
+mod compressed;
 mod crash;
 mod damage;
 mod decisions;
@@ -8,4 +10,5 @@ mod faults;
 mod format;
 mod hand;
 mod place;
+mod retention;
 mod truncate;

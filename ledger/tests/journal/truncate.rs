@@ -2,8 +2,8 @@
 
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use ledger::journal::{
-    BatchHead, Journal, JournalFault, JournalOptions, Lineage, Preparation, RecordBuffer, ScanReport, scan, scan_after,
-    segment_name,
+    BatchHead, Journal, JournalFault, JournalOptions, Lineage, Preparation, RecordBuffer, ScanReport, compress,
+    list_segments, scan, scan_after, segment_name,
 };
 
 use crate::hand::LINEAGE;
@@ -169,27 +169,45 @@ fn stop_at(operation: u64) -> FaultPlan {
 fn a_crash_at_every_operation_leaves_the_old_end_or_one_between() {
     for segment_blocks in SEGMENT_BLOCKS {
         let (original, ends) = written(segment_blocks);
-        let all = batches(&original).0;
-        for kept in 0..ends.len() {
-            let sequence = kept.checked_sub(1).map_or(0, |last| ends[last]);
-            for after in 1.. {
-                let mut is_over = false;
-                for seed in 0..16 {
-                    let storage = original.copy(seed);
-                    let opened = Journal::open(storage.clone(), options(segment_blocks), |_| Ok(()));
-                    let (mut journal, _) = opened.expect("opened");
-                    storage.set_plan(stop_at(storage.operations() + after));
-                    is_over = journal.truncate_after(sequence).is_ok();
-                    drop(journal);
-                    match seed % 4 {
-                        0 => storage.kill(),
-                        _ => storage.cut_power(),
-                    }
-                    check_what_is_left(&storage, options(segment_blocks), &all, kept, is_over);
+        crash_at_every_operation(&original, &ends, segment_blocks, 16);
+    }
+}
+
+/// The new end lies in a compressed segment, and so do some of those that are taken away.
+#[test]
+fn a_crash_among_compressed_segments_leaves_the_old_end_or_one_between() {
+    let (original, ends) = written(4);
+    let segments = list_segments(&original).expect("listed");
+    for segment in &segments[..segments.len() - 1] {
+        compress(&original, segment.first_sequence).expect("compressed");
+    }
+    // And one of which both forms are there.
+    let twin = segments[2].first_sequence;
+    original.put(&segment_name(twin), &written(4).0.file(&segment_name(twin)).expect("the plain form"));
+    crash_at_every_operation(&original, &ends, 4, 6);
+}
+
+fn crash_at_every_operation(original: &FaultyStorage, ends: &[u64], segment_blocks: u64, seeds: u64) {
+    let all = batches(original).0;
+    for kept in 0..ends.len() {
+        let sequence = kept.checked_sub(1).map_or(0, |last| ends[last]);
+        for after in 1.. {
+            let mut is_over = false;
+            for seed in 0..seeds {
+                let storage = original.copy(seed);
+                let opened = Journal::open(storage.clone(), options(segment_blocks), |_| Ok(()));
+                let (mut journal, _) = opened.expect("opened");
+                storage.set_plan(stop_at(storage.operations() + after));
+                is_over = journal.truncate_after(sequence).is_ok();
+                drop(journal);
+                match seed % 4 {
+                    0 => storage.kill(),
+                    _ => storage.cut_power(),
                 }
-                if is_over {
-                    break;
-                }
+                check_what_is_left(&storage, options(segment_blocks), &all, kept, is_over);
+            }
+            if is_over {
+                break;
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Deadlines of open payments, earliest first. A payment that was decided in time stays here until its deadline passes: taking it out would
-//! cost more than looking at it once then. By then its slot may hold another payment, which came later: the position tells them apart.
+//! cost more than looking at it once then; only where they become too many, all are looked at. By then its slot may hold another payment, which came later: the position tells them apart.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,6 +29,16 @@ impl Deadlines {
         self.heap.push(Reverse(deadline));
     }
 
+    /// How many there are, of open payments and of such that were decided in time.
+    pub fn count(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Keeps those that are still to be watched. It looks at all of them.
+    pub fn keep(&mut self, is_open: impl Fn(Deadline) -> bool) {
+        self.heap.retain(|Reverse(deadline)| is_open(*deadline));
+    }
+
     /// The earliest, of an open payment or of one that was decided in time.
     pub fn earliest(&self) -> Option<Deadline> {
         self.heap.peek().map(|Reverse(deadline)| *deadline)
@@ -40,5 +50,27 @@ impl Deadlines {
             return None;
         }
         self.heap.pop().map(|Reverse(deadline)| deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_deadlines_come_in_order_of_arrival_and_what_is_not_kept_does_not_come() {
+        let mut deadlines = Deadlines::default();
+        let payment = PaymentIndex::default();
+        for (at_ns, position) in [(20, 4), (10, 9), (20, 3), (10, 8), (30, 1)] {
+            deadlines.add(Deadline { at_ns, position, payment });
+        }
+        deadlines.keep(|deadline| deadline.position != 3);
+        assert_eq!(deadlines.count(), 4);
+        let mut taken = Vec::new();
+        while let Some(deadline) = deadlines.take_due(29) {
+            taken.push(deadline.position);
+        }
+        assert_eq!(taken, [8, 9, 4]);
+        assert_eq!(deadlines.earliest().map(|deadline| deadline.at_ns), Some(30));
     }
 }

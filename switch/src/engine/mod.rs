@@ -31,7 +31,8 @@ use crate::entry::{
     ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
 };
 use crate::limits::{
-    CURRENCIES_MAX, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
+    CURRENCIES_MAX, DEADLINES_DECIDED_MAX, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX,
+    PARTICIPANTS_MAX,
 };
 
 /// Account codes in the book, as the engine uses them.
@@ -164,6 +165,7 @@ impl Engine {
             self.apply_entry(moment, &entry, effects).map_err(inapplicable)?;
         }
         self.applied = moment.position;
+        self.bound_deadlines();
         self.book.assert_balanced();
         Ok(())
     }
@@ -332,6 +334,16 @@ impl Engine {
                 self.expire(moment, deadline.payment, transfer, effects);
                 expired += 1;
             }
+        }
+    }
+
+    /// Deadlines of decided payments stay until they have passed. Where payments have long to live, that may be too many.
+    fn bound_deadlines(&mut self) {
+        let in_flight = usize::try_from(self.counts.in_flight).unwrap_or(usize::MAX);
+        if self.deadlines.count().saturating_sub(2 * in_flight) > DEADLINES_DECIDED_MAX {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.keep(|deadline| self.reservation_of(deadline).is_some());
+            self.deadlines = deadlines;
         }
     }
 

@@ -97,6 +97,8 @@ pub(super) struct Plan {
     pub(super) segment_bytes: u64,
     /// Records after which the history begins a file.
     pub(super) run_records: u32,
+    /// Ask the history's files about every id, whatever its filters say: the rare way each time.
+    pub(super) looks_all_up: bool,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// What goes wrong when, in order.
@@ -125,6 +127,7 @@ impl Plan {
             unacknowledged_max: if is_tiny { 8 } else { 4_096 },
             segment_bytes: *random.pick(&[256 << 10, 512 << 10, 2 << 20]),
             run_records: *random.pick(&[40, 100, 400]),
+            looks_all_up: random.percent(20),
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),
         }

@@ -14,7 +14,7 @@ use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparati
 use switch::engine::Batch;
 use switch::engine::effect::Status;
 use switch::entry::{PAYLOAD_FORMAT, ParticipantId};
-use switch::history::{History, HistoryAsker, HistoryOptions, HistoryQuestion};
+use switch::history::{History, HistoryAnswer, HistoryAsker, HistoryOptions, HistoryQuestion};
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::render::{RenderRequest, Renderer};
@@ -31,7 +31,8 @@ pub(crate) const OPTIONS: JournalOptions =
 pub(crate) const OPTIONS_LARGE: JournalOptions = JournalOptions { segment_bytes: 8 << 20, ..OPTIONS };
 
 /// Small, so that a test of a second makes and merges many files.
-const HISTORY: HistoryOptions = HistoryOptions { run_records: 100, seed: 5, work: IndexWork::Inline };
+const HISTORY: HistoryOptions =
+    HistoryOptions { run_records: 100, seed: 5, work: IndexWork::Inline, looks_all_up: false };
 
 const LINEAGE: Lineage = Lineage([0x42; 16]);
 
@@ -68,12 +69,14 @@ struct Wire {
 pub(crate) struct Hub {
     pub(crate) pipeline: Pipeline<FaultyStorage>,
     pub(crate) now_ns: u64,
+    /// The disks of the journal and of the history.
+    pub(crate) disks: [FaultyStorage; 2],
     /// Has the key been erased that sealed everything so far?
     pub(crate) is_erased: bool,
     renderer: Renderer<FaultyStorage>,
     asker: HistoryAsker<FaultyStorage>,
-    /// What the history was asked, as if it were on another thread; answered once so many turns have passed.
-    asking: VecDeque<(u64, HistoryQuestion)>,
+    /// What the history has answered, as if it were on another thread; it arrives once so many turns have passed.
+    answers: VecDeque<(u64, HistoryAnswer)>,
     pub(crate) history_turns: u64,
     turns: u64,
     /// What the renderer does during the next turn, as if it were on another thread.
@@ -101,11 +104,12 @@ impl Hub {
         Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
     }
 
-    /// A switch that holds so many outcomes, with ample funds and nothing that breaks.
-    pub(crate) fn with_window(outcomes_kept: u32) -> Hub {
-        let storage = FaultyStorage::new(1);
-        found(&storage, OPTIONS_LARGE, [1_000_000_000; 4], outcomes_kept);
-        Hub::open(storage, OPTIONS_LARGE, &Keys::new(), START_NS, PipelineLimits::default()).unwrap()
+    /// A switch that holds so many outcomes, with ample funds and nothing that breaks. It may look up everything in the history, new ids too.
+    pub(crate) fn with_window(outcomes_kept: u32, looks_all_up: bool) -> Hub {
+        let disks = [FaultyStorage::new(1), FaultyStorage::new(2)];
+        found(&disks[0], OPTIONS_LARGE, [1_000_000_000; 4], outcomes_kept);
+        let limits = PipelineLimits::default();
+        Hub::open_with_history(disks, looks_all_up, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
     }
 
     /// The process starts: replays the journal and goes on where it ends. Its history is made anew.
@@ -116,18 +120,20 @@ impl Hub {
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
-        Hub::open_with_history([storage, FaultyStorage::new(2)], options, keys, now_ns, limits)
+        Hub::open_with_history([storage, FaultyStorage::new(2)], false, options, keys, now_ns, limits)
     }
 
-    /// As `open`, with what is in the history already.
+    /// As `open`, with what is in the history already; it may look up everything, new ids too.
     pub(crate) fn open_with_history(
-        [storage, history]: [FaultyStorage; 2],
+        disks: [FaultyStorage; 2],
+        looks_all_up: bool,
         options: JournalOptions,
         keys: &Rc<Keys>,
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
-        let opened = History::open(history, LINEAGE, HISTORY);
+        let [storage, history] = disks.clone();
+        let opened = History::open(history, LINEAGE, HistoryOptions { looks_all_up, ..HISTORY });
         let (mut history, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
         let mut decisions = Decisions::default();
         let absorb = |batch: ledger::journal::Batch<'_>| {
@@ -145,16 +151,25 @@ impl Hub {
         Ok(Hub {
             pipeline: Pipeline::new(LocalLog::new(journal), decisions, history, digest_key, limits),
             now_ns,
+            disks,
             is_erased: false,
             renderer,
             asker,
-            asking: VecDeque::new(),
+            answers: VecDeque::new(),
             history_turns: 1,
             turns: 0,
             rendering: Vec::new(),
             keys: keys.clone(),
             wires: Vec::new(),
         })
+    }
+
+    /// Another process on copies of the disks, as they would be after a kill, changed by `change`.
+    pub(crate) fn restarted(&self, change: impl FnOnce(&[FaultyStorage; 2])) -> Hub {
+        let disks = self.disks.each_ref().map(|disk| disk.copy(77));
+        disks.iter().for_each(FaultyStorage::kill);
+        change(&disks);
+        Hub::open_with_history(disks, false, OPTIONS_LARGE, &self.keys, self.now_ns, PipelineLimits::default()).unwrap()
     }
 
     /// A connection whose certificate names `code`.
@@ -188,10 +203,10 @@ impl Hub {
 
     /// One turn, as the hot loop makes it.
     pub(crate) fn turn(&mut self) -> Result<(), Stopped> {
-        self.answer_from_history()?;
+        self.hand_answers_in();
         self.pipeline.tick(self.now_ns).map_err(|_| Stopped)?;
         self.pipeline.watermarks().validate();
-        self.ask_history();
+        self.ask_history()?;
         self.render()?;
         self.transmit();
         self.pipeline.check_sessions(self.now_ns);
@@ -199,18 +214,19 @@ impl Hub {
         Ok(())
     }
 
-    fn answer_from_history(&mut self) -> Result<(), Stopped> {
+    fn hand_answers_in(&mut self) {
         self.turns += 1;
-        while let Some((_, question)) = self.asking.pop_front_if(|(due, _)| *due <= self.turns) {
-            self.pipeline.history_answered(self.asker.answer(question).map_err(|_| Stopped)?);
+        while let Some((_, answer)) = self.answers.pop_front_if(|(due, _)| *due <= self.turns) {
+            self.pipeline.history_answered(answer);
         }
-        Ok(())
     }
 
-    fn ask_history(&mut self) {
+    fn ask_history(&mut self) -> Result<(), Stopped> {
         while let Some(question) = self.pipeline.take_history_question() {
-            self.asking.push_back((self.turns + self.history_turns, question));
+            let answer = self.asker.answer(question).map_err(|_| Stopped)?;
+            self.answers.push_back((self.turns + self.history_turns, answer));
         }
+        Ok(())
     }
 
     /// What a participant would be told of a payment of any age.

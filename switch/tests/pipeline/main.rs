@@ -26,6 +26,8 @@ mod crash;
 
 mod catch_up;
 
+mod memory;
+
 mod wire;
 
 mod sessions;

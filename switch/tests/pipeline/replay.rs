@@ -101,12 +101,12 @@ fn a_restarted_switch_tells_what_the_live_one_would_have_told() {
     }
 }
 
-fn is_numbered(heard: &Heard) -> bool {
+pub(crate) fn is_numbered(heard: &Heard) -> bool {
     matches!(heard, Heard::Forward { .. } | Heard::Status { numbered: true, .. })
 }
 
 /// All numbered messages of a participant from the first, as a provider hears them that has lost its memory.
-fn everything(hub: &mut Hub, name: &str) -> Vec<Heard> {
+pub(crate) fn everything(hub: &mut Hub, name: &str) -> Vec<Heard> {
     let mut provider = Provider::connected(name, hub);
     let enqueued = hub.pipeline.engine().enqueued(crate::language::number(name));
     while provider.session.resume().seen != enqueued {

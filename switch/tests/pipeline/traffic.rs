@@ -103,9 +103,9 @@ impl Traffic {
     fn order_what_was_refused(&mut self) {
         for (place, payment) in std::mem::take(&mut self.refused) {
             if self.providers[place].session.has_room() {
-                self.submit(payment)
+                self.submit(payment);
             } else {
-                self.refused.push((place, payment))
+                self.refused.push((place, payment));
             }
         }
     }

@@ -294,6 +294,13 @@ impl Switch {
     /// SIGSTOP: it stands still until `go_on`.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
+        // The signal reaches one thread after the other.
+        let tasks = format!("/proc/{}/task", self.child.id());
+        eventually("every thread stands still", || {
+            let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            let is_stopped = |task| stat(task).rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"));
+            std::fs::read_dir(&tasks).unwrap().map(Result::unwrap).all(is_stopped).then_some(())
+        });
     }
 
     /// SIGCONT.

@@ -18,6 +18,7 @@ mod command;
 mod disk;
 mod door;
 mod frames;
+mod history;
 mod kill;
 mod outcomes;
 mod privacy;
