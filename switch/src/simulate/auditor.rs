@@ -48,6 +48,14 @@ struct Sent {
     fields: Vec<Vec<u8>>,
 }
 
+/// An order as its entry and its sender have it.
+struct Ordered {
+    sender: usize,
+    order: wire::Order,
+    private: Vec<u8>,
+    fields: Vec<Vec<u8>>,
+}
+
 /// Money of one participant in one currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Account {
@@ -255,14 +263,15 @@ impl Auditor {
     }
 
     fn order(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), Violation> {
-        let (sender, order, private, fields) = named(journal::NAME, self.find_sent(position, entry))?;
+        let ordered = named(journal::NAME, self.find_sent(position, entry))?;
+        let Ordered { sender, order, fields, .. } = &ordered;
         let is_held = self.payments.contains_key(&order.id) && !self.left.contains(&order.id);
         if is_held {
-            let known = self.payments.get(&order.id).filter(|known| known.is_order(sender, entry.routing, &fields));
+            let known = self.payments.get(&order.id).filter(|known| known.is_order(*sender, entry.routing, fields));
             let same = known.is_some();
             let so_far =
                 known.map_or(outcome::DUPLICATE, |known| known.end.map_or(outcome::IN_FLIGHT, |end| end.outcome));
-            self.replies_due.push((sender, order.id, so_far));
+            self.replies_due.push((*sender, order.id, so_far));
             self.rare.push(if same { "order repeated" } else { "duplicate with other content" });
             return Ok(());
         }
@@ -272,32 +281,22 @@ impl Auditor {
         }
         let finding = if self.left.contains(&order.id) { Err(hex(&order.id)) } else { Ok(()) };
         named(duplicates::NAME, finding)?;
-        self.decide(position, entry.routing, sender, (order, private, fields));
+        self.decide(position, entry.routing, ordered);
         Ok(())
     }
 
-    /// What was sent and became this entry: its sender, what it says, its private part, and what that says.
-    #[allow(clippy::type_complexity, reason = "it is taken apart where it is asked for")]
-    fn find_sent(
-        &self,
-        position: u64,
-        entry: &wire::Entry<'_>,
-    ) -> Result<(usize, wire::Order, Vec<u8>, Vec<Vec<u8>>), String> {
+    /// What was sent and became this entry.
+    fn find_sent(&self, position: u64, entry: &wire::Entry<'_>) -> Result<Ordered, String> {
         let order = wire::order(entry.routing).ok_or("an order of the wrong length")?;
         let sender = self.sender(entry)?;
         let sent = self.orders_sent.get(&order.id).into_iter().flatten().find(|sent| is_entry(sent, sender, entry));
         let sent = sent.ok_or_else(|| format!("position {position} holds an order that nobody sent"))?;
-        Ok((sender, order, sent.private.clone(), sent.fields.clone()))
+        Ok(Ordered { sender, order, private: sent.private.clone(), fields: sent.fields.clone() })
     }
 
     /// A payment that nobody knew is decided by the rules.
-    fn decide(
-        &mut self,
-        position: u64,
-        routing: &[u8],
-        sender: usize,
-        (order, private, fields): (wire::Order, Vec<u8>, Vec<Vec<u8>>),
-    ) {
+    fn decide(&mut self, position: u64, routing: &[u8], ordered: Ordered) {
+        let Ordered { sender, order, private, fields } = ordered;
         let judged = self.judge(sender, &order);
         let (payee, currency) = judged.unwrap_or((0, 0));
         let payment = Payment {

@@ -223,3 +223,48 @@ pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     array.copy_from_slice(&bytes[at..at + N]);
     array
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+    use adapters::message::{ArchivedPaymentPrivate, Echo, MessageKind, Part, PaymentPrivate};
+    use adapters::native::frame::{Head, encode};
+
+    fn fields_of(private: &ArchivedPaymentPrivate) -> [&[u8]; 7] {
+        [
+            &private.payer_name,
+            &private.payer_account,
+            &private.payee_name,
+            &private.payee_account,
+            &private.end_to_end_id,
+            &private.remittance,
+            &private.extension,
+        ]
+    }
+
+    /// The same fields in any layout are the same to the codec of the product, and to this one.
+    #[test]
+    fn a_private_part_says_the_same_in_any_layout() {
+        let mut fields = vec![Vec::new(); 7];
+        (fields[0], fields[5]) = (b"Amina Diallo".to_vec(), b"Invoice 117".to_vec());
+        for gap_bytes in [0, 8, 24] {
+            let private = write_private(&fields, gap_bytes);
+            assert_eq!(private_fields(&private, 7), fields);
+            let read = PaymentPrivate::read(&private).unwrap();
+            assert_eq!(fields_of(read).map(<[u8]>::to_vec).to_vec(), fields);
+        }
+        assert_eq!(private_fields(&[], 7), vec![Vec::<u8>::new(); 7], "an empty part has empty fields");
+    }
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written() {
+        let mut bytes = Vec::new();
+        let head = Head { number: 7, acknowledged: 5, ..Head::PLAIN };
+        encode(&mut bytes, MessageKind::Echo, head, &Echo { token: 9, reply: 1 }, |_| {});
+        let (read, length) = frame(&bytes).unwrap();
+        assert_eq!((read.kind, read.number, read.acknowledged, length), (kind::ECHO, 7, 5, bytes.len()));
+        assert_eq!((u64_at(read.routing, 0), read.routing[8]), (9, 1));
+        assert!((0..bytes.len()).all(|shorter| frame(&bytes[..shorter]).is_none()));
+    }
+}
