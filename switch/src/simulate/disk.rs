@@ -141,6 +141,15 @@ impl VirtualDisk {
         files.iter().filter(|file| file.name.ends_with(".segment")).count() as u64
     }
 
+    /// Is there anything in the last segment behind its last record?
+    pub(super) fn has_remains(&self) -> bool {
+        let files = self.list().unwrap_or_default();
+        let last = files.into_iter().map(|file| file.name).filter(|name| name.ends_with(".segment")).max();
+        let Some(bytes) = last.and_then(|name| self.faulty.file(&name)) else { return false };
+        let end = wire::records(&bytes).last().map_or(0, |(start, length)| start + length);
+        bytes[end..].iter().any(|byte| *byte != 0)
+    }
+
     /// Turns a bit, or turns it back.
     pub(super) fn flip(&self, flip: &Flip) {
         self.faulty.flip(&flip.name, flip.byte, flip.bit);

@@ -24,6 +24,10 @@ pub(super) struct Taken {
     pub(super) number: u64,
     pub(super) kind: u8,
     pub(super) id: Id,
+    /// The last position that was on disk then.
+    pub(super) through: u64,
+    /// A reply about this payment has left since.
+    pub(super) is_answered: bool,
 }
 
 /// One connection: both ends and what is between them.
@@ -51,6 +55,8 @@ pub(super) struct Connection {
     /// What the switch took from it and has not acknowledged.
     pub(super) taken: VecDeque<Taken>,
     pub(super) refused: BTreeSet<u64>,
+    /// Questions that were acknowledged in this turn and not answered before: their answers leave in the same one.
+    pub(super) owed: Vec<Id>,
     /// The provider has sent what is no frame: its numbers mean nothing any more.
     pub(super) is_garbled: bool,
     /// The last number of the payments lane that left for this connection; none before `Welcome`.
@@ -93,6 +99,7 @@ impl Network {
             blocked_since_ns: None,
             taken: VecDeque::new(),
             refused: BTreeSet::new(),
+            owed: Vec::new(),
             is_garbled: false,
             last_number: None,
         };

@@ -126,7 +126,7 @@ impl Plan {
             limits,
             unacknowledged_max: if is_tiny { 8 } else { 4_096 },
             segment_bytes: *random.pick(&[256 << 10, 512 << 10, 2 << 20]),
-            run_records: *random.pick(&[40, 100, 400]),
+            run_records: *random.pick(&[40, 100, 400, 4_000]),
             looks_all_up: random.percent(20),
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),

@@ -8,13 +8,15 @@ mod process;
 
 use std::cell::Cell;
 
+use adapters::native::session::Resume;
+
 use super::auditor::Auditor;
 use super::coverage::Coverage;
 use super::disk::{Flip, VirtualDisk};
 use super::faults::Fault;
 use super::invariants::{self, Violation, watermarks};
 use super::keys::Keys;
-use super::machine::{self, Machine, StateDigest};
+use super::machine::{self, Machine, StateDigest, Stop};
 use super::network::Network;
 use super::plan::{NS_PER_S, Plan};
 use super::provider::{Around, Provider};
@@ -53,6 +55,8 @@ pub(super) struct World<'a> {
     operations_left: u64,
     ids: Vec<Id>,
     drain_until_ns: Option<u64>,
+    /// Is everything told once more?
+    is_encore: bool,
     /// What the disk is about to do.
     armed: Option<Fault>,
     flips: Vec<Flip>,
@@ -92,6 +96,7 @@ impl<'a> World<'a> {
             operations_left: options.operations_max,
             ids: Vec::new(),
             drain_until_ns: None,
+            is_encore: false,
             armed: None,
             flips: Vec::new(),
             is_history_damaged: false,
@@ -121,7 +126,7 @@ impl<'a> World<'a> {
             }
             let is_tick = matches!(event, Event::Tick(_));
             self.happen(event)?;
-            if is_tick && self.is_finished()? {
+            if is_tick && self.is_finished()? && self.encore()? {
                 break;
             }
         }
@@ -247,6 +252,23 @@ impl<'a> World<'a> {
             return Ok(false);
         }
         invariants::named(invariants::progress::NAME, finding).map(|()| true)
+    }
+
+    /// When all is quiet for the first time, the switch and all providers start anew, and everything is told once more from number 1. True when that
+    /// is finished, too.
+    fn encore(&mut self) -> Result<bool, Violation> {
+        if std::mem::replace(&mut self.is_encore, true) {
+            return Ok(true);
+        }
+        for place in 0..self.providers.len() {
+            self.with_provider(Some(place), |provider, around| {
+                provider.restart(Resume::FROM_THE_START, around);
+                Ok(())
+            })?;
+        }
+        self.armed = Some(Fault::Power);
+        self.stop(&Stop::Crashed)?;
+        Ok(false)
     }
 
     /// The last look: everything that anybody knows is one story, and a replay tells it again.

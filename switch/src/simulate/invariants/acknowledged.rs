@@ -2,6 +2,8 @@
 //! An answer that a payment waits for is never refused.
 
 use super::{Finding, Leaving};
+use crate::simulate::auditor::Auditor;
+use crate::simulate::network::Taken;
 use crate::simulate::provider::hex;
 use crate::simulate::wire::{self, kind};
 
@@ -12,10 +14,16 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     if frame.kind == kind::ERROR {
         let number = wire::u64_at(frame.routing, 8);
         connection.refused.insert(number);
-        let waits = |id| auditor.payment(id).is_some_and(|p| p.payee == Some(connection.provider) && p.end.is_none());
         let answer = connection.taken.iter().find(|taken| taken.number == number && taken.kind == kind::ANSWER);
-        if let Some(answer) = answer.filter(|answer| waits(answer.id)) {
+        if let Some(answer) = answer.filter(|answer| is_waited_for(answer, connection.provider, auditor)) {
             return Err(format!("an answer that {} waits for is refused", hex(&answer.id)));
+        }
+    }
+    if frame.kind == kind::STATUS && frame.lane == 0 {
+        let id: wire::Id = wire::array(frame.routing, 0);
+        let asked = |taken: &&mut Taken| taken.kind == kind::STATUS_REQUEST && taken.id == id && !taken.is_answered;
+        if let Some(question) = connection.taken.iter_mut().find(asked) {
+            question.is_answered = true;
         }
     }
     if frame.acknowledged_lane != 0 || frame.acknowledged == 0 || connection.is_garbled {
@@ -31,11 +39,19 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
             kind::CREDIT_TRANSFER if payment.is_none() => {
                 return Err(format!("the order {} is acknowledged and not on disk", hex(&taken.id)));
             }
-            kind::ANSWER if payment.is_some_and(|p| p.payee == Some(connection.provider) && p.end.is_none()) => {
+            kind::ANSWER if is_waited_for(&taken, connection.provider, auditor) => {
                 return Err(format!("an answer to {} is acknowledged and decided nothing", hex(&taken.id)));
             }
+            kind::STATUS_REQUEST if !taken.is_answered => connection.owed.push(taken.id),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Was this payment open and its provider asked when the answer came, and is it still? An answer that comes before its payment decides nothing.
+fn is_waited_for(answer: &Taken, provider: usize, auditor: &Auditor) -> bool {
+    auditor.payment(answer.id).is_some_and(|payment| {
+        payment.payee == Some(provider) && payment.end.is_none() && payment.position <= answer.through
+    })
 }

@@ -4,9 +4,15 @@
 use super::Finding;
 use crate::simulate::auditor::Auditor;
 use crate::simulate::disk::Flip;
+use crate::simulate::disk::VirtualDisk;
 use crate::simulate::machine::{Found, Stop};
 
 pub(in super::super) const NAME: &str = "damage is never taken";
+
+/// A start leaves nothing behind the log's end: what a crash has torn is gone, so that it can never be taken for a record.
+pub(in super::super) fn check_remains(disk: &VirtualDisk) -> Finding {
+    if disk.has_remains() { Err("what was torn still stands behind the journal's end".to_owned()) } else { Ok(()) }
+}
 
 pub(in super::super) fn check(
     auditor: &Auditor,

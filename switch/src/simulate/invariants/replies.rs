@@ -2,6 +2,7 @@
 
 use super::{Finding, Leaving};
 use crate::simulate::auditor::{ReplyDue, outcome};
+use crate::simulate::network::Connection;
 use crate::simulate::provider::hex;
 use crate::simulate::wire::{self, Id, kind};
 
@@ -22,6 +23,16 @@ pub(in super::super) fn check_due(
         }
     }
     Ok(())
+}
+
+/// A question that is acknowledged is answered in the same turn.
+pub(in super::super) fn check_owed(connection: &mut Connection, told: &[(usize, Id, u8)]) -> Finding {
+    let provider = connection.provider;
+    let is_answered = |id: &Id| told.iter().any(|(to, of, _)| *to == provider && of == id);
+    match connection.owed.drain(..).find(|id| !is_answered(id)) {
+        Some(id) => Err(format!("provider {provider} has asked about {}, and is not answered", hex(&id))),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {

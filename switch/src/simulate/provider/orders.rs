@@ -50,18 +50,21 @@ impl Provider {
     }
 
     fn draw_order(&mut self, id: Id, around: &Around<'_>) -> CreditTransfer {
-        let random = &mut self.random;
-        let currency = match random.below(100) {
+        let currency = match self.random.below(100) {
             0..2 => *b"EUR",
             2..12 => CURRENCIES[1],
             _ => CURRENCIES[0],
         };
-        let amount = match random.below(100) {
+        let amount = match self.random.below(100) {
             0 => around.plan.rules.amount_max + 1,
             1 => around.plan.rules.amount_max,
-            2..10 => random.between(1, 20_000),
-            _ => random.between(1, 800),
+            // All that it has, and one more: unless other payments come between, the exact edge of its funds.
+            2 => self.own_funds(around, currency),
+            3 => self.own_funds(around, currency) + 1,
+            4..10 => self.random.between(1, 20_000),
+            _ => self.random.between(1, 800),
         };
+        let random = &mut self.random;
         let own_ns = (START_NS + around.now_ns).saturating_add_signed(self.plan.clock_offset_ns);
         let mut order = CreditTransfer {
             payment_id: id,
@@ -76,6 +79,13 @@ impl Provider {
             order.payee = *self.plan.code.bytes();
         }
         order
+    }
+
+    /// What it can spend, as far as an order may ask for it.
+    fn own_funds(&self, around: &Around<'_>, currency: [u8; 3]) -> u64 {
+        let place = CURRENCIES.iter().position(|offered| *offered == currency).unwrap_or(0);
+        let available = around.auditor.accounts()[self.place][place].available();
+        u64::try_from(available).unwrap_or(0).clamp(1, around.plan.rules.amount_max)
     }
 
     fn draw_private(&mut self, id: Id) -> Vec<Vec<u8>> {

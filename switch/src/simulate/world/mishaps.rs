@@ -284,6 +284,8 @@ impl World<'_> {
             self.coverage.count("file of the history dropped by a start");
         }
         self.auditor.take_recovered(&batches)?;
+        let remains = invariants::damage::check_remains(&self.machine.disk);
+        invariants::named(invariants::damage::NAME, remains)?;
         // Whoever waited for those has lost its connection.
         drop(self.auditor.take_replies_due());
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {

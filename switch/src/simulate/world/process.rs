@@ -71,7 +71,7 @@ impl World<'_> {
             }
             let length = connection.inbound.len().min(RECEIVE_BYTES_PER_TURN);
             let consumed = process.pipeline.receive(key, &connection.inbound[..length], journal_ns);
-            note_taken(connection, consumed);
+            note_taken(connection, consumed, self.auditor.through());
             connection.inbound.drain(..consumed);
             connection.has_unread = false;
         }
@@ -208,7 +208,12 @@ impl World<'_> {
     fn check_replies(&mut self, alone: &[bool]) -> Result<(), Violation> {
         let due = self.auditor.take_replies_due();
         let finding = invariants::replies::check_due(&due, &self.replies, |provider| alone[provider]);
-        invariants::named(invariants::replies::NAME, finding)
+        invariants::named(invariants::replies::NAME, finding)?;
+        for connection in self.network.connections.values_mut() {
+            let finding = invariants::replies::check_owed(connection, &self.replies);
+            invariants::named(invariants::replies::NAME, finding)?;
+        }
+        Ok(())
     }
 
     /// Hands the network what it takes, and ends what has nothing more to say.
@@ -315,7 +320,7 @@ impl World<'_> {
 }
 
 /// Remembers what the switch took from a connection: it is to be acknowledged, and what is acknowledged must be recorded.
-fn note_taken(connection: &mut Connection, consumed: usize) {
+fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
@@ -323,7 +328,13 @@ fn note_taken(connection: &mut Connection, consumed: usize) {
                 let names_payment = matches!(frame.kind, kind::CREDIT_TRANSFER | kind::ANSWER | kind::STATUS_REQUEST);
                 if names_payment && frame.routing.len() >= 16 {
                     let id = wire::array(frame.routing, 0);
-                    connection.taken.push_back(Taken { number: frame.number, kind: frame.kind, id });
+                    connection.taken.push_back(Taken {
+                        number: frame.number,
+                        kind: frame.kind,
+                        id,
+                        through,
+                        is_answered: false,
+                    });
                 } else if !matches!(frame.kind, 1 | kind::ACK | kind::ECHO) {
                     connection.is_garbled = true;
                 }
