@@ -17,6 +17,7 @@ test: setup lint unit ## everything that must hold before a change goes in
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy -p switch --all-targets --features parquet --quiet -- -D warnings
 
 unit:
 	$(CARGO) test --workspace

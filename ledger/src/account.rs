@@ -320,11 +320,13 @@ impl Account {
     }
 
     /// What may still be debited; `None` when the account is not limited. 0 also when a lowered cap is already exceeded.
+    #[inline(always)]
     pub fn headroom(&self) -> Option<u128> {
         self.flags.contains(AccountFlags::DEBITS_LIMITED).then(|| self.debit_available())
     }
 
     /// What may be debited before debits exceed posted credits and cap, limited or not: what a balancing debit moves up to.
+    #[inline(always)]
     pub fn debit_available(&self) -> u128 {
         (self.credits_posted + self.cap).saturating_sub(self.debits_posted + self.debits_pending)
     }
@@ -339,6 +341,7 @@ impl Account {
         usize::from(self.currency_number)
     }
 
+    #[inline(always)]
     pub(crate) fn has_headroom(&self, amount: Amount) -> bool {
         self.headroom().is_none_or(|headroom| u128::from(amount.minor_units()) <= headroom)
     }

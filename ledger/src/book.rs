@@ -269,24 +269,20 @@ impl Book {
 
     /// Moves money in one step.
     pub fn move_now(&mut self, movement: Movement) -> Result<Applied, Reject> {
-        let hash = self.hasher.hash_one(movement.id);
-        if let Some(applied) = self.check_movement(&movement, hash, false)? {
-            return Ok(applied);
+        match self.claim_plain(&movement) {
+            // From here the movement must succeed.
+            Some(place) => Ok(self.make_moved(movement, &Terms::NONE, place)),
+            None => self.transfer_with(movement, &Terms::NONE, false),
         }
-
-        // From here the movement must succeed.
-        Ok(self.make_moved(movement, &Terms::NONE, hash))
     }
 
     /// Holds money: pending on both accounts until it is posted or voided.
     pub fn reserve(&mut self, movement: Movement) -> Result<Applied, Reject> {
-        let hash = self.hasher.hash_one(movement.id);
-        if let Some(applied) = self.check_movement(&movement, hash, true)? {
-            return Ok(applied);
+        match self.claim_plain(&movement) {
+            // From here the reservation must succeed.
+            Some(place) => Ok(self.make_reserved(movement, &Terms::NONE, place)),
+            None => self.transfer_with(movement, &Terms::NONE, true),
         }
-
-        // From here the reservation must succeed.
-        Ok(self.make_reserved(movement, &Terms::NONE, hash))
     }
 
     /// Moves or reserves, with terms.
@@ -298,9 +294,9 @@ impl Book {
 
         // From here the transfer must succeed.
         let actual = Movement { amount, ..movement };
-        let hash = self.hasher.hash_one(movement.id);
+        let place = self.claim(movement.id).expect("its id was looked for among the checks");
         let applied =
-            if two_phase { self.make_reserved(actual, terms, hash) } else { self.make_moved(actual, terms, hash) };
+            if two_phase { self.make_reserved(actual, terms, place) } else { self.make_moved(actual, terms, place) };
         let has_deadline = terms.deadline_ns != 0;
         self.deadlines_made += u64::from(has_deadline);
         let deadline_number = if has_deadline { self.deadlines_made } else { 0 };
@@ -531,43 +527,39 @@ impl Book {
         totals
     }
 
-    #[inline(always)]
+    #[inline]
     fn find_hashed(&self, id: TransferId, hash: u64) -> Option<TransferIndex> {
         self.transfer_table.find(hash, |at| self.transfers.get(at).id() == id).map(TransferIndex)
     }
 
     #[inline]
     fn hash(&self, id: TransferId) -> u64 {
-        hash_of(&self.hasher, id)
+        self.hasher.hash_one(id)
     }
 
-    /// The checks of a movement without terms. `Some` is the first result of a repetition. What is rare, and what is refused
-    /// with whatever code, goes through [`Book::check_transfer`]: one order of precedence for both.
-    #[inline]
-    fn check_movement(&self, movement: &Movement, hash: u64, two_phase: bool) -> Result<Option<Applied>, Reject> {
-        // The look-up first: it is what waits for memory, and the rest is done meanwhile.
-        let known = self.find_hashed(movement.id, hash).is_some();
+    /// What most movements need: every check of one without terms between accounts without a rarer rule, and a place for it,
+    /// known by its id. `None`: something is refused, repeated or rare, and nothing has been done; then
+    /// [`Book::transfer_with`] decides, and there is one order of precedence for all.
+    #[inline(always)]
+    fn claim_plain(&mut self, movement: &Movement) -> Option<u32> {
         let (debit, credit) = (self.account(movement.debit), self.account(movement.credit));
-        let plain = !known
-            && movement.id.0 != 0
+        let plain = movement.id.0 != 0
             && movement.debit != movement.credit
             && debit.currency_number() == credit.currency_number()
             && debit.is_open()
             && credit.is_plain_credit()
             && debit.has_headroom(movement.amount)
             && self.transfers.held() < self.options.transfers_max;
-        if plain { Ok(None) } else { self.check_rare_movement(movement, two_phase) }
+        if plain { self.claim(movement.id) } else { None }
     }
 
-    #[cold]
-    fn check_rare_movement(&self, movement: &Movement, two_phase: bool) -> Result<Option<Applied>, Reject> {
-        Ok(match self.check_transfer(movement, &Terms::NONE, two_phase)? {
-            Checked::Repeated(index) => Some(Applied { index, repeated: true }),
-            Checked::New(amount) => {
-                assert_eq!(amount, movement.amount, "nothing balances without terms");
-                None
-            }
-        })
+    /// The place for a new transfer, known by its id from here on; `None` when the id is taken.
+    #[inline(always)]
+    fn claim(&mut self, id: TransferId) -> Option<u32> {
+        let (transfers, hasher) = (&self.transfers, &self.hasher);
+        let place = transfers.next_place();
+        let is_new = self.transfer_table.insert_new(hasher.hash_one(id), place, |at| transfers.get(at).id() == id);
+        is_new.then_some(place)
     }
 
     /// Every check of a transfer, in order of precedence.
@@ -654,27 +646,27 @@ impl Book {
         if self.account(account).status() == AccountStatus::Closed { Err(Reject::AccountClosed) } else { Ok(()) }
     }
 
-    #[inline]
-    fn make_moved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
+    #[inline(always)]
+    fn make_moved(&mut self, movement: Movement, terms: &Terms, place: u32) -> Applied {
         let history = self.change_sides(
             (movement.debit, movement.credit),
             |account, total| account.debit(movement.amount, total),
             |account, total| account.credit(movement.amount, total),
         );
-        let place = self.put(Transfer::moved(movement, terms, self.now_ns, self.position), hash);
+        self.put(place, Transfer::moved(movement, terms, self.now_ns, self.position));
         self.window.push(place);
         self.note(TransferIndex(place), TransferState::Moved, history);
         Applied { index: TransferIndex(place), repeated: false }
     }
 
-    #[inline]
-    fn make_reserved(&mut self, movement: Movement, terms: &Terms, hash: u64) -> Applied {
+    #[inline(always)]
+    fn make_reserved(&mut self, movement: Movement, terms: &Terms, place: u32) -> Applied {
         let history = self.change_sides(
             (movement.debit, movement.credit),
             |account, total| account.reserve_debit(movement.amount, total),
             |account, total| account.reserve_credit(movement.amount, total),
         );
-        let place = self.put(Transfer::reserved(movement, terms, self.now_ns), hash);
+        self.put(place, Transfer::reserved(movement, terms, self.now_ns));
         self.note(TransferIndex(place), TransferState::Reserved, history);
         Applied { index: TransferIndex(place), repeated: false }
     }
@@ -758,7 +750,7 @@ impl Book {
 
     /// Changes the two accounts of a checked movement, each with the totals of their currency. Does one of them keep a
     /// history?
-    #[inline]
+    #[inline(always)]
     fn change_sides(
         &mut self,
         (debit, credit): (AccountIndex, AccountIndex),
@@ -800,18 +792,13 @@ impl Book {
         self.watches = self.notes.run != 0 || self.capture.is_some();
     }
 
-    /// Gives a new transfer its slot and its id's place in the table.
+    /// Puts a new transfer into the place that was claimed for it.
     #[inline(always)]
-    fn put(&mut self, transfer: Transfer, hash: u64) -> u32 {
+    fn put(&mut self, place: u32, transfer: Transfer) {
         if self.watches {
-            self.before_slot(self.transfers.next_place());
+            self.before_slot(place);
         }
-        let place = self.transfers.put(transfer);
-        let (transfers, hasher) = (&self.transfers, &self.hasher);
-        self.transfer_table.insert(hash, place, |at| hash_of(hasher, transfers.get(at).id()));
-
-        assert_eq!(self.transfer_table.len(), self.transfers.held() as usize);
-        place
+        self.transfers.put(place, transfer);
     }
 
     fn put_details(&mut self, index: TransferIndex, details: TransferDetails) {
@@ -834,10 +821,11 @@ impl Book {
         let (id, place) = (account.id(), dense(self.accounts.len()));
         self.accounts.push(account);
         self.account_details.push(details);
-        let (accounts, hasher) = (&self.accounts, &self.hasher);
-        self.account_table.insert(hasher.hash_one(id), place, |at| hasher.hash_one(accounts.get(at as usize).id()));
+        let accounts = &self.accounts;
+        let is_it = |at| accounts.get(at as usize).id() == id;
+        let is_new = self.account_table.insert_new(self.hasher.hash_one(id), place, is_it);
 
-        assert_eq!(self.account_table.len(), self.accounts.len());
+        assert!(is_new, "an id is looked for before it is added");
         assert_eq!(self.account_details.len(), self.accounts.len());
     }
 
@@ -867,11 +855,6 @@ fn check_cap(flags: AccountFlags, limited: AccountFlags, cap: u128) -> Result<()
         return Err(Reject::CapTooHigh);
     }
     Ok(())
-}
-
-#[inline]
-fn hash_of(hasher: &RandomState, id: TransferId) -> u64 {
-    hasher.hash_one(id)
 }
 
 /// A length that the limits keep within a handle.

@@ -138,7 +138,8 @@ impl Default for IndexOptions {
 ///
 /// Started again, the owner replays what it has and pushes all of it: what is covered already is passed over. Whoever starts
 /// behind a snapshot ends the batch of the snapshot's position first ([`Self::end_batch`]), and may do so only where that
-/// position is not above [`Self::covered_through`].
+/// position is not above [`Self::covered_through`]. If [`Self::run`] is 0 at the end of the replay, the index is ahead of the
+/// journal: somebody has put back an older copy of the journal, and the index's files must be removed.
 pub struct Index<S: Storage, X: IndexSchema> {
     options: IndexOptions,
     reader: Arc<BlockReader<S>>,

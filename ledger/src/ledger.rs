@@ -24,8 +24,8 @@ use self::record::{LedgerSchema, TransferEvent, key_of};
 use crate::book::{Book, BookOptions};
 use crate::index::{Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexWork};
 use crate::journal::{
-    Batch, BatchHead, DiskStorage, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, Preparation,
-    RecordBuffer, ScanReport, Storage, lineage_of,
+    Batch, BatchHead, DiskStorage, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, PlaceDoubt,
+    Preparation, RecordBuffer, RetentionPlan, RetentionPolicy, ScanReport, Storage, lineage_of, list_segments,
 };
 use crate::limits::{
     BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, SNAPSHOT_EVERY_BYTES_DEFAULT,
@@ -102,7 +102,7 @@ impl LedgerOptions {
     }
 }
 
-/// Where the files of a ledger lie: three directories of their own.
+/// Where the files of a ledger lie: directories of their own.
 #[derive(Clone, Debug)]
 pub struct Directories<S> {
     /// The segments.
@@ -111,10 +111,12 @@ pub struct Directories<S> {
     pub index: S,
     /// The snapshots.
     pub snapshots: S,
+    /// Where old segments are moved to, if anywhere. It is read when an old part of the journal is needed.
+    pub archive: Option<S>,
 }
 
 impl Directories<DiskStorage> {
-    /// `journal`, `index` and `snapshots` in a directory; made where they are missing.
+    /// `journal`, `index` and `snapshots` in a directory, made where they are missing; and `archive`, where there is one.
     pub fn create(path: &Path) -> Result<Directories<DiskStorage>, LedgerFault> {
         Directories::each(path, DiskStorage::create)
     }
@@ -133,8 +135,15 @@ impl Directories<DiskStorage> {
             open(&path)
                 .map_err(|error| LedgerFault::Directory { path: path.display().to_string(), detail: error.to_string() })
         };
-        Ok(Directories { journal: at("journal")?, index: at("index")?, snapshots: at("snapshots")? })
+        let archive = if path.join("archive").exists() { Some(at("archive")?) } else { None };
+        Ok(Directories { journal: at("journal")?, index: at("index")?, snapshots: at("snapshots")?, archive })
     }
+}
+
+/// Where the journal's segments lie.
+struct Segments<S> {
+    here: S,
+    archive: Option<S>,
 }
 
 /// What opening has found.
@@ -168,6 +177,7 @@ pub struct Ledger<S: Storage = DiskStorage> {
     index: Index<S, LedgerSchema>,
     /// For the look-up of ids: what has left the book is in files.
     reader: IndexReader<S, LedgerSchema>,
+    segments: Segments<S>,
     snapshots: Snapshots<S>,
     snapshotting: Snapshotting<S>,
     journal_bytes_since_snapshot: u64,
@@ -197,7 +207,8 @@ impl<S: Storage> Ledger<S> {
         lineage: impl FnOnce() -> Result<Lineage, LedgerFault>,
     ) -> Result<Ledger<S>, LedgerFault> {
         options.check()?;
-        let Directories { journal, index, snapshots } = directories;
+        let Directories { journal, index, snapshots, archive } = directories;
+        let segments = Segments { here: journal.clone(), archive };
         let known = lineage_of(&journal)?;
         let lineage = known.map_or_else(lineage, Ok)?;
         let (mut index, index_report) = Index::open(index, lineage, options.index())?;
@@ -206,7 +217,7 @@ impl<S: Storage> Ledger<S> {
             OpenReport { snapshot_sequence: None, refused_snapshots: Vec::new(), index: index_report, journal: None };
         let (machine, journal) = match known {
             None => (Machine::new(options.book()), Journal::create(journal, options.journal(), lineage)?),
-            Some(_) => recover(&journal, &options, &mut index, &mut snapshots, &mut report)?,
+            Some(_) => recover(&segments, &options, &mut index, &mut snapshots, &mut report)?,
         };
         let reader = index.reader();
         let mut ledger = Ledger {
@@ -215,6 +226,7 @@ impl<S: Storage> Ledger<S> {
             journal,
             index,
             reader,
+            segments,
             snapshots,
             snapshotting: Snapshotting::Idle,
             journal_bytes_since_snapshot: 0,
@@ -404,6 +416,22 @@ impl<S: Storage> Ledger<S> {
     }
 }
 
+/// What becomes of old segments.
+impl<S: Storage> Ledger<S> {
+    /// What a policy asks for, of closed segments of the journal: to be compressed, moved to the archive, deleted there. It is
+    /// data: whoever gets it carries it out ([`RetentionPlan::carry_out`]) with clones of the directories, on this thread or on
+    /// another one, while the ledger goes on. What the oldest kept snapshot or the index still needs does not leave.
+    pub fn retention_plan(&self, policy: &RetentionPolicy) -> Result<RetentionPlan, LedgerFault> {
+        let here = list_segments(&self.segments.here)?;
+        let archived = match &self.segments.archive {
+            Some(archive) => list_segments(archive)?,
+            None => Vec::new(),
+        };
+        let oldest = self.snapshots.positions()?.first().copied().unwrap_or(0);
+        Ok(policy.plan(&here, &archived, &[oldest, self.indexed_sequence()]))
+    }
+}
+
 /// What can be asked without writing. See also `query.rs`.
 impl<S: Storage> Ledger<S> {
     /// Accounts, open reservations, and the newest final transfers.
@@ -484,47 +512,48 @@ fn draw_lineage(path: &Path) -> Result<Lineage, LedgerFault> {
 ///
 /// A snapshot is usable up to where the index is whole: what is replayed behind it gives the index what that lacks.
 fn recover<S: Storage>(
-    storage: &S,
+    segments: &Segments<S>,
     options: &LedgerOptions,
     index: &mut Index<S, LedgerSchema>,
     snapshots: &mut Snapshots<S>,
     report: &mut OpenReport,
 ) -> Result<(Machine, Journal<S>), LedgerFault> {
-    let mut sequence_max = index.covered_through();
+    let start = load(options, index, snapshots, report)?;
+    let (mut machine, place) = match start {
+        Some((machine, place)) => (machine, Some(place)),
+        None => (Machine::new(options.book()), None),
+    };
     let mut reading = Reading::default();
-    loop {
-        let start = load(options, index, snapshots, sequence_max, report)?;
-        let (mut machine, place) = match start {
-            Some((machine, place)) => (machine, Some(place)),
-            None => (Machine::new(options.book()), None),
-        };
-        let opened = Journal::open_after(storage.clone(), options.journal(), place, |batch| {
-            replay(&mut machine, index, &mut reading, &batch)
-        });
-        match opened {
-            Ok((journal, scanned)) => {
-                report.snapshot_sequence = place.map(|place| place.next_sequence - 1);
-                report.journal = Some(scanned);
-                return Ok((machine, journal));
-            }
-            Err(fault @ JournalFault::NoSuchPlace { .. }) if let Some(place) = place => {
-                report.refused_snapshots.push(fault.to_string());
-                sequence_max = place.next_sequence - 2;
-            }
-            Err(fault) => return Err(fault.into()),
+    let visit = |batch: Batch<'_>| replay(&mut machine, index, &mut reading, &batch);
+    let here = segments.here.clone();
+    let opened = match segments.archive.clone() {
+        Some(archive) => Journal::open_with_archive(here, archive, options.journal(), place, visit),
+        None => Journal::open_after(here, options.journal(), place, visit),
+    };
+    let (journal, scanned) = match opened {
+        // An older snapshot might do, and would hide that batches which were on disk are gone.
+        Err(JournalFault::NoSuchPlace { position, reason, .. }) => {
+            return Err(LedgerFault::JournalLost { what: "a snapshot", position: position.to_string(), reason });
         }
+        opened => opened?,
+    };
+    if index.covered_through() >= scanned.next_sequence {
+        let position = format!("sequence {}", index.covered_through());
+        return Err(LedgerFault::JournalLost { what: "the index", position, reason: PlaceDoubt::BeyondEnd });
     }
+    report.snapshot_sequence = place.map(|place| place.next_sequence - 1);
+    report.journal = Some(scanned);
+    Ok((machine, journal))
 }
 
-/// A start to replay from: the newest snapshot up to a sequence number that this ledger can go on from.
+/// A start to replay from: the newest whole snapshot that the index reaches to.
 fn load<S: Storage>(
     options: &LedgerOptions,
     index: &mut Index<S, LedgerSchema>,
     snapshots: &mut Snapshots<S>,
-    sequence_max: u64,
     report: &mut OpenReport,
 ) -> Result<Option<(Machine, JournalPlace)>, LedgerFault> {
-    let loaded = snapshots.load(sequence_max, |snapshot, body| {
+    let loaded = snapshots.load(index.covered_through(), |snapshot, body| {
         let place = snapshot.owner.as_slice().try_into().map(JournalPlace::from_bytes);
         let place = place.map_err(|_| "it names no place in a journal".to_owned())?;
         let book = Book::restore(options.book(), body).map_err(|fault| fault.to_string())?;

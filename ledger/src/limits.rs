@@ -141,6 +141,10 @@ pub const INDEX_MERGE_FAN_IN_MAX: usize = 16;
 /// What is merged between two looks for a new run.
 pub const INDEX_MERGE_STEP_BYTES: usize = 1 << 20;
 
+/// For each run that is built the work of merging its keys through so many tiers is done before the next run: with four to a
+/// merge six tiers are a thousand million records.
+pub const INDEX_MERGE_TIERS_DUE: u64 = 6;
+
 /// Bits of the filters for each key. Measured, of unknown ids one file cannot deny: with 12 bits 0.4 %, with 16 bits 0.08 %,
 /// with 20 bits 0.03 %.
 pub const INDEX_FILTER_BITS_PER_KEY_DEFAULT: u32 = 14;

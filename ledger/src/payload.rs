@@ -208,6 +208,9 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<BatchEntry, Unreadable> {
     let (code, flags) = (reader.u16()?, reader.u16()?);
     reader.zeros::<2>()?;
     let head = EntryHead { kind, linked: bits & LINKED != 0, two_phase: bits & TWO_PHASE != 0, code, flags };
+    if !(kind::OPEN..=kind::VOID).contains(&kind) {
+        return Err(Unreadable { offset, reason: "a kind that this program does not know" });
+    }
     let is_transfer = matches!(kind, kind::TRANSFER | kind::TRANSFER_WITH_TERMS);
     let bits_known = if is_transfer { LINKED | TWO_PHASE } else { LINKED };
     let carries_codes = is_transfer || kind == kind::OPEN;
@@ -231,8 +234,7 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<BatchEntry, Unreadable> {
             }
             Request::Post { transfer, amount }
         }
-        kind::VOID => Request::Void { transfer: TransferId(reader.u128()?) },
-        _ => return Err(Unreadable { offset, reason: "a kind that this program does not know" }),
+        _ => Request::Void { transfer: TransferId(reader.u128()?) },
     };
     Ok(BatchEntry { request, linked: head.linked })
 }
@@ -356,5 +358,137 @@ impl Reader<'_> {
 
     fn references(&mut self) -> Result<References, Unreadable> {
         Ok(References { bits_128: self.u128()?, bits_64: self.u64()?, bits_32: self.u32()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_kind() -> Vec<BatchEntry> {
+        let account = AccountId(0x11);
+        let currency = Currency::parse(b"EUR").expect("a currency");
+        let references = References { bits_128: 1 << 100, bits_64: 2, bits_32: 3 };
+        let spec = AccountSpec {
+            code: 9,
+            flags: AccountFlags::DEBITS_LIMITED.with(AccountFlags::HISTORY),
+            cap: 5,
+            credit_cap: 0,
+            references,
+            ..AccountSpec::new(account, currency)
+        };
+        let transfer = TransferSpec {
+            id: TransferId(0x22),
+            debit: account,
+            credit: AccountId(0x12),
+            amount: Amount::MAX,
+            two_phase: true,
+            terms: Terms { code: 7, flags: TransferFlags::BALANCING_DEBIT, ..Terms::NONE },
+        };
+        let with_terms = TransferSpec { terms: Terms { references, deadline_ns: 8, ..transfer.terms }, ..transfer };
+        let requests = [
+            Request::Open(spec),
+            Request::SetCap { account, cap: u128::MAX },
+            Request::SetCreditCap { account, cap: 4 },
+            Request::Freeze(account),
+            Request::Thaw(account),
+            Request::Close(account),
+            Request::Transfer(transfer),
+            Request::Transfer(with_terms),
+            Request::Post { transfer: transfer.id, amount: Some(Amount::MIN) },
+            Request::Post { transfer: transfer.id, amount: None },
+            Request::Void { transfer: transfer.id },
+        ];
+        requests.into_iter().enumerate().map(|(n, request)| BatchEntry { request, linked: n % 2 == 0 }).collect()
+    }
+
+    fn preface() -> Preface {
+        let moved = FinalTransfer {
+            id: TransferId(0x33),
+            debit: AccountIndex::from_place(0),
+            credit: AccountIndex::from_place(1),
+            amount: Amount::MIN,
+            moved_amount: Some(Amount::MIN),
+            asked: Amount::MAX,
+            state: TransferState::Moved,
+            terms: Terms { code: 1, flags: TransferFlags::BALANCING_CREDIT, ..Terms::NONE },
+            made_ns: 6,
+        };
+        let voided = FinalTransfer { state: TransferState::Voided, moved_amount: None, ..moved };
+        Preface { final_transfers_max: 77, recalled: vec![moved, voided] }
+    }
+
+    fn encoded() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(&preface(), &every_kind(), &mut bytes);
+        bytes
+    }
+
+    fn decoded(bytes: &[u8], count: usize) -> Result<(Preface, Vec<BatchEntry>), Unreadable> {
+        let (mut preface, mut batch) = (Preface::default(), Vec::new());
+        let count = u32::try_from(count).expect("few");
+        decode(bytes, count, &mut preface, &mut batch).map(|()| (preface, batch))
+    }
+
+    #[test]
+    fn the_sizes_are_the_documents() {
+        let sizes = [88, 40, 40, 24, 24, 24, 64, 104, 32, 32, 24];
+        for (entry, size) in every_kind().into_iter().zip(sizes) {
+            let mut bytes = Vec::new();
+            encode_entry(&entry, &mut bytes);
+            assert_eq!(bytes.len(), size, "{entry:?}");
+            assert!(bytes.len() <= ENTRY_BYTES_MAX);
+        }
+        let sum: usize = sizes.iter().sum();
+        assert_eq!(encoded().len(), HEAD_BYTES + 2 * FINAL_TRANSFER_BYTES + sum);
+        assert!(bytes_max(every_kind().len()) >= encoded().len() as u64);
+    }
+
+    #[test]
+    fn the_documented_bytes() {
+        let mut bytes = Vec::new();
+        let post = Request::Post { transfer: TransferId(0x0102), amount: Amount::new(0x0304) };
+        let preface = Preface { final_transfers_max: 5, recalled: Vec::new() };
+        encode(&preface, &[BatchEntry { request: post, linked: true }], &mut bytes);
+        let mut expected = vec![0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        expected.extend_from_slice(&[9, 1, 0, 0, 0, 0, 0, 0]);
+        expected.extend_from_slice(&[2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        expected.extend_from_slice(&[4, 3, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        assert_eq!(decoded(&encoded(), every_kind().len()), Ok((preface(), every_kind())));
+    }
+
+    /// Other bytes are an error, or another batch with one encoding of its own: never a panic, never two forms of one thing.
+    #[test]
+    fn every_changed_byte_is_an_error_or_another_batch() {
+        let (whole, count) = (encoded(), every_kind().len());
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                if let Ok((preface, batch)) = decoded(&bytes, count) {
+                    let mut again = Vec::new();
+                    encode(&preface, &batch, &mut again);
+                    assert_eq!(again, bytes, "byte {at} bit {bit}");
+                }
+            }
+            assert!(decoded(&whole[..at], count).is_err(), "cut at {at}");
+        }
+        assert!(decoded(&[whole.as_slice(), &[0]].concat(), count).is_err());
+        assert!(decoded(&whole, count + 1).is_err() && decoded(&whole, count - 1).is_err());
+    }
+
+    #[test]
+    fn an_error_says_where() {
+        let mut bytes = encoded();
+        let first_entry = HEAD_BYTES + 2 * FINAL_TRANSFER_BYTES;
+        bytes[first_entry] = 99;
+        let unreadable = decoded(&bytes, every_kind().len()).expect_err("no such kind");
+        assert_eq!(unreadable.offset, first_entry);
+        assert!(unreadable.to_string().contains("a kind that this program does not know"), "{unreadable}");
     }
 }

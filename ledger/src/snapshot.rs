@@ -149,6 +149,11 @@ impl<S: Storage> Snapshots<S> {
         SnapshotWriter::begin(self.clone(), snapshot)
     }
 
+    /// The positions of the snapshots that are kept, by their names, the oldest first.
+    pub fn positions(&self) -> Result<Vec<u64>, SnapshotFault> {
+        Ok(self.files()?.into_iter().map(|(position, _)| position).collect())
+    }
+
     /// Removes the snapshots beyond a position, durably: they are of a journal that was cut there.
     pub fn remove_after(&self, position: u64) -> Result<(), SnapshotFault> {
         let beyond = self.files()?.into_iter().map(|(at, _)| at).filter(|at| *at > position);
@@ -205,19 +210,6 @@ impl<S: Storage> Snapshots<S> {
     fn read_frame(&self, position: u64, bytes: u64) -> Result<BodyReader<'_, S>, Flaw> {
         BodyReader::open(&self.storage, self.lineage, self.options.format, position, bytes)
     }
-}
-
-/// Reads exactly so many bytes of a file that is long enough. A file that ends early nevertheless is an error.
-fn read_exact<S: Storage>(storage: &S, file: &S::File, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
-    while !into.is_empty() {
-        let read = storage.read_at(file, offset, into)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        offset += read as u64;
-        into = &mut into[read..];
-    }
-    Ok(())
 }
 
 impl<S: Storage> Read for BodyReader<'_, S> {

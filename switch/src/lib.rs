@@ -6,6 +6,7 @@
 //! What this is not: a ledger (that is the crate `ledger`), a protocol (that is `adapters`). The engine has no clock, no socket, no
 //! secret; the clippy bans of this crate say so.
 
+pub mod books;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a shell: it prints times and runs clients")]
 pub mod cli;
 pub mod clock;

@@ -8,9 +8,9 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 128 | the head: `CLSPBOOK`, version 2 (now 0), zeros 6, time 8, position 8, floor 8, reservations with a deadline ever made 8, number of accounts 4, of slots 4, of transfers held 4, the slot that became free last 4 (all ones: none), number of window entries 8, zeros 56 |
+//! | 128 | the head: `CLSPBOOK`, version 2 (now 0), zeros 6, time 8, position 8, floor 8, reservations with a deadline ever made 8, number of accounts 4, of slots 4, of transfers held 4, the first of the list of vacant slots 4 (all ones: none), number of window entries 8, zeros 56 |
 //! | 164 each | accounts in order of opening: id 16, currency 3, code 2, flags 2, cap 16, balances 64, status 1, credit cap 16, references 28, opened 8, closed 8 |
-//! | 112 each | slots in their order: id 16, debit 4, credit 4, amount 8, moved amount 8 (0: none), state 1, flags 1, code 2, asked amount 8, deadline 8, its number 8 (0 unless reserved and with a deadline), references 28, made 8, final position 8. A vacant one: zeros, but for the slot that became free before it, where a transfer has its debit account |
+//! | 112 each | slots in their order: id 16, debit 4, credit 4, amount 8, moved amount 8 (0: none), state 1, flags 1, code 2, asked amount 8, deadline 8, its number 8 (0 unless reserved and with a deadline), references 28, made 8, final position 8. A vacant one: zeros, but for the next one in that list, where a transfer has its debit account |
 //! | 4 each | the window: slots of final transfers in the order in which they became final |
 //! | 12 each | only where histories are kept in memory, and never in a snapshot: histories in order of opening: entries that have left 8, entries kept 4; then |
 //! | 77 each | entries: time 8, transfer 4, state 1, balances 64 |
@@ -65,9 +65,9 @@ impl Book {
         bytes[32..40].copy_from_slice(&self.floor.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.deadlines_made.to_le_bytes());
         bytes[48..52].copy_from_slice(&dense(self.accounts.len()).to_le_bytes());
-        bytes[52..56].copy_from_slice(&dense(self.transfers.len()).to_le_bytes());
+        bytes[52..56].copy_from_slice(&self.transfers.len().to_le_bytes());
         bytes[56..60].copy_from_slice(&self.transfers.held().to_le_bytes());
-        bytes[60..64].copy_from_slice(&self.transfers.freed_last().to_le_bytes());
+        bytes[60..64].copy_from_slice(&self.transfers.first_vacant().to_le_bytes());
         bytes[64..72].copy_from_slice(&self.window.len().to_le_bytes());
         bytes
     }

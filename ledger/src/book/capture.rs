@@ -130,7 +130,7 @@ impl Book {
         assert!(self.undo.is_empty(), "never within a chain");
         assert_eq!(self.options.history_per_account_max, 0, "histories are no part of a snapshot");
         let accounts = Section::new(HEAD_BYTES as u64, super::dense(self.accounts.len()));
-        let slots = Section::new(accounts.end(), super::dense(self.transfers.len()));
+        let slots = Section::new(accounts.end(), self.transfers.len());
         let window_len = u32::try_from(self.window.len()).expect("each entry is a transfer that is held");
         let window = Section::new(slots.end(), window_len);
         let bytes = window.end();

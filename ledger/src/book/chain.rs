@@ -25,7 +25,7 @@ pub(super) struct Before {
     /// The slot that a transfer made by this entry would get.
     transfer_place: u32,
     transfers_held: u32,
-    slots_len: usize,
+    slots_len: u32,
     deadlines_made: u64,
     window_next: u64,
     changes_len: usize,
@@ -268,7 +268,7 @@ impl Book {
     }
 
     /// The transfer that the entry has made is gone, and the next one made stands in the same slot.
-    fn undo_making(&mut self, place: u32, slots_len: usize) {
+    fn undo_making(&mut self, place: u32, slots_len: u32) {
         let made = self.transfers.get(place);
         let (id, details, is_reserved) = (made.id(), made.details_at(), made.state() == TransferState::Reserved);
         if is_reserved {

@@ -29,9 +29,10 @@ impl<T: Clone> Pages<T> {
         &self.pages[at / PAGE_ITEMS][at % PAGE_ITEMS]
     }
 
+    /// Of a place that is known to be in the list: here that is only checked where checks cost nothing.
     #[inline]
     pub(super) fn get_mut(&mut self, at: usize) -> &mut T {
-        assert!(at < self.len);
+        debug_assert!(at < self.len);
         &mut self.pages[at / PAGE_ITEMS][at % PAGE_ITEMS]
     }
 

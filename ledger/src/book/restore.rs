@@ -7,7 +7,7 @@ use core::fmt;
 use std::io::{self, BufReader, Read};
 
 use super::body::{ACCOUNT_BYTES, HEAD_BYTES, MAGIC, SLOT_BYTES, VERSION, WINDOW_ENTRY_BYTES, account_bytes};
-use super::slots::{NO_SLOT, Slot};
+use super::slots::{NO_SLOT, SLOTS_ADDED, Slot};
 use super::{Book, BookOptions, check_cap};
 use crate::account::{
     Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus, Sides,
@@ -78,7 +78,7 @@ struct Head {
     accounts: u32,
     slots: u32,
     held: u32,
-    freed_last: u32,
+    first_vacant: u32,
     window_len: u64,
 }
 
@@ -100,7 +100,7 @@ impl Book {
             let bytes = read(&mut body)?;
             book.restore_slot(item, &bytes).map_err(impossible(BookPart::Slot, item.into()))?;
         }
-        let mut in_window = vec![false; book.transfers.len()];
+        let mut in_window = vec![false; book.transfers.len() as usize];
         for item in 0..head.window_len {
             let slot = u32::from_le_bytes(read::<WINDOW_ENTRY_BYTES>(&mut body)?);
             book.restore_window_entry(slot, &mut in_window).map_err(impossible(BookPart::WindowEntry, item))?;
@@ -124,10 +124,11 @@ impl Book {
         self.position = fields.u64();
         self.floor = fields.u64();
         self.deadlines_made = fields.u64();
-        let (accounts, slots, held, freed_last) = (fields.u32(), fields.u32(), fields.u32(), fields.u32());
-        let head = Head { accounts, slots, held, freed_last, window_len: fields.u64() };
+        let (accounts, slots, held, first_vacant) = (fields.u32(), fields.u32(), fields.u32(), fields.u32());
+        let head = Head { accounts, slots, held, first_vacant, window_len: fields.u64() };
         ensure(bytes[10..16] == [0; 6] && bytes[72..] == [0; HEAD_BYTES - 72], "zeros are not zeros")?;
         ensure(self.floor <= self.position, "more has left than was applied")?;
+        ensure(slots.is_multiple_of(SLOTS_ADDED), "slots are added some at a time")?;
         ensure(slots < NO_SLOT && held <= slots && head.window_len <= u64::from(held), "the numbers do not fit")?;
         Ok(head)
     }
@@ -187,9 +188,9 @@ impl Book {
         };
         self.transfers.restore(slot);
         if let Some(id) = id {
-            let hash = self.hash(id);
-            let (transfers, hasher) = (&self.transfers, &self.hasher);
-            self.transfer_table.insert(hash, place, |at| super::hash_of(hasher, transfers.get(at).id()));
+            let (hash, transfers) = (self.hash(id), &self.transfers);
+            let is_new = self.transfer_table.insert_new(hash, place, |at| transfers.get(at).id() == id);
+            assert!(is_new, "its id was looked for in `check_held`");
         }
         Ok(())
     }
@@ -227,7 +228,7 @@ impl Book {
         let fits = self.transfers.held() == head.held && head.window_len + reserved as u64 == u64::from(head.held);
         ensure(fits, "the number of transfers is another").map_err(impossible(BookPart::Head, 0))?;
         let vacant = head.slots - head.held;
-        self.transfers.restore_free(head.freed_last, vacant).map_err(|place| {
+        self.transfers.restore_vacant(head.first_vacant, vacant).map_err(|place| {
             impossible(BookPart::Slot, place.into())("the list of vacant slots does not lead through each of them once")
         })
     }

@@ -165,8 +165,7 @@ impl Book {
     /// # Panics
     /// When it cannot have been of this book: it is not final, or its accounts are not here.
     pub fn recall(&mut self, transfer: &FinalTransfer) -> TransferIndex {
-        let hash = self.hash(transfer.id);
-        if let Some(index) = self.find_hashed(transfer.id, hash) {
+        if let Some(index) = self.find_transfer(transfer.id) {
             return index;
         }
         assert!(transfer.is_consistent(), "only a final transfer can have left");
@@ -174,7 +173,8 @@ impl Book {
         assert!(transfer.debit != transfer.credit && debit.currency() == credit.currency());
 
         let details = TransferDetails::needed(transfer.asked, &transfer.terms, 0);
-        let index = TransferIndex(self.put(Transfer::recalled(transfer, self.position), hash));
+        let index = TransferIndex(self.claim(transfer.id).expect("it is not held"));
+        self.put(index.get(), Transfer::recalled(transfer, self.position));
         if let Some(details) = details {
             self.put_details(index, details);
         }

@@ -313,21 +313,13 @@ impl<S: Storage> BlockReader<S> {
         Ok(file)
     }
 
-    fn read_exact(&self, name: FileName, first: u32, mut into: &mut [u8]) -> Result<(), IndexFault> {
+    fn read_exact(&self, name: FileName, first: u32, into: &mut [u8]) -> Result<(), IndexFault> {
         let file = self.file(name)?;
-        let mut offset = u64::from(first) * BLOCK_BYTES;
-        while !into.is_empty() {
-            match self.storage.read_at(&file, offset, into) {
-                Ok(0) => return Err(self.damaged(name, first, IndexDamage::Size)),
-                Ok(read) => {
-                    offset += read as u64;
-                    into = &mut into[read..];
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(IndexFault::on(&self.storage, "read", &name.text())(error)),
-            }
-        }
-        Ok(())
+        let read = self.storage.read_exact_at(&file, u64::from(first) * BLOCK_BYTES, into);
+        read.map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.damaged(name, first, IndexDamage::Size),
+            _ => IndexFault::on(&self.storage, "read", &name.text())(error),
+        })
     }
 }
 

@@ -103,7 +103,7 @@ impl Footer {
         bytes
     }
 
-    /// Reads and checks the footer of a file of `bytes` bytes. The outer error is the disk's, the inner one the file's.
+    /// Reads and checks the footer of a file of `bytes` bytes.
     pub(crate) fn read<S: Storage>(
         reader: &BlockReader<S>,
         name: FileName,

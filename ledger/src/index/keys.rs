@@ -170,7 +170,7 @@ impl KeysFile {
     /// The entries of a block that is loaded.
     pub(crate) fn entries<'b>(&self, blocks: &'b Blocks, block: u32) -> impl Iterator<Item = Entry> + use<'b> {
         let before = block as usize * ENTRIES_PER_BLOCK;
-        let count = (crate::journal::to_usize(self.footer.items) - before).min(ENTRIES_PER_BLOCK);
+        let count = (crate::limits::to_usize(self.footer.items) - before).min(ENTRIES_PER_BLOCK);
         blocks.payload(block)[..count * ENTRY_BYTES].chunks_exact(ENTRY_BYTES).map(Entry::decode)
     }
 

@@ -7,8 +7,8 @@ use super::block::{BlockReader, Blocks};
 use super::fault::IndexFault;
 use super::records::RecordsFile;
 use super::run::Run;
-use crate::journal::{Storage, to_usize};
-use crate::limits::INDEX_PAGE_RECORDS_MAX;
+use crate::journal::Storage;
+use crate::limits::{INDEX_PAGE_RECORDS_MAX, to_usize};
 
 /// Which records of a group are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use super::query::Chunk;
 use super::run::Run;
 use super::sort::sort_by_u64;
 use super::{IndexSchema, groups_of};
-use crate::journal::{Storage, to_usize};
-use crate::limits::{INDEX_CHUNK_RECORDS_MAX, INDEX_TIME_MARK_BLOCKS};
+use crate::journal::Storage;
+use crate::limits::{INDEX_CHUNK_RECORDS_MAX, INDEX_TIME_MARK_BLOCKS, to_usize};
 
 /// Buffers that writing a run needs, kept from run to run.
 #[derive(Default)]

@@ -1,5 +1,7 @@
 //! Reading an index from end to end: is all that is in it in order, and is all that should be in it there?
 
+use std::sync::Arc;
+
 use super::block::{BlockReader, Blocks};
 use super::chunk::ChunkDecoder;
 use super::fault::{IndexDamage, IndexFault};
@@ -10,7 +12,6 @@ use super::open::{IndexReport, survey};
 use super::records::RecordsFile;
 use super::{IndexSchema, common, groups_of};
 use crate::journal::{Lineage, Storage};
-use std::sync::Arc;
 
 /// What [`Index::verify`](super::Index::verify) has read and found in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

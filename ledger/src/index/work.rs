@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 
 use super::build::{Builder, Published};
 use super::fault::IndexFault;
+use super::keys::ENTRY_BYTES;
 use super::run::Run;
 use super::{IndexSchema, IndexWork};
 use crate::journal::Storage;
+use crate::limits::{INDEX_MERGE_STEP_BYTES, INDEX_MERGE_TIERS_DUE};
 
 pub(crate) enum Work<S: Storage, X> {
     Inline(Box<Builder<S, X>>),
@@ -60,18 +62,32 @@ fn work_through<S: Storage, X: IndexSchema>(mut builder: Builder<S, X>, runs: &R
 
 fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Receiver<Arc<Run>>) -> Result<(), IndexFault> {
     let mut is_merging = true;
+    // Portions of merging that are due before the next run, or runs that never cease would leave merging no time at all, and
+    // every question ever more filters.
+    let mut due = 0;
     loop {
+        if is_merging && due > 0 {
+            due -= 1;
+            is_merging = builder.step()?;
+            continue;
+        }
         let run = if is_merging { runs.try_recv() } else { runs.recv().map_err(|_| TryRecvError::Disconnected) };
         match run {
             Ok(run) => {
                 builder.build(&run)?;
                 is_merging = true;
+                due = merge_steps_due(run.span.records);
             }
             Err(TryRecvError::Empty) => is_merging = builder.step()?,
             // A merge that is under way is begun anew by the next start.
             Err(TryRecvError::Disconnected) => return Ok(()),
         }
     }
+}
+
+/// So many portions that the keys of a run can go up all tiers that there are in practice.
+fn merge_steps_due(records: u64) -> u64 {
+    (records * ENTRY_BYTES as u64).div_ceil(INDEX_MERGE_STEP_BYTES as u64) * INDEX_MERGE_TIERS_DUE
 }
 
 /// Says why the thread has ended, so that nobody waits for it for ever, not even after a panic.

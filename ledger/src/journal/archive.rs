@@ -6,10 +6,10 @@
 use super::fault::{Damage, JournalFault};
 use super::prepared::{PreparedFile, remove};
 use super::recovery::check_segment;
-use super::segment::{SegmentFile, list_files, list_segments, to_usize};
+use super::segment::{SegmentFile, list_files, list_segments};
 use super::storage::{Access, Storage};
-use super::window::{SegmentWindow, read_exact_at};
-use crate::limits::{COMPRESSED_FRAME_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES};
+use super::window::SegmentWindow;
+use crate::limits::{COMPRESSED_FRAME_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES, to_usize};
 
 /// Moves all closed segments with only sequence numbers below this one to the archive, durably, the oldest first, each in the
 /// form it has. Returns what was moved.
@@ -118,7 +118,7 @@ fn read_portion<S: Storage>(
     into: &mut Vec<u8>,
 ) -> Result<(), JournalFault> {
     into.resize(to_usize(PREPARE_WRITE_BYTES.min(segment.file_bytes - offset)), 0);
-    read_exact_at(storage, file, offset, into).map_err(JournalFault::on(storage, "read", name))
+    storage.read_exact_at(file, offset, into).map_err(JournalFault::on(storage, "read", name))
 }
 
 /// Finds two files of a segment, in whichever forms, equal in content. What is in the archive must be whole by itself.

@@ -8,10 +8,10 @@ use super::prepared::{PreparedFile, remove, remove_if_there};
 use super::record::array;
 use super::recovery::check_segment;
 use super::segment::{COPYING_NAME, SegmentFile, SegmentForm, compressed_segment_name};
-use super::segment::{is_segment_size, list_files, to_usize};
+use super::segment::{is_segment_size, list_files};
 use super::storage::{Access, Storage};
-use super::window::{SegmentWindow, read_exact_at};
-use crate::limits::{COMPRESSED_FRAME_BYTES, COMPRESSION_LEVEL, SCAN_READ_BYTES};
+use super::window::SegmentWindow;
+use crate::limits::{COMPRESSED_FRAME_BYTES, COMPRESSION_LEVEL, SCAN_READ_BYTES, to_usize};
 
 /// A frame that every Zstandard decoder skips: so the whole file is one that the usual tools decompress.
 const SKIPPABLE_MAGIC: u32 = 0x184d_2a50;
@@ -142,7 +142,7 @@ fn compare<S: Storage>(
             compressed.read_frame(storage, file, COPYING_NAME, frame, &mut bytes)?;
         } else {
             bytes.resize(to_usize(length), 0);
-            let read = read_exact_at(storage, file, offset, &mut bytes);
+            let read = storage.read_exact_at(file, offset, &mut bytes);
             read.map_err(JournalFault::on(storage, "read", COPYING_NAME))?;
         }
         original.load(offset, length)?;
@@ -180,7 +180,7 @@ impl CompressedSegment {
     ) -> Result<CompressedSegment, JournalFault> {
         let damaged = |reason| JournalFault::Damaged { path: storage.path_of(name), offset: 0, reason };
         let read =
-            |into: &mut [u8]| read_exact_at(storage, file, 0, into).map_err(JournalFault::on(storage, "read", name));
+            |into: &mut [u8]| storage.read_exact_at(file, 0, into).map_err(JournalFault::on(storage, "read", name));
         let mut fixed = [0; TABLE_AT];
         if segment.file_bytes < TABLE_AT as u64 {
             return Err(damaged(Damage::CompressedHeader));
@@ -214,7 +214,7 @@ impl CompressedSegment {
             reason: Damage::CompressedFrame,
         };
         self.compressed.resize(to_usize(u64::from(frame.bytes)), 0);
-        let read = read_exact_at(storage, file, frame.offset, &mut self.compressed);
+        let read = storage.read_exact_at(file, frame.offset, &mut self.compressed);
         read.map_err(JournalFault::on(storage, "read", name))?;
         if crc32c::crc32c(&self.compressed) != frame.crc32c {
             return Err(damaged());

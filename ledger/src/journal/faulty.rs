@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::segment::to_usize;
 use super::storage::{Access, FileEntry, Storage};
+use crate::limits::to_usize;
 
 /// What a disk writes as one: between sectors anything may happen.
 pub const SECTOR_BYTES: usize = 512;

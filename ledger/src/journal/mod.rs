@@ -42,7 +42,6 @@ pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
 pub use recovery::{ScanReport, Torn, lineage_of, scan, scan_after, scan_with_archive};
 pub use retention::{RetentionPlan, RetentionPolicy};
-pub(crate) use segment::to_usize;
 pub use segment::{Position, SegmentFile, SegmentForm, compressed_segment_name, list_segments, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};
 pub use writer::{Appended, Durable, Journal, JournalOptions, Preparation};

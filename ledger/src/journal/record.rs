@@ -6,8 +6,8 @@ use core::fmt;
 
 use super::fault::Damage;
 use super::place::JournalPlace;
-use super::segment::{FIRST_SEGMENT, Position, to_usize};
-use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX};
+use super::segment::{FIRST_SEGMENT, Position};
+use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, to_usize};
 
 /// Bytes of a record before its payload.
 pub const HEADER_BYTES: usize = 128;

@@ -20,10 +20,10 @@ use super::fault::{Damage, JournalFault, PlaceDoubt};
 use super::place::JournalPlace;
 use super::record::{Batch, HEADER_BYTES, Header, Kind, Lineage, MAGIC, NoRecord, Tip};
 use super::record::{announced_length, decode, is_zero, record_bytes};
-use super::segment::{FIRST_SEGMENT, ListedSegment, Position, list_all, segment_name, to_usize};
+use super::segment::{FIRST_SEGMENT, ListedSegment, Position, list_all, segment_name};
 use super::storage::Storage;
 use super::window::SegmentWindow;
-use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES};
+use crate::limits::{BLOCK_BYTES, PREPARE_WRITE_BYTES, SCAN_READ_BYTES, to_usize};
 
 /// What a walk through the log has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +138,13 @@ pub(crate) fn walk<S: Storage>(
             Decision::Cut => {
                 break Some(Torn { position: tip.position, high_water: behind.high_water, reason: found.reason() });
             }
-            Decision::Refuse => return Err(refusal(&window, &tip, &found, behind.rest, next)),
+            Decision::Refuse => {
+                // What was read ahead may be older than what a running writer has put there since: refused twice is damage.
+                window.forget();
+                if !matches!(look(&mut window, &tip)?, Found::Follows(_)) {
+                    return Err(refusal(&window, &tip, &found, behind.rest, next));
+                }
+            }
         }
     };
     let report = ScanReport {

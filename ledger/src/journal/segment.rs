@@ -144,11 +144,6 @@ pub(crate) fn is_segment_size(bytes: u64) -> bool {
     bytes.is_multiple_of(BLOCK_BYTES) && (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes)
 }
 
-/// Lossless: `limits.rs` asserts that a `usize` has 64 bits.
-pub(crate) fn to_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).expect("a usize has 64 bits, limits.rs")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 
-use super::segment::to_usize;
-use crate::limits::PREPARE_WRITE_BYTES;
+use crate::limits::{PREPARE_WRITE_BYTES, to_usize};
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +51,22 @@ pub trait Storage: Clone + Send + Sync + 'static {
 
     /// Reads at most `into.len()` bytes; fewer are no error, none is the end.
     fn read_at(&self, file: &Self::File, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Fills `into`, whatever is read at a time. A file that ends before is an error: `UnexpectedEof`.
+    fn read_exact_at(&self, file: &Self::File, mut offset: u64, mut into: &mut [u8]) -> io::Result<()> {
+        while !into.is_empty() {
+            match self.read_at(file, offset, into) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    offset += read as u64;
+                    into = &mut into[read..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 
     /// Writes all of `bytes`; after an error any part of them may be written.
     fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<()>;

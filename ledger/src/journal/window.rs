@@ -4,9 +4,9 @@ use std::io;
 
 use super::compressed::CompressedSegment;
 use super::fault::{Damage, JournalFault};
-use super::segment::{ListedSegment, SegmentFile, SegmentForm, list_all, to_usize};
+use super::segment::{ListedSegment, SegmentFile, SegmentForm, list_all};
 use super::storage::{Access, Storage};
-use crate::limits::COMPRESSED_FRAME_BYTES;
+use crate::limits::{COMPRESSED_FRAME_BYTES, to_usize};
 
 /// An open segment, read through one buffer that moves along, so that going from record to record costs few system calls
 /// and no allocation.
@@ -88,7 +88,7 @@ impl<S: Storage> SegmentWindow<S> {
             }
         } else {
             bytes.resize(to_usize(wanted), 0);
-            let read = read_exact_at(&self.storage, &self.file, offset, &mut bytes);
+            let read = self.storage.read_exact_at(&self.file, offset, &mut bytes);
             read.map_err(JournalFault::on(&self.storage, "read", &name))?;
             self.start = offset;
         }
@@ -111,24 +111,4 @@ impl<S: Storage> SegmentWindow<S> {
     pub(crate) fn forget(&mut self) {
         self.bytes.clear();
     }
-}
-
-pub(crate) fn read_exact_at<S: Storage>(
-    storage: &S,
-    file: &S::File,
-    mut offset: u64,
-    mut into: &mut [u8],
-) -> io::Result<()> {
-    while !into.is_empty() {
-        match storage.read_at(file, offset, into) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                offset += read as u64;
-                into = &mut into[read..];
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

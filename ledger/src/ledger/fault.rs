@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::audit::Finding;
 use crate::index::IndexFault;
-use crate::journal::JournalFault;
+use crate::journal::{JournalFault, PlaceDoubt};
 use crate::limits::BATCH_ENTRIES_MAX;
 use crate::snapshot::SnapshotFault;
 
@@ -34,6 +34,16 @@ pub enum LedgerFault {
         /// Its entries.
         entries: usize,
     },
+    /// Index or snapshots were made from more of the journal than there is, or from another one: batches that were on disk are
+    /// gone. Nothing was changed.
+    JournalLost {
+        /// What was made from it.
+        what: &'static str,
+        /// How far that reaches.
+        position: String,
+        /// What is wrong with the journal there.
+        reason: PlaceDoubt,
+    },
     /// The sums over the journal and the books do not agree.
     Audit(Finding),
     /// What two copies of the same state say of it differs.
@@ -58,6 +68,11 @@ impl fmt::Display for LedgerFault {
             Self::BatchTooLong { entries } => {
                 write!(f, "a batch of {entries} entries is too long, at most {BATCH_ENTRIES_MAX} fit; split it")
             }
+            Self::JournalLost { what, position, reason } => write!(
+                f,
+                "{what} was made from the journal up to {position}, but {reason}: batches that were on disk are missing; \
+                 restore the journal's segments from a copy, or remove the index and snapshot directories to go on without them"
+            ),
             Self::Audit(finding) => write!(f, "the books do not agree with the journal: {finding}"),
             Self::Differs { what, sequence } => write!(
                 f,

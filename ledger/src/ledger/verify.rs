@@ -7,7 +7,7 @@ use super::record::LedgerSchema;
 use super::{Directories, LedgerFault, LedgerOptions};
 use crate::audit::Auditor;
 use crate::index::{Index, IndexReader, IndexSchema, TimeQuery};
-use crate::journal::{DiskStorage, JournalFault, Storage, lineage_of, scan};
+use crate::journal::{Batch, DiskStorage, JournalFault, Storage, lineage_of, scan, scan_with_archive};
 use crate::limits::{EXPIRED_PER_BATCH_MAX, HISTORY_PAGE_MAX};
 use crate::request::Accepted;
 use crate::snapshot::{Snapshot, Snapshots};
@@ -69,7 +69,11 @@ pub fn verify_in<S: Storage>(
         accepted: 0,
         fault: None,
     };
-    let scanned = scan(&directories.journal, |batch| verifier.take(&batch));
+    let visit = |batch: Batch<'_>| verifier.take(&batch);
+    let scanned = match &directories.archive {
+        Some(archive) => scan_with_archive(&directories.journal, archive, None, visit),
+        None => scan(&directories.journal, visit),
+    };
     if let Some(fault) = verifier.fault.take() {
         return Err(fault);
     }
@@ -105,7 +109,7 @@ struct Verifier<S: Storage> {
 }
 
 impl<S: Storage> Verifier<S> {
-    fn take(&mut self, batch: &crate::journal::Batch<'_>) -> Result<(), String> {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<(), String> {
         let Verifier { machine, reading, auditor, index, accepted, fault, .. } = self;
         let decoded = reading.decode(batch)?;
         machine.book.set_final_transfers_max(decoded.preface.final_transfers_max);

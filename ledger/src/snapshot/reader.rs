@@ -2,7 +2,7 @@
 
 use super::fault::Flaw;
 use super::file::{FOOT_BYTES, HEAD_BYTES, Layout, decode_foot, decode_head};
-use super::{Lineage, Snapshot, read_exact, snapshot_name};
+use super::{Lineage, Snapshot, snapshot_name};
 use crate::journal::{Access, Storage};
 use crate::limits::{SNAPSHOT_PAGE_BYTES, to_usize};
 
@@ -38,7 +38,7 @@ impl<'a, S: Storage> BodyReader<'a, S> {
         let unreadable = |error: std::io::Error| Flaw::Unreadable { detail: error.to_string() };
         let file = storage.open(&snapshot_name(position), Access::Read).map_err(unreadable)?;
         let mut head = [0; HEAD_BYTES];
-        read_exact(storage, &file, 0, &mut head).map_err(unreadable)?;
+        storage.read_exact_at(&file, 0, &mut head).map_err(unreadable)?;
         let (mut snapshot, head_crc) = decode_head(&head, lineage, format)?;
         if snapshot.position != position {
             return Err(Flaw::Name);
@@ -48,9 +48,9 @@ impl<'a, S: Storage> BodyReader<'a, S> {
             return Err(Flaw::Size { bytes: file_bytes });
         }
         let mut table = vec![0; to_usize(layout.table_bytes())];
-        read_exact(storage, &file, layout.table_at(), &mut table).map_err(unreadable)?;
+        storage.read_exact_at(&file, layout.table_at(), &mut table).map_err(unreadable)?;
         let mut foot = [0; FOOT_BYTES];
-        read_exact(storage, &file, layout.foot_at(), &mut foot).map_err(unreadable)?;
+        storage.read_exact_at(&file, layout.foot_at(), &mut foot).map_err(unreadable)?;
         let foot = decode_foot(&foot)?;
         if foot.head_crc != head_crc || foot.table_crc != crc32c::crc32c(&table) {
             return Err(Flaw::Foot);
@@ -97,7 +97,8 @@ impl<'a, S: Storage> BodyReader<'a, S> {
     fn read_page(&mut self) -> Result<(), Flaw> {
         let page = self.next_page;
         self.page.resize(self.layout.page_bytes(page), 0);
-        read_exact(self.storage, &self.file, self.layout.page_at(page), &mut self.page)
+        self.storage
+            .read_exact_at(&self.file, self.layout.page_at(page), &mut self.page)
             .map_err(|error| Flaw::Unreadable { detail: error.to_string() })?;
         let at = 4 * to_usize(page);
         if self.table[at..at + 4] != crc32c::crc32c(&self.page).to_le_bytes() {

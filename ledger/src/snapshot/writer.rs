@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use super::fault::SnapshotFault;
 use super::file::{Foot, HEAD_BYTES, Layout, PREPARING_NAME, encode_foot, encode_head};
-use super::{Snapshot, SnapshotWork, Snapshots, read_exact, snapshot_name};
+use super::{Snapshot, SnapshotWork, Snapshots, snapshot_name};
 use crate::journal::Storage;
 use crate::limits::{PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize};
 
@@ -339,7 +339,7 @@ impl<S: Storage> Job<S> {
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), SnapshotFault> {
         let storage = &self.snapshots.storage;
-        read_exact(storage, &self.file, offset, into).map_err(SnapshotFault::on(storage, "read", PREPARING_NAME))
+        storage.read_exact_at(&self.file, offset, into).map_err(SnapshotFault::on(storage, "read", PREPARING_NAME))
     }
 
     /// The content is durable; now the name. One that has it already is of the same position, and no better.

@@ -995,8 +995,8 @@ fn the_digest_is_as_documented() {
     let mut bytes = b"CLSPBOOK\0\0\0\0\0\0\0\0".to_vec();
     let (time, position, floor, deadlines_made) = (7u64, 4, 0, 1);
     bytes.extend([time, position, floor, deadlines_made].iter().flat_map(|number| number.to_le_bytes()));
-    let (accounts, slots, held, freed_last) = (2u32, 2, 2, u32::MAX);
-    bytes.extend([accounts, slots, held, freed_last].iter().flat_map(|number| number.to_le_bytes()));
+    let (accounts, slots, held, first_vacant) = (2u32, 64, 2, 2);
+    bytes.extend([accounts, slots, held, first_vacant].iter().flat_map(|number| number.to_le_bytes()));
     let window_len = 1u64;
     bytes.extend(window_len.to_le_bytes());
     bytes.extend([0; 56]);
@@ -1029,6 +1029,11 @@ fn the_digest_is_as_documented() {
         bytes.extend(asked_and_deadline.iter().flat_map(|number| number.to_le_bytes()));
         bytes.extend(references);
         bytes.extend(made_and_final.iter().flat_map(|number| number.to_le_bytes()));
+    }
+    for next in (3..64).chain([u32::MAX]) {
+        bytes.extend([0; 16]);
+        bytes.extend(next.to_le_bytes());
+        bytes.extend([0; 92]);
     }
     let moved_slot = 1u32;
     bytes.extend(moved_slot.to_le_bytes());

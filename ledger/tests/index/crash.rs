@@ -113,7 +113,7 @@ fn crashes_while_it_is_opened_and_after_change_no_answer_either() {
     }
 }
 
-/// Story: what a process renamed and did not sync was believed by the next one, which said it was covered; then the power went.
+/// A process renames and is killed before it syncs; the next one says that it is covered; then the power goes.
 #[test]
 fn what_the_process_before_only_renamed_is_there_after_the_next_crash() {
     let (owner, operations) = (an_owner(), operations_of_the_whole_work());

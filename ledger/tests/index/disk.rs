@@ -84,6 +84,8 @@ fn other_threads_ask_while_it_is_written_and_merged() {
     });
     assert_eq!(index.covered_through(), all);
     assert_eq!(index.records(), all);
+    // A hundred runs one after the other, and merging was not left behind.
+    assert!(index.keys_files() <= 16, "{}", index.keys_files());
     // The directory itself, one file of each kind being written, and what reading may hold.
     assert!(open_files_of(directory.path()) <= INDEX_OPEN_FILES_MAX + 3);
 

@@ -1,6 +1,7 @@
 //! The journal: its bytes, its crashes, its damages, on faulty storage and on real files.
 
 mod archive;
+mod beside;
 mod compressed;
 mod crash;
 mod damage;

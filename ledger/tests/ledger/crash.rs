@@ -152,6 +152,7 @@ fn damage_to_index_or_snapshots_changes_no_answer() {
                     journal: whole.journal.copy(5),
                     index: whole.index.copy(6),
                     snapshots: whole.snapshots.copy(7),
+                    archive: None,
                 };
                 each(&directories)[place].flip(&file.name, byte, 3);
                 check_damaged(&directories, &digests, &format!("{} byte {byte}", file.name));
@@ -177,5 +178,38 @@ fn check_damaged(directories: &Directories<FaultyStorage>, digests: &[[u8; 32]],
             let answer = ledger.submit(100 * BATCHES as u64, &batch(1)[..1]).expect("submits")[0];
             assert!(answer.is_ok_and(ledger::Accepted::repeated), "{case}: {answer:?}");
         }
+    }
+}
+
+/// A journal that is put back from an older copy has lost what was acknowledged since. The index and the snapshots, which were
+/// made from it, are witnesses.
+#[test]
+fn a_journal_that_has_lost_its_end_is_refused() {
+    let directories = directories(8);
+    let mut ledger = open(&directories).expect("a new one");
+    (0..4).for_each(|n| submit(&mut ledger, n).expect("submits"));
+    let older = directories.journal.copy(9);
+    (4..8).for_each(|n| submit(&mut ledger, n).expect("submits"));
+    ledger.snapshot().expect("takes a snapshot");
+    drop(ledger);
+
+    let index_alone = || Directories {
+        snapshots: FaultyStorage::new(1),
+        index: directories.index.copy(2),
+        archive: None,
+        journal: older.copy(3),
+    };
+    let with_snapshot = || Directories { snapshots: directories.snapshots.copy(1), ..index_alone() };
+    for (directories, what) in [(with_snapshot(), "a snapshot"), (index_alone(), "the index")] {
+        let fault = open(&directories).err().expect("refused");
+        assert!(matches!(&fault, LedgerFault::JournalLost { what: who, .. } if *who == what), "{fault}");
+        assert!(fault.to_string().contains("restore the journal's segments"), "{fault}");
+        for storage in [&directories.index, &directories.snapshots] {
+            for file in storage.list().expect("lists") {
+                storage.take(&file.name);
+            }
+        }
+        let ledger = open(&directories).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(ledger.state_digest(), digests()[4]);
     }
 }

@@ -1,7 +1,8 @@
 //! A ledger on a real disk, with its threads.
 
+use ledger::journal::RetentionPolicy;
 use ledger::{
-    AccountId, Amount, BatchEntry, Ledger, LedgerFault, LedgerOptions, Reject, Request, Terms, TransferId,
+    AccountId, Amount, BatchEntry, Directories, Ledger, LedgerFault, LedgerOptions, Reject, Request, Terms, TransferId,
     TransferSpec, TransferState, verify,
 };
 
@@ -73,6 +74,40 @@ fn a_closed_ledger_replays_nothing() {
     let ledger = Ledger::open(directory.path(), OPTIONS).expect("opens again");
     assert_eq!(ledger.report().snapshot_sequence, Some(sequence));
     assert_eq!(ledger.report().journal.as_ref().map(|journal| journal.batches), Some(0));
+}
+
+/// Closed segments are compressed, moved away, and read again from there when index and snapshots are gone.
+#[test]
+fn old_segments_leave_and_the_ledger_is_whole() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("archive")).expect("an archive");
+    let mut ledger = Ledger::open(directory.path(), LedgerOptions { segment_bytes: 64 << 10, ..OPTIONS }).expect("new");
+    ledger.submit(1, &openings()).expect("opens accounts");
+    fill(&mut ledger, 1..3_001);
+    ledger.snapshot().expect("takes a snapshot");
+    fill(&mut ledger, 3_001..3_101);
+    ledger.snapshot().expect("takes another");
+    let policy = RetentionPolicy { plain_min: 1, archives: true, closed_here_min: 1, archived_max: None };
+    let plan = ledger.retention_plan(&policy).expect("plans");
+    assert!(plan.compress.len() >= 2 && !plan.archive.is_empty() && plan.delete.is_empty(), "{plan:?}");
+    let there = Directories::open(directory.path()).expect("opens");
+    plan.carry_out(&there.journal, there.archive.as_ref()).expect("carries out");
+    fill(&mut ledger, 3_101..3_201);
+    let digest = ledger.state_digest();
+    drop(ledger);
+
+    let options = LedgerOptions { segment_bytes: 64 << 10, ..OPTIONS };
+    let ledger = Ledger::open(directory.path(), options).expect("opens from a snapshot");
+    assert!(ledger.report().snapshot_sequence.is_some());
+    assert_eq!(ledger.state_digest(), digest);
+    drop(ledger);
+    for name in ["index", "snapshots"] {
+        std::fs::remove_dir_all(directory.path().join(name)).expect("removed");
+    }
+    let ledger = Ledger::open(directory.path(), options).expect("opens from the archive");
+    assert_eq!((ledger.report().snapshot_sequence, ledger.state_digest()), (None, digest));
+    drop(ledger);
+    assert_eq!(verify(directory.path(), options).expect("verifies").state_digest, digest);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub(crate) fn directories(seed: u64) -> Directories<FaultyStorage> {
         journal: FaultyStorage::new(seed),
         index: FaultyStorage::new(seed + 1),
         snapshots: FaultyStorage::new(seed + 2),
+        archive: None,
     }
 }
 

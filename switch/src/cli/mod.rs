@@ -1,12 +1,12 @@
-//! The command line: what can be asked of the switch, and the exit status. 0: done. 1: the books or the journal are not right, or the
-//! switch stopped by itself. 2: it could not start.
+//! The command line: what can be asked of the switch, and the exit status. 0: done. 1: the books or the journal are not right, the
+//! switch stopped by itself, or what was asked for is not there. 2: it could not start.
 
 mod demo;
 mod init;
+mod ledger;
 mod print;
 mod serve;
 mod simulate;
-mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,15 +39,7 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Look at the ledger of a data directory
     #[command(subcommand)]
-    Ledger(LedgerCommand),
-}
-
-#[derive(Subcommand)]
-enum LedgerCommand {
-    /// Walk the journal's chain, replay it, and check that the books balance; changes nothing
-    ///
-    /// Believes nothing but the journal. Status 1 at damage or imbalance.
-    Verify(verify::Arguments),
+    Ledger(ledger::Command),
 }
 
 /// A failure that ends the command: what to say, and the exit status.
@@ -75,7 +67,7 @@ pub fn run() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Simulate(arguments) => Ok(simulate::run(&arguments)),
-        Command::Ledger(LedgerCommand::Verify(arguments)) => verify::run(&arguments),
+        Command::Ledger(command) => ledger::run(&command),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("switch: {}", failure.message);

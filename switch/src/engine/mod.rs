@@ -4,6 +4,7 @@
 //! holds no secret; the same batches give the same state and the same effects, byte for byte. The rules are
 //! `docs/payment-rules.md`.
 
+pub mod accounts;
 pub mod deadlines;
 mod digest;
 pub mod effect;

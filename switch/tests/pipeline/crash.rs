@@ -73,7 +73,7 @@ fn run(seed: u64, keys: &Rc<Keys>, outcomes_kept: u32) -> Happened {
     let mut traffic = Traffic::new(seed, FUNDS);
     let mut now_ns = START_NS;
     let (mut crashes, mut steps) = (0, 0);
-    let (looks_all_up, limits) = (seed % 2 == 0, PipelineLimits::default());
+    let (looks_all_up, limits) = (seed.is_multiple_of(2), PipelineLimits::default());
     let open = |now_ns| Hub::open_with_history(disks.clone(), looks_all_up, OPTIONS, keys, now_ns, limits);
     while steps < STEPS {
         disks.iter().for_each(|disk| plan_a_fault(disk, &mut random));

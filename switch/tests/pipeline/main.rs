@@ -20,6 +20,8 @@ mod provider;
 
 mod replay;
 
+mod books;
+
 mod traffic;
 
 mod crash;

@@ -9,11 +9,11 @@ use adapters::native::session::Resume;
 use crate::harness::{Data, code};
 use crate::wire::{Said, Told, Wire, id_of, order};
 
-const WINDOW: u64 = 20;
+const WINDOW: usize = 20;
 
 fn data() -> Data {
     let data = Data::new();
-    data.set("genesis.toml", "outcomes_kept", WINDOW);
+    data.set("genesis.toml", "outcomes_kept", WINDOW as u64);
     data
 }
 
@@ -60,7 +60,7 @@ fn what_has_left_memory_is_told_from_files_that_may_be_lost() {
     payee.accept(id);
     let committed = payer.status_of(id);
     assert_eq!(committed.outcome, Outcome::Committed);
-    let past = reject_some(&mut payer, 8 * WINDOW as usize);
+    let past = reject_some(&mut payer, 8 * WINDOW);
     switch.stop();
     assert!(files(&data).len() > 2, "{:?}", files(&data));
 
@@ -111,7 +111,7 @@ fn a_history_without_its_journal_is_refused_or_made_again() {
     data.serve().stop();
     let early = std::fs::read(data.first_segment()).unwrap();
     let switch = data.serve();
-    reject_some(&mut Wire::open(&data, 1), 4 * WINDOW as usize);
+    reject_some(&mut Wire::open(&data, 1), 4 * WINDOW);
     switch.stop();
     let whole = std::fs::read(data.first_segment()).unwrap();
     // Somebody puts back an old copy of the journal, and not of the history.

@@ -20,6 +20,7 @@ mod door;
 mod frames;
 mod history;
 mod kill;
+mod ledger;
 mod outcomes;
 mod privacy;
 mod resume;

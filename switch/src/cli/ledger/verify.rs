@@ -1,20 +1,21 @@
 //! `switch ledger verify`: believes nothing but the journal.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ledger::journal::JournalFault;
 use serde::Serialize;
 
-use super::Failure;
-use super::print::grouped;
+use super::{Damage, Failure};
+use crate::cli::print::grouped;
 use crate::data::{self, OpenError};
 use crate::engine::PaymentCounts;
 
 /// Walks the journal's chain, replays every batch, and checks that the books balance. Status 1 at damage or imbalance.
 #[derive(clap::Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The data directory; nothing in it is changed
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -40,13 +41,6 @@ struct Verdict {
 struct Sides {
     debits: String,
     credits: String,
-}
-
-#[derive(Serialize)]
-struct Damage {
-    segment: String,
-    offset: u64,
-    reason: String,
 }
 
 /// Runs the command.
@@ -76,16 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 /// The verdict on a journal that cannot be walked to its end; none where the fault is not in the journal.
 fn damaged(fault: &JournalFault) -> Option<Verdict> {
-    let damage = match fault {
-        JournalFault::Damaged { path, offset, reason } => {
-            Damage { segment: path.clone(), offset: *offset, reason: reason.to_string() }
-        }
-        JournalFault::NotTaken { first_sequence, .. } => {
-            Damage { segment: format!("sequence {first_sequence}"), offset: 0, reason: fault.to_string() }
-        }
-        _ => return None,
-    };
-    Some(Verdict::of_damage(damage))
+    Damage::of(fault).map(Verdict::of_damage)
 }
 
 /// The engine asserts at the end of every batch that the books balance. Here a failed assertion is a finding, and said as one.
@@ -111,38 +96,35 @@ impl Verdict {
     }
 }
 
+/// Whoever has closed the pipe has the exit status.
 fn emit(verdict: &Verdict, json: bool) {
-    if json {
-        println!("{}", serde_json::to_string(verdict).unwrap_or_default());
-    } else {
-        print(verdict);
-    }
+    let text =
+        if json { format!("{}\n", serde_json::to_string(verdict).unwrap_or_default()) } else { text_of(verdict) };
+    let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
 }
 
-fn print(verdict: &Verdict) {
+fn text_of(verdict: &Verdict) -> String {
     if let Some(Damage { segment, offset, reason }) = &verdict.damage {
-        println!("DAMAGED   {segment} at offset {offset}: {reason}");
-        println!("          nothing was changed; restore this file from a copy");
-        return;
+        return format!(
+            "DAMAGED   {segment} at offset {offset}: {reason}\n          nothing was changed; restore this file from a copy\n"
+        );
     }
     let PaymentCounts { committed, rejected, expired, in_flight } = verdict.payments;
-    println!("batches   {}", grouped(verdict.batches.into()));
-    println!(
-        "payments  {} committed, {} rejected, {} expired, {} in flight",
+    let books = verdict.balances.iter().map(|(currency, sides)| {
+        format!("books     {currency}: debits {} = credits {} minor units\n", sides.debits, sides.credits)
+    });
+    format!(
+        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\n{}chain     {}\nstate     {}\n{}\n",
+        grouped(verdict.batches.into()),
         grouped(committed.into()),
         grouped(rejected.into()),
         grouped(expired.into()),
-        grouped(in_flight.into())
-    );
-    for (currency, sides) in &verdict.balances {
-        println!("books     {currency}: debits {} = credits {} minor units", sides.debits, sides.credits);
-    }
-    println!("chain     {}", verdict.last_digest);
-    println!("state     {}", verdict.state_digest);
-    println!(
-        "{}",
+        grouped(in_flight.into()),
+        books.collect::<String>(),
+        verdict.last_digest,
+        verdict.state_digest,
         if verdict.ok { "ok: the chain is whole and the books balance" } else { "NOT OK: the books do not balance" }
-    );
+    )
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,0 +1,375 @@
+//! The books: what each entry of the journal did to the ledger, entry by entry.
+//!
+//! Batches in, events out. It lets the engine decide, reads from the engine's effects and from the entries what was reserved, posted,
+//! voided and moved, keeps balances of its own from that, and compares them with the engine's after every batch: two accounts of
+//! the same facts that must agree.
+//!
+//! It holds what is in flight, the accounts and the operator's references, never what became final: its memory does not grow with the number
+//! of payments. It does no I/O and has no clock.
+
+use std::collections::BTreeSet;
+use std::iter::Peekable;
+
+use adapters::message::{ArchivedCreditTransfer, Field, Outcome, PaymentId, Reason};
+use hashbrown::HashMap;
+use ledger::{Account, AccountIndex, Amount, Balances};
+
+use crate::engine::accounts::AccountOwner;
+use crate::engine::effect::{Delivery, Effect, News, Status};
+use crate::engine::{Batch, Engine, Inapplicable};
+use crate::entry::{ArchivedFundsIn, Body, Entries, Entry, ParticipantId, Sender};
+
+/// A place in the journal: the time of a batch, and the position of an entry in it or of the batch's tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Journal time.
+    pub time_ns: u64,
+    /// Journal position.
+    pub position: u64,
+}
+
+/// Who a transfer is: the UETR of a payment, or the reference of a funding, which is never a version-4 UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransferName(pub [u8; 16]);
+
+impl TransferName {
+    /// What has this name, in documents, reports and on screens.
+    pub fn kind(self) -> &'static str {
+        if PaymentId::from_bytes(self.0).is_some() { "payment" } else { "funding" }
+    }
+}
+
+impl std::fmt::Display for TransferName {
+    /// As UUIDs are printed, whether it is one or not.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hex =
+            |f: &mut std::fmt::Formatter<'_>, part: &[u8]| part.iter().try_for_each(|byte| write!(f, "{byte:02x}"));
+        hex(f, &self.0[..4])?;
+        for part in [4..6, 6..8, 8..10, 10..16] {
+            f.write_str("-")?;
+            hex(f, &self.0[part])?;
+        }
+        Ok(())
+    }
+}
+
+/// A transfer of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its name.
+    pub name: TransferName,
+    /// The account that gives.
+    pub debit: AccountIndex,
+    /// The account that receives.
+    pub credit: AccountIndex,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// What happened to a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Held until it is decided.
+    Reserved,
+    /// What was held has moved.
+    Posted {
+        /// When it had been reserved.
+        reserved: Moment,
+    },
+    /// What was held is released.
+    Voided {
+        /// When it had been reserved.
+        reserved: Moment,
+        /// Rejected or expired.
+        outcome: Outcome,
+        /// Why.
+        reason: Reason,
+    },
+    /// It moved in one step: money that was paid in.
+    Moved,
+}
+
+/// One thing that an entry, or time, did to the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Moment,
+    /// To which transfer.
+    pub transfer: Transfer,
+    /// What.
+    pub happening: Happening,
+}
+
+impl Event {
+    /// Enters it in the balances of one of its two accounts.
+    ///
+    /// # Panics
+    /// When more is released than is held: events were left out.
+    pub fn enter(&self, account: AccountIndex, balances: &mut Balances) {
+        let (pending, posted) = if account == self.transfer.debit {
+            (&mut balances.debits_pending, &mut balances.debits_posted)
+        } else {
+            (&mut balances.credits_pending, &mut balances.credits_posted)
+        };
+        let amount = u128::from(self.transfer.amount.minor_units());
+        match self.happening {
+            Happening::Reserved => *pending += amount,
+            Happening::Posted { .. } => {
+                *pending -= amount;
+                *posted += amount;
+            }
+            Happening::Voided { .. } => *pending -= amount,
+            Happening::Moved => *posted += amount,
+        }
+    }
+}
+
+/// A payment that a rule refused: it never touched the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When.
+    pub at: Moment,
+    /// Which.
+    pub name: TransferName,
+    /// The payer provider's code as sent.
+    pub payer: [u8; 35],
+    /// The payee provider's code as sent.
+    pub payee: [u8; 35],
+    /// The currency as sent.
+    pub currency: [u8; 3],
+    /// The amount as sent.
+    pub amount: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The field that was the cause.
+    pub field: Field,
+}
+
+/// The ledger as the journal made it, up to the last batch applied.
+#[derive(Default)]
+pub struct Books {
+    engine: Engine,
+    /// By place in the order of opening, as `balances`.
+    owners: Vec<AccountOwner>,
+    balances: Vec<Balances>,
+    in_flight: HashMap<TransferName, (Moment, Transfer), foldhash::fast::RandomState>,
+    fundings: BTreeSet<[u8; 16]>,
+    /// What was decided last: its second telling, to the payee provider, is no second decision.
+    decided: Option<(PaymentId, u64)>,
+    effects: Vec<Effect>,
+    events: Vec<Event>,
+    refusals: Vec<Refusal>,
+}
+
+impl Books {
+    /// Applies one batch; what it did stands in `events` and `refusals`.
+    pub fn apply(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
+        self.events.clear();
+        self.refusals.clear();
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.clear();
+        self.engine.apply(batch, &mut effects)?;
+        let mut told = effects.iter().filter(|effect| matches!(effect.delivery, Delivery::Outbox { .. })).peekable();
+        let mut at = Moment { time_ns: batch.time_ns, position: batch.first_sequence };
+        self.take(at, None, &mut told)?;
+        let mut has_opened = false;
+        for entry in Entries::new(batch.payload) {
+            at.position += 1;
+            let entry = entry.map_err(|unreadable| inapplicable(at, unreadable))?;
+            match entry.body {
+                Body::CurrencyOpened(_) | Body::ParticipantOpened(_) if !has_opened => {
+                    has_opened = true;
+                    self.note_accounts();
+                }
+                Body::FundsIn(funds) => self.take_funds(at, funds)?,
+                _ => {}
+            }
+            self.take(at, Some(&entry), &mut told)?;
+        }
+        if told.next().is_some() {
+            return Err(inapplicable(at, "the engine tells of no entry of this batch"));
+        }
+        self.effects = effects;
+        self.compare(at)
+    }
+
+    /// What the last batch did to transfers, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// What the last batch refused, in order.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// The engine that decided.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where the last batch ended; zeros before the first.
+    pub fn through(&self) -> Moment {
+        Moment { time_ns: self.engine.time_ns(), position: self.engine.applied() }
+    }
+
+    /// All accounts, as the engine has them.
+    pub fn accounts(&self) -> impl Iterator<Item = (AccountOwner, &Account)> {
+        self.engine.accounts().map(|(index, owner)| (owner, self.engine.account(index)))
+    }
+
+    /// Whose an account is.
+    ///
+    /// # Panics
+    /// When the handle is not of these books.
+    pub fn owner(&self, account: AccountIndex) -> &AccountOwner {
+        &self.owners[account.get() as usize]
+    }
+
+    /// What stands on an account, by the events alone.
+    ///
+    /// # Panics
+    /// When the handle is not of these books.
+    pub fn balances(&self, account: AccountIndex) -> Balances {
+        self.balances[account.get() as usize]
+    }
+
+    /// The reservations that are not decided yet, in the order in which they were made.
+    pub fn in_flight(&self) -> Vec<(Moment, Transfer)> {
+        let mut reservations: Vec<_> = self.in_flight.values().copied().collect();
+        reservations.sort_by_key(|(reserved, _)| reserved.position);
+        reservations
+    }
+
+    /// Takes what the engine told because of one entry, or because of time.
+    fn take<'a>(
+        &mut self,
+        at: Moment,
+        entry: Option<&Entry<'_>>,
+        told: &mut Peekable<impl Iterator<Item = &'a Effect>>,
+    ) -> Result<(), Inapplicable> {
+        while let Some(effect) = told.next_if(|effect| position_of(effect) == at.position) {
+            if let News::Status(status) = effect.news {
+                self.decide(at, entry, effect, status)?;
+            } else if let News::Forward { .. } = effect.news {
+                self.reserve(at, entry, effect)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, at: Moment, entry: Option<&Entry<'_>>, effect: &Effect) -> Result<(), Inapplicable> {
+        let (order, sender) = order_of(at, entry)?;
+        let account = |participant| self.engine.settlement_account(participant, order.currency);
+        let (Sender::Participant(payer), payee) = (sender, effect.participant) else {
+            return Err(inapplicable(at, "an order from no participant"));
+        };
+        let (Some(debit), Some(credit), Some(amount)) =
+            (account(payer), account(payee), Amount::new(order.amount.to_native()))
+        else {
+            return Err(inapplicable(at, "a reservation without accounts or amount"));
+        };
+        let transfer = Transfer { name: TransferName(effect.payment_id.bytes()), debit, credit, amount };
+        if self.in_flight.insert(transfer.name, (at, transfer)).is_some() {
+            return Err(inapplicable(at, "a payment that is in flight is reserved again"));
+        }
+        self.enter(at, transfer, Happening::Reserved);
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        at: Moment,
+        entry: Option<&Entry<'_>>,
+        effect: &Effect,
+        Status { outcome, reason, field, .. }: Status,
+    ) -> Result<(), Inapplicable> {
+        let name = TransferName(effect.payment_id.bytes());
+        if self.decided == Some((effect.payment_id, at.position)) {
+            return Ok(());
+        }
+        self.decided = Some((effect.payment_id, at.position));
+        if let Some((reserved, transfer)) = self.in_flight.remove(&name) {
+            let happening = match outcome {
+                Outcome::Committed => Happening::Posted { reserved },
+                _ => Happening::Voided { reserved, outcome, reason },
+            };
+            self.enter(at, transfer, happening);
+            return Ok(());
+        }
+        let (order, _) = order_of(at, entry)?;
+        let ArchivedCreditTransfer { payer, payee, currency, .. } = *order;
+        let amount = order.amount.to_native();
+        self.refusals.push(Refusal { at, name, payer, payee, currency, amount, reason, field });
+        Ok(())
+    }
+
+    /// Money paid in. The same reference again is the same money, which the engine has compared.
+    fn take_funds(&mut self, at: Moment, funds: &ArchivedFundsIn) -> Result<(), Inapplicable> {
+        if !self.fundings.insert(funds.reference) {
+            return Ok(());
+        }
+        let participant = ParticipantId(funds.participant.to_native());
+        let (Some(debit), Some(credit), Some(amount)) = (
+            self.engine.funding_account(funds.currency),
+            self.engine.settlement_account(participant, funds.currency),
+            Amount::new(funds.amount.to_native()),
+        ) else {
+            return Err(inapplicable(at, "funds without accounts or amount"));
+        };
+        let transfer = Transfer { name: TransferName(funds.reference), debit, credit, amount };
+        self.enter(at, transfer, Happening::Moved);
+        Ok(())
+    }
+
+    /// Enters an event in both accounts.
+    fn enter(&mut self, at: Moment, transfer: Transfer, happening: Happening) {
+        let event = Event { at, transfer, happening };
+        for account in [transfer.debit, transfer.credit] {
+            event.enter(account, &mut self.balances[account.get() as usize]);
+        }
+        self.events.push(event);
+    }
+
+    /// The engine has opened accounts.
+    fn note_accounts(&mut self) {
+        let mut owners: Vec<(AccountIndex, AccountOwner)> = self.engine.accounts().collect();
+        owners.sort_by_key(|(index, _)| *index);
+        self.owners = owners.into_iter().map(|(_, owner)| owner).collect();
+        self.balances.resize(self.owners.len(), Balances::default());
+    }
+
+    /// The events must have made of every account that they touched what the engine's book says.
+    fn compare(&self, at: Moment) -> Result<(), Inapplicable> {
+        for transfer in self.events.iter().map(|event| event.transfer) {
+            for account in [transfer.debit, transfer.credit] {
+                let (ours, theirs) = (self.balances(account), self.engine.account(account).balances());
+                if ours != theirs {
+                    let owner = self.owner(account);
+                    return Err(inapplicable(at, format!("{owner}: {ours:?} by its events, {theirs:?} by the book")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Position of the entry, or of the tick, that an effect comes from.
+fn position_of(effect: &Effect) -> u64 {
+    match effect.news {
+        News::Status(status) => status.position,
+        _ => effect.source,
+    }
+}
+
+/// The order that an effect must come from.
+fn order_of<'a>(at: Moment, entry: Option<&Entry<'a>>) -> Result<(&'a ArchivedCreditTransfer, Sender), Inapplicable> {
+    match entry.map(|entry| (entry.body, entry.sender)) {
+        Some((Body::CreditTransfer(order, _), sender)) => Ok((order, sender)),
+        _ => Err(inapplicable(at, "a decision about a payment that was never ordered")),
+    }
+}
+
+fn inapplicable(at: Moment, reason: impl std::fmt::Display) -> Inapplicable {
+    Inapplicable { position: at.position, reason: reason.to_string() }
+}

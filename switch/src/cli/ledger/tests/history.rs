@@ -1,0 +1,227 @@
+//! Journals made by hand, and the commands as people type them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use adapters::message::{Answer, CreditTransfer, Part, ParticipantCode, PaymentId, Reason};
+use clap::Parser;
+use ledger::journal::{
+    BatchHead, DiskStorage, Journal, JournalOptions, Lineage, Preparation, RecordBuffer, segment_name,
+};
+use ledger::{Amount, Currency};
+use tempfile::TempDir;
+
+use super::super::{Command, tell};
+use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::entry::{self, EntryHead, EntryKind, PAYLOAD_FORMAT, ParticipantId, Sender, TransferAnnotation};
+use crate::genesis;
+
+/// 2026-11-22T12:00:00Z, when every journal here begins.
+pub(super) const START_NS: u64 = 1_795_348_800_000_000_000;
+
+pub(super) const NS_PER_S: u64 = 1_000_000_000;
+
+/// Participants in the order of their numbers.
+pub(super) const NAMES: [&str; 3] = ["ALPHA", "BRAVO", "CHARLIE"];
+
+/// Currencies with their digits; the scheme's greatest payment is the same number in all.
+pub(super) const CURRENCIES: [(&str, u8); 2] = [("XTS", 2), ("JPY", 0)];
+
+const OPTIONS: JournalOptions =
+    JournalOptions { segment_bytes: 1 << 20, payload_format: PAYLOAD_FORMAT, preparation: Preparation::WhenNeeded };
+
+#[derive(clap::Parser)]
+#[command(name = "ledger")]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) status: u8,
+    pub(super) out: String,
+    pub(super) complaint: String,
+}
+
+impl Said {
+    /// The output of a command that must succeed.
+    pub(super) fn fine(self) -> String {
+        assert_eq!((self.status, self.complaint.as_str()), (0, ""), "{}", self.out);
+        self.out
+    }
+
+    /// As `fine`, as JSON.
+    pub(super) fn json(self) -> serde_json::Value {
+        let out = self.fine();
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+}
+
+/// A data directory with a journal that is written batch by batch.
+pub(super) struct Office {
+    directory: TempDir,
+    journal: Journal<DiskStorage>,
+    payload: Vec<u8>,
+    entries: u32,
+}
+
+impl Office {
+    /// The genesis at the start: all participants have `funds` in every currency.
+    pub(super) fn new(funds: u64) -> Office {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = DiskStorage::create(&directory.path().join("journal")).unwrap();
+        let journal = Journal::create(storage, OPTIONS, Lineage([7; 16])).unwrap();
+        let mut office = Office { directory, journal, payload: Vec::new(), entries: 0 };
+        let funds: BTreeMap<String, u64> = CURRENCIES.iter().map(|(code, _)| ((*code).to_owned(), funds)).collect();
+        let currency = |&(code, minor_digits): &(&str, u8)| GenesisCurrency {
+            code: code.to_owned(),
+            minor_digits,
+            amount_max: 1_000_000,
+        };
+        let participant = |name: &&str| GenesisParticipant { code: (*name).to_owned(), funds: funds.clone() };
+        let genesis = Genesis {
+            rules: GenesisRules::default(),
+            currency: CURRENCIES.iter().map(currency).collect(),
+            participant: NAMES.iter().map(participant).collect(),
+        };
+        for command in genesis::commands(&genesis) {
+            office.payload.extend_from_slice(&command);
+            office.entries += 1;
+        }
+        office.batch(0);
+        office
+    }
+
+    /// What a whole day of a small scheme holds: paid, refused by the payee provider, expired, refused by a rule, in flight.
+    pub(super) fn small() -> Office {
+        let mut office = Office::new(10_000_000);
+        office.pay(1, "ALPHA", "BRAVO", 123_456, 1_000).batch(1_000);
+        office.accept(1, "BRAVO").batch(2_500);
+        office.pay(2, "ALPHA", "CHARLIE", 5_000, 3_000).pay(3, "BRAVO", "ALPHA", 700, 3_000).batch(3_000);
+        office.reject(2, "CHARLIE", b"AC04").batch(4_000);
+        office.batch(13_100);
+        office.pay(4, "ALPHA", "BRAVO", 1_000_001, 14_000).pay(4, "ALPHA", "BRAVO", 1_000_001, 14_000).batch(14_000);
+        office.pay(5, "BRAVO", "CHARLIE", 1, 15_000).batch(15_000);
+        office
+    }
+
+    /// An order, accepted so many milliseconds after the start, in the next batch.
+    pub(super) fn pay(&mut self, number: u64, payer: &str, payee: &str, amount: u64, at_ms: u64) -> &mut Office {
+        self.pay_in("XTS", number, [payer, payee], amount, at_ms)
+    }
+
+    pub(super) fn pay_in(
+        &mut self,
+        currency: &str,
+        number: u64,
+        [payer, payee]: [&str; 2],
+        amount: u64,
+        at_ms: u64,
+    ) -> &mut Office {
+        let code = |name: &str| ParticipantCode::parse(name).unwrap();
+        let currency = Currency::parse(currency.as_bytes()).unwrap();
+        let amount = Amount::new(amount).unwrap();
+        let order =
+            CreditTransfer::new(id(number), code(payer), code(payee), amount, currency, START_NS + at_ms * 1_000_000);
+        let mut routing = Vec::new();
+        order.write(&mut routing);
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(&routing).as_bytes()[..16]);
+        let annotation = TransferAnnotation { digest, checked_through: u64::MAX }.bytes();
+        self.add(EntryKind::CreditTransfer, payer, &annotation, &routing)
+    }
+
+    pub(super) fn accept(&mut self, number: u64, payee: &str) -> &mut Office {
+        self.answer(payee, &Answer::accept(id(number)))
+    }
+
+    pub(super) fn reject(&mut self, number: u64, payee: &str, reason: &[u8; 4]) -> &mut Office {
+        self.answer(payee, &Answer::reject(id(number), Reason::of(reason)))
+    }
+
+    /// Money paid in, under a reference that carries a number.
+    pub(super) fn fund(&mut self, number: u8, participant: &str, currency: &str, amount: u64) -> &mut Office {
+        let currency = currency.as_bytes().try_into().unwrap();
+        let command =
+            entry::FundsIn { participant: number_of(participant).0, currency, amount, reference: [number; 16] };
+        entry::write_command(&mut self.payload, EntryKind::FundsIn, &command);
+        self.entries += 1;
+        self
+    }
+
+    fn answer(&mut self, payee: &str, answer: &Answer) -> &mut Office {
+        let mut routing = Vec::new();
+        answer.write(&mut routing);
+        self.add(EntryKind::Answer, payee, &[], &routing)
+    }
+
+    fn add(&mut self, kind: EntryKind, sender: &str, annotation: &[u8], routing: &[u8]) -> &mut Office {
+        let head = EntryHead { kind, sender: Sender::Participant(number_of(sender)), seal_key: 0 };
+        entry::write(&mut self.payload, head, annotation, routing, |_, _| {});
+        self.entries += 1;
+        self
+    }
+
+    /// Journals what was added, so many milliseconds after the start.
+    pub(super) fn batch(&mut self, at_ms: u64) {
+        let mut buffer = RecordBuffer::default();
+        buffer.extend_from_slice(&self.payload);
+        self.payload.clear();
+        let head =
+            BatchHead { count: std::mem::take(&mut self.entries), time_ns: START_NS + at_ms * 1_000_000, epoch: 0 };
+        self.journal.append(&mut buffer, head).unwrap();
+        self.journal.sync().unwrap();
+    }
+
+    /// A file of the data directory.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The journal's first segment.
+    pub(super) fn segment(&self) -> PathBuf {
+        self.path("journal").join(segment_name(1))
+    }
+
+    /// Runs `switch ledger` with these words; `--data` is added.
+    pub(super) fn say(&self, words: &str) -> Said {
+        let data = self.directory.path().display().to_string();
+        say(&[&words.split_whitespace().collect::<Vec<_>>()[..], &["--data", &data]].concat())
+    }
+}
+
+/// Runs `switch ledger` with these words.
+pub(super) fn say(words: &[&str]) -> Said {
+    let line = match Line::try_parse_from([&["ledger"], words].concat()) {
+        Ok(line) => line,
+        Err(error) => {
+            let status = u8::try_from(error.exit_code()).unwrap();
+            return Said { status, out: String::new(), complaint: error.to_string() };
+        }
+    };
+    let mut out = Vec::new();
+    let (status, complaint) = match tell(&line.command, &mut out) {
+        Ok(()) => (0, String::new()),
+        Err(ended) => {
+            let failure = ended.into_failure();
+            (failure.status, failure.message)
+        }
+    };
+    Said { status, out: String::from_utf8(out).unwrap(), complaint }
+}
+
+/// A payment id that carries a number.
+pub(super) fn id(number: u64) -> PaymentId {
+    let mut bytes = [0x11; 16];
+    bytes[10..].copy_from_slice(&number.to_be_bytes()[2..]);
+    bytes[6] = 0x4a;
+    bytes[8] = 0x9b;
+    PaymentId::from_bytes(bytes).unwrap()
+}
+
+fn number_of(name: &str) -> ParticipantId {
+    let place = NAMES.iter().position(|known| *known == name).unwrap();
+    ParticipantId(u32::try_from(place).unwrap() + 1)
+}
