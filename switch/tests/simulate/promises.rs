@@ -26,7 +26,7 @@ fn a_run_without_faults_has_none() {
     for (what, count) in report.coverage.iter() {
         assert!(!faulty.contains(&what) || count == 0, "{what} happened {count} times");
     }
-    assert_eq!(report.starts, 1);
+    assert_eq!(report.starts, 2, "the second start is for telling everything once more");
     assert!(report.committed > 50, "{report:?}");
 }
 
@@ -45,4 +45,22 @@ fn faults_are_named_on_the_command_line_as_in_reports() {
         assert_eq!(name.parse::<FaultSet>().unwrap().to_string(), name);
     }
     assert!("power,gremlins".parse::<FaultSet>().unwrap_err().contains("no fault `gremlins`; there are: kill, power"));
+}
+
+/// `make mutants` builds each defect of the table into a copy of the sources. Where the code has changed, its row must follow.
+#[test]
+fn every_known_defect_has_its_place_in_the_sources() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let table = std::fs::read_to_string(root.join("switch/mutants.toml")).unwrap();
+    let table: toml::Table = table.parse().unwrap();
+    let mutants = table["mutant"].as_array().unwrap();
+    let mut files = std::collections::BTreeMap::new();
+    for mutant in mutants {
+        let text = |key: &str| mutant[key].as_str().unwrap().to_owned();
+        let file =
+            files.entry(text("file")).or_insert_with_key(|name| std::fs::read_to_string(root.join(name)).unwrap());
+        assert_eq!(file.matches(&text("find")).count(), 1, "{}: its place in {}", text("name"), text("file"));
+        *file = file.replace(&text("find"), &text("replace"));
+    }
+    assert!(mutants.len() >= 30);
 }

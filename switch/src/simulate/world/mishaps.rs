@@ -186,7 +186,10 @@ impl World<'_> {
             Some(Fault::Kill) => false,
             _ => self.random.percent(30),
         };
-        self.count_end(power);
+        // The second telling begins with a power cut that is none of the faults.
+        if !self.is_encore {
+            self.count_end(power);
+        }
         self.machine.disk.restart(power);
         self.machine.history_disk.restart(power);
         let is_lost = self.options.faults.has(Fault::Flip) && self.random.percent(5);
