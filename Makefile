@@ -4,7 +4,7 @@ CARGO ?= cargo
 DEMO_DATA ?= target/demo
 DEMO_ARGS ?= --exit
 
-.PHONY: demo test lint unit bench load setup help
+.PHONY: demo test lint unit bench load simulate mutants torture setup help
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -28,6 +28,15 @@ bench: setup ## criterion benches of every stage
 load: setup ## how many payments a second, on this machine, generator included
 	$(CARGO) build --release --bin switch --bin loadtest
 	target/release/loadtest run --spawn --rate max --duration 10
+
+simulate: setup ## a hundred seeds of a minute each, with everything going wrong
+	$(CARGO) run --release --bin switch -- simulate --seed 1 --seeds 100
+
+mutants: setup ## does the simulator find bugs? every defect of switch/mutants.toml, and the seed that finds it
+	$(CARGO) run -p switch --example mutants
+
+torture: setup ## real processes killed, stopped and starved under load (TORTURE_SEED, TORTURE_ROUNDS)
+	$(CARGO) test -p switch --test process what_providers_recorded -- --ignored --nocapture
 
 # Installs what the commands above need and the machine lacks.
 setup:

@@ -8,25 +8,43 @@ use std::time::{Instant, SystemTime};
 /// The wall clock and journal time may be so far apart before somebody should look.
 const STEP_MAX_NS: u64 = 1_000_000_000;
 
+/// Where journal time starts from: the rule alone, without a clock, so that the simulator runs the same one.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor {
+    start_ns: u64,
+}
+
+impl Anchor {
+    /// The later of the wall clock at the start and the last time in the journal.
+    pub fn new(wall_ns: u64, last_ns: u64) -> Anchor {
+        Anchor { start_ns: wall_ns.max(last_ns) }
+    }
+
+    /// Journal time, so long after the start by a monotonic clock.
+    pub fn after(&self, elapsed_ns: u64) -> u64 {
+        self.start_ns.saturating_add(elapsed_ns)
+    }
+}
+
 /// Journal time.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalClock {
-    anchor: Instant,
-    anchor_ns: u64,
+    started: Instant,
+    anchor: Anchor,
 }
 
 impl JournalClock {
     /// A clock that is not behind `last_ns`, the last time in the journal.
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn after(last_ns: u64) -> JournalClock {
-        JournalClock { anchor: Instant::now(), anchor_ns: wall_ns().max(last_ns) }
+        JournalClock { started: Instant::now(), anchor: Anchor::new(wall_ns(), last_ns) }
     }
 
     /// Nanoseconds since 1970, in journal time.
     #[allow(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now_ns(&self) -> u64 {
-        let elapsed_ns = Instant::now().duration_since(self.anchor).as_nanos();
-        self.anchor_ns.saturating_add(u64::try_from(elapsed_ns).unwrap_or(u64::MAX))
+        let elapsed_ns = Instant::now().duration_since(self.started).as_nanos();
+        self.anchor.after(u64::try_from(elapsed_ns).unwrap_or(u64::MAX))
     }
 
     /// How far the wall clock is from journal time, where somebody should look: (nanoseconds, wall clock is ahead).

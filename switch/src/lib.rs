@@ -33,4 +33,5 @@ pub mod sequencer;
 )]
 pub mod server;
 pub mod session;
+pub mod simulate;
 pub mod watermarks;

@@ -6,6 +6,7 @@ mod init;
 mod ledger;
 mod print;
 mod serve;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,11 @@ enum Command {
     /// Prints `ready native=HOST:PORT` once it accepts, and logs to standard error. SIGTERM or Ctrl-C stops it gracefully: status 0.
     /// Status 1: it stopped by itself. Status 2: it could not start.
     Serve(serve::Arguments),
+    /// Simulate the whole switch under a virtual clock, with providers, disk and network that fail as the seed says
+    ///
+    /// Standard output depends on seed, options and build alone; timings go to standard error. Status 1: an invariant does not hold; the
+    /// command line that shows it again, and a smaller one, are printed.
+    Simulate(simulate::Arguments),
     /// Look at the ledger of a data directory
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -60,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Init(arguments) => init::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Simulate(arguments) => Ok(simulate::run(&arguments)),
         Command::Ledger(command) => ledger::run(&command),
     };
     done.unwrap_or_else(|failure| {

@@ -72,14 +72,14 @@ fn a_write_that_fails_stops_the_switch_and_nothing_acknowledged_is_lost() {
 }
 
 /// A file system of its own in memory, in a mount namespace that only lives as long as this. Others reach it through `/proc`.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     holder: Child,
-    root: PathBuf,
+    pub(crate) root: PathBuf,
 }
 
 impl SmallDisk {
     /// None where the system lets this user mount nothing.
-    fn mount(size: usize) -> Option<SmallDisk> {
+    pub(crate) fn mount(size: usize) -> Option<SmallDisk> {
         let script = format!("mount -t tmpfs -o size={size} tmpfs /mnt && echo mounted && read end");
         let mut unshare = Command::new("unshare");
         unshare.args(["--mount", "--map-root-user", "sh", "-c", &script]);
@@ -123,7 +123,7 @@ fn a_full_disk_stops_the_switch_and_after_space_is_made_it_goes_on() {
 }
 
 /// Changes one byte of a file.
-fn flip(path: &Path, offset: u64) {
+pub(crate) fn flip(path: &Path, offset: u64) {
     let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).unwrap();
@@ -131,7 +131,7 @@ fn flip(path: &Path, offset: u64) {
 }
 
 /// Where the records of a segment begin: blocks that begin with the magic.
-fn records(path: &Path) -> Vec<u64> {
+pub(crate) fn records(path: &Path) -> Vec<u64> {
     let bytes = std::fs::read(path).unwrap();
     let blocks = (0..).step_by(4_096).zip(bytes.chunks(4_096));
     blocks.filter(|(_, block)| block.starts_with(b"CLSPNJRN")).map(|(offset, _)| offset).collect()

@@ -240,6 +240,24 @@ impl Switch {
         switch
     }
 
+    /// As `start`, where it may also end before it is ready.
+    pub(crate) fn try_start(command: Command) -> Option<Switch> {
+        let (switch, lines) = Switch::spawn(command);
+        lines.recv_timeout(PATIENCE).is_ok().then_some(switch)
+    }
+
+    /// Has it ended by itself?
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// SIGKILL, unless it has ended by itself.
+    pub(crate) fn kill_if_alive(mut self) {
+        if !self.has_ended() {
+            self.kill();
+        }
+    }
+
     /// Runs `command`; its standard output comes line by line.
     fn spawn(mut command: Command) -> (Switch, Receiver<String>) {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -14,7 +14,7 @@ use adapters::native::session::Resume;
 use crate::harness::{Data, FUNDS, Switch, code, eventually};
 use crate::wire::{Said, Wire, id_of, order};
 
-const PROVIDERS: usize = 3;
+pub(crate) const PROVIDERS: usize = 3;
 
 /// Payments that one provider has open as payer.
 const OPEN_MAX: usize = 40;
@@ -74,10 +74,10 @@ fn run(seed: u64, kills: usize, outcomes_kept: Option<u64>) {
 
 /// Xorshift: the same seed gives the same choices.
 #[derive(Clone)]
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -97,7 +97,7 @@ enum Event {
 
 /// What a provider remembers, as if on disk: it outlives every connection and every client.
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
     /// What it ordered.
     orders: BTreeMap<PaymentId, CreditTransfer>,
     /// What it was asked to answer, and is not final.
@@ -144,7 +144,7 @@ impl Memory {
 }
 
 /// The providers, each on a thread of its own.
-struct Fleet {
+pub(crate) struct Fleet {
     memories: Vec<Arc<Mutex<Memory>>>,
     threads: Vec<JoinHandle<()>>,
     /// No new orders.
@@ -155,7 +155,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(data: &Arc<Data>, random: &mut Random) -> Fleet {
+    pub(crate) fn start(data: &Arc<Data>, random: &mut Random) -> Fleet {
         let (is_closing, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let life = Arc::new(AtomicUsize::new(0));
         let mut fleet = Fleet { memories: Vec::new(), threads: Vec::new(), is_closing, is_over, life };
@@ -180,7 +180,7 @@ impl Fleet {
         fleet
     }
 
-    fn finals(&self) -> usize {
+    pub(crate) fn finals(&self) -> usize {
         self.memories.iter().map(|memory| memory.lock().unwrap().finals.len()).sum()
     }
 
@@ -190,7 +190,7 @@ impl Fleet {
 
     /// Until the next kill: a chosen number of final payments, or, every fourth time, a moment that may fall into the recovery of the
     /// connections.
-    fn let_it_run(&self, random: &mut Random) {
+    pub(crate) fn let_it_run(&self, random: &mut Random) {
         if random.below(4) == 0 {
             return std::thread::sleep(Duration::from_millis(random.below(150)));
         }
@@ -202,7 +202,7 @@ impl Fleet {
     }
 
     /// What any provider has seen stands in the journal of the dead switch, as far as the engine's window reaches.
-    fn compare_with_journal(&self, data: &Data) {
+    pub(crate) fn compare_with_journal(&self, data: &Data) {
         let (engine, _) = switch::data::replay(&data.path("")).unwrap();
         for (number, memory) in (1..).zip(&self.memories) {
             let participant = engine.find_participant(&code(number)).unwrap();
@@ -218,7 +218,7 @@ impl Fleet {
     }
 
     /// No new orders; waits until everything is final, and lets the providers go.
-    fn finish(mut self) -> Vec<Memory> {
+    pub(crate) fn finish(mut self) -> Vec<Memory> {
         self.is_closing.store(true, Ordering::Relaxed);
         eventually("everything becomes final", || {
             self.assert_alive();
@@ -379,7 +379,7 @@ fn answer_to(id: PaymentId) -> Option<Answer> {
 }
 
 /// Compares the providers' memories with each other, with the switch, and with the journal.
-fn audit(data: &Data, switch: Switch, providers: &[Memory]) {
+pub(crate) fn audit(data: &Data, switch: Switch, providers: &[Memory]) {
     let started = Instant::now();
     for (number, memory) in (1..).zip(providers) {
         redelivered(data, number, memory);

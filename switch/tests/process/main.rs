@@ -24,3 +24,6 @@ mod ledger;
 mod outcomes;
 mod privacy;
 mod resume;
+
+// Not part of the gate: `make torture`.
+mod torture;

@@ -1,0 +1,97 @@
+//! What must be true at every step, one file each. None of them asks the engine what is right: the auditor says that.
+//!
+//! | when | invariant | file |
+//! |---|---|---|
+//! | a frame leaves | told after durable | `told_after_durable.rs` |
+//! | a frame leaves | outbox numbers without gap or repeat | `outbox_numbers.rs` |
+//! | a frame leaves | told the truth | `told_the_truth.rs` |
+//! | a frame leaves | replies true, and silent to strangers | `replies.rs` |
+//! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
+//! | a turn ends | money conserved | `money.rs` |
+//! | a turn ends | caps never exceeded | `caps.rs` |
+//! | a turn ends | watermarks ordered | `watermarks.rs` |
+//! | a turn ends | engine and auditor agree | `agreement.rs` |
+//! | a turn ends | private parts sealed | `sealed.rs` |
+//! | a batch is on disk | the journal holds what was sent | `journal.rs` |
+//! | a batch is on disk | the window forgets nothing that the history lacks | `duplicates.rs` |
+//! | the process starts | nothing durable is lost | `durability.rs` |
+//! | the process starts | a replay gives the same state | `replay.rs` |
+//! | the process starts | damage is never taken | `damage.rs` |
+//! | the end | one outcome, known to all | `one_outcome.rs` |
+//! | the end | everything finishes | `progress.rs` |
+
+pub(super) mod acknowledged;
+pub(super) mod agreement;
+pub(super) mod caps;
+pub(super) mod damage;
+pub(super) mod duplicates;
+pub(super) mod durability;
+pub(super) mod journal;
+pub(super) mod money;
+pub(super) mod one_outcome;
+pub(super) mod outbox_numbers;
+pub(super) mod progress;
+pub(super) mod replay;
+pub(super) mod replies;
+pub(super) mod sealed;
+pub(super) mod told_after_durable;
+pub(super) mod told_the_truth;
+pub(super) mod watermarks;
+
+use super::auditor::Auditor;
+use super::disk::VirtualDisk;
+use super::network::Connection;
+use super::wire::Frame;
+use crate::pipeline::{Pipeline, PipelineLimits};
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    pub(super) invariant: &'static str,
+    pub(super) what: String,
+}
+
+/// What an invariant finds: nothing, or what is wrong.
+pub(super) type Finding = Result<(), String>;
+
+/// A frame on its way out of the switch.
+pub(super) struct Leaving<'a> {
+    pub(super) frame: Frame<'a>,
+    pub(super) connection: &'a mut Connection,
+    /// It knows every batch that is on disk now.
+    pub(super) auditor: &'a Auditor,
+    /// The last position that was on disk when the turn began.
+    pub(super) through_before: u64,
+}
+
+/// A turn that is over.
+pub(super) struct Turn<'a> {
+    pub(super) pipeline: &'a Pipeline<VirtualDisk>,
+    pub(super) auditor: &'a Auditor,
+    pub(super) limits: PipelineLimits,
+    /// Batch records that became durable in it.
+    pub(super) records: &'a [Vec<u8>],
+}
+
+/// Gives a finding its invariant's name.
+pub(super) fn named<T>(invariant: &'static str, finding: Result<T, String>) -> Result<T, Violation> {
+    finding.map_err(|what| Violation { invariant, what })
+}
+
+/// Everything that is checked of a frame that leaves.
+pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
+    named(outbox_numbers::NAME, outbox_numbers::check(leaving))?;
+    named(told_after_durable::NAME, told_after_durable::check(leaving))?;
+    named(told_the_truth::NAME, told_the_truth::check(leaving))?;
+    named(replies::NAME, replies::check(leaving))?;
+    named(acknowledged::NAME, acknowledged::check(leaving))
+}
+
+/// Everything that is checked after a turn.
+pub(super) fn of_turn(turn: &Turn<'_>, order: &mut watermarks::Order) -> Result<(), Violation> {
+    named(money::NAME, money::check(turn))?;
+    named(caps::NAME, caps::check(turn))?;
+    named(watermarks::NAME, order.check(turn))?;
+    named(agreement::NAME, agreement::check(turn))?;
+    named(sealed::NAME, sealed::check(turn))
+}

@@ -1,0 +1,23 @@
+//! Once faults are over and everybody behaves, everything finishes: no payment stays open, nobody waits for a message or an acknowledgement.
+
+use super::Finding;
+use crate::pipeline::Pipeline;
+use crate::simulate::auditor::Auditor;
+use crate::simulate::disk::VirtualDisk;
+use crate::simulate::provider::Provider;
+
+pub(in super::super) const NAME: &str = "everything finishes";
+
+/// What is not finished yet.
+pub(in super::super) fn check(
+    pipeline: Option<&Pipeline<VirtualDisk>>,
+    auditor: &Auditor,
+    providers: &[Provider],
+) -> Finding {
+    let pipeline = pipeline.ok_or("the switch is not up")?;
+    let in_flight = pipeline.engine().counts().in_flight;
+    if in_flight > 0 {
+        return Err(format!("{in_flight} payments are in flight"));
+    }
+    providers.iter().try_for_each(|provider| provider.is_settled(auditor))
+}

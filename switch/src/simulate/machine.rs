@@ -1,0 +1,304 @@
+//! The machine that the switch runs on: its disk, its keys, its clocks, and the process, which comes and goes.
+//!
+//! The process is the production's: journal, recovery, engine, outboxes, pipeline and renderer. Only the shell is another one.
+
+use std::collections::VecDeque;
+
+use ledger::index::{IndexFault, IndexWork};
+use ledger::journal::{Journal, JournalFault, JournalOptions, JournalReader, Lineage, Preparation};
+
+use super::disk::VirtualDisk;
+use super::keys::Keys;
+use super::plan::{Plan, START_NS};
+use crate::clock::Anchor;
+use crate::engine::Batch;
+use crate::entry::PAYLOAD_FORMAT;
+use crate::genesis;
+use crate::history::{History, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
+use crate::ingress::Ingress;
+use crate::limits::NS_PER_MS;
+use crate::log::local::LocalLog;
+use crate::pipeline::{Decisions, Fault, Pipeline};
+use crate::render::{RenderFault, RenderRequest, Renderer};
+
+const LINEAGE: Lineage = Lineage([0x42; 16]);
+
+/// First position, entries, time and payload of a batch that a recovery found.
+pub(super) type Found = (u64, u64, u64, Vec<u8>);
+
+/// A state of the engine: position and digest.
+pub(super) type StateDigest = (u64, [u8; 32]);
+
+/// Why the process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A planned crash.
+    Crashed,
+    /// A planned failure of a sync.
+    SyncFailed,
+    /// No space is left.
+    DiskFull,
+    /// The journal is damaged.
+    Damaged(String),
+    /// The history is damaged.
+    HistoryDamaged(String),
+    /// By itself.
+    Unplanned(String),
+}
+
+/// The running switch.
+pub(super) struct Process {
+    pub(super) pipeline: Pipeline<VirtualDisk>,
+    pub(super) renderer: Renderer<VirtualDisk>,
+    /// What the renderer is to do, and when it is done.
+    pub(super) rendering: VecDeque<(u64, RenderRequest)>,
+    pub(super) asker: HistoryAsker<VirtualDisk>,
+    /// What the history was asked, and when it answers.
+    pub(super) asking: VecDeque<(u64, HistoryQuestion)>,
+    pub(super) next_check_ns: u64,
+    anchor: Anchor,
+    started_ns: u64,
+}
+
+/// What a start found.
+pub(super) struct Started {
+    pub(super) process: Process,
+    pub(super) batches: Vec<Found>,
+    pub(super) was_torn: bool,
+    /// The state that was asked for, where the replay came by it.
+    pub(super) state: Option<StateDigest>,
+    /// Files of the history that were not as they were written.
+    pub(super) dropped: usize,
+}
+
+/// Everything that outlives the process.
+pub(super) struct Machine {
+    pub(super) disk: VirtualDisk,
+    /// The directory of the history.
+    pub(super) history_disk: VirtualDisk,
+    pub(super) keys: Keys,
+    /// How far the wall clock was set from the true time.
+    pub(super) wall_offset_ns: i64,
+    pub(super) process: Option<Process>,
+    drift_ppb: i64,
+}
+
+impl Machine {
+    pub(super) fn new(plan: &Plan, [disk, history_disk]: [VirtualDisk; 2], keys: Keys) -> Machine {
+        Machine { disk, history_disk, keys, wall_offset_ns: 0, process: None, drift_ppb: plan.drift_ppb }
+    }
+
+    /// Journal time, while the process runs. The machine's clock counts milliseconds, so that exact hits of deadlines are frequent.
+    pub(super) fn journal_ns(&self, now_ns: u64) -> u64 {
+        self.process.as_ref().map_or(0, |process| {
+            let elapsed_ns = drifted(now_ns - process.started_ns, self.drift_ppb);
+            process.anchor.after(elapsed_ns / NS_PER_MS * NS_PER_MS)
+        })
+    }
+
+    /// How long until journal time is `journal_ns`.
+    pub(super) fn wait_ns(&self, now_ns: u64, journal_ns: u64) -> u64 {
+        let ahead_ns = journal_ns.saturating_sub(self.journal_ns(now_ns));
+        drifted(ahead_ns, -self.drift_ppb).max(1_000)
+    }
+
+    /// The process starts: replays the journal and goes on where it ends. `wanted` is a position at which the state is to be looked at.
+    pub(super) fn start(&mut self, plan: &Plan, now_ns: u64, wanted: Option<u64>) -> Result<Started, Stop> {
+        self.keys.restart();
+        let options = options(plan);
+        let mut replay = Replay::new(self.history_disk.clone(), plan, wanted);
+        let opened = Journal::open(self.disk.clone(), options, |batch| replay.take(&batch));
+        let (journal, was_torn) = match (opened, replay.fault.take()) {
+            (_, Some(fault)) => return Err(stop_of_history(&fault)),
+            (Ok((journal, report)), None) => (journal, report.torn.is_some()),
+            (Err(JournalFault::Absent { .. }), None) => {
+                (Journal::create(self.disk.clone(), options, LINEAGE).map_err(|fault| stop_of(&fault))?, false)
+            }
+            (Err(fault), None) => return Err(stop_of(&fault)),
+        };
+        let Replay { mut decisions, batches, state, history, dropped, .. } = replay;
+        if decisions.engine.seal_key_max() > self.keys.made() {
+            return Err(Stop::Unplanned("the journal names keys that were never made".to_owned()));
+        }
+        let mut log = LocalLog::new(journal);
+        let wall_ns = (START_NS + now_ns).saturating_add_signed(self.wall_offset_ns) / NS_PER_MS * NS_PER_MS;
+        if decisions.engine.applied() == 0 {
+            journal_genesis(plan, &mut log, &mut decisions, wall_ns)?;
+        }
+        let history = match history {
+            Some(history) => history,
+            None => begin_history(&self.history_disk, plan, &mut decisions).map_err(|fault| stop_of_history(&fault))?,
+        };
+        history.check_followed(&decisions.engine).map_err(|fault| stop_of_history(&fault))?;
+        let anchor = Anchor::new(wall_ns, decisions.engine.time_ns());
+        let reader = JournalReader::open(self.disk.clone()).map_err(|fault| stop_of(&fault))?;
+        let process = Process {
+            renderer: Renderer::new(reader, history.reader()),
+            asker: HistoryAsker::new(history.reader()),
+            pipeline: Pipeline::new(log, decisions, history, self.keys.digest_key(), plan.limits),
+            rendering: VecDeque::new(),
+            asking: VecDeque::new(),
+            next_check_ns: now_ns,
+            anchor,
+            started_ns: now_ns,
+        };
+        Ok(Started { process, batches, was_torn, state, dropped })
+    }
+}
+
+/// The way from the journal to the state, and the history beside it. The history is opened with the first batch: by then the journal is on disk.
+struct Replay<'a> {
+    history_disk: VirtualDisk,
+    plan: &'a Plan,
+    wanted: Option<u64>,
+    decisions: Decisions,
+    batches: Vec<Found>,
+    state: Option<StateDigest>,
+    history: Option<History<VirtualDisk>>,
+    dropped: usize,
+    fault: Option<HistoryFault>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(history_disk: VirtualDisk, plan: &'a Plan, wanted: Option<u64>) -> Replay<'a> {
+        Replay {
+            history_disk,
+            plan,
+            wanted,
+            decisions: Decisions::default(),
+            batches: Vec::new(),
+            state: None,
+            history: None,
+            dropped: 0,
+            fault: None,
+        }
+    }
+
+    fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
+        self.batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
+        self.decisions.absorb(engine_batch(batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        self.follow().map_err(|fault| self.fault.insert(fault).to_string())?;
+        let engine = &self.decisions.engine;
+        if self.wanted == Some(engine.applied()) {
+            self.state = Some((engine.applied(), engine.digest()));
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self) -> Result<(), HistoryFault> {
+        if self.history.is_none() {
+            let (history, report) = History::open(self.history_disk.clone(), LINEAGE, history_options(self.plan))?;
+            self.dropped = report.dropped.len();
+            self.history = Some(history);
+        }
+        self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions))
+    }
+}
+
+/// The history of a journal that has just begun.
+fn begin_history(
+    disk: &VirtualDisk,
+    plan: &Plan,
+    decisions: &mut Decisions,
+) -> Result<History<VirtualDisk>, HistoryFault> {
+    let (mut history, _) = History::open(disk.clone(), LINEAGE, history_options(plan))?;
+    history.follow(decisions)?;
+    Ok(history)
+}
+
+fn history_options(plan: &Plan) -> HistoryOptions {
+    let (run_records, looks_all_up) = (plan.run_records, plan.looks_all_up);
+    HistoryOptions { run_records, seed: 5, work: IndexWork::Inline, looks_all_up }
+}
+
+/// Replays what lies on a disk: the batches before the first that is not taken, and whether the journal was taken as whole.
+pub(super) fn replay(disk: &VirtualDisk, plan: &Plan) -> (Vec<Found>, Decisions, Result<(), Stop>) {
+    let (mut decisions, mut batches) = (Decisions::default(), Vec::new());
+    let absorb = |batch: ledger::journal::Batch<'_>| {
+        batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
+        decisions.absorb(engine_batch(&batch)).map_err(|inapplicable| inapplicable.to_string())
+    };
+    let opened = Journal::open(disk.clone(), options(plan), absorb).map(|_| ()).map_err(|fault| stop_of(&fault));
+    (batches, decisions, opened)
+}
+
+fn options(plan: &Plan) -> JournalOptions {
+    JournalOptions {
+        segment_bytes: plan.segment_bytes,
+        payload_format: PAYLOAD_FORMAT,
+        preparation: Preparation::WhenNeeded,
+    }
+}
+
+fn engine_batch<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
+    Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload }
+}
+
+fn journal_genesis(
+    plan: &Plan,
+    log: &mut LocalLog<VirtualDisk>,
+    decisions: &mut Decisions,
+    time_ns: u64,
+) -> Result<(), Stop> {
+    let mut batch = Ingress::new();
+    for command in genesis::commands(&plan.genesis()) {
+        batch.add_command(|out| out.extend_from_slice(&command));
+    }
+    let count = batch.count();
+    let appended = log.submit(batch.batch_mut(), count, time_ns).map_err(|fault| stop_of(&fault))?;
+    log.sync().map_err(|fault| stop_of(&fault))?;
+    log.mark().map_err(|fault| stop_of(&fault))?;
+    let first = Batch { first_sequence: appended.first_sequence, time_ns, payload: batch.payload() };
+    decisions.absorb(first).map_err(|inapplicable| Stop::Unplanned(inapplicable.to_string()))
+}
+
+/// What a fault of the pipeline says about why the process ends.
+pub(super) fn stop_of_pipeline(fault: &Fault) -> Stop {
+    match fault {
+        Fault::Journal(fault) => stop_of(fault),
+        Fault::Inapplicable(inapplicable) => Stop::Unplanned(inapplicable.to_string()),
+        Fault::History(fault) => stop_of_history(fault),
+    }
+}
+
+/// What a fault of the renderer says about why the process ends.
+pub(super) fn stop_of_renderer(fault: &RenderFault) -> Stop {
+    match fault {
+        RenderFault::Journal(fault) => stop_of(fault),
+        RenderFault::History(fault) => stop_of_history(fault),
+        other => Stop::Unplanned(other.to_string()),
+    }
+}
+
+/// What a fault of the history says about why the process ends.
+pub(super) fn stop_of_history(fault: &HistoryFault) -> Stop {
+    match fault {
+        HistoryFault::Index(IndexFault::DiskFull { .. }) => Stop::DiskFull,
+        HistoryFault::Index(IndexFault::Damaged { .. }) => Stop::HistoryDamaged(fault.to_string()),
+        HistoryFault::Index(IndexFault::Io { detail, .. }) => stop_of_detail(detail, fault),
+        other => Stop::Unplanned(other.to_string()),
+    }
+}
+
+/// The faulty directory has two words for what was planned.
+fn stop_of_detail(detail: &str, fault: &impl std::fmt::Display) -> Stop {
+    match detail {
+        "the machine has stopped" => Stop::Crashed,
+        "input/output error" => Stop::SyncFailed,
+        _ => Stop::Unplanned(fault.to_string()),
+    }
+}
+
+fn stop_of(fault: &JournalFault) -> Stop {
+    match fault {
+        JournalFault::DiskFull { .. } => Stop::DiskFull,
+        JournalFault::Damaged { .. } => Stop::Damaged(fault.to_string()),
+        JournalFault::Io { detail, .. } => stop_of_detail(detail, fault),
+        other => Stop::Unplanned(other.to_string()),
+    }
+}
+
+fn drifted(span_ns: u64, ppb: i64) -> u64 {
+    let gained = i128::from(span_ns) * i128::from(ppb) / 1_000_000_000;
+    u64::try_from(i128::from(span_ns) + gained).unwrap_or(0)
+}

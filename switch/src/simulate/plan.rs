@@ -1,0 +1,202 @@
+//! What a seed stands for: who takes part, under which rules and limits, and what goes wrong when.
+
+use std::collections::BTreeMap;
+
+use adapters::message::ParticipantCode;
+
+use super::Options;
+use super::faults::Fault;
+use super::random::Random;
+use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
+use crate::pipeline::PipelineLimits;
+
+/// A moment in 2026, at which every run begins.
+pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
+
+pub(super) const NS_PER_S: u64 = 1_000 * NS_PER_MS;
+
+/// The currencies of the scheme; a third one is asked for, and not offered.
+pub(super) const CURRENCIES: [[u8; 3]; 2] = [*b"KES", *b"XTS"];
+
+/// How a provider behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Character {
+    Good,
+    /// Reads and answers slowly, often too late.
+    Slow,
+    /// Falls silent for long, with its connection open.
+    Dead,
+    /// Sends the same payment again, in other bytes.
+    Repeating,
+    /// Answers and asks in any order, and before its turn.
+    Disordered,
+    /// Names others as payer, answers for others, changes amounts, makes up ids, sends what is no frame.
+    Lying,
+    /// Connects anew all the time, sometimes without its memory.
+    Reconnecting,
+}
+
+impl Character {
+    pub(super) const ALL: [Character; 7] = [
+        Character::Good,
+        Character::Slow,
+        Character::Dead,
+        Character::Repeating,
+        Character::Disordered,
+        Character::Lying,
+        Character::Reconnecting,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Character::Good => "good",
+            Character::Slow => "slow",
+            Character::Dead => "dead",
+            Character::Repeating => "repeating",
+            Character::Disordered => "disordered",
+            Character::Lying => "lying",
+            Character::Reconnecting => "reconnecting",
+        }
+    }
+}
+
+/// One provider of the run.
+#[derive(Clone, Debug)]
+pub(super) struct ProviderPlan {
+    pub(super) code: ParticipantCode,
+    pub(super) character: Character,
+    /// Money at the start, in each of `CURRENCIES`.
+    pub(super) funds: [u64; 2],
+    /// Between two orders, on average.
+    pub(super) order_gap_ns: u64,
+    /// One way to the switch, at its best.
+    pub(super) distance_ns: u64,
+    /// Its clock is so far from the true time.
+    pub(super) clock_offset_ns: i64,
+}
+
+/// The rules of the scheme, as the auditor knows them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) timeout_ns: u64,
+    pub(super) payee_share_ns: u64,
+    pub(super) skew_ns: u64,
+    pub(super) amount_max: u64,
+    /// Outcomes that the engine holds; older ones are in the history.
+    pub(super) outcomes_kept: u32,
+}
+
+/// Everything that is decided before the run begins.
+pub(super) struct Plan {
+    pub(super) providers: Vec<ProviderPlan>,
+    pub(super) rules: Rules,
+    pub(super) limits: PipelineLimits,
+    /// Frames that a provider sends ahead of their acknowledgement.
+    pub(super) unacknowledged_max: usize,
+    pub(super) segment_bytes: u64,
+    /// Records after which the history begins a file.
+    pub(super) run_records: u32,
+    /// Ask the history's files about every id, whatever its filters say: the rare way each time.
+    pub(super) looks_all_up: bool,
+    /// What the switch's clock gains in a billion.
+    pub(super) drift_ppb: i64,
+    /// What goes wrong when, in order.
+    pub(super) faults: Vec<(u64, Fault)>,
+}
+
+impl Plan {
+    /// The same options give the same plan.
+    pub(super) fn draw(options: &Options, random: &mut Random) -> Plan {
+        let count = random.between(3, 7);
+        let rules = draw_rules(random);
+        let mut traits = random.fork();
+        let providers =
+            (0..count).map(|number| draw_provider(number, options.faults.has(Fault::Conduct), &mut traits)).collect();
+        let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny);
+        let limits = PipelineLimits {
+            in_flight_max: if is_tiny { 40 } else { 10_000 },
+            in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
+            ingress_transfers_max: if is_tiny { 6 } else { 5_000 },
+        };
+        let drift_ppb = i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000;
+        Plan {
+            providers,
+            rules,
+            limits,
+            unacknowledged_max: if is_tiny { 8 } else { 4_096 },
+            segment_bytes: *random.pick(&[256 << 10, 512 << 10, 2 << 20]),
+            run_records: *random.pick(&[40, 100, 400, 4_000]),
+            looks_all_up: random.percent(20),
+            drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
+            faults: draw_faults(options, &mut random.fork()),
+        }
+    }
+
+    /// The genesis that the switch is given.
+    pub(super) fn genesis(&self) -> Genesis {
+        let letters = |currency: [u8; 3]| String::from_utf8_lossy(&currency).into_owned();
+        let participant = |provider: &ProviderPlan| GenesisParticipant {
+            code: provider.code.as_str().to_owned(),
+            funds: BTreeMap::from_iter(CURRENCIES.into_iter().map(letters).zip(provider.funds)),
+        };
+        let currency = |code| GenesisCurrency { code, minor_digits: 2, amount_max: self.rules.amount_max };
+        Genesis {
+            rules: GenesisRules {
+                timeout_ms: self.rules.timeout_ns / NS_PER_MS,
+                payee_share_ms: self.rules.payee_share_ns / NS_PER_MS,
+                skew_ms: self.rules.skew_ns / NS_PER_MS,
+                outcomes_kept: self.rules.outcomes_kept,
+                ..GenesisRules::default()
+            },
+            currency: CURRENCIES.into_iter().map(letters).map(currency).collect(),
+            participant: self.providers.iter().map(participant).collect(),
+        }
+    }
+}
+
+fn draw_rules(random: &mut Random) -> Rules {
+    let timeout_ms = *random.pick(&[2_000, 5_000, 10_000]);
+    Rules {
+        timeout_ns: timeout_ms * NS_PER_MS,
+        payee_share_ns: timeout_ms / 5 * NS_PER_MS,
+        skew_ns: timeout_ms / 10 * NS_PER_MS,
+        amount_max: 100_000,
+        outcomes_kept: *random.pick(&[60, 200, 600, OUTCOMES_KEPT_DEFAULT]),
+    }
+}
+
+fn draw_provider(number: u64, may_misbehave: bool, random: &mut Random) -> ProviderPlan {
+    let character = if may_misbehave && random.percent(70) { *random.pick(&Character::ALL) } else { Character::Good };
+    let name = format!("BANK-{}", number + 1);
+    let funds = *random.pick(&[20_000, 1_000_000, 5_000_000]);
+    let offset_ms = if random.percent(10) { random.below(3_000) } else { random.below(100) };
+    let offset_ns = i64::try_from(offset_ms * NS_PER_MS).unwrap_or(0);
+    ProviderPlan {
+        code: ParticipantCode::parse(&name).unwrap_or_else(|| unreachable!("{name} is a code")),
+        character,
+        funds: [funds, random.between(1, 100_000)],
+        order_gap_ns: random.between(40, 400) * NS_PER_MS,
+        distance_ns: *random.pick(&[50_000, 1_000_000, 20_000_000]),
+        clock_offset_ns: if random.percent(50) { offset_ns } else { -offset_ns },
+    }
+}
+
+fn draw_faults(options: &Options, random: &mut Random) -> Vec<(u64, Fault)> {
+    let mut faults = Vec::new();
+    for fault in Fault::EVENTS {
+        // Drawn for each, wanted or not: leaving one out does not move the others.
+        let mut random = random.fork();
+        let mean_ns = random.between(3, 40) * NS_PER_S;
+        let mut at_ns = random.around(mean_ns);
+        // Not all of them in every run: what happens rarely needs peace from the rest.
+        let happens = options.faults.has(fault) && random.percent(60);
+        while happens && at_ns < options.for_ns {
+            faults.push((at_ns, fault));
+            at_ns += random.around(mean_ns) + NS_PER_MS;
+        }
+    }
+    faults.sort();
+    faults.truncate(super::random::to_usize(options.faults_max));
+    faults
+}

@@ -1,0 +1,469 @@
+//! A simulated provider: the real client session, a character, and a memory, as if on disk, of what it ordered, was asked and was told.
+
+mod conduct;
+mod orders;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use adapters::message::{Answer, MessageKind, Note, Part, PaymentId, Reason, StatusRequest};
+use adapters::native::session::{ClientSession, Event as Heard, Idle, Resume, UnacknowledgedMax};
+
+use super::auditor::{Auditor, outcome};
+use super::coverage::Coverage;
+use super::network::Network;
+use super::plan::{Character, NS_PER_S, Plan, ProviderPlan, START_NS};
+use super::queue::{ConnectionId, Queue};
+use super::random::Random;
+use super::wire::{self, Id};
+use crate::limits::NS_PER_MS;
+
+/// What a slow provider reads each time it looks.
+const SLOW_READ_BYTES: usize = 100;
+
+/// A provider's share of what the whole run owns, while it acts.
+pub(super) struct Around<'a> {
+    pub(super) now_ns: u64,
+    pub(super) plan: &'a Plan,
+    pub(super) network: &'a mut Network,
+    pub(super) queue: &'a mut Queue,
+    pub(super) auditor: &'a mut Auditor,
+    pub(super) coverage: &'a mut Coverage,
+    /// Orders and mischief that may still be begun, over all providers.
+    pub(super) operations_left: &'a mut u64,
+    /// Faults are over, nothing new is begun.
+    pub(super) is_draining: bool,
+    /// Ids that were ordered, by anybody.
+    pub(super) ids: &'a mut Vec<Id>,
+}
+
+/// An order whose end it does not know.
+struct OpenOrder {
+    routing: Vec<u8>,
+    private: Vec<u8>,
+}
+
+/// A payment that it was asked to take.
+struct Asked {
+    answer: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a submission was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ticket {
+    Order(Id),
+    Answer,
+    Question,
+    /// To be refused.
+    Malformed,
+}
+
+/// See the module.
+pub(super) struct Provider {
+    pub(super) plan: ProviderPlan,
+    place: usize,
+    random: Random,
+    session: ClientSession,
+    connection: Option<ConnectionId>,
+    unread: Vec<u8>,
+    sent_at_ns: u64,
+    heard_at_ns: u64,
+    next_connect_ns: u64,
+    next_order_ns: u64,
+    frozen_until_ns: u64,
+    open: BTreeMap<Id, OpenOrder>,
+    asked: BTreeMap<Id, Asked>,
+    finals: BTreeMap<Id, wire::Status>,
+    answers_due: BTreeSet<(u64, Id)>,
+    orders_due: BTreeSet<(u64, Id)>,
+    tickets: BTreeMap<u64, Ticket>,
+    /// What of its cursors is on disk: it may be older than what it has seen.
+    stored: Resume,
+    next_store_ns: u64,
+    next_retry_ns: u64,
+    has_lied: bool,
+}
+
+impl Provider {
+    pub(super) fn new(place: usize, plan: &Plan, mut random: Random) -> Provider {
+        let provider = plan.providers[place].clone();
+        let next_order_ns = random.around(provider.order_gap_ns);
+        Provider {
+            place,
+            session: session(&provider, plan, Resume::FROM_THE_START),
+            plan: provider,
+            random,
+            connection: None,
+            unread: Vec::new(),
+            sent_at_ns: 0,
+            heard_at_ns: 0,
+            next_connect_ns: 0,
+            next_order_ns,
+            frozen_until_ns: 0,
+            open: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            finals: BTreeMap::new(),
+            answers_due: BTreeSet::new(),
+            orders_due: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            stored: Resume::FROM_THE_START,
+            next_store_ns: 0,
+            next_retry_ns: 0,
+            has_lied: false,
+        }
+    }
+
+    /// Looks around and acts; returns when to look again.
+    pub(super) fn tick(&mut self, around: &mut Around<'_>) -> Result<u64, String> {
+        if around.now_ns >= self.frozen_until_ns || around.is_draining {
+            self.connect_if_due(around);
+            self.read(around)?;
+            self.submit_due(around);
+            self.order_if_due(around);
+            self.misbehave(around);
+            if around.is_draining {
+                self.settle(around);
+            }
+            self.keep_alive(around);
+            self.send(around);
+        }
+        let pause_ms = if self.plan.character == Character::Slow { 60 } else { 15 };
+        Ok(around.now_ns + self.random.between(1, pause_ms) * NS_PER_MS)
+    }
+
+    /// Bytes have arrived.
+    pub(super) fn arrive(&mut self, id: ConnectionId, bytes: &[u8], around: &mut Around<'_>) -> Result<(), String> {
+        if self.connection != Some(id) {
+            around.network.read_by_provider(id, bytes.len());
+            return Ok(());
+        }
+        self.unread.extend_from_slice(bytes);
+        let is_awake = around.now_ns >= self.frozen_until_ns && self.plan.character != Character::Slow;
+        if is_awake || around.is_draining {
+            self.read(around)?;
+            self.send(around);
+        }
+        Ok(())
+    }
+
+    /// The connection is gone.
+    pub(super) fn lose(&mut self, id: ConnectionId, around: &mut Around<'_>) {
+        if self.connection == Some(id) {
+            self.disconnect(false, around);
+        } else {
+            around.network.leave(id, false, around.now_ns, around.queue);
+        }
+    }
+
+    /// Is the provider's side of everything finished?
+    pub(super) fn is_settled(&self, auditor: &Auditor) -> Result<(), String> {
+        let code = &self.plan.code;
+        if !self.session.is_open() {
+            return Err(format!("{code} is not connected"));
+        }
+        if let Some(id) = self.open.keys().next() {
+            return Err(format!("{code} does not know how its payment {} ended", hex(id)));
+        }
+        if let Some(id) = self.asked.keys().find(|id| !self.finals.contains_key(*id)) {
+            return Err(format!("{code} was asked to take {}, and does not know how it ended", hex(id)));
+        }
+        if self.session.unacknowledged() > 0 {
+            return Err(format!("{} frames of {code} are not acknowledged", self.session.unacknowledged()));
+        }
+        let (seen, told) = (self.session.resume().seen[0], auditor.told_count(self.place));
+        if seen != told {
+            return Err(format!("{code} has seen {seen} of {told} messages"));
+        }
+        Ok(())
+    }
+
+    /// The ends that it knows.
+    pub(super) fn finals(&self) -> &BTreeMap<Id, wire::Status> {
+        &self.finals
+    }
+
+    /// Faults are over: it wakes up, and tries everything again at once.
+    pub(super) fn heal(&mut self) {
+        self.frozen_until_ns = 0;
+        self.next_connect_ns = 0;
+        self.next_retry_ns = 0;
+    }
+
+    /// It starts anew, with what it had stored; perhaps with less.
+    pub(super) fn restart(&mut self, resume: Resume, around: &mut Around<'_>) {
+        let quietly = self.random.percent(50);
+        self.disconnect(quietly, around);
+        around.coverage.count("provider restarted");
+        if resume != self.stored {
+            around.coverage.count("provider lost its memory");
+        }
+        self.session = session(&self.plan, around.plan, resume);
+        self.stored = resume;
+        self.tickets.clear();
+        let ids: Vec<Id> = self.open.keys().copied().collect();
+        self.orders_due = ids.into_iter().map(|id| (around.now_ns, id)).collect();
+        let asked = self.asked.iter().filter(|(id, asked)| asked.answer.is_some() && !self.finals.contains_key(*id));
+        self.answers_due.extend(asked.map(|(id, _)| (around.now_ns, *id)));
+    }
+
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        self.connection
+    }
+
+    /// Connects anew; an older connection is left, perhaps without a word.
+    pub(super) fn reconnect(&mut self, quietly: bool, around: &mut Around<'_>) {
+        self.disconnect(quietly, around);
+        self.next_connect_ns = around.now_ns;
+    }
+
+    fn connect_if_due(&mut self, around: &mut Around<'_>) {
+        if self.connection.is_some() || around.now_ns < self.next_connect_ns {
+            return;
+        }
+        let id = around.network.open(self.place, self.plan.distance_ns, around.now_ns, around.queue);
+        self.connection = Some(id);
+        self.session.connected();
+        self.sent_at_ns = around.now_ns;
+        self.heard_at_ns = around.now_ns;
+    }
+
+    fn disconnect(&mut self, quietly: bool, around: &mut Around<'_>) {
+        if let Some(id) = self.connection.take() {
+            around.network.leave(id, quietly, around.now_ns, around.queue);
+        }
+        self.session.disconnected();
+        self.unread.clear();
+        self.next_connect_ns = around.now_ns + self.random.around(200 * NS_PER_MS);
+    }
+
+    /// Takes what has arrived, all of it or as much as it can.
+    fn read(&mut self, around: &mut Around<'_>) -> Result<(), String> {
+        let Some(id) = self.connection else { return Ok(()) };
+        let is_slow = self.plan.character == Character::Slow && !around.is_draining;
+        let length = if is_slow { self.unread.len().min(SLOW_READ_BYTES) } else { self.unread.len() };
+        if length == 0 {
+            return Ok(());
+        }
+        let bytes: Vec<u8> = self.unread.drain(..length).collect();
+        around.network.read_by_provider(id, length);
+        self.heard_at_ns = around.now_ns;
+        let mut news = Vec::new();
+        let received = self.session.receive(&bytes, &mut |heard| news.push(News::of(&heard)));
+        received.map_err(|broken| format!("{} cannot go on: {broken}", self.plan.code))?;
+        news.into_iter().try_for_each(|news| self.take(news, around))
+    }
+
+    fn take(&mut self, news: News, around: &mut Around<'_>) -> Result<(), String> {
+        match news {
+            News::Forward(id, deadline_ns) => self.asked_to_take(id, deadline_ns, around),
+            News::Status(status) => return self.told(status),
+            News::Acknowledged(through) => self.tickets.retain(|ticket, _| *ticket > through),
+            News::Refused { code, ticket } => return self.refused(code, ticket, around),
+            News::Other => {}
+        }
+        Ok(())
+    }
+
+    fn asked_to_take(&mut self, id: Id, deadline_ns: u64, around: &mut Around<'_>) {
+        if self.finals.contains_key(&id) || self.asked.contains_key(&id) {
+            return;
+        }
+        self.asked.insert(id, Asked { answer: None });
+        let timeout_ns = around.plan.rules.timeout_ns;
+        let think_ns = match self.plan.character {
+            Character::Slow => self.random.below(timeout_ns + timeout_ns / 4),
+            Character::Disordered => self.random.below(timeout_ns / 2),
+            _ => self.random.around(40 * NS_PER_MS),
+        };
+        // At the last moment: the answer is under way when the deadline comes.
+        let brink_ns = (deadline_ns - START_NS.min(deadline_ns)).saturating_sub(self.plan.distance_ns);
+        let at_ns = match self.random.below(100) {
+            0..3 => return,
+            3..8 => brink_ns.saturating_sub(self.random.below(3 * NS_PER_MS)),
+            _ => around.now_ns + think_ns,
+        };
+        self.answers_due.insert((at_ns, id));
+    }
+
+    fn told(&mut self, status: wire::Status) -> Result<(), String> {
+        let id = status.id;
+        if matches!(status.outcome, outcome::COMMITTED | outcome::REJECTED | outcome::EXPIRED) {
+            let known = *self.finals.entry(id).or_insert(status);
+            if known != status {
+                return Err(format!("{} was told two ends of one payment: {known:?} and {status:?}", self.plan.code));
+            }
+            self.open.remove(&id);
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, code: u16, ticket: u64, around: &mut Around<'_>) -> Result<(), String> {
+        const FATAL_WITHOUT_BLAME: [u16; 2] = [12, 13];
+        let is_busy = matches!(code, 7 | 8);
+        match self.tickets.remove(&ticket) {
+            Some(Ticket::Order(id)) if is_busy => {
+                let again_ns = around.now_ns + (50 + self.random.below(1_000)) * NS_PER_MS;
+                self.orders_due.insert((again_ns, id));
+            }
+            // An answer that a payment waits for is never refused so: the invariant of acknowledgements looks at that.
+            Some(Ticket::Question | Ticket::Answer) if is_busy => {}
+            Some(Ticket::Malformed) => {}
+            Some(ticket) => {
+                return Err(format!("{}: {ticket:?} was refused with code {code}", self.plan.code));
+            }
+            None if self.has_lied || FATAL_WITHOUT_BLAME.contains(&code) => {}
+            None => return Err(format!("{} was refused with code {code} for nothing", self.plan.code)),
+        }
+        Ok(())
+    }
+
+    /// Answers and orders whose time has come.
+    fn submit_due(&mut self, around: &mut Around<'_>) {
+        while let Some(&(at_ns, id)) = self.answers_due.first() {
+            if at_ns > around.now_ns || !self.session.has_room() {
+                break;
+            }
+            self.answers_due.pop_first();
+            self.answer(id, around);
+        }
+        while let Some(&(at_ns, id)) = self.orders_due.first() {
+            if at_ns > around.now_ns || !self.session.has_room() {
+                break;
+            }
+            self.orders_due.pop_first();
+            if let Some(order) = self.open.get(&id) {
+                let (routing, private) = (order.routing.clone(), order.private.clone());
+                self.submit_order(&routing, &private, Ticket::Order(id), around);
+            }
+        }
+    }
+
+    /// The same answer each time, unless it changes its mind.
+    fn answer(&mut self, id: Id, around: &mut Around<'_>) {
+        if self.finals.contains_key(&id) && !self.random.percent(5) {
+            return;
+        }
+        let Some(asked) = self.asked.get_mut(&id) else { return };
+        let Some(payment) = PaymentId::from_bytes(id) else { return };
+        let (routing, note) = asked.answer.get_or_insert_with(|| {
+            let answer = match self.random.below(10) {
+                0 | 1 => Answer::reject(payment, Reason::of(b"AC04")),
+                _ => Answer::accept(payment),
+            };
+            let (mut routing, mut note) = (Vec::new(), Vec::new());
+            answer.write(&mut routing);
+            if self.random.percent(70) {
+                Note { text: format!("SECRET answer {}", hex(&id)).into_bytes(), extension: Vec::new() }
+                    .write(&mut note);
+            }
+            (routing, note)
+        });
+        let (routing, note) = (routing.clone(), note.clone());
+        self.submit_answer(&routing, &note, around);
+    }
+
+    fn submit_answer(&mut self, routing: &[u8], note: &[u8], around: &mut Around<'_>) {
+        if let Ok(ticket) = self.session.submit_raw(MessageKind::Answer, routing, note) {
+            around.auditor.answer_sent(self.place, routing, note);
+            self.tickets.insert(ticket, Ticket::Answer);
+        }
+    }
+
+    fn submit_order(&mut self, routing: &[u8], private: &[u8], ticket: Ticket, around: &mut Around<'_>) {
+        if let Ok(number) = self.session.submit_raw(MessageKind::CreditTransfer, routing, private) {
+            around.auditor.order_sent(self.place, routing, private);
+            self.tickets.insert(number, ticket);
+        }
+    }
+
+    fn ask(&mut self, id: Id, around: &mut Around<'_>) {
+        let question = StatusRequest { payment_id: id };
+        if let Ok(ticket) = self.session.submit(MessageKind::StatusRequest, &question, |_| {}) {
+            around.coverage.count("status asked");
+            self.tickets.insert(ticket, Ticket::Question);
+        }
+    }
+
+    /// While everything comes to its end: whatever is not known is asked for and sent again, every two seconds.
+    fn settle(&mut self, around: &mut Around<'_>) {
+        if around.now_ns < self.next_retry_ns || !self.session.is_open() || self.session.unacknowledged() > 0 {
+            return;
+        }
+        self.next_retry_ns = around.now_ns + 2 * NS_PER_S;
+        self.orders_due.extend(self.open.keys().map(|id| (around.now_ns, *id)));
+        let unknown: Vec<Id> = self.asked.keys().filter(|id| !self.finals.contains_key(*id)).copied().collect();
+        for id in unknown {
+            self.answers_due.insert((around.now_ns, id));
+            self.ask(id, around);
+        }
+        self.submit_due(around);
+    }
+
+    fn keep_alive(&mut self, around: &mut Around<'_>) {
+        if self.connection.is_none() {
+            return;
+        }
+        if self.random.percent(20) {
+            self.session.acknowledge_now();
+        }
+        let since_ms = |then_ns: u64| (around.now_ns - then_ns) / NS_PER_MS;
+        let idle = Idle { sent_ms: since_ms(self.sent_at_ns), received_ms: since_ms(self.heard_at_ns) };
+        if self.session.tick(idle).is_err() {
+            // The switch was silent for too long: a line that was cut without a word.
+            around.coverage.count("connection given up by the provider");
+            self.disconnect(false, around);
+        }
+        if around.now_ns >= self.next_store_ns {
+            self.stored = self.session.resume();
+            self.next_store_ns = around.now_ns + self.random.around(NS_PER_S);
+        }
+    }
+
+    fn send(&mut self, around: &mut Around<'_>) {
+        let Some(id) = self.connection else { return };
+        if !self.session.outgoing().is_empty() {
+            let before = self.session.outgoing().len();
+            around.network.send_to_switch(id, self.session.outgoing(), around.now_ns, around.queue);
+            if self.session.outgoing().len() < before {
+                self.sent_at_ns = around.now_ns;
+            }
+        }
+    }
+}
+
+/// What a connection brought, without its bytes.
+enum News {
+    Forward(Id, u64),
+    Status(wire::Status),
+    Acknowledged(u64),
+    Refused { code: u16, ticket: u64 },
+    Other,
+}
+
+impl News {
+    fn of(heard: &Heard<'_>) -> News {
+        match heard {
+            Heard::Forward { routing, .. } => News::Forward(routing.payment_id, routing.deadline_ns.to_native()),
+            Heard::Status { routing, .. } => News::Status(wire::Status {
+                id: routing.payment_id,
+                outcome: routing.outcome,
+                reason: routing.reason,
+                field: routing.field,
+                decided_at_ns: routing.decided_at_ns.to_native(),
+                position: routing.position.to_native(),
+            }),
+            Heard::Acknowledged { through } => News::Acknowledged(*through),
+            Heard::Refused { error, ticket, .. } => News::Refused { code: error.code.to_native(), ticket: *ticket },
+            Heard::Welcomed(_) | Heard::Echo { .. } => News::Other,
+        }
+    }
+}
+
+fn session(provider: &ProviderPlan, plan: &Plan, resume: Resume) -> ClientSession {
+    let max = UnacknowledgedMax { frames: plan.unacknowledged_max, ..UnacknowledgedMax::default() };
+    ClientSession::new(provider.code, resume).with_unacknowledged_max(max)
+}
+
+/// A payment id as it is printed in findings.
+pub(super) fn hex(id: &Id) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,270 @@
+//! Frames, journal records and entries read by offset, as `docs/formats/` gives them. Written from the documents alone: neither the codec nor the
+//! journal has a hand in it, so what they get wrong together is seen here.
+
+const FRAME_HEADER_BYTES: usize = 32;
+const FRAME_BYTES_MAX: usize = 12_288;
+const RECORD_HEADER_BYTES: usize = 128;
+const RECORD_MAGIC: &[u8] = b"CLSPNJRN";
+const BLOCK_BYTES: usize = 4_096;
+const ENTRY_HEADER_BYTES: usize = 24;
+
+/// Kinds of frames, `native.md`, section 3.
+pub(super) mod kind {
+    pub(in super::super) const WELCOME: u8 = 2;
+    pub(in super::super) const ACK: u8 = 3;
+    pub(in super::super) const ERROR: u8 = 4;
+    pub(in super::super) const ECHO: u8 = 5;
+    pub(in super::super) const CREDIT_TRANSFER: u8 = 6;
+    pub(in super::super) const FORWARD: u8 = 7;
+    pub(in super::super) const ANSWER: u8 = 8;
+    pub(in super::super) const STATUS: u8 = 9;
+    pub(in super::super) const STATUS_REQUEST: u8 = 10;
+}
+
+/// A payment's id, as on the wire.
+pub(super) type Id = [u8; 16];
+
+/// A frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) kind: u8,
+    pub(super) lane: u8,
+    pub(super) acknowledged_lane: u8,
+    pub(super) number: u64,
+    pub(super) acknowledged: u64,
+    pub(super) routing: &'a [u8],
+    pub(super) private: &'a [u8],
+}
+
+/// The first frame of `bytes` and its length; none where it is not whole, or is no frame.
+pub(super) fn frame(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
+    let length = u32_at(bytes.get(..FRAME_HEADER_BYTES)?, 0) as usize;
+    if !(FRAME_HEADER_BYTES..=FRAME_BYTES_MAX).contains(&length) {
+        return None;
+    }
+    let whole = bytes.get(..length)?;
+    let routing_end = FRAME_HEADER_BYTES + usize::from(u16_at(whole, 24));
+    let frame = Frame {
+        kind: whole[5],
+        lane: whole[6],
+        acknowledged_lane: whole[7],
+        number: u64_at(whole, 8),
+        acknowledged: u64_at(whole, 16),
+        routing: whole.get(FRAME_HEADER_BYTES..routing_end)?,
+        private: &whole[routing_end..],
+    };
+    Some((frame, length))
+}
+
+/// A `Status`, 38 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) id: Id,
+    pub(super) outcome: u8,
+    pub(super) reason: [u8; 4],
+    pub(super) field: u8,
+    pub(super) decided_at_ns: u64,
+    pub(super) position: u64,
+}
+
+pub(super) fn status(routing: &[u8]) -> Option<Status> {
+    (routing.len() == 38).then(|| Status {
+        id: array(routing, 0),
+        outcome: routing[16],
+        reason: array(routing, 17),
+        field: routing[21],
+        decided_at_ns: u64_at(routing, 22),
+        position: u64_at(routing, 30),
+    })
+}
+
+/// The fields of a `CreditTransfer` that decide, from its 109 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) id: Id,
+    pub(super) payer: [u8; 35],
+    pub(super) payee: [u8; 35],
+    pub(super) amount: u64,
+    pub(super) currency: [u8; 3],
+    pub(super) accepted_at_ns: u64,
+}
+
+pub(super) fn order(routing: &[u8]) -> Option<Order> {
+    (routing.len() == 109).then(|| Order {
+        id: array(routing, 0),
+        payer: array(routing, 16),
+        payee: array(routing, 51),
+        amount: u64_at(routing, 86),
+        currency: array(routing, 94),
+        accepted_at_ns: u64_at(routing, 97),
+    })
+}
+
+/// The contents of a private part's fields, in the order of its cells: what it says, whatever its layout.
+pub(super) fn private_fields(private: &[u8], cells: usize) -> Vec<Vec<u8>> {
+    let mut fields = Vec::new();
+    let Some(root) = private.len().checked_sub(cells * 8) else { return vec![Vec::new(); cells] };
+    for cell in (0..cells).map(|cell| root + cell * 8) {
+        let offset = i64::from(i32::from_le_bytes(array(private, cell)));
+        let start = i64::try_from(cell).ok().and_then(|cell| usize::try_from(cell + offset).ok()).unwrap_or(usize::MAX);
+        let length = u32_at(private, cell + 4) as usize;
+        let field = start.checked_add(length).and_then(|end| private.get(start..end));
+        fields.push(field.unwrap_or_default().to_vec());
+    }
+    fields
+}
+
+/// A private part with these fields and so many unused bytes before each.
+pub(super) fn write_private(fields: &[Vec<u8>], gap_bytes: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut starts = Vec::new();
+    for field in fields {
+        out.resize(out.len() + gap_bytes, 0xee);
+        starts.push(out.len());
+        out.extend_from_slice(field);
+    }
+    for (start, field) in starts.into_iter().zip(fields) {
+        let back = i32::try_from(out.len() - start).unwrap_or(i32::MAX);
+        out.extend_from_slice(&(-back).to_le_bytes());
+        out.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
+    }
+    out
+}
+
+/// A batch of the journal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) first_sequence: u64,
+    pub(super) count: u64,
+    pub(super) time_ns: u64,
+    pub(super) payload: &'a [u8],
+}
+
+/// The batch in a record's bytes; none for a mark, or for what is no record.
+pub(super) fn batch_of_record(record: &[u8]) -> Option<Batch<'_>> {
+    let is_batch = record.len() >= RECORD_HEADER_BYTES && record.starts_with(RECORD_MAGIC) && u16_at(record, 10) == 1;
+    if !is_batch {
+        return None;
+    }
+    let length = u32_at(record, 56) as usize;
+    Some(Batch {
+        first_sequence: u64_at(record, 32),
+        count: u64::from(u32_at(record, 12)),
+        time_ns: u64_at(record, 40),
+        payload: record.get(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length)?,
+    })
+}
+
+/// Start and length (padding excluded) of every record of a segment, in order.
+pub(super) fn records(segment: &[u8]) -> Vec<(usize, usize)> {
+    let mut records = Vec::new();
+    let mut start = 0;
+    while segment.get(start..).is_some_and(|rest| rest.len() >= BLOCK_BYTES && rest.starts_with(RECORD_MAGIC)) {
+        let bytes = RECORD_HEADER_BYTES + u32_at(segment, start + 56) as usize;
+        records.push((start, bytes));
+        start += bytes.next_multiple_of(BLOCK_BYTES);
+    }
+    records
+}
+
+/// An entry of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) kind: u8,
+    /// 1 participant, 2 operator.
+    pub(super) sender_kind: u8,
+    pub(super) sender: u32,
+    pub(super) annotation: &'a [u8],
+    pub(super) routing: &'a [u8],
+    pub(super) sealed_bytes: usize,
+}
+
+/// The entries of a payload, in order; what is no entry ends them with an error.
+pub(super) fn entries(payload: &[u8]) -> Result<Vec<Entry<'_>>, String> {
+    let mut entries = Vec::new();
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let no_entry = || format!("entry {} of a batch is none", entries.len() + 1);
+        let header = rest.get(..ENTRY_HEADER_BYTES).ok_or_else(no_entry)?;
+        let length = u32_at(header, 0) as usize;
+        let routing_start = ENTRY_HEADER_BYTES + usize::from(header[7]);
+        let routing_end = routing_start + usize::from(u16_at(header, 12));
+        if routing_end > length || length > rest.len() {
+            return Err(no_entry());
+        }
+        let (entry, behind) = rest.split_at(length);
+        entries.push(Entry {
+            kind: entry[5],
+            sender_kind: entry[6],
+            sender: u32_at(entry, 8),
+            annotation: &entry[ENTRY_HEADER_BYTES..routing_start],
+            routing: &entry[routing_start..routing_end],
+            sealed_bytes: length - routing_end,
+        });
+        rest = behind;
+    }
+    Ok(entries)
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array(bytes, at))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array(bytes, at))
+}
+
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array(bytes, at))
+}
+
+pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[at..at + N]);
+    array
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+    use adapters::message::{ArchivedPaymentPrivate, Echo, MessageKind, Part, PaymentPrivate};
+    use adapters::native::frame::{Head, encode};
+
+    fn fields_of(private: &ArchivedPaymentPrivate) -> [&[u8]; 7] {
+        [
+            &private.payer_name,
+            &private.payer_account,
+            &private.payee_name,
+            &private.payee_account,
+            &private.end_to_end_id,
+            &private.remittance,
+            &private.extension,
+        ]
+    }
+
+    /// The same fields in any layout are the same to the codec of the product, and to this one.
+    #[test]
+    fn a_private_part_says_the_same_in_any_layout() {
+        let mut fields = vec![Vec::new(); 7];
+        (fields[0], fields[5]) = (b"Amina Diallo".to_vec(), b"Invoice 117".to_vec());
+        for gap_bytes in [0, 8, 24] {
+            let private = write_private(&fields, gap_bytes);
+            assert_eq!(private_fields(&private, 7), fields);
+            let read = PaymentPrivate::read(&private).unwrap();
+            assert_eq!(fields_of(read).map(<[u8]>::to_vec).to_vec(), fields);
+        }
+        assert_eq!(private_fields(&[], 7), vec![Vec::<u8>::new(); 7], "an empty part has empty fields");
+    }
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written() {
+        let mut bytes = Vec::new();
+        let head = Head { number: 7, acknowledged: 5, ..Head::PLAIN };
+        encode(&mut bytes, MessageKind::Echo, head, &Echo { token: 9, reply: 1 }, |_| {});
+        let (read, length) = frame(&bytes).unwrap();
+        assert_eq!((read.kind, read.number, read.acknowledged, length), (kind::ECHO, 7, 5, bytes.len()));
+        assert_eq!((u64_at(read.routing, 0), read.routing[8]), (9, 1));
+        assert!((0..bytes.len()).all(|shorter| frame(&bytes[..shorter]).is_none()));
+    }
+}

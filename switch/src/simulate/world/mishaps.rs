@@ -1,0 +1,322 @@
+//! What goes wrong, and what becomes of it: the process ends and starts, the disk fails, bits turn, lines are cut, clocks are set.
+
+use super::World;
+use crate::limits::NS_PER_MS;
+use crate::simulate::disk::little_space;
+use crate::simulate::faults::Fault;
+use crate::simulate::invariants::{self, Violation};
+use crate::simulate::machine::{self, Started, Stop};
+use crate::simulate::plan::NS_PER_S;
+use crate::simulate::queue::{ConnectionId, Event};
+
+/// Within so many operations of the disk the planned crash comes.
+const CRASH_WITHIN: u64 = 60;
+
+impl World<'_> {
+    /// Something goes wrong. Where it cannot, because the switch is down or faults are over, it does not.
+    pub(super) fn go_wrong(&mut self, fault: Fault) {
+        if self.drain_until_ns.is_some() {
+            return;
+        }
+        match fault {
+            Fault::Kill | Fault::Power | Fault::Sync | Fault::Full => self.arm(fault, CRASH_WITHIN),
+            Fault::Flip => self.turn_a_bit(),
+            Fault::Slow => {
+                self.coverage.count("disk slow");
+                let slowness = self.random.between(2, 400);
+                self.machine.disk.set_slowness(slowness);
+                self.machine.history_disk.set_slowness(slowness);
+                self.queue.add(self.now_ns + self.random.around(2 * NS_PER_S), Event::Calm(fault));
+            }
+            Fault::Delay => {
+                self.coverage.count("messages delayed");
+                self.network.is_delayed = true;
+                self.queue.add(self.now_ns + self.random.around(2 * NS_PER_S), Event::Calm(fault));
+            }
+            Fault::Step => self.set_wall_clock(),
+            Fault::Cut => self.cut_some(),
+            Fault::Storm => {
+                self.coverage.count("storm");
+                self.everybody_connects();
+                self.queue.add(self.now_ns + self.random.around(50 * NS_PER_MS), Event::Calm(fault));
+            }
+            Fault::Drift | Fault::Tiny | Fault::Conduct => {}
+        }
+    }
+
+    /// Something that went wrong for a while is over; a storm has a second wave.
+    pub(super) fn calm(&mut self, fault: Fault) {
+        match fault {
+            Fault::Slow => {
+                self.machine.disk.set_slowness(1);
+                self.machine.history_disk.set_slowness(1);
+            }
+            Fault::Delay => self.network.is_delayed = false,
+            Fault::Storm if self.drain_until_ns.is_none() => self.everybody_connects(),
+            _ => {}
+        }
+    }
+
+    /// From now on nothing goes wrong any more, and what is broken is mended.
+    pub(super) fn end_mishaps(&mut self) -> Result<(), Violation> {
+        self.machine.disk.plan(|_| {});
+        self.machine.history_disk.plan(|_| {});
+        self.armed = None;
+        self.calm(Fault::Slow);
+        self.calm(Fault::Delay);
+        self.mend_bits();
+        if self.is_history_damaged && self.machine.process.is_some() {
+            return self.stop(&Stop::HistoryDamaged("the operator has it made anew".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Plans a failure of the disk.
+    fn arm(&mut self, fault: Fault, within: u64) {
+        self.armed = Some(fault);
+        self.machine.disk.plan(|_| {});
+        self.machine.history_disk.plan(|_| {});
+        let random = &mut self.random;
+        // The directory of the history fails as well: one machine, and all of it stops.
+        let is_historys = random.percent(25);
+        let disk = if is_historys { &self.machine.history_disk } else { &self.machine.disk };
+        let operation = disk.operations() + 1 + random.below(within);
+        let sync = disk.syncs() + 1 + random.below(within / 2);
+        let space = little_space(random);
+        let short_reads = random.percent(20);
+        disk.plan(|plan| {
+            plan.short_reads = short_reads;
+            match fault {
+                Fault::Sync => plan.sync_fails_at = Some(sync),
+                Fault::Full => plan.space_bytes = Some(space),
+                _ => plan.crash_at_operation = Some(operation),
+            }
+        });
+    }
+
+    fn turn_a_bit(&mut self) {
+        // One at a time: a copy to restore from is whole.
+        if !self.flips.is_empty() || self.machine.process.is_none() {
+            return;
+        }
+        if self.random.percent(30) {
+            return self.turn_a_bit_of_history();
+        }
+        if let Some((flip, true)) = self.machine.disk.choose_flip(&mut self.random) {
+            self.coverage.count("bit turned at rest");
+            self.machine.disk.flip(&flip);
+            self.flips.push(flip);
+        }
+    }
+
+    /// The history is no truth of its own: nobody restores it, it is made again.
+    fn turn_a_bit_of_history(&mut self) {
+        if let Some(flip) = self.machine.history_disk.choose_any_flip(&mut self.random) {
+            self.coverage.count("bit of the history turned at rest");
+            self.machine.history_disk.flip(&flip);
+            self.is_history_damaged = true;
+        }
+    }
+
+    /// The history's files are gone, and so is whatever was wrong with them.
+    fn lose_history(&mut self) {
+        self.coverage.count("history lost");
+        self.machine.history_disk.remove_all();
+        self.is_history_damaged = false;
+    }
+
+    /// The operator restores a damaged file from a copy.
+    fn mend_bits(&mut self) {
+        for flip in self.flips.drain(..) {
+            if self.machine.disk.holds(&flip) {
+                self.machine.disk.flip(&flip);
+            }
+        }
+    }
+
+    fn set_wall_clock(&mut self) {
+        self.coverage.count("wall clock set");
+        let most_ns = match self.random.below(100) {
+            0..2 => 3_600 * NS_PER_S,
+            2..15 => 3 * NS_PER_S,
+            _ => 300 * NS_PER_MS,
+        };
+        let step_ns = i64::try_from(self.random.below(most_ns)).unwrap_or(0);
+        self.machine.wall_offset_ns = if self.random.percent(50) { step_ns } else { -step_ns };
+    }
+
+    fn cut_some(&mut self) {
+        let ids: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
+        for id in ids {
+            if self.random.percent(40) {
+                self.coverage.count("connection cut");
+                if self.network.cut(id, self.now_ns, &mut self.queue) {
+                    self.coverage.count("connection half open");
+                }
+            }
+        }
+    }
+
+    fn everybody_connects(&mut self) {
+        for place in 0..self.providers.len() {
+            let quietly = self.random.percent(50);
+            // Connecting anew cannot fail.
+            let _ = self.with_provider(Some(place), |provider, around| {
+                provider.reconnect(quietly, around);
+                Ok(())
+            });
+        }
+    }
+
+    /// The process has ended: why, and is that what was planned? It starts again after a while.
+    pub(super) fn stop(&mut self, stop: &Stop) -> Result<(), Violation> {
+        self.audit()?;
+        if let Some(process) = self.machine.process.take() {
+            let engine = process.pipeline.engine();
+            self.last_state = Some((engine.applied(), engine.digest()));
+            let open = engine.counts().in_flight;
+            self.coverage.count(if open > 0 { "crash with payments in flight" } else { "crash while idle" });
+            if !process.rendering.is_empty() {
+                self.coverage.count("crash while rendering");
+            }
+        }
+        self.explain(stop)?;
+        let power = match self.armed.take() {
+            Some(Fault::Power) => true,
+            Some(Fault::Kill) => false,
+            _ => self.random.percent(30),
+        };
+        // The second telling begins with a power cut that is none of the faults.
+        if !self.is_encore {
+            self.count_end(power);
+        }
+        self.machine.disk.restart(power);
+        self.machine.history_disk.restart(power);
+        let is_lost = self.options.faults.has(Fault::Flip) && self.random.percent(5);
+        let is_over = self.is_history_damaged && self.drain_until_ns.is_some();
+        if is_lost || is_over || matches!(stop, Stop::HistoryDamaged(_)) {
+            self.lose_history();
+        }
+        self.network.cut_all(self.now_ns, &mut self.queue);
+        self.by_session.clear();
+        self.turn_at_ns = None;
+        self.queue.add(self.now_ns + self.random.around(NS_PER_S), Event::Start);
+        Ok(())
+    }
+
+    fn count_end(&mut self, power: bool) {
+        self.coverage.count(if power { "power cut" } else { "killed" });
+        if power && self.machine.disk.has_unsynced() {
+            self.coverage.count("power cut with unsynced sectors");
+        }
+        if power && self.machine.disk.has_unsynced_names() {
+            self.coverage.count("names unsynced at a power cut");
+        }
+    }
+
+    /// Only what was planned may end the process.
+    fn explain(&mut self, stop: &Stop) -> Result<(), Violation> {
+        let is_planned = match (stop, self.armed) {
+            (Stop::Crashed, Some(Fault::Kill | Fault::Power)) => true,
+            (Stop::SyncFailed, Some(Fault::Sync)) => {
+                self.coverage.count("sync failed");
+                true
+            }
+            (Stop::DiskFull, Some(Fault::Full)) => {
+                self.coverage.count("disk full");
+                true
+            }
+            (Stop::Damaged(_), _) if !self.flips.is_empty() => {
+                self.mend_bits();
+                true
+            }
+            (Stop::HistoryDamaged(_), _) if self.is_history_damaged => {
+                self.coverage.count("flip found in the history");
+                true
+            }
+            _ => false,
+        };
+        let finding = if is_planned { Ok(()) } else { Err(format!("the switch has stopped: {stop:?}")) };
+        invariants::named("the switch stops only for a reason", finding)
+    }
+
+    /// The process starts, perhaps to crash again on the way.
+    pub(super) fn start(&mut self) -> Result<(), Violation> {
+        if self.machine.process.is_some() {
+            return Ok(());
+        }
+        if self.is_history_damaged && self.drain_until_ns.is_some() {
+            self.lose_history();
+        }
+        self.crash_in_recovery();
+        let wanted = self.last_state.map(|(position, _)| position);
+        match self.machine.start(&self.plan, self.now_ns, wanted) {
+            Ok(started) => self.started(started),
+            Err(stop) => {
+                self.coverage.count(if matches!(stop, Stop::Damaged(_)) {
+                    "flip found by a recovery"
+                } else {
+                    "crash in a recovery"
+                });
+                self.stop(&stop)
+            }
+        }
+    }
+
+    fn crash_in_recovery(&mut self) {
+        let may = |fault| self.options.faults.has(fault);
+        let fault = match (may(Fault::Kill), may(Fault::Power)) {
+            (false, false) => return,
+            (true, true) if self.random.percent(50) => Fault::Kill,
+            (_, true) => Fault::Power,
+            (true, false) => Fault::Kill,
+        };
+        if self.drain_until_ns.is_none() && self.random.percent(20) {
+            self.arm(fault, 10);
+        }
+    }
+
+    fn started(&mut self, started: Started) -> Result<(), Violation> {
+        let Started { process, batches, was_torn, state, dropped } = started;
+        self.starts += 1;
+        self.watermarks = Default::default();
+        if was_torn {
+            self.coverage.count("torn tail cut off");
+        }
+        if dropped > 0 {
+            self.coverage.count("file of the history dropped by a start");
+        }
+        self.auditor.take_recovered(&batches)?;
+        let remains = invariants::damage::check_remains(&self.machine.disk);
+        invariants::named(invariants::damage::NAME, remains)?;
+        // Whoever waited for those has lost its connection.
+        drop(self.auditor.take_replies_due());
+        if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
+            invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
+        }
+        self.machine.process = Some(process);
+        self.audit()?;
+        let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
+        self.busy_until_ns = self.now_ns + spent_ns;
+        self.drill()?;
+        self.wake(self.now_ns);
+        Ok(())
+    }
+
+    /// A bit turns on a copy of the disk, which nobody needs afterwards: in any record, the last included.
+    fn drill(&mut self) -> Result<(), Violation> {
+        let wanted = self.options.faults.has(Fault::Flip) && self.flips.is_empty() && self.random.percent(30);
+        if !wanted {
+            return Ok(());
+        }
+        let copy = self.machine.disk.copy(&mut self.random);
+        let Some(flip) = copy.choose_flip(&mut self.random) else { return Ok(()) };
+        if !flip.1 {
+            self.coverage.count("flip in the last record");
+        }
+        copy.flip(&flip.0);
+        let (found, _, opened) = machine::replay(&copy, &self.plan);
+        let finding = invariants::damage::check(&self.auditor, &flip, &found, &opened);
+        invariants::named(invariants::damage::NAME, finding)
+    }
+}

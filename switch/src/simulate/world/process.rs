@@ -1,0 +1,346 @@
+//! The process's shell: what threads, sockets and timers do in production, done here one after the other in virtual time.
+
+use adapters::limits::STALL_MAX_MS;
+use ledger::journal::JournalFault;
+
+use super::World;
+use crate::history::HistoryFault;
+use crate::limits::{CONNECTIONS_PER_PARTICIPANT_MAX, NS_PER_MS, RECEIVE_BYTES_PER_TURN};
+use crate::render::RenderFault;
+use crate::session::SessionKey;
+use crate::simulate::invariants::{self, Leaving, Turn, Violation};
+use crate::simulate::machine::{stop_of_history, stop_of_pipeline, stop_of_renderer};
+use crate::simulate::network::{Connection, Taken};
+use crate::simulate::plan::NS_PER_S;
+use crate::simulate::queue::{ConnectionId, Event};
+use crate::simulate::wire::{self, kind};
+
+/// What a turn costs beside the disk.
+const TURN_NS: u64 = 10_000;
+
+/// Frames that one turn wrote for one connection.
+type Written = (ConnectionId, Vec<u8>, bool);
+
+impl World<'_> {
+    /// One turn, as the hot loop makes it.
+    pub(super) fn turn(&mut self) -> Result<(), Violation> {
+        if self.turn_at_ns != Some(self.now_ns) {
+            return Ok(());
+        }
+        self.turn_at_ns = None;
+        let journal_ns = self.machine.journal_ns(self.now_ns);
+        let through_before = self.auditor.through();
+        self.receive(journal_ns);
+        if let Err(fault) = self.take_rendered() {
+            return self.stop(&stop_of_renderer(&fault));
+        }
+        if let Err(fault) = self.take_history_answers() {
+            return self.stop(&stop_of_history(&fault));
+        }
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        if let Err(fault) = process.pipeline.tick(journal_ns) {
+            return self.stop(&stop_of_pipeline(&fault));
+        }
+        self.ask_renderer();
+        self.ask_history();
+        let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
+        self.busy_until_ns = self.now_ns + spent_ns + TURN_NS;
+        let records = self.audit()?;
+        self.replies.clear();
+        let alone = self.with_one_connection();
+        self.transmit(through_before)?;
+        self.check_replies(&alone)?;
+        self.check_each_second(journal_ns, through_before)?;
+        self.check_turn(&records)?;
+        self.wake_again();
+        Ok(())
+    }
+
+    /// Reads every connection that the pipeline wants to hear.
+    fn receive(&mut self, journal_ns: u64) {
+        let Some(process) = &mut self.machine.process else { return };
+        let mut ids: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
+        let first = self.random.index(ids.len());
+        ids.rotate_left(first);
+        for id in ids {
+            let Some(connection) = self.network.connections.get_mut(&id) else { continue };
+            let Some(key) = connection.key.filter(|_| connection.has_unread && !connection.is_ending) else { continue };
+            if !process.pipeline.wants_bytes(key, journal_ns) {
+                self.coverage.count("connection left unread");
+                continue;
+            }
+            let length = connection.inbound.len().min(RECEIVE_BYTES_PER_TURN);
+            let consumed = process.pipeline.receive(key, &connection.inbound[..length], journal_ns);
+            note_taken(connection, consumed, self.auditor.through());
+            connection.inbound.drain(..consumed);
+            connection.has_unread = false;
+        }
+    }
+
+    fn take_rendered(&mut self) -> Result<(), RenderFault> {
+        let (now_ns, keys) = (self.now_ns, &self.machine.keys);
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        while process.rendering.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
+            let Some((_, request)) = process.rendering.pop_front() else { break };
+            let rendered = process.renderer.render(&request, |id| keys.find(id));
+            if let Err(RenderFault::Journal(JournalFault::Damaged { .. })) = &rendered {
+                self.coverage.count("flip found by a reader");
+            }
+            process.pipeline.rendered(&rendered?);
+            self.coverage.count("rendered from the journal");
+        }
+        Ok(())
+    }
+
+    fn take_history_answers(&mut self) -> Result<(), HistoryFault> {
+        let now_ns = self.now_ns;
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        while process.asking.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
+            let Some((_, question)) = process.asking.pop_front() else { break };
+            let answer = process.asker.answer(question)?;
+            self.coverage.count(if answer.outcome.is_some() {
+                "outcome found in the history"
+            } else {
+                "history asked in vain"
+            });
+            process.pipeline.history_answered(answer);
+        }
+        Ok(())
+    }
+
+    /// Whoever asks the history is another thread, too. Answers come in the order of the questions.
+    fn ask_history(&mut self) {
+        let Some(process) = &mut self.machine.process else { return };
+        while let Some(question) = process.pipeline.take_history_question() {
+            let after_ns = process.asking.back().map_or(self.now_ns, |(at_ns, _)| *at_ns);
+            process.asking.push_back((after_ns + self.random.between(5_000, 2_000_000), question));
+        }
+    }
+
+    /// The renderer is another thread: what it makes is there a little later.
+    fn ask_renderer(&mut self) {
+        let Some(process) = &mut self.machine.process else { return };
+        while let Some(request) = process.pipeline.take_render_request() {
+            let after_ns = process.rendering.back().map_or(self.now_ns, |(at_ns, _)| *at_ns);
+            process.rendering.push_back((after_ns + self.random.between(20_000, 3_000_000), request));
+        }
+    }
+
+    /// The auditor learns what is on disk now.
+    pub(super) fn audit(&mut self) -> Result<Vec<Vec<u8>>, Violation> {
+        let records = self.machine.disk.take_durable();
+        for record in &records {
+            self.trace.update(record);
+            let batch = wire::batch_of_record(record).ok_or("a record that is no batch".to_owned());
+            self.auditor.take_batch(invariants::named(invariants::journal::NAME, batch)?)?;
+        }
+        for path in self.auditor.take_rare() {
+            self.coverage.count(path);
+        }
+        Ok(records)
+    }
+
+    /// One write to each connection that has something to send, each frame looked at.
+    fn transmit(&mut self, through_before: u64) -> Result<(), Violation> {
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        let (by_session, network) = (&self.by_session, &self.network);
+        let mut written: Vec<Written> = Vec::new();
+        let id_of = |key: SessionKey| by_session.get(key.index()).copied().flatten();
+        while process.pipeline.transmit(|key, frames, is_last| {
+            let Some(id) = id_of(key) else { return 0 };
+            written.push((id, frames.to_vec(), is_last));
+            frames.len() + network.connections.get(&id).map_or(0, |connection| connection.waiting.len())
+        }) {}
+        for (id, frames, is_last) in written {
+            self.leave(id, &frames, through_before)?;
+            if let Some(connection) = self.network.connections.get_mut(&id) {
+                connection.is_ending |= is_last;
+                if !connection.is_cut {
+                    connection.waiting.extend_from_slice(&frames);
+                }
+            }
+        }
+        self.flush();
+        Ok(())
+    }
+
+    /// Looks at every frame that leaves for a connection.
+    fn leave(&mut self, id: ConnectionId, frames: &[u8], through_before: u64) -> Result<(), Violation> {
+        self.trace.update(frames);
+        let Some(connection) = self.network.connections.get_mut(&id) else { return Ok(()) };
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let Some((frame, length)) = wire::frame(rest) else {
+                let finding = Err("the switch sends what is no frame".to_owned());
+                return invariants::named(invariants::told_the_truth::NAME, finding);
+            };
+            if frame.kind == kind::STATUS && frame.lane == 0 {
+                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.routing[16]));
+                self.coverage.count(match frame.routing[16] {
+                    4 => "status told: in flight",
+                    5 => "status told: unknown",
+                    6 => "status told: duplicate",
+                    _ => "status told: final, again",
+                });
+            }
+            if frame.kind == kind::ERROR {
+                self.coverage.count(match wire::u16_at(frame.routing, 0) {
+                    7 | 8 => "refused: busy",
+                    6 => "refused: bad field",
+                    12 => "connection replaced",
+                    13 => "refused: too slow",
+                    14 => "refused: bad number",
+                    _ => "refused: not a frame",
+                });
+            }
+            invariants::of_frame(&mut Leaving { frame, connection, auditor: &self.auditor, through_before })?;
+            rest = &rest[length..];
+        }
+        Ok(())
+    }
+
+    /// Providers that the switch knows one connection of: what they are told comes on that one.
+    fn with_one_connection(&self) -> Vec<bool> {
+        let known = |place| self.network.connections.values().filter(move |c| c.provider == place && c.key.is_some());
+        (0..self.providers.len()).map(|place| known(place).count() == 1).collect()
+    }
+
+    fn check_replies(&mut self, alone: &[bool]) -> Result<(), Violation> {
+        let due = self.auditor.take_replies_due();
+        let finding = invariants::replies::check_due(&due, &self.replies, |provider| alone[provider]);
+        invariants::named(invariants::replies::NAME, finding)?;
+        for connection in self.network.connections.values_mut() {
+            let finding = invariants::replies::check_owed(connection, &self.replies);
+            invariants::named(invariants::replies::NAME, finding)?;
+        }
+        Ok(())
+    }
+
+    /// Hands the network what it takes, and ends what has nothing more to say.
+    fn flush(&mut self) {
+        let ids: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
+        for id in ids {
+            let has_taken = self.network.flush_to_provider(id, self.busy_until_ns, &mut self.queue);
+            let Some(connection) = self.network.connections.get_mut(&id) else { continue };
+            let Some(key) = connection.key else { continue };
+            if connection.waiting.is_empty() {
+                connection.blocked_since_ns = None;
+            } else if has_taken || connection.blocked_since_ns.is_none() {
+                connection.blocked_since_ns = Some(self.now_ns);
+            }
+            let (waiting, is_over) = (connection.waiting.len(), connection.is_ending && connection.waiting.is_empty());
+            if let Some(process) = &mut self.machine.process {
+                process.pipeline.link_pending(key, waiting);
+            }
+            if is_over {
+                self.detach(id);
+                self.network.end(id, self.busy_until_ns, &mut self.queue);
+            }
+        }
+    }
+
+    /// Time-outs of connections, about once a second.
+    fn check_each_second(&mut self, journal_ns: u64, through_before: u64) -> Result<(), Violation> {
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        if self.now_ns < process.next_check_ns {
+            return Ok(());
+        }
+        process.next_check_ns = self.now_ns + NS_PER_S;
+        process.pipeline.check_sessions(journal_ns);
+        self.transmit(through_before)?;
+        let is_stuck = |connection: &Connection| {
+            let since_ns = connection.blocked_since_ns.unwrap_or(self.now_ns);
+            connection.key.is_some() && self.now_ns - since_ns > STALL_MAX_MS * NS_PER_MS
+        };
+        let stuck: Vec<ConnectionId> =
+            self.network.connections.iter().filter(|(_, c)| is_stuck(c)).map(|(id, _)| *id).collect();
+        for id in stuck {
+            self.coverage.count("connection takes nothing, and is ended");
+            self.detach(id);
+            self.network.end(id, self.now_ns, &mut self.queue);
+        }
+        Ok(())
+    }
+
+    fn check_turn(&mut self, records: &[Vec<u8>]) -> Result<(), Violation> {
+        let Some(process) = &self.machine.process else { return Ok(()) };
+        let turn = Turn { pipeline: &process.pipeline, auditor: &self.auditor, limits: self.plan.limits, records };
+        invariants::of_turn(&turn, &mut self.watermarks)
+    }
+
+    /// When to turn even if nothing arrives.
+    fn wake_again(&mut self) {
+        let (now_ns, busy_until_ns) = (self.now_ns, self.busy_until_ns);
+        let Some(process) = &mut self.machine.process else { return };
+        let next_journal_ns = process.pipeline.next_turn_ns();
+        let check_ns = process.next_check_ns;
+        let rendered_ns = process.rendering.front().map(|(at_ns, _)| *at_ns);
+        let answered_ns = process.asking.front().map(|(at_ns, _)| *at_ns);
+        let timer_ns = next_journal_ns.map(|journal_ns| now_ns + self.machine.wait_ns(now_ns, journal_ns));
+        let is_readable = |c: &Connection| c.key.is_some() && c.has_unread && !c.is_ending;
+        // A full batch was left behind: the rest comes with the next turn.
+        let unread_ns = self.network.connections.values().any(is_readable).then_some(busy_until_ns + NS_PER_MS);
+        let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns];
+        if let Some(at_ns) = times.into_iter().flatten().min() {
+            self.wake(at_ns.max(now_ns + 1));
+        }
+    }
+
+    /// A handshake is done.
+    pub(super) fn opened(&mut self, id: ConnectionId) {
+        let journal_ns = self.machine.journal_ns(self.now_ns);
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        let code = self.plan.providers[connection.provider].code;
+        let process = self.machine.process.as_mut().filter(|_| !connection.is_cut);
+        let accepting = process.filter(|p| p.pipeline.connections_of(&code) < CONNECTIONS_PER_PARTICIPANT_MAX);
+        let Some(process) = accepting else {
+            connection.is_cut = true;
+            return self.queue.add(self.now_ns + NS_PER_MS, Event::ProviderLoses(id));
+        };
+        let key = process.pipeline.attach(code, self.machine.keys.data_key(code), journal_ns);
+        connection.key = Some(key);
+        if self.by_session.len() <= key.index() {
+            self.by_session.resize(key.index() + 1, None);
+        }
+        self.by_session[key.index()] = Some(id);
+        self.wake(self.now_ns);
+    }
+
+    /// The switch is done with a connection.
+    pub(super) fn detach(&mut self, id: ConnectionId) {
+        let Some(connection) = self.network.connections.get_mut(&id) else { return };
+        if let Some(key) = connection.key.take() {
+            self.by_session[key.index()] = None;
+            if let Some(process) = &mut self.machine.process {
+                process.pipeline.detach(key);
+            }
+        }
+        self.network.forget(id);
+    }
+}
+
+/// Remembers what the switch took from a connection: it is to be acknowledged, and what is acknowledged must be recorded.
+fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
+    let mut rest = &connection.inbound[..consumed];
+    while !rest.is_empty() && !connection.is_garbled {
+        match wire::frame(rest) {
+            Some((frame, length)) if frame.kind <= kind::STATUS_REQUEST && length <= rest.len() => {
+                let names_payment = matches!(frame.kind, kind::CREDIT_TRANSFER | kind::ANSWER | kind::STATUS_REQUEST);
+                if names_payment && frame.routing.len() >= 16 {
+                    let id = wire::array(frame.routing, 0);
+                    connection.taken.push_back(Taken {
+                        number: frame.number,
+                        kind: frame.kind,
+                        id,
+                        through,
+                        is_answered: false,
+                    });
+                } else if !matches!(frame.kind, 1 | kind::ACK | kind::ECHO) {
+                    connection.is_garbled = true;
+                }
+                rest = &rest[length..];
+            }
+            _ => connection.is_garbled = true,
+        }
+    }
+}

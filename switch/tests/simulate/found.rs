@@ -1,0 +1,17 @@
+//! What the simulator has found, and must not find again. Each test opens with its story.
+
+use ledger::journal::faulty::FaultyStorage;
+use ledger::journal::{Access, Storage};
+
+/// The power went while a file of the history grew; its name was on disk, its content was not. The next start read where the content should have
+/// been, behind the end of the file, and the faulty directory of the tests panicked there. A real directory gives nothing, and so the file is dropped
+/// and made again.
+#[test]
+fn behind_the_end_of_a_file_there_is_nothing_to_read() {
+    let storage = FaultyStorage::new(1);
+    storage.put("short", b"123");
+    let file = storage.open("short", Access::Read).unwrap();
+    for (offset, expected) in [(0, 3), (2, 1), (3, 0), (4_096, 0)] {
+        assert_eq!(storage.read_at(&file, offset, &mut [0; 8]).unwrap(), expected, "from {offset}");
+    }
+}
