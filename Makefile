@@ -4,7 +4,7 @@ CARGO ?= cargo
 DEMO_DATA ?= target/demo
 DEMO_ARGS ?= --exit
 
-.PHONY: demo test lint unit bench load simulate mutants torture setup help
+.PHONY: demo test lint unit bench instructions load simulate mutants torture setup help
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -24,6 +24,11 @@ unit:
 
 bench: setup ## criterion benches of every stage
 	$(CARGO) bench -p benches
+
+instructions: setup ## instructions of the hot functions, counted: the same on a busy machine
+	@command -v valgrind >/dev/null || { echo "valgrind counts the instructions, and is missing; nothing else needs it. As root: apt-get install valgrind" >&2; exit 1; }
+	$(CARGO) build --release -p benches --bin instructions
+	target/release/instructions
 
 load: setup ## how many payments a second, on this machine, generator included
 	$(CARGO) build --release --bin switch --bin loadtest
@@ -45,7 +50,8 @@ setup:
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 
-# The C compiler builds the cryptography and the allocator; Python reads the golden files of the protocol's document.
+# The C compiler builds the cryptography and the allocator; Python reads the golden files of the protocol's document. Valgrind,
+# for `make instructions` alone, is left to whoever wants that.
 .PHONY: packages
 packages:
 	@[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq gcc libc6-dev make python3 || \
