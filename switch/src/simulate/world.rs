@@ -29,7 +29,7 @@ use super::{Options, Report};
 const DRAIN_MAX_NS: u64 = 120 * NS_PER_S;
 
 /// More events than this in one second of virtual time are a loop that does nothing.
-const EVENTS_PER_S_MAX: u64 = 500_000;
+const EVENTS_PER_S_MAX: u64 = 100_000;
 
 /// See the module.
 pub(super) struct World<'a> {
