@@ -232,7 +232,7 @@ impl<S: Storage> Ledger<S> {
             snapshotting: Snapshotting::Idle,
             journal_bytes_since_snapshot: 0,
             buffer: RecordBuffer::default(),
-            preface: Preface::default(),
+            preface: Preface { final_transfers_max: options.final_transfers_max, recalled: Vec::new() },
             wanted: Vec::new(),
             hits: Vec::new(),
             poison: None,
@@ -254,13 +254,9 @@ impl<S: Storage> Ledger<S> {
     pub fn submit(&mut self, now_ns: u64, batch: &[BatchEntry]) -> Result<&[Answer], LedgerFault> {
         self.check_poison()?;
         self.check_size(batch)?;
-        match self.submit_checked(now_ns, batch) {
-            Ok(()) => Ok(&self.machine.answers),
-            Err(fault) => {
-                self.poison = Some(fault.clone());
-                Err(fault)
-            }
-        }
+        let submitted = self.submit_checked(now_ns, batch);
+        self.or_poison(submitted)?;
+        Ok(&self.machine.answers)
     }
 
     /// By the most bytes that such a batch can have: whether it is taken must not depend on what it recalls, and a batch that
@@ -287,11 +283,8 @@ impl<S: Storage> Ledger<S> {
     }
 
     fn submit_checked(&mut self, now_ns: u64, batch: &[BatchEntry]) -> Result<(), LedgerFault> {
-        self.machine.book.set_final_transfers_max(self.options.final_transfers_max);
-        make_room(&mut self.machine, &mut self.index)?;
-        self.machine.book.trim();
+        make_room(&mut self.machine, &mut self.index, self.preface.final_transfers_max)?;
         self.recall(batch)?;
-        self.preface.final_transfers_max = self.options.final_transfers_max;
         let time_ns = now_ns.max(self.machine.book.now_ns());
         self.buffer.clear();
         self.buffer.extend_with(|out| payload::encode(&self.preface, batch, out));
@@ -336,6 +329,11 @@ impl<S: Storage> Ledger<S> {
     fn check_poison(&self) -> Result<(), LedgerFault> {
         self.poison.clone().map_or(Ok(()), Err)
     }
+
+    /// A fault stays: every later call returns it.
+    fn or_poison<T>(&mut self, done: Result<T, LedgerFault>) -> Result<T, LedgerFault> {
+        done.inspect_err(|fault| self.poison = Some(fault.clone()))
+    }
 }
 
 /// Snapshots.
@@ -345,10 +343,7 @@ impl<S: Storage> Ledger<S> {
     pub fn snapshot(&mut self) -> Result<u64, LedgerFault> {
         self.check_poison()?;
         let taken = self.take_snapshot();
-        if let Err(fault) = &taken {
-            self.poison = Some(fault.clone());
-        }
-        taken
+        self.or_poison(taken)
     }
 
     fn take_snapshot(&mut self) -> Result<u64, LedgerFault> {
@@ -469,10 +464,8 @@ impl<S: Storage> Ledger<S> {
     /// while; closing it by [`Ledger::close`] does the same.
     pub fn mark(&mut self) -> Result<(), LedgerFault> {
         self.check_poison()?;
-        self.journal.append_mark().map_err(|fault| {
-            self.poison = Some(LedgerFault::Journal(fault.clone()));
-            LedgerFault::Journal(fault)
-        })
+        let marked = self.journal.append_mark();
+        self.or_poison(marked.map_err(LedgerFault::Journal))
     }
 
     /// Marks the journal's end and takes a snapshot, so that the next start has nothing to replay.
@@ -578,16 +571,19 @@ fn replay<S: Storage>(
 ) -> Result<(), String> {
     let words = |fault: IndexFault| fault.to_string();
     let decoded = reading.decode(batch)?;
-    machine.book.set_final_transfers_max(decoded.preface.final_transfers_max);
-    make_room(machine, index).map_err(words)?;
-    machine.book.trim();
+    make_room(machine, index, decoded.preface.final_transfers_max).map_err(words)?;
     machine.apply(&decoded)?;
     machine.record(index, &decoded).map_err(words)
 }
 
-/// Makes ready for a batch: waits until the final transfers that leave next are in index files, and begins a run in the book
+/// Makes ready for a batch: lets the oldest final transfers go, once they are in index files, and begins a run in the book
 /// where the index has.
-fn make_room<S: Storage>(machine: &mut Machine, index: &mut Index<S, LedgerSchema>) -> Result<(), IndexFault> {
+fn make_room<S: Storage>(
+    machine: &mut Machine,
+    index: &mut Index<S, LedgerSchema>,
+    final_transfers_max: u32,
+) -> Result<(), IndexFault> {
+    machine.book.set_final_transfers_max(final_transfers_max);
     let leaving = machine.book.leaving_through();
     if leaving > index.cut_through() {
         // The window is smaller than the open run.
@@ -597,5 +593,6 @@ fn make_room<S: Storage>(machine: &mut Machine, index: &mut Index<S, LedgerSchem
         index.wait_covered(leaving)?;
     }
     machine.follow_run(index.run());
+    machine.book.trim();
     Ok(())
 }

@@ -136,6 +136,8 @@
 //! [`Reject`] has every business no, [`PRECEDENCE`] the order in which they are found. [`audit`] recomputes all balances from
 //! requests alone.
 
+mod bytes;
+
 pub mod amount;
 pub mod reference;
 

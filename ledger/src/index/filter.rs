@@ -2,7 +2,7 @@
 //!
 //! Both are part of the format: `docs/formats/index.md`, section 5.
 
-use super::footer::u64_at;
+use crate::bytes::u64_at;
 use crate::limits::{INDEX_FILTER_BITS_PER_KEY_SMALL, INDEX_FILTER_KEYS_SMALL};
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -4,6 +4,7 @@
 
 use super::block::{BlockReader, Blocks, FileName};
 use super::fault::{IndexDamage, IndexFault};
+use crate::bytes::{u32_at, u64_at};
 use crate::journal::{Lineage, Storage};
 use crate::limits::BLOCK_BYTES;
 
@@ -170,14 +171,6 @@ impl Footer {
             && rest.iter().all(|byte| *byte == 0);
         if is_in_order { Ok(footer) } else { Err(IndexDamage::Footer) }
     }
-}
-
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
-}
-
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 const _: () = assert!(FOOTER_BYTES == 8 + 2 + 2 + 4 + 16 + 2 * 4 + 5 * 8 + 2 * 4 + 2 * 8 + 4 * 4);

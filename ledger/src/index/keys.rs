@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::block::{BlockReader, BlockWriter, Blocks, FileName, PAYLOAD};
 use super::fault::{IndexDamage, IndexFault};
 use super::filter::Filter;
-use super::footer::{Common, Footer, Span, u64_at};
+use super::footer::{Common, Footer, Span};
+use crate::bytes::u64_at;
 use crate::journal::Storage;
 
 /// A hash and the number of the record whose key has it. Ordered as in the file.

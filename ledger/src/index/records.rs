@@ -5,11 +5,12 @@
 use super::block::{BlockReader, BlockWriter, Blocks, FileName, PAYLOAD};
 use super::chunk::{ChunkDecoder, ChunkEncoder, RawChunk};
 use super::fault::{IndexDamage, IndexFault};
-use super::footer::{Common, Footer, u32_at, u64_at};
+use super::footer::{Common, Footer};
 use super::query::Chunk;
 use super::run::Run;
 use super::sort::sort_by_u64;
 use super::{IndexSchema, groups_of};
+use crate::bytes::{u32_at, u64_at};
 use crate::journal::Storage;
 use crate::limits::{INDEX_CHUNK_RECORDS_MAX, INDEX_TIME_MARK_BLOCKS, to_usize};
 

@@ -5,12 +5,12 @@
 
 use super::fault::{Damage, JournalFault};
 use super::prepared::{PreparedFile, remove, remove_if_there};
-use super::record::array;
 use super::recovery::check_segment;
 use super::segment::{COPYING_NAME, SegmentFile, SegmentForm, compressed_segment_name};
 use super::segment::{is_segment_size, list_files};
 use super::storage::{Access, Storage};
 use super::window::SegmentWindow;
+use crate::bytes::array;
 use crate::limits::{COMPRESSED_FRAME_BYTES, COMPRESSION_LEVEL, SCAN_READ_BYTES, to_usize};
 
 /// A frame that every Zstandard decoder skips: so the whole file is one that the usual tools decompress.

@@ -1,7 +1,8 @@
 //! A place in the log, to be kept beside what was computed from the log up to there, and to start from later.
 
-use super::record::{Lineage, array};
+use super::record::Lineage;
 use super::segment::Position;
+use crate::bytes::array;
 
 /// A place in the log: where a record ends, and what the next one must continue.
 ///

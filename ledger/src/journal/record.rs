@@ -7,6 +7,7 @@ use core::fmt;
 use super::fault::Damage;
 use super::place::JournalPlace;
 use super::segment::{FIRST_SEGMENT, Position};
+use crate::bytes::array;
 use crate::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, to_usize};
 
 /// Bytes of a record before its payload.
@@ -461,8 +462,4 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     // Sixteen at a time: recovery looks at whole segments of zeros.
     let (chunks, rest) = bytes.as_chunks::<16>();
     chunks.iter().all(|chunk| u128::from_ne_bytes(*chunk) == 0) && rest.iter().all(|byte| *byte == 0)
-}
-
-pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes[at..at + N].try_into().expect("N bytes were asked for")
 }

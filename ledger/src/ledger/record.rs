@@ -4,6 +4,7 @@
 //! The bytes stand in `docs/formats/ledger.md`, section 3.
 
 use crate::account::AccountIndex;
+use crate::bytes::{u32_at, u64_at};
 use crate::history::Balances;
 use crate::index::IndexSchema;
 use crate::payload::{FINAL_TRANSFER_BYTES, decode_final, encode_final};
@@ -152,12 +153,4 @@ impl IndexSchema for LedgerSchema {
 /// The index's key of a transfer.
 pub(crate) fn key_of(id: TransferId) -> [u8; 16] {
     id.0.to_le_bytes()
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes were asked for"))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes were asked for"))
 }

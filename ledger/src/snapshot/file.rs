@@ -2,6 +2,7 @@
 
 use super::fault::Flaw;
 use super::{Lineage, Snapshot};
+use crate::bytes::{array, u32_at, u64_at};
 use crate::limits::{SNAPSHOT_OWNER_BYTES_MAX, SNAPSHOT_PAGE_BYTES, to_usize};
 
 /// A file under this name is being written, or was when something stopped.
@@ -88,8 +89,6 @@ pub(super) fn encode_head(snapshot: &Snapshot, lineage: Lineage, format: u32) ->
 
 /// What the head says, its checksum with it. The digest is the foot's to say.
 pub(super) fn decode_head(bytes: &[u8; HEAD_BYTES], lineage: Lineage, format: u32) -> Result<(Snapshot, u32), Flaw> {
-    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let half = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     if bytes[0..8] != HEAD_MAGIC {
         return Err(Flaw::Head);
     }
@@ -100,18 +99,18 @@ pub(super) fn decode_head(bytes: &[u8; HEAD_BYTES], lineage: Lineage, format: u3
     }
     let mut without_crc = *bytes;
     without_crc[HEAD_CRC_AT..HEAD_CRC_AT + 4].fill(0);
-    let (crc, owner_len) = (half(HEAD_CRC_AT), half(48) as usize);
+    let (crc, owner_len) = (u32_at(bytes, HEAD_CRC_AT), u32_at(bytes, 48) as usize);
     if crc32c::crc32c(&without_crc) != crc || owner_len > SNAPSHOT_OWNER_BYTES_MAX {
         return Err(Flaw::Head);
     }
     if bytes[16..32] != lineage.0 {
         return Err(Flaw::Lineage);
     }
-    if half(12) != format {
-        return Err(Flaw::Format { format: half(12) });
+    if u32_at(bytes, 12) != format {
+        return Err(Flaw::Format { format: u32_at(bytes, 12) });
     }
     let owner = bytes[OWNER_AT..OWNER_AT + owner_len].to_vec();
-    let snapshot = Snapshot { position: number(32), owner, body_bytes: number(40), body_digest: [0; 32] };
+    let snapshot = Snapshot { position: u64_at(bytes, 32), owner, body_bytes: u64_at(bytes, 40), body_digest: [0; 32] };
     Ok((snapshot, crc))
 }
 
@@ -135,9 +134,8 @@ pub(super) fn encode_foot(foot: &Foot) -> [u8; FOOT_BYTES] {
 }
 
 pub(super) fn decode_foot(bytes: &[u8; FOOT_BYTES]) -> Result<Foot, Flaw> {
-    let half = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    let foot =
-        Foot { body_digest: bytes[8..40].try_into().expect("32 bytes"), head_crc: half(40), table_crc: half(44) };
+    let (head_crc, table_crc) = (u32_at(bytes, 40), u32_at(bytes, 44));
+    let foot = Foot { body_digest: array(bytes, 8), head_crc, table_crc };
     // Made again, it must be what was read: magic, zeros and checksum at once.
     if encode_foot(&foot) == *bytes { Ok(foot) } else { Err(Flaw::Foot) }
 }
