@@ -10,8 +10,6 @@ pub mod filled;
 
 pub mod records;
 
-pub mod memory;
-
 pub mod nowhere;
 
 pub mod room;

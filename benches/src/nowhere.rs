@@ -1,5 +1,6 @@
 //! A directory without a disk. It takes every write to a journal's segment and keeps nothing of it: what is measured over it is everything but the disk and the copy
-//! into the system's cache. Other files, which are read again (those of the history), it keeps in memory.
+//! into the system's cache. Other files, which are read again (those of the history), it keeps in memory,
+//! and segments too where it is told to.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,13 +20,19 @@ struct Named {
     file: NowhereFile,
 }
 
-/// The directory.
+/// The directory. A clone is the same one.
 #[derive(Clone, Default)]
 pub struct Nowhere {
     files: Arc<Mutex<BTreeMap<String, Named>>>,
+    keeps_segments: bool,
 }
 
 impl Nowhere {
+    /// A directory in memory that keeps everything, segments included.
+    pub fn keeping_all() -> Nowhere {
+        Nowhere { keeps_segments: true, ..Nowhere::default() }
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, Named>) -> T) -> T {
         work(&mut self.files.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -49,7 +56,8 @@ impl Storage for Nowhere {
 
     /// A segment of a journal is as large as it will ever be; other files grow.
     fn create(&self, name: &str, bytes: u64) -> io::Result<NowhereFile> {
-        let file = NowhereFile((bytes == 0).then(Arc::default));
+        let is_kept = bytes == 0 || self.keeps_segments;
+        let file = NowhereFile(is_kept.then(|| Arc::new(RwLock::new(vec![0; to_place(bytes)]))));
         self.with(|files| files.insert(name.to_owned(), Named { bytes, file: file.clone() }));
         Ok(file)
     }

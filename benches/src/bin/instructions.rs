@@ -22,7 +22,6 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
 use benches::filled::{BATCH, Filled, Way};
-use benches::memory::Memory;
 use benches::nowhere::Nowhere;
 use benches::records::{self, Maker, RECORD_BYTES, Transfers};
 use benches::{Random, scheme};
@@ -137,7 +136,7 @@ fn capture(held: u64) -> u64 {
 /// Pieces of a body in order, of the size of an account that is changed during a capture, or of what a capture gives else.
 fn snapshot(page_bytes: usize) -> u64 {
     let options = SnapshotOptions { format: 1, work: SnapshotWork::Inline };
-    let snapshots = Snapshots::open(Memory::default(), LINEAGE, options);
+    let snapshots = Snapshots::open(Nowhere::keeping_all(), LINEAGE, options);
     let (pages, page) = ((16 << 20) / page_bytes, vec![0xa5; page_bytes]);
     let mut writer = snapshots.begin(1, &[], (pages * page_bytes) as u64).expect("nothing fails here");
     counted_region(|| {
@@ -175,7 +174,7 @@ fn append(record_bytes: usize) -> u64 {
 const INDEX_ACCOUNTS: usize = 640;
 
 struct Indexed {
-    index: Index<Memory, Transfers>,
+    index: Index<Nowhere, Transfers>,
     maker: Maker,
     batch: records::Batch,
 }
@@ -183,7 +182,7 @@ struct Indexed {
 impl Indexed {
     fn new(run_records: u32) -> Indexed {
         let options = IndexOptions { run_records, work: IndexWork::Inline, ..IndexOptions::default() };
-        let (index, _) = Index::open(Memory::default(), LINEAGE, options).expect("nothing fails here");
+        let (index, _) = Index::open(Nowhere::keeping_all(), LINEAGE, options).expect("nothing fails here");
         Indexed { index, maker: Maker::new(INDEX_ACCOUNTS, 1_000), batch: records::Batch::default() }
     }
 
@@ -245,11 +244,16 @@ fn may_hold(each: bool) -> u64 {
     unknown.len() as u64
 }
 
-fn directories() -> Directories<Memory> {
-    Directories { journal: Memory::default(), index: Memory::default(), snapshots: Memory::default(), archive: None }
+fn directories() -> Directories<Nowhere> {
+    Directories {
+        journal: Nowhere::keeping_all(),
+        index: Nowhere::keeping_all(),
+        snapshots: Nowhere::keeping_all(),
+        archive: None,
+    }
 }
 
-fn open(directories: Directories<Memory>) -> Ledger<Memory> {
+fn open(directories: Directories<Nowhere>) -> Ledger<Nowhere> {
     let usual = LedgerOptions::default();
     let options = LedgerOptions {
         final_transfers_max: HELD,
@@ -264,7 +268,7 @@ fn open(directories: Directories<Memory>) -> Ledger<Memory> {
 
 /// Who gives a ledger batches.
 struct Owner {
-    ledger: Ledger<Memory>,
+    ledger: Ledger<Nowhere>,
     random: Random,
     now_ns: u64,
 }
@@ -273,7 +277,7 @@ const ACCOUNTS: usize = 64;
 
 impl Owner {
     /// A ledger whose window is full.
-    fn new(directories: Directories<Memory>) -> Owner {
+    fn new(directories: Directories<Nowhere>) -> Owner {
         let mut owner = Owner { ledger: open(directories), random: Random::new(1), now_ns: 0 };
         let accounts: Vec<BatchEntry> = (1..=ACCOUNTS as u128).map(|id| Request::Open(account(id)).into()).collect();
         owner.submit(&accounts);
@@ -327,7 +331,7 @@ fn submit(two_phase: bool, batch_entries: usize) -> u64 {
 }
 
 /// A journal of single-phase transfers, and how many.
-fn journal() -> (Directories<Memory>, u64) {
+fn journal() -> (Directories<Nowhere>, u64) {
     let directories = directories();
     let mut owner = Owner::new(directories.clone());
     for _ in 0..BATCHES {
