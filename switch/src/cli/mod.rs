@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use print::grouped;
+
 /// A national real-time payment switch.
 #[derive(Parser)]
 #[command(name = "switch", version, arg_required_else_help = true)]

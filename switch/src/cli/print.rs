@@ -1,7 +1,7 @@
 //! How numbers are printed for people.
 
 /// Digits in groups of three.
-pub(super) fn grouped(number: u128) -> String {
+pub fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {

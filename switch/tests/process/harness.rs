@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_switch");
 
 /// No test waits longer for what must come. Two busy cores are slow; a pass never depends on this being short.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What each participant has, unless a test says otherwise.
 pub(crate) const FUNDS: u64 = 1_000_000_000_000;
