@@ -112,6 +112,9 @@ pub const EXPIRED_PER_BATCH_MAX: usize = 1_024;
 /// Idleness after which a sync mark is written, in nanoseconds (design of the journal: what is behind a mark is known to be on disk).
 pub const MARK_AFTER_NS: u64 = 10_000_000;
 
+/// While a frame waits until more is indexed, a turn looks for that so often, in journal time: the files are written elsewhere, and nothing else may come.
+pub const INDEXED_LOOK_NS: u64 = NS_PER_MS;
+
 /// `busy` suggests to wait so long, in milliseconds: a few batches of a slow disk.
 pub const BUSY_RETRY_MS: u32 = 50;
 

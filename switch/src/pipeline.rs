@@ -32,7 +32,9 @@ use crate::engine::{Batch, Engine, Inapplicable};
 use crate::entry::ParticipantId;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
-use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS};
+use crate::limits::{
+    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS,
+};
 use crate::log::local::LocalLog;
 use crate::outbox::Outboxes;
 use crate::seal::{DataKey, Sealer};
@@ -168,6 +170,7 @@ pub struct Pipeline<S: Storage> {
     to_render: VecDeque<(SessionKey, Lane)>,
     is_draining: bool,
     last_batch_ns: u64,
+    last_turn_ns: u64,
 }
 
 impl<S: Storage> Pipeline<S> {
@@ -203,11 +206,13 @@ impl<S: Storage> Pipeline<S> {
             to_render: VecDeque::new(),
             is_draining: false,
             last_batch_ns: time_ns,
+            last_turn_ns: time_ns,
         }
     }
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
+        self.last_turn_ns = now_ns;
         self.resume_asked();
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
@@ -363,7 +368,9 @@ impl<S: Storage> Pipeline<S> {
         let mark_ns = self.log.is_unmarked().then(|| self.last_batch_ns.saturating_add(MARK_AFTER_NS));
         let deadline_ns = self.decisions.engine.next_deadline_ns();
         let answers_ns = self.waiting.has_answers().then_some(0);
-        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).min()
+        // What is unasked after a turn waits for the files.
+        let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
+        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.

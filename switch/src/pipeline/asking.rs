@@ -70,6 +70,11 @@ impl Waiting {
         !self.answers.is_empty()
     }
 
+    /// Are there questions that the history was not asked yet?
+    pub(super) fn has_unasked(&self) -> bool {
+        self.asked < self.queue.len()
+    }
+
     /// The first answer, and who waits for it.
     fn take_answered(&mut self) -> Option<(Asked, HistoryAnswer)> {
         let answer = self.answers.pop_front()?;
