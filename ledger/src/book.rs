@@ -16,7 +16,6 @@ mod notes;
 mod pages;
 mod restore;
 mod slots;
-mod table;
 mod window;
 
 pub use self::notes::{Change, Touched};
@@ -33,13 +32,13 @@ use self::chain::Before;
 use self::notes::Notes;
 use self::pages::Pages;
 use self::slots::{DetailsTable, Slots};
-use self::table::IdTable;
 use self::window::Window;
 use crate::account::{
     Account, AccountDetails, AccountFlags, AccountId, AccountIndex, AccountSpec, AccountStatus, Sides,
 };
 use crate::amount::{Amount, Currency};
 use crate::history::{Balances, History, HistoryEntry, HistoryPage, HistoryQuery};
+use crate::id_table::IdTable;
 use crate::limits::{ACCOUNTS_MAX, CAP_MAX, HISTORY_PER_ACCOUNT_DEFAULT, TRANSFERS_MAX};
 use crate::result::{Applied, Reject};
 use crate::transfer::{

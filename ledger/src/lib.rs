@@ -146,6 +146,7 @@ pub mod history;
 pub mod transfer;
 
 pub mod book;
+pub mod id_table;
 pub mod request;
 pub mod result;
 

@@ -427,6 +427,12 @@ impl<S: Storage> History<S> {
         self.looks_all_up || self.index.may_hold(&id.bytes())
     }
 
+    /// As `may_hold`, of many at once: their waits for memory overlap.
+    pub fn may_hold_each(&self, ids: &[[u8; 16]], answers: &mut Vec<bool>) {
+        self.index.may_hold_each(ids, answers);
+        answers.iter_mut().for_each(|answer| *answer |= self.looks_all_up);
+    }
+
     /// For other threads, to read.
     pub fn reader(&self) -> HistoryReader<S> {
         self.index.reader()

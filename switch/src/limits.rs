@@ -26,9 +26,15 @@ pub const OUTCOMES_KEPT_MAX: u32 = 1 << 26;
 /// it, 0.1 s at a million. Room that is not used costs about 20 MB of memory; the rest is address space.
 pub const PAYMENTS_EXPECTED: u32 = OUTCOMES_KEPT_DEFAULT + IN_FLIGHT_MAX;
 
-/// Deadlines of decided payments that are held: those of ten seconds of 200,000 payments a second, 48 MiB. With more, all are looked at once, 0.1 s, and
-/// those of open payments are kept.
-pub const DEADLINES_DECIDED_MAX: usize = 1 << 21;
+/// Deadlines of decided payments that are held, 6 MiB: those of a second of 250,000 payments. With more, each batch looks at some and keeps
+/// those of open payments.
+pub const DEADLINES_DECIDED_MAX: usize = 1 << 18;
+
+/// Deadlines that a batch looks at, where too many are held, beside twice its entries: so they become fewer, and no batch stops for long.
+pub const DEADLINES_SWEPT_MIN: usize = 1_024;
+
+/// Lists of deadlines that wait to be used again: those of half a second.
+pub const DEADLINE_SPOKES_SPARE_MAX: usize = 128;
 
 /// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
 pub const FUNDS_IN_MAX: usize = 1 << 20;

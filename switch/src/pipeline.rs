@@ -41,7 +41,7 @@ use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
 use crate::watermarks::Watermarks;
-use asking::{Told, Waiting};
+use asking::{Ahead, Told, Waiting};
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -153,6 +153,8 @@ pub struct Pipeline<S: Storage> {
     ingress: Ingress,
     /// Sessions with frames that came since the last turn.
     touched: Vec<SessionKey>,
+    /// What is known of the orders that are being received.
+    ahead: Ahead,
     questions: Vec<Question>,
     /// What the history was asked, or is to be.
     waiting: Waiting,
@@ -193,6 +195,7 @@ impl<S: Storage> Pipeline<S> {
             live: Vec::new(),
             ingress: Ingress::new(),
             touched: Vec::new(),
+            ahead: Ahead::default(),
             questions: Vec::new(),
             waiting: Waiting::default(),
             told: Vec::new(),

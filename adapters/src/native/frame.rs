@@ -76,6 +76,22 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
     decode_whole(frame)
 }
 
+/// Walks over the whole frames at the start of `bytes` that name a payment, without checking any: kind and payment id of each. For who wants to know early what
+/// is coming; what is wrong with a frame, `decode` will say.
+pub fn peek_payments(mut bytes: &[u8]) -> impl Iterator<Item = (MessageKind, [u8; 16])> {
+    std::iter::from_fn(move || {
+        loop {
+            let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?) as usize;
+            let frame = bytes.get(..length).filter(|frame| frame.len() >= HEADER_BYTES)?;
+            bytes = &bytes[length..];
+            let kind = MessageKind::from_number(frame[5]);
+            if let (Some(kind), Some(id)) = (kind, frame[HEADER_BYTES..].first_chunk::<16>()) {
+                return Some((kind, *id));
+            }
+        }
+    })
+}
+
 /// Decodes a frame that is all there.
 fn decode_whole(frame: &[u8]) -> Decoded<'_> {
     let length = frame.len();
@@ -172,7 +188,7 @@ pub fn renumber(frame: &mut [u8], head: Head) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Echo;
+    use crate::message::{Echo, StatusRequest};
 
     fn echo() -> Vec<u8> {
         let mut out = Vec::new();
@@ -192,6 +208,23 @@ mod tests {
         let Decoded::Frame(frame, length) = decode(&bytes) else { panic!("no frame") };
         assert_eq!((frame.kind, frame.head.number, length), (MessageKind::Echo, 7, bytes.len()));
         assert_eq!(frame.private, b"");
+    }
+
+    #[test]
+    fn payments_are_seen_ahead_up_to_what_is_no_frame() {
+        let request = StatusRequest { payment_id: [7; 16] };
+        let mut bytes = echo();
+        encode(&mut bytes, MessageKind::StatusRequest, Head::PLAIN, &request, |_| {});
+        let whole = bytes.len();
+        bytes.extend_from_slice(&bytes.clone());
+        let seen = |bytes: &[u8]| peek_payments(bytes).collect::<Vec<_>>();
+        let expected = (MessageKind::StatusRequest, [7; 16]);
+        assert_eq!(seen(&bytes), [expected, expected]);
+        assert_eq!(seen(&bytes[..bytes.len() - 1]), [expected]);
+        bytes[whole] = 31;
+        assert_eq!(seen(&bytes), [expected], "a length that is none");
+        bytes[3] = 0xff;
+        assert_eq!(seen(&bytes), []);
     }
 
     #[test]

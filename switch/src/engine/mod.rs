@@ -32,8 +32,8 @@ use crate::entry::{
     ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
 };
 use crate::limits::{
-    CURRENCIES_MAX, DEADLINES_DECIDED_MAX, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX,
-    PARTICIPANTS_MAX,
+    CURRENCIES_MAX, DEADLINES_DECIDED_MAX, DEADLINES_SWEPT_MIN, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX,
+    OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
 };
 
 /// Account codes in the book, as the engine uses them.
@@ -166,7 +166,7 @@ impl Engine {
             self.apply_entry(moment, &entry, effects).map_err(inapplicable)?;
         }
         self.applied = moment.position;
-        self.bound_deadlines();
+        self.bound_deadlines(moment.entry as usize);
         self.book.assert_balanced();
         Ok(())
     }
@@ -338,12 +338,13 @@ impl Engine {
         }
     }
 
-    /// Deadlines of decided payments stay until they have passed. Where payments have long to live, that may be too many.
-    fn bound_deadlines(&mut self) {
+    /// Deadlines of decided payments stay until they have passed. Where payments have long to live, that may be too many: then more of them are looked
+    /// at than this batch can have added.
+    fn bound_deadlines(&mut self, entries: usize) {
         let in_flight = usize::try_from(self.counts.in_flight).unwrap_or(usize::MAX);
         if self.deadlines.count().saturating_sub(2 * in_flight) > DEADLINES_DECIDED_MAX {
             let mut deadlines = std::mem::take(&mut self.deadlines);
-            deadlines.keep(|deadline| self.reservation_of(deadline).is_some());
+            deadlines.sweep(DEADLINES_SWEPT_MIN + 2 * entries, |deadline| self.reservation_of(deadline).is_some());
             self.deadlines = deadlines;
         }
     }
@@ -579,6 +580,11 @@ impl Engine {
     /// Is a payment with this id open, or is its outcome in the window?
     pub fn holds(&self, id: PaymentId) -> bool {
         self.payments.find(id).is_some()
+    }
+
+    /// Has memory fetch what will be asked about this id. Says nothing.
+    pub fn touch(&self, id: PaymentId) -> u32 {
+        self.payments.touch(id)
     }
 
     /// A payment of an effect of the last batch.

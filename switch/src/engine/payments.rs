@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use adapters::message::{Field, Outcome, PaymentId, Reason};
-use hashbrown::HashTable;
 use ledger::TransferIndex;
+use ledger::id_table::IdTable;
 
 use crate::engine::effect::Status;
 use crate::entry::ParticipantId;
@@ -96,7 +96,7 @@ pub struct Payments {
     /// Slots of the outcomes that are held, the oldest first.
     outcomes: VecDeque<u32>,
     /// From id to slot. Never iterated: its order differs from process to process, so that nobody can choose ids that collide.
-    by_id: HashTable<u32>,
+    by_id: IdTable,
     hasher: foldhash::fast::RandomState,
     floor: u64,
 }
@@ -108,9 +108,7 @@ impl Payments {
             slots: Vec::with_capacity(payments_expected),
             free: Vec::new(),
             outcomes: VecDeque::with_capacity(payments_expected),
-            // Twice the room: in a table that is half empty, places of what was removed are soon free again. In a fuller one they pile up until all of it
-            // is put in order at once, which stops the hot loop.
-            by_id: HashTable::with_capacity(2 * payments_expected),
+            by_id: IdTable::with_capacity(payments_expected),
             hasher: foldhash::fast::RandomState::default(),
             floor: 0,
         }
@@ -118,13 +116,21 @@ impl Payments {
 
     /// The payment with this id, if it is held.
     pub fn find(&self, id: PaymentId) -> Option<PaymentIndex> {
-        let same = |&slot: &u32| self.slots[slot as usize].id == id;
-        self.by_id.find(self.hasher.hash_one(id), same).map(|&slot| PaymentIndex(slot))
+        self.by_id.find(self.hash(id), |slot| self.slots[slot as usize].id == id).map(PaymentIndex)
+    }
+
+    /// Reads what `find` will read, and depends on nothing that was read for another id: many of these wait for memory together. What it returns says nothing.
+    pub fn touch(&self, id: PaymentId) -> u32 {
+        self.by_id.likely(self.hash(id)).map_or(0, |slot| self.slots[slot as usize].payer.0)
+    }
+
+    fn hash(&self, id: PaymentId) -> u64 {
+        self.hasher.hash_one(u128::from_ne_bytes(id.bytes()))
     }
 
     /// Adds a payment whose id is not held.
     pub fn add(&mut self, payment: Payment) -> PaymentIndex {
-        let hash = self.hasher.hash_one(payment.id);
+        let (id, hash) = (payment.id, self.hash(payment.id));
         let is_final = matches!(payment.state, State::Final { .. });
         let slot = self.free.pop().unwrap_or_else(|| {
             u32::try_from(self.slots.len()).unwrap_or_else(|_| panic!("four billion payments fill the table"))
@@ -134,8 +140,8 @@ impl Payments {
         } else {
             self.slots[slot as usize] = payment;
         }
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.by_id.insert_unique(hash, slot, |&other| hasher.hash_one(slots[other as usize].id));
+        let is_new = self.by_id.insert_new(hash, slot, |other| self.slots[other as usize].id == id);
+        assert!(is_new, "a payment is added once");
         if is_final {
             self.outcomes.push_back(slot);
         }
@@ -157,13 +163,13 @@ impl Payments {
     /// Lets the oldest outcomes go until so many are held.
     pub fn trim(&mut self, outcomes_kept: usize) {
         let leaving = self.outcomes.len().saturating_sub(outcomes_kept);
-        for slot in self.outcomes.drain(..leaving) {
+        for _ in 0..leaving {
+            let slot = self.outcomes.pop_front().unwrap_or_else(|| unreachable!("no more leave than there are"));
             let payment = &self.slots[slot as usize];
             let State::Final { position, .. } = payment.state else { unreachable!("only outcomes leave") };
             assert!(self.floor <= position, "outcomes leave in the order of their decisions");
             self.floor = position;
-            let held = self.by_id.find_entry(self.hasher.hash_one(payment.id), |&other| other == slot);
-            held.unwrap_or_else(|_| unreachable!("what is held is in the table")).remove();
+            self.by_id.remove(self.hash(payment.id), slot);
             self.free.push(slot);
         }
     }

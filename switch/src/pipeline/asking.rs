@@ -85,6 +85,33 @@ impl Waiting {
     }
 }
 
+/// What the filters say of the orders in what was received, asked all at once.
+#[derive(Default)]
+pub(super) struct Ahead {
+    /// The orders, as far as they are whole.
+    pub(super) ids: Vec<[u8; 16]>,
+    /// Of each; empty where nobody has to ask.
+    pub(super) may_hold: Vec<bool>,
+    /// How many of them were taken.
+    taken: usize,
+}
+
+impl Ahead {
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        self.may_hold.clear();
+        self.taken = 0;
+    }
+
+    /// What was said of this order. Those before it were refused for other reasons, and nobody asks for them any more.
+    fn take(&mut self, id: PaymentId) -> Option<bool> {
+        let ahead = self.ids.iter().skip(self.taken).position(|&other| other == id.bytes());
+        let place = self.taken + ahead?;
+        self.taken = place + 1;
+        self.may_hold.get(place).copied()
+    }
+}
+
 /// What an effect leaves open: the window does not reach back to what was asked.
 pub(super) fn is_open(effect: &Effect, floor: u64) -> bool {
     match effect.news {
@@ -97,14 +124,15 @@ pub(super) fn is_open(effect: &Effect, floor: u64) -> bool {
 impl<S: Storage> Pipeline<S> {
     /// Through which journal position there is no outcome of this id, as far as memory knows: it is what may be written into the entry. None where the
     /// files must be asked.
-    pub(super) fn checked_in_memory(&self, id: PaymentId) -> Option<u64> {
+    pub(super) fn checked_in_memory(&mut self, id: PaymentId) -> Option<u64> {
+        let said_ahead = self.ahead.take(id);
         let engine = &self.decisions.engine;
         if engine.remembers_all() {
             return Some(0);
         }
-        // Read before the filters: they may know more a moment later, never less.
+        // The filters were asked in this turn, and both know more only with the next.
         let indexed = self.history.indexed();
-        if !self.history.may_hold(id) {
+        if !said_ahead.unwrap_or_else(|| self.history.may_hold(id)) {
             return Some(indexed);
         }
         // The engine knows it and decides. If its outcome should leave before that, the engine says so, because nothing was checked.

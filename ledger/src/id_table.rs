@@ -3,7 +3,7 @@
 //! Made for what the book waits for most, the look-up of an id that is usually new: hash and place of an entry stand side by
 //! side, so that one cache line tells it, and no id has to be read to grow. One table of ten million accounts would stop
 //! everything for long when it doubles; in parts the longest stop is shorter by their number. What is removed leaves nothing behind
-//! that would have to be tidied up later.
+//! that would have to be tidied up later. Who knows which ids come next can have their cache lines fetched all at once, by [`IdTable::likely`].
 //!
 //! Never iterated: its order differs from process to process (so that nobody can choose ids that collide) and cannot reach
 //! the state.
@@ -15,7 +15,7 @@ const PARTS: usize = 256;
 const EMPTY: u64 = 0;
 
 /// Places by id. It does not hold ids: who asks knows them.
-pub(super) struct IdTable {
+pub struct IdTable {
     parts: Box<[Part; PARTS]>,
 }
 
@@ -29,7 +29,7 @@ struct Part {
 
 impl IdTable {
     /// With room for so many.
-    pub(super) fn with_capacity(expected: usize) -> IdTable {
+    pub fn with_capacity(expected: usize) -> IdTable {
         // Random ids spread unevenly: some parts get a little more than their share.
         let share = expected / PARTS + expected / PARTS / 16;
         let buckets = (share * 8 / 5 + 8).next_power_of_two();
@@ -37,18 +37,30 @@ impl IdTable {
     }
 
     /// Entries, counted over all parts.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.room_max() - part.room).sum()
     }
 
+    /// Is there no entry?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The place of an entry, by its hash. `is_it` says whether a place is meant, which hashes alone cannot.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.parts[part_of(hash)].search(hash, is_it).ok()
+    }
+
+    /// The place that `find` would look at first: nearly always the one that is meant, if there is one. Only for who wants to have memory fetched.
+    #[inline]
+    pub fn likely(&self, hash: u64) -> Option<u32> {
+        self.find(hash, |_| true)
     }
 
     /// Adds a place unless there is one that is the same by its id. Was it added?
     #[inline(always)]
-    pub(super) fn insert_new(&mut self, hash: u64, place: u32, is_it: impl Fn(u32) -> bool) -> bool {
+    pub fn insert_new(&mut self, hash: u64, place: u32, is_it: impl Fn(u32) -> bool) -> bool {
         let part = &mut self.parts[part_of(hash)];
         let Err(bucket) = part.search(hash, is_it) else { return false };
         part.buckets[bucket] = tag_of(hash) << 32 | (u64::from(place) + 1);
@@ -60,7 +72,10 @@ impl IdTable {
     }
 
     /// Removes a place that is there.
-    pub(super) fn remove(&mut self, hash: u64, place: u32) {
+    ///
+    /// # Panics
+    /// If it is not there.
+    pub fn remove(&mut self, hash: u64, place: u32) {
         let part = &mut self.parts[part_of(hash)];
         let removed = part.search_bucket(hash, |at| at == place).expect("what is removed was in the table");
         part.close_gap(removed);
