@@ -104,14 +104,15 @@
 //!
 //! # Beside TigerBeetle
 //!
-//! TigerBeetle set the example for ledgers of this kind, and its words are known; here is what differs, point by point.
+//! TigerBeetle set the example for ledgers of this kind, and its words are known; here is what differs, point by point (held
+//! against its reference of accounts and transfers, release 0.16, in November 2026).
 //!
 //! | | the same | ours | left out |
 //! |---|---|---|---|
 //! | account | u128 id, code, four u128 balances, three user numbers of 128, 64 and 32 bits, flags fixed at opening | a [`Currency`] by its ISO 4217 letters in place of a ledger number; the time it was closed; a code of 0 is a code | |
 //! | limits | debits against posted credits, credits against posted debits; pending counts on the limited side alone | a cap for each direction, changeable, so that an overdraft or a net debit cap is a number and needs no second account; both limits on one account | |
-//! | transfer | u128 id, debit, credit, code, three user numbers; two different accounts of one currency | the amount is a `u64` of at most eighteen digits, sums are u128; a code of 0 is a code | transfers of nothing; a timestamp in each transfer (the time of its batch stands in the journal) |
-//! | two phases | reserve; post whole or less; void; expire; posting needs no headroom; more than was reserved is refused, and another end than the first; from its deadline on nothing posts or voids | post and void have no id of their own: they name the reservation, and repeat by its state. A deadline is a time, not a duration | user numbers and a code on post and void |
+//! | transfer | u128 id, debit, credit, code, three user numbers; two different accounts of one currency | the amount is a `u64` of at most eighteen digits where theirs is a `u128`; sums are u128; a code of 0 is a code | transfers of nothing; a timestamp in each transfer (the time of its batch stands in the journal) |
+//! | two phases | reserve; post whole or less; void; expire; posting needs no headroom; more than was reserved is refused, and another end than the first; from its deadline on nothing posts or voids | post and void have no id of their own: they name the reservation, and repeat by its state. A deadline is a time in nanoseconds, not a duration in seconds | user numbers and a code on post and void |
 //! | expiry | the held money is given back | `expire(now, portion)`: bounded, by deadline and then by order of making, when the owner calls it | a pulse of its own: there is no clock |
 //! | linked chains | a flag ties an entry to the next; all or nothing; the culprit has its code, the others say that the chain failed; an open chain at the end is refused | any request can be in a chain, accounts and transfers together; a chain sent again is answered as repeated, member by member | |
 //! | balancing | on either side or both; the amount is a maximum; what is held counts as used | the cap is available too; nothing available is refused | a transfer of 0 where nothing is available |

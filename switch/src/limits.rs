@@ -15,15 +15,16 @@ pub const PARTICIPANTS_MAX: u32 = 100_000;
 /// Currencies of a scheme: few, searched from the front.
 pub const CURRENCIES_MAX: usize = 64;
 
-/// Outcomes that the engine holds where the genesis says nothing else: those of the longest time-out, ten seconds of 100,000 payments a second, so
-/// that a repetition that comes in time costs no look-up. Older ones are in the history; no answer depends on this number.
-pub const OUTCOMES_KEPT_DEFAULT: u32 = 1 << 20;
+/// Outcomes that the engine holds where the genesis says nothing else: those of the longest time-out, ten seconds of 50,000 payments a second, so
+/// that a repetition that comes in time costs no look-up. Older ones are in the history; no answer depends on this number. Each look-up reads this memory at
+/// random: twice as many cost a tenth of the highest rate.
+pub const OUTCOMES_KEPT_DEFAULT: u32 = 1 << 19;
 
 /// Outcomes that rules may tell the engine to hold: 5 GiB of memory.
 pub const OUTCOMES_KEPT_MAX: u32 = 1 << 26;
 
 /// Payments for which tables have room from the start: a table that grows stops the hot loop for as long as it takes to move what is in
-/// it, 0.1 s at a million. Room that is not used costs about 20 MB of memory; the rest is address space.
+/// it, 0.1 s at a million. Room that is not used costs about 10 MB of memory; the rest is address space.
 pub const PAYMENTS_EXPECTED: u32 = OUTCOMES_KEPT_DEFAULT + IN_FLIGHT_MAX;
 
 /// Deadlines of decided payments that are held, 6 MiB: those of a second of 250,000 payments. With more, each batch looks at some and keeps
@@ -39,8 +40,8 @@ pub const DEADLINE_SPOKES_SPARE_MAX: usize = 128;
 /// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
 pub const FUNDS_IN_MAX: usize = 1 << 20;
 
-/// Open payments of the whole switch: what a restart must hold in memory, and ten seconds of 50,000 a second.
-pub const IN_FLIGHT_MAX: u32 = 524_288;
+/// Open payments of the whole switch: what a restart must hold in memory, and ten seconds of 26,000 a second that nobody answers.
+pub const IN_FLIGHT_MAX: u32 = 262_144;
 
 /// Open payments of one participant. Above this the answer is `busy`.
 pub const IN_FLIGHT_PER_PARTICIPANT_MAX: u32 = 131_072;
@@ -85,8 +86,8 @@ pub const HISTORY_WAITING_MAX: usize = 4_096;
 /// Of these, of one connection: who repeats what is long past must not take the others' places.
 pub const HISTORY_WAITING_PER_SESSION_MAX: usize = 512;
 
-/// Records of the history that become files at once: 131,072 payments, 20 MB. The engine's window must outlast them, below.
-pub const HISTORY_RUN_RECORDS: u32 = 1 << 18;
+/// Records of the history that become files at once: 65,536 payments, 10 MB. The engine's window must outlast them, below.
+pub const HISTORY_RUN_RECORDS: u32 = 1 << 17;
 
 /// Requests that wait for the renderer, over all connections.
 pub const RENDER_REQUESTS_MAX: usize = 1_024;

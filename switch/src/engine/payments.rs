@@ -38,7 +38,7 @@ pub struct Payment {
     pub state: State,
 }
 
-// A window of a million is 80 MB.
+// A window of half a million is 40 MB.
 const _: () = assert!(size_of::<Payment>() == 80);
 
 /// Where a payment stands. What is final never changes again.
