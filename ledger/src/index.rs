@@ -9,13 +9,14 @@
 //! repaired and never believed.
 //!
 //! It must never: say that something is covered which a crash can take away; answer from a block whose check value does not
-//! match; deny a key that is there; hold more in memory than filters, tables and a bounded number of runs; stand in the
-//! journal's way on the disk for longer than one portion of 256 KiB.
+//! match; deny a key that is there; hold more in memory than filters, tables, a bounded number of runs and of the newest keys;
+//! stand in the journal's way on the disk for longer than one portion of 256 KiB.
 //!
 //! ```text
 //!   push, push_state --> Run (open) --cut--> Runs (unfinished) --Builder, on a thread of its own--> FileSet (published)
 //!                                                                |                                       |
-//!                                                                +-- merges files of keys in steps       +--> IndexReader
+//!                                                                +-- makes and merges files of keys,     +--> IndexReader
+//!                                                                    in steps
 //! ```
 
 mod block;
@@ -26,9 +27,11 @@ mod files;
 mod filter;
 mod footer;
 mod keys;
+mod merge;
 mod open;
 mod query;
 mod reader;
+mod recent;
 mod records;
 mod run;
 mod sort;
@@ -47,9 +50,9 @@ pub use verify::IndexVerified;
 
 use crate::journal::{Lineage, Storage};
 use crate::limits::{
-    INDEX_FILTER_BITS_PER_KEY_DEFAULT, INDEX_FILTER_BITS_PER_KEY_MAX, INDEX_MERGE_FAN_IN_DEFAULT,
-    INDEX_MERGE_FAN_IN_MAX, INDEX_RECORD_BYTES_MAX, INDEX_RUN_RECORDS_DEFAULT, INDEX_RUN_RECORDS_MAX,
-    INDEX_RUNS_UNFINISHED_MAX,
+    INDEX_FILTER_BITS_PER_KEY_DEFAULT, INDEX_FILTER_BITS_PER_KEY_MAX, INDEX_KEYS_IN_MEMORY_DEFAULT,
+    INDEX_KEYS_IN_MEMORY_MAX, INDEX_MERGE_FAN_IN_DEFAULT, INDEX_MERGE_FAN_IN_MAX, INDEX_RECORD_BYTES_MAX,
+    INDEX_RUN_RECORDS_DEFAULT, INDEX_RUN_RECORDS_MAX, INDEX_RUNS_UNFINISHED_MAX,
 };
 use block::BlockReader;
 use build::{Builder, Published};
@@ -108,6 +111,9 @@ pub enum IndexWork {
 pub struct IndexOptions {
     /// A run is cut at the first end of a batch with so many records in it.
     pub run_records: u32,
+    /// The keys of so many of the newest records, and of little more, are in memory and in no file; with so many together a file
+    /// is made of them. Whoever opens the index reads so many records.
+    pub keys_in_memory: u32,
     /// So many neighbours of one tier are merged into one of the next, from 2 up.
     pub merge_fan_in: usize,
     /// Memory of the filters; with more, fewer questions about unknown keys need the disk.
@@ -123,6 +129,7 @@ impl Default for IndexOptions {
     fn default() -> IndexOptions {
         IndexOptions {
             run_records: INDEX_RUN_RECORDS_DEFAULT,
+            keys_in_memory: INDEX_KEYS_IN_MEMORY_DEFAULT,
             merge_fan_in: INDEX_MERGE_FAN_IN_DEFAULT,
             filter_bits_per_key: INDEX_FILTER_BITS_PER_KEY_DEFAULT,
             seed: 0,
@@ -170,7 +177,8 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         storage.sync_dir().map_err(IndexFault::on(&storage, "sync", "."))?;
         let reader = Arc::new(BlockReader::new(storage));
         let common = common::<X>(lineage);
-        let mut survey = survey(&reader, &common, options.seed)?;
+        let mut survey = survey(&reader, &common, options.seed, options.keys_in_memory)?;
+        survey.load_recent::<S, X>(&reader)?;
         settle::<S, X>(&reader, &common, &options, &mut survey)?;
         let report = survey.report();
 
@@ -321,12 +329,12 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         self.run.span.end_record()
     }
 
-    /// Files of keys: so many filters are asked for a key.
+    /// Files of keys: so many filters are asked for a key, and the one of the newest keys, which are in none of them.
     pub fn keys_files(&self) -> usize {
         self.files.keys.len()
     }
 
-    /// Bytes in memory of filters and tables; the open run and unfinished ones come on top.
+    /// Bytes in memory of filters, tables and the newest keys; the open run and unfinished ones come on top.
     pub fn memory_bytes(&self) -> usize {
         self.files.memory_bytes()
     }
@@ -401,6 +409,11 @@ fn check_options<X: IndexSchema>(options: &IndexOptions) -> Result<(), IndexFaul
     let checks = [
         ((1..=INDEX_RECORD_BYTES_MAX).contains(&X::RECORD_BYTES), "record size", X::RECORD_BYTES as u64),
         ((1..=INDEX_RUN_RECORDS_MAX).contains(&options.run_records), "run_records", u64::from(options.run_records)),
+        (
+            (1..=INDEX_KEYS_IN_MEMORY_MAX).contains(&options.keys_in_memory),
+            "keys_in_memory",
+            u64::from(options.keys_in_memory),
+        ),
         ((2..=INDEX_MERGE_FAN_IN_MAX).contains(&options.merge_fan_in), "merge_fan_in", options.merge_fan_in as u64),
         (
             (1..=INDEX_FILTER_BITS_PER_KEY_MAX).contains(&options.filter_bits_per_key),

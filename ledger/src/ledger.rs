@@ -28,8 +28,8 @@ use crate::journal::{
     Preparation, RecordBuffer, RetentionPlan, RetentionPolicy, ScanReport, Storage, lineage_of, list_segments,
 };
 use crate::limits::{
-    BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, LEDGER_RUN_RECORDS_DEFAULT,
-    SNAPSHOT_EVERY_BYTES_DEFAULT,
+    BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, INDEX_KEYS_IN_MEMORY_DEFAULT,
+    LEDGER_RUN_RECORDS_DEFAULT, SNAPSHOT_EVERY_BYTES_DEFAULT,
 };
 use crate::payload::{self, PAYLOAD_FORMAT, Preface};
 use crate::request::{Answer, BatchEntry, Request};
@@ -94,7 +94,9 @@ impl LedgerOptions {
 
     fn index(&self) -> IndexOptions {
         let work = if self.threads { IndexWork::Beside } else { IndexWork::Inline };
-        IndexOptions { run_records: self.run_records, work, ..IndexOptions::default() }
+        // Of sixteen runs, so that runs of any size come into files of keys; of the usual ones that is the index's default.
+        let keys_in_memory = self.run_records.saturating_mul(16).min(INDEX_KEYS_IN_MEMORY_DEFAULT);
+        IndexOptions { run_records: self.run_records, keys_in_memory, work, ..IndexOptions::default() }
     }
 
     fn snapshots(&self) -> SnapshotOptions {

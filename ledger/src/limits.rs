@@ -145,9 +145,22 @@ pub const INDEX_MERGE_FAN_IN_MAX: usize = 16;
 /// What is merged between two looks for a new run.
 pub const INDEX_MERGE_STEP_BYTES: usize = 1 << 20;
 
-/// For each run that is built the work of merging its keys through so many tiers is done before the next run: with four to a
-/// merge six tiers are a thousand million records.
-pub const INDEX_MERGE_TIERS_DUE: u64 = 6;
+/// For each run that is built the work of bringing its keys through so many tiers is done before the next run. They are written
+/// once from memory and then merged: with a million keys in memory and four to a merge six tiers are a thousand million
+/// records. Filters and tables add a sixth to the keys, so six tiers are the work of seven.
+pub const INDEX_MERGE_TIERS_DUE: u64 = 8;
+
+/// The newest records whose keys are in memory and in no file of keys: 16 MiB, and a filter of 5 MiB, which a processor's caches
+/// hold; a third more while they are written. So the keys of a ledger's runs are written twice less, and an unknown id asks one
+/// filter for them instead of six. Opening the index reads so many records: 120 MiB of them.
+pub const INDEX_KEYS_IN_MEMORY_DEFAULT: u32 = 1 << 20;
+
+/// The most: 64 MiB of keys. Opening reads half a gigabyte.
+pub const INDEX_KEYS_IN_MEMORY_MAX: u32 = 1 << 22;
+
+/// So many sorted runs of keys are in memory, however small they are. The next key to write is looked for among all of them; runs
+/// that are cut often and joined are half full, so these are the sixteen whole runs that a ledger has.
+pub const INDEX_KEYS_IN_MEMORY_RUNS_MAX: usize = 32;
 
 /// Bits of the filters for each key. Measured, of unknown ids one file cannot deny: with 12 bits 0.4 %, with 16 bits 0.08 %,
 /// with 20 bits 0.03 %.
@@ -193,6 +206,11 @@ const _: () = {
     assert!(READER_READ_BYTES >= BLOCK_BYTES && SCAN_READ_BYTES >= BLOCK_BYTES);
     assert!(PREPARE_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
     assert!(INDEX_RUN_RECORDS_DEFAULT <= INDEX_RUN_RECORDS_MAX && INDEX_MERGE_FAN_IN_DEFAULT <= INDEX_MERGE_FAN_IN_MAX);
+    assert!(INDEX_KEYS_IN_MEMORY_DEFAULT <= INDEX_KEYS_IN_MEMORY_MAX);
+    // The filter of the newest keys is one of the better ones.
+    assert!((INDEX_KEYS_IN_MEMORY_DEFAULT as u64) < INDEX_FILTER_KEYS_SMALL);
+    let half_runs = INDEX_KEYS_IN_MEMORY_RUNS_MAX as u64 / 2;
+    assert!(half_runs * LEDGER_RUN_RECORDS_DEFAULT as u64 == INDEX_KEYS_IN_MEMORY_DEFAULT as u64);
     // Two states a record at most, each with its length.
     let run_records = INDEX_RUN_RECORDS_MAX as u64 + 2 * BATCH_ENTRIES_MAX as u64;
     assert!(run_records * 2 * (INDEX_STATE_BYTES_MAX as u64 + 1) < u32::MAX as u64);

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 use ledger::index::{GroupQuery, Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexSchema, IndexWork};
 use ledger::journal::{Lineage, Storage};
-use ledger::limits::INDEX_RUNS_UNFINISHED_MAX;
+use ledger::limits::{INDEX_KEYS_IN_MEMORY_DEFAULT, INDEX_RUNS_UNFINISHED_MAX};
 
 use crate::engine::Engine;
 use crate::engine::effect::{Delivery, Effect, News, Status};
@@ -275,6 +275,8 @@ struct Cut {
 pub struct HistoryOptions {
     /// A file is begun once so many records have come.
     pub run_records: u32,
+    /// The keys of so many of the newest records are in memory and in no file, see [`IndexOptions::keys_in_memory`].
+    pub keys_in_memory: u32,
     /// Drawn at random, so that nobody can choose ids that collide. A history that has files goes on with theirs.
     pub seed: u64,
     /// Who writes the files.
@@ -287,7 +289,13 @@ pub struct HistoryOptions {
 impl HistoryOptions {
     /// As the server has it: a thread of its own writes.
     pub fn beside(seed: u64) -> HistoryOptions {
-        HistoryOptions { run_records: HISTORY_RUN_RECORDS, seed, work: IndexWork::Beside, looks_all_up: false }
+        HistoryOptions {
+            run_records: HISTORY_RUN_RECORDS,
+            keys_in_memory: INDEX_KEYS_IN_MEMORY_DEFAULT,
+            seed,
+            work: IndexWork::Beside,
+            looks_all_up: false,
+        }
     }
 }
 
@@ -316,9 +324,9 @@ impl<S: Storage> History<S> {
         lineage: Lineage,
         options: HistoryOptions,
     ) -> Result<(History<S>, IndexReport), HistoryFault> {
-        let HistoryOptions { run_records, seed, work, looks_all_up } = options;
-        let (index, report) =
-            Index::open(storage, lineage, IndexOptions { run_records, seed, work, ..IndexOptions::default() })?;
+        let HistoryOptions { run_records, keys_in_memory, seed, work, looks_all_up } = options;
+        let options = IndexOptions { run_records, keys_in_memory, seed, work, ..IndexOptions::default() };
+        let (index, report) = Index::open(storage, lineage, options)?;
         let history = History {
             run: index.run(),
             run_records,

@@ -181,7 +181,8 @@ struct Indexed {
 
 impl Indexed {
     fn new(run_records: u32) -> Indexed {
-        let options = IndexOptions { run_records, work: IndexWork::Inline, ..IndexOptions::default() };
+        let keys_in_memory = (KEYS_IN_MEMORY_RUNS * run_records).min(IndexOptions::default().keys_in_memory);
+        let options = IndexOptions { run_records, keys_in_memory, work: IndexWork::Inline, ..IndexOptions::default() };
         let (index, _) = Index::open(Nowhere::keeping_all(), LINEAGE, options).expect("nothing fails here");
         Indexed { index, maker: Maker::new(INDEX_ACCOUNTS, 1_000), batch: records::Batch::default() }
     }
@@ -202,7 +203,10 @@ impl Indexed {
     }
 }
 
-/// Batches of so many runs that every key is merged twice, or nearly.
+/// The keys of so many runs are in memory: fewer than usual, so that they come into files, and those are merged.
+const KEYS_IN_MEMORY_RUNS: u32 = 4;
+
+/// Batches of so many runs that every key is written from memory and merged once, or nearly.
 const INDEX_BATCHES: usize = 17 * (RUN_RECORDS as usize).div_ceil(BATCH);
 
 fn index_build() -> u64 {

@@ -9,15 +9,18 @@ use super::filter::KeyHash;
 use super::footer::Span;
 use super::keys::KeysFile;
 use super::query::{Part, Parts};
+use super::recent::Recent;
 use super::records::RecordsFile;
 use crate::journal::Storage;
 
-/// The whole files, each in the order of the runs. It never changes: what is written later is in the next set.
+/// The whole files, each in the order of the runs, and the keys that are in none. It never changes: what is written later is in the next set.
 #[derive(Clone)]
 pub(crate) struct FileSet {
     pub(crate) hash: KeyHash,
     pub(crate) records: Vec<Arc<RecordsFile>>,
     pub(crate) keys: Vec<Arc<KeysFile>>,
+    /// The keys of the newest runs, which are in no file of keys.
+    pub(crate) recent: Arc<Recent>,
 }
 
 impl FileSet {
@@ -32,7 +35,7 @@ impl FileSet {
 
     pub(crate) fn may_hold(&self, key: &[u8; 16]) -> bool {
         let hash = self.hash.of(key);
-        self.keys.iter().any(|file| file.may_hold(hash))
+        self.recent.may_hold(hash) || self.keys.iter().any(|file| file.may_hold(hash))
     }
 
     /// File by file, and in the order of memory: the questions to one filter do not wait for each other, and neighbours share pages.
@@ -41,6 +44,9 @@ impl FileSet {
         answers.resize(keys.len(), false);
         let mut hashes: Vec<(u64, usize)> = keys.iter().map(|key| self.hash.of(key)).zip(0..).collect();
         hashes.sort_unstable();
+        for &(hash, place) in &hashes {
+            answers[place] = self.recent.may_hold(hash);
+        }
         for file in &self.keys {
             for &(hash, place) in &hashes {
                 answers[place] |= file.may_hold(hash);
@@ -56,6 +62,13 @@ impl FileSet {
     ) -> Result<Option<Vec<u8>>, IndexFault> {
         let hash = self.hash.of(key);
         let parts = self.parts::<S, X>(reader);
+        let recent = if self.recent.may_hold(hash) { self.recent.runs.as_slice() } else { &[] };
+        for number in recent.iter().rev().flat_map(|run| run.find(hash).rev()) {
+            let record = parts.record(number)?.expect("the keys in memory were made from the records");
+            if X::key(&record).as_ref() == Some(key) {
+                return Ok(Some(record));
+            }
+        }
         for file in self.keys.iter().rev().filter(|file| file.may_hold(hash)) {
             for number in file.find(reader, hash)?.into_iter().rev() {
                 let damaged = || reader.damaged(file.footer.name, 0, IndexDamage::KeyWithoutRecord);
@@ -74,6 +87,6 @@ impl FileSet {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         let records = self.records.iter().map(|file| file.bytes()).sum::<usize>();
-        records + self.keys.iter().map(|file| file.bytes()).sum::<usize>()
+        records + self.keys.iter().map(|file| file.bytes()).sum::<usize>() + self.recent.bytes()
     }
 }

@@ -65,6 +65,7 @@ fn low(product: u128) -> u64 {
 struct Line([u64; 8]);
 
 /// Says of a hash that it is not there, or that it may be.
+#[derive(Clone)]
 pub(crate) struct Filter {
     lines: Vec<Line>,
 }

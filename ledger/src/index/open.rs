@@ -7,15 +7,17 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::block::{BlockReader, FileName, Kind, Listed, classify};
-use super::build::write_keys;
 use super::fault::{DropReason, IndexFault};
 use super::files::FileSet;
 use super::filter::KeyHash;
 use super::footer::{Common, Span};
-use super::keys::{Entry, KeysFile};
+use super::keys::KeysFile;
+use super::merge::{Merge, MergeParts};
+use super::recent::{Recent, RecentRun, SortScratch, records_of};
 use super::records::RecordsFile;
 use super::{IndexOptions, IndexSchema};
 use crate::journal::Storage;
+use crate::limits::INDEX_KEYS_IN_MEMORY_RUNS_MAX;
 
 /// What was found when an index was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +36,10 @@ pub struct IndexReport {
     pub covered_time_ns: u64,
     /// Files that were not kept.
     pub dropped: Vec<DroppedFile>,
-    /// Files of records whose keys had to be made anew from them.
+    /// The newest records: their keys are in no file yet, and were read from them. That is how it should be; it is more than
+    /// [`IndexOptions::keys_in_memory`] only by little.
+    pub records_in_memory: u64,
+    /// Files of records that should have had keys in files, which had to be made anew.
     pub without_keys: usize,
 }
 
@@ -57,8 +62,10 @@ impl fmt::Display for DroppedFile {
 pub(crate) struct Survey {
     pub(crate) files: FileSet,
     pub(crate) dropped: Vec<DroppedFile>,
-    /// Places in `files.records` of those without keys.
+    /// Places in `files.records` of those that should have keys in files and have none.
     pub(crate) without_keys: Vec<usize>,
+    /// From this place in `files.records` on the keys belong into memory.
+    pub(crate) recent_from: usize,
 }
 
 impl Survey {
@@ -72,21 +79,68 @@ impl Survey {
             covered_through: span.through_sequence,
             covered_time_ns: span.through_time_ns,
             dropped: self.dropped.clone(),
+            records_in_memory: self.files.records[self.recent_from..].iter().map(|file| file.footer.items).sum(),
             without_keys: self.without_keys.len(),
         }
     }
+
+    /// Reads the keys that belong into memory. A file of records that is found damaged is dropped, and all behind it.
+    pub(crate) fn load_recent<S: Storage, X: IndexSchema>(
+        &mut self,
+        reader: &BlockReader<S>,
+    ) -> Result<(), IndexFault> {
+        let (mut runs, mut scratch) = (Vec::new(), SortScratch::default());
+        for (place, file) in self.files.records.iter().enumerate().skip(self.recent_from) {
+            match or_dropped(RecentRun::of_file::<S, X>(reader, self.files.hash, file, &mut scratch))? {
+                Ok(run) => runs.push(Arc::new(run)),
+                Err(reason) => {
+                    let mut reasons = [reason].into_iter().chain(core::iter::repeat(DropReason::BehindGap));
+                    let dropped = self.files.records.drain(place..).zip(&mut reasons);
+                    self.dropped
+                        .extend(dropped.map(|(file, reason)| DroppedFile { name: file.footer.name.text(), reason }));
+                    break;
+                }
+            }
+        }
+        self.files.recent = Arc::new(Recent::of(runs));
+        Ok(())
+    }
 }
 
-/// Looks at all files and changes nothing. `seed` counts where no file of keys says another one.
-pub(crate) fn survey<S: Storage>(reader: &BlockReader<S>, common: &Common, seed: u64) -> Result<Survey, IndexFault> {
+/// Looks at all files and changes nothing. `seed` counts where no file of keys says another one; `keys_in_memory` is as in the
+/// options.
+pub(crate) fn survey<S: Storage>(
+    reader: &BlockReader<S>,
+    common: &Common,
+    seed: u64,
+    keys_in_memory: u32,
+) -> Result<Survey, IndexFault> {
     let mut dropped = Vec::new();
     let mut listed = list(reader.storage(), &mut dropped)?;
     listed.sort_by_key(|(name, _)| (name.kind, name.first_run, Reverse(name.last_run)));
     let (records, keys): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(name, _)| name.kind == Kind::Records);
     let records = keep_records(reader, common, records, &mut dropped)?;
-    let (keys, without_keys) = keep_keys(reader, common, keys, &records, &mut dropped)?;
-    let seed = keys.first().map_or(seed, |file| file.footer.seed);
-    Ok(Survey { files: FileSet { hash: KeyHash::new(seed), records, keys }, dropped, without_keys })
+    let (keys, mut without_keys) = keep_keys(reader, common, keys, &records, &mut dropped)?;
+    let recent_from = recent_from(&records, &keys, keys_in_memory);
+    without_keys.retain(|place| *place < recent_from);
+    let hash = KeyHash::new(keys.first().map_or(seed, |file| file.footer.seed));
+    let recent = Arc::new(Recent::of(Vec::new()));
+    Ok(Survey { files: FileSet { hash, records, keys, recent }, dropped, without_keys, recent_from })
+}
+
+/// From which file of records on the keys belong into memory: behind all files of keys, and no more than whoever wrote them had
+/// in memory. While the keys of one file's worth are written, those of further runs come; twice as many is more than that ever is.
+fn recent_from(records: &[Arc<RecordsFile>], keys: &[Arc<KeysFile>], keys_in_memory: u32) -> usize {
+    let in_files = keys.last().map_or(0, |file| file.footer.name.last_run);
+    let behind = records.partition_point(|file| file.footer.name.first_run <= in_files);
+    let older = records[behind..].split_last().map_or(&[][..], |(_, older)| older);
+    let mut total = 0;
+    let fits = |file: &&Arc<RecordsFile>| {
+        total += file.footer.items;
+        total <= 2 * u64::from(keys_in_memory)
+    };
+    let fitting = older.iter().rev().take(2 * INDEX_KEYS_IN_MEMORY_RUNS_MAX).take_while(fits).count();
+    behind + older.len() - fitting
 }
 
 /// Removes what the survey does not keep, durably, then makes the keys that are missing.
@@ -104,21 +158,38 @@ pub(crate) fn settle<S: Storage, X: IndexSchema>(
     if !survey.dropped.is_empty() {
         storage.sync_dir().map_err(IndexFault::on(storage, "sync", "."))?;
     }
-    let (mut entries, mut spare) = (Vec::new(), Vec::new());
-    for at in &survey.without_keys {
-        let file = &survey.files.records[*at];
-        let (hash, span) = (survey.files.hash, file.footer.span);
-        let runs = (file.footer.name.first_run, file.footer.name.last_run);
-        entries.clear();
-        file.each_record(reader, 0..file.records(), |place, record| {
-            let number = span.first_record + place as u64;
-            entries.extend(X::key(record).map(|key| Entry { hash: hash.of(&key), number }));
-            true
-        })?;
-        let keys = write_keys(storage, *common, (hash, options), runs, span, &mut entries, &mut spare)?;
-        survey.files.keys.push(Arc::new(keys));
+    let mut scratch = SortScratch::default();
+    let mut runs: Vec<Arc<RecentRun>> = Vec::new();
+    for place in &survey.without_keys {
+        let run = RecentRun::of_file::<S, X>(reader, survey.files.hash, &survey.files.records[*place], &mut scratch)?;
+        let goes_on = runs.last().is_some_and(|last| last.runs.1 + 1 == run.runs.0);
+        let is_full =
+            runs.len() >= INDEX_KEYS_IN_MEMORY_RUNS_MAX || records_of(&runs) >= u64::from(options.keys_in_memory);
+        if !goes_on || is_full {
+            write_keys(reader, common, options, &mut survey.files, core::mem::take(&mut runs))?;
+        }
+        runs.push(Arc::new(run));
     }
+    write_keys(reader, common, options, &mut survey.files, runs)?;
     survey.files.keys.sort_by_key(|file| file.footer.name);
+    Ok(())
+}
+
+/// Makes one file of the keys of some runs.
+fn write_keys<S: Storage>(
+    reader: &BlockReader<S>,
+    common: &Common,
+    options: &IndexOptions,
+    files: &mut FileSet,
+    runs: Vec<Arc<RecentRun>>,
+) -> Result<(), IndexFault> {
+    if runs.is_empty() {
+        return Ok(());
+    }
+    let mut merge = Merge::start(reader.storage(), *common, (files.hash, options), MergeParts::Recent(runs))?;
+    while !merge.step(reader)? {}
+    let (keys, _) = merge.finish()?;
+    files.keys.push(Arc::new(keys));
     Ok(())
 }
 

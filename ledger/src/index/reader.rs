@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::block::BlockReader;
 use super::build::Published;
 use super::fault::IndexFault;
-use super::open::{Survey, survey};
+use super::open::survey;
 use super::query::{GroupQuery, Page, TimePage, TimeQuery};
 use super::{IndexSchema, common};
 use crate::journal::{Lineage, Storage};
+use crate::limits::INDEX_KEYS_IN_MEMORY_MAX;
 
 /// Sees what is in files. A clone asks the same index; each question is put to the files of one moment.
 pub struct IndexReader<S: Storage, X> {
@@ -33,12 +34,15 @@ impl<S: Storage, X: IndexSchema> IndexReader<S, X> {
     /// seen, and not covered.
     pub fn open(storage: S, lineage: Lineage) -> Result<IndexReader<S, X>, IndexFault> {
         let reader = Arc::new(BlockReader::new(storage));
-        let Survey { mut files, without_keys, .. } = survey(&reader, &common::<X>(lineage), 0)?;
-        if let Some(first) = without_keys.first() {
-            files.records.truncate(*first);
-            let last_run = files.last_run();
-            files.keys.retain(|file| file.footer.name.last_run <= last_run);
+        let mut survey = survey(&reader, &common::<X>(lineage), 0, INDEX_KEYS_IN_MEMORY_MAX)?;
+        if let Some(first) = survey.without_keys.first() {
+            survey.files.records.truncate(*first);
+            survey.recent_from = survey.files.records.len();
+            let last_run = survey.files.last_run();
+            survey.files.keys.retain(|file| file.footer.name.last_run <= last_run);
         }
+        survey.load_recent::<S, X>(&reader)?;
+        let files = survey.files;
         Ok(IndexReader::new(Arc::new(Published::new(Arc::new(files))), reader))
     }
 

@@ -12,13 +12,14 @@ use super::open::{IndexReport, survey};
 use super::records::RecordsFile;
 use super::{IndexSchema, common, groups_of};
 use crate::journal::{Lineage, Storage};
+use crate::limits::INDEX_KEYS_IN_MEMORY_MAX;
 
 /// What [`Index::verify`](super::Index::verify) has read and found in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexVerified {
     /// What opening would keep, and what it would drop and why. Only what it would keep was read.
     pub report: IndexReport,
-    /// Keys read; each leads to a record, and each record with a key has one.
+    /// Keys in files; each leads to a record, and each record with a key has one, but for those whose keys are in memory only.
     pub keys: u64,
     /// Numbers in chunks of groups; each leads to a record of the group, and each group of a record has one.
     pub members: u64,
@@ -26,7 +27,7 @@ pub struct IndexVerified {
 
 pub(crate) fn verify<S: Storage, X: IndexSchema>(storage: S, lineage: Lineage) -> Result<IndexVerified, IndexFault> {
     let reader = BlockReader::new(storage);
-    let survey = survey(&reader, &common::<X>(lineage), 0)?;
+    let survey = survey(&reader, &common::<X>(lineage), 0, INDEX_KEYS_IN_MEMORY_MAX)?;
     let files = &survey.files;
     let mut expected = vec![KeySum::default(); files.keys.len()];
     let mut members = 0;

@@ -54,7 +54,7 @@ fn build_and_merge<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, run:
     Ok(())
 }
 
-/// The thread: new runs first, and a portion of merging whenever there is none.
+/// The thread: new runs first, and a portion of making files of keys whenever there is none.
 fn work_through<S: Storage, X: IndexSchema>(mut builder: Builder<S, X>, runs: &Receiver<Arc<Run>>) {
     let mut ending = Ending { published: builder.published(), fault: Some(IndexFault::Ended) };
     ending.fault = serve(&mut builder, runs).err();
@@ -85,7 +85,7 @@ fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Receive
     }
 }
 
-/// So many portions that the keys of a run can go up all tiers that there are in practice.
+/// So many portions that the keys of a run can be written and go up all tiers that there are in practice.
 fn merge_steps_due(records: u64) -> u64 {
     (records * ENTRY_BYTES as u64).div_ceil(INDEX_MERGE_STEP_BYTES as u64) * INDEX_MERGE_TIERS_DUE
 }

@@ -5,7 +5,7 @@
 //! 3. a crash alone never makes it refuse;
 //! 4. it verifies.
 
-use ledger::index::{DropReason, Index, IndexFault};
+use ledger::index::{DropReason, Index, IndexFault, IndexOptions};
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 
 use crate::owner::{Expect, LINEAGE, OPTIONS, Owner, TestIndex, some_batches};
@@ -18,9 +18,13 @@ struct Told {
 
 /// Opens and gives everything, with a cut in between and at the end, until all is done or the storage stops.
 fn work(owner: &Owner, storage: &FaultyStorage) -> Told {
+    work_with(owner, storage, OPTIONS)
+}
+
+fn work_with(owner: &Owner, storage: &FaultyStorage, options: IndexOptions) -> Told {
     let mut told = Told { covered: 0, done: Ok(()) };
     told.done = (|| {
-        let (mut index, report) = Index::open(storage.clone(), LINEAGE, OPTIONS)?;
+        let (mut index, report) = Index::open(storage.clone(), LINEAGE, options)?;
         told.covered = report.covered_through;
         let mut book = crate::owner::Book::default();
         for (place, batch) in owner.batches.iter().enumerate() {
@@ -55,7 +59,11 @@ fn end(storage: &FaultyStorage, with_power_cut: bool) {
 
 /// Opens, gives everything, and checks all that must hold.
 fn check_reopened(owner: &Owner, storage: &FaultyStorage, covered: u64) {
-    let (index, _, report) = owner.open(storage, OPTIONS).expect("a crash alone never makes it refuse");
+    check_reopened_with(owner, storage, OPTIONS, covered);
+}
+
+fn check_reopened_with(owner: &Owner, storage: &FaultyStorage, options: IndexOptions, covered: u64) {
+    let (index, _, report) = owner.open(storage, options).expect("a crash alone never makes it refuse");
     assert!(report.covered_through >= covered, "what was covered is lost: {report:?}");
     let is_of_crashes = |reason| matches!(reason, DropReason::Unfinished | DropReason::Replaced);
     assert!(report.dropped.iter().all(|file| is_of_crashes(file.reason)), "{report:?}");
@@ -69,27 +77,45 @@ fn an_owner() -> Owner {
 }
 
 fn operations_of_the_whole_work() -> u64 {
+    operations_with(OPTIONS)
+}
+
+fn operations_with(options: IndexOptions) -> u64 {
     let storage = FaultyStorage::new(0);
-    work(&an_owner(), &storage).done.expect("nothing fails");
+    work_with(&an_owner(), &storage, options).done.expect("nothing fails");
     storage.operations()
 }
 
-#[test]
-fn a_crash_at_every_operation_changes_no_answer() {
-    let (owner, operations) = (an_owner(), operations_of_the_whole_work());
-    assert!(operations > 60, "{operations}");
+fn check_every_operation(options: IndexOptions, seeds: u64) {
+    let (owner, operations) = (an_owner(), operations_with(options));
+    assert!(operations > 40, "{operations}");
     for operation in 1..=operations {
-        for seed in 0..6 {
+        for seed in 0..seeds {
             let storage = FaultyStorage::new(seed);
             storage.set_plan(stop_at(operation));
-            let told = work(&owner, &storage);
+            let told = work_with(&owner, &storage, options);
             assert!(told.done.is_err());
             for with_power_cut in [true, false] {
                 let storage = storage.copy(seed);
                 end(&storage, with_power_cut);
-                check_reopened(&owner, &storage, told.covered);
+                let found = TestIndex::verify(storage.clone(), LINEAGE).expect("in order").report;
+                assert_eq!(found.without_keys, 0, "keys are in files, or belong into memory");
+                check_reopened_with(&owner, &storage, options, told.covered);
             }
         }
+    }
+}
+
+#[test]
+fn a_crash_at_every_operation_changes_no_answer() {
+    check_every_operation(OPTIONS, 6);
+}
+
+/// Before, while and after the keys of several runs become one file, and when none ever does.
+#[test]
+fn nor_does_it_with_the_keys_of_several_runs_in_memory() {
+    for keys_in_memory in [20, 33, 1_000] {
+        check_every_operation(IndexOptions { keys_in_memory, ..OPTIONS }, 3);
     }
 }
 

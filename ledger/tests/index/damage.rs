@@ -6,16 +6,16 @@ use ledger::journal::faulty::FaultyStorage;
 
 use crate::owner::{Expect, LINEAGE, OPTIONS, Owner, TestIndex, some_batches};
 
-/// Two runs, their keys merged, all of it in files.
+/// Three runs; the keys of two of them merged, those of the third in no file.
 fn whole() -> (FaultyStorage, Owner, Vec<(String, usize)>) {
-    let owner = Owner { batches: some_batches(7) };
+    let owner = Owner { batches: some_batches(11) };
     let storage = FaultyStorage::new(1);
     let (mut index, _, _) = owner.open(&storage, OPTIONS).expect("nothing fails");
     let (through, time_ns) = owner.last();
     index.cut(through, time_ns).expect("nothing fails");
     drop(index);
     let (_, report) = TestIndex::open(storage.clone(), LINEAGE, OPTIONS).expect("opened");
-    assert_eq!((report.runs, report.covered_through), (2, through));
+    assert_eq!((report.runs, report.covered_through), (3, through));
     let files = storage.list().expect("listed").into_iter();
     let files = files.map(|file| (file.name, usize::try_from(file.bytes).expect("small"))).collect();
     (storage, owner, files)
@@ -26,7 +26,10 @@ fn whole() -> (FaultyStorage, Owner, Vec<(String, usize)>) {
 fn check_damaged(storage: &FaultyStorage, owner: &Owner, what: &str) {
     let verified = TestIndex::verify(storage.clone(), LINEAGE);
     let (index, _, report) = owner.open(storage, OPTIONS).expect("damage never makes it refuse");
-    let is_dropped = !report.dropped.is_empty() || report.without_keys > 0 || report.covered_through < owner.last().0;
+    let is_dropped = !report.dropped.is_empty()
+        || report.keys_files == 0
+        || report.without_keys > 0
+        || report.covered_through < owner.last().0;
     if is_dropped {
         owner.check(&index, Expect::Right);
     } else {

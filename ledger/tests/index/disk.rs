@@ -12,7 +12,7 @@ use ledger::index::IndexSchema;
 const BATCHES: u64 = 400;
 const BATCH_RECORDS: u64 = 50;
 const DISK_OPTIONS: IndexOptions =
-    IndexOptions { run_records: 200, merge_fan_in: 3, work: IndexWork::Beside, ..OPTIONS };
+    IndexOptions { run_records: 200, keys_in_memory: 800, merge_fan_in: 3, work: IndexWork::Beside, ..OPTIONS };
 
 fn record(number: u64) -> TestRecord {
     let group = u32::try_from(number % 50).expect("small") + 1;
@@ -85,9 +85,9 @@ fn other_threads_ask_while_it_is_written_and_merged() {
     assert_eq!(index.covered_through(), all);
     assert_eq!(index.records(), all);
     // A hundred runs one after the other, and merging was not left behind.
-    assert!(index.keys_files() <= 16, "{}", index.keys_files());
-    // The directory itself, one file of each kind being written, and what reading may hold.
-    assert!(open_files_of(directory.path()) <= INDEX_OPEN_FILES_MAX + 3);
+    assert!(index.keys_files() <= 12, "{}", index.keys_files());
+    // The directory itself, one file of records and of each tier being written, and what reading may hold.
+    assert!(open_files_of(directory.path()) <= INDEX_OPEN_FILES_MAX + 6);
 
     let second = DiskStorage::open(directory.path()).expect("opened");
     let locked = Index::<_, TestSchema>::open(second, LINEAGE, DISK_OPTIONS).err().expect("it is in use");
@@ -95,7 +95,8 @@ fn other_threads_ask_while_it_is_written_and_merged() {
     drop(index);
 
     let verified = Index::<_, TestSchema>::verify(storage.clone(), LINEAGE).expect("in order");
-    assert_eq!((verified.keys, verified.members), (all, 2 * all));
+    assert_eq!((verified.keys, verified.members), (all - verified.report.records_in_memory, 2 * all));
+    assert!((200..1_400).contains(&verified.report.records_in_memory), "{:?}", verified.report);
     let reader = IndexReader::open(storage.clone(), LINEAGE).expect("opened");
     assert_eq!(ask(&reader), all);
     drop(reader);
@@ -107,15 +108,18 @@ fn other_threads_ask_while_it_is_written_and_merged() {
     assert_eq!(index.run(), report.runs + 1);
 }
 
-/// A reader that nobody writes for sees only runs that have keys: it cannot miss one and say "no".
+/// A reader that nobody writes for sees only runs that have keys, or whose keys belong into memory: it cannot miss one and say
+/// "no".
 #[test]
 fn a_reader_that_only_reads_does_not_cover_without_keys() {
     let directory = tempfile::tempdir().expect("a directory");
     let storage = DiskStorage::open(directory.path()).expect("opened");
-    let options = IndexOptions { merge_fan_in: 16, work: IndexWork::Inline, ..DISK_OPTIONS };
+    let options = IndexOptions { keys_in_memory: 1, merge_fan_in: 16, work: IndexWork::Inline, ..DISK_OPTIONS };
     let (mut index, _) = Index::open(storage.clone(), LINEAGE, options).expect("opened");
-    give(&mut index, 12).expect("nothing fails");
+    give(&mut index, 16).expect("nothing fails");
     drop(index);
+    let reader = IndexReader::<_, TestSchema>::open(storage.clone(), LINEAGE).expect("opened");
+    assert_eq!(ask(&reader), 800, "the keys of the newest run are made in memory");
     std::fs::remove_file(directory.path().join("0000000002-0000000002.keys")).expect("removed");
     let reader = IndexReader::<_, TestSchema>::open(storage, LINEAGE).expect("opened");
     assert_eq!(ask(&reader), 200);
@@ -126,6 +130,7 @@ fn options_outside_the_limits_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     for (options, name) in [
         (IndexOptions { run_records: 0, ..OPTIONS }, "run_records of 0"),
+        (IndexOptions { keys_in_memory: 0, ..OPTIONS }, "keys_in_memory of 0"),
         (IndexOptions { merge_fan_in: 1, ..OPTIONS }, "merge_fan_in of 1"),
         (IndexOptions { filter_bits_per_key: 0, ..OPTIONS }, "filter_bits_per_key of 0"),
     ] {

@@ -1,15 +1,20 @@
 //! The bytes on disk are those of `docs/formats/index.md`: read by the reader made by hand.
 
+use ledger::index::IndexOptions;
 use ledger::journal::faulty::FaultyStorage;
 
 use crate::hand::{chunks, filter_holds, hash, sections, u16_at, u32_at, u64_at};
 use crate::owner::{LINEAGE, OPTIONS, Owner, TestBatch, TestRecord, key};
 
 const RECORDS: u64 = 3_000;
+/// With it the first runs' keys get a file each, and are merged.
+const FEW: u32 = 1;
+/// With it they are written into one file.
+const MANY: u32 = 3_007;
 
 /// Four runs: a large one with a hot group of several chunks; a small one, joined with one without records; another small one.
-/// The keys of the first three are merged.
-fn written() -> (FaultyStorage, Vec<TestRecord>) {
+/// The keys of the first three are in one file; those of the last one are in none.
+fn written(keys_in_memory: u32) -> (FaultyStorage, Vec<TestRecord>) {
     let record = |number: u64| TestRecord {
         sequence: number + 11,
         time_ns: number * 2,
@@ -23,7 +28,8 @@ fn written() -> (FaultyStorage, Vec<TestRecord>) {
     };
     let mut owner = Owner { batches: vec![batch(0..RECORDS), batch(RECORDS..RECORDS + 7)] };
     let storage = FaultyStorage::new(1);
-    let (mut index, mut book, _) = owner.open(&storage, OPTIONS).expect("nothing fails");
+    let (mut index, mut book, _) =
+        owner.open(&storage, IndexOptions { keys_in_memory, ..OPTIONS }).expect("nothing fails");
     index.cut(3_017, 6_014).expect("nothing fails");
     index.cut(3_018, 6_014).expect("nothing fails");
     let last = TestBatch { through: 3_025, ..batch(RECORDS + 8..RECORDS + 10) };
@@ -35,13 +41,17 @@ fn written() -> (FaultyStorage, Vec<TestRecord>) {
 
 #[test]
 fn the_footer_is_as_documented() {
-    let (storage, _) = written();
+    for (keys_in_memory, tier) in [(FEW, 1), (MANY, 0)] {
+        check_footers(&written(keys_in_memory).0, tier);
+    }
+}
+
+fn check_footers(storage: &FaultyStorage, keys_tier: u32) {
     for (name, kind, runs, span, items, tier, seed) in [
         ("0000000001-0000000001.records", 1, (1, 1), (0, 3_000, 0, 3_010), 3_000, 0, 0),
         ("0000000002-0000000003.records", 1, (2, 3), (3_000, 7, 3_010, 3_018), 7, 0, 0),
         ("0000000004-0000000004.records", 1, (4, 4), (3_007, 2, 3_018, 3_025), 2, 0, 0),
-        ("0000000001-0000000003.keys", 2, (1, 3), (0, 3_007, 0, 3_018), 2_004, 1, OPTIONS.seed),
-        ("0000000004-0000000004.keys", 2, (4, 4), (3_007, 2, 3_018, 3_025), 1, 0, OPTIONS.seed),
+        ("0000000001-0000000003.keys", 2, (1, 3), (0, 3_007, 0, 3_018), 2_004, keys_tier, OPTIONS.seed),
     ] {
         let file = storage.file(name).expect(name);
         let footer = sections(name, &file).footer;
@@ -59,7 +69,7 @@ fn the_footer_is_as_documented() {
 
 #[test]
 fn records_chunks_and_tables_are_as_documented() {
-    let (storage, records) = written();
+    let (storage, records) = written(FEW);
     let name = "0000000001-0000000001.records";
     let file = storage.file(name).expect(name);
     let found = sections(name, &file);
@@ -100,7 +110,13 @@ fn records_chunks_and_tables_are_as_documented() {
 
 #[test]
 fn keys_table_and_filter_are_as_documented() {
-    let (storage, records) = written();
+    for keys_in_memory in [FEW, MANY] {
+        let (storage, records) = written(keys_in_memory);
+        check_keys(&storage, &records);
+    }
+}
+
+fn check_keys(storage: &FaultyStorage, records: &[TestRecord]) {
     let name = "0000000001-0000000003.keys";
     let file = storage.file(name).expect(name);
     let found = sections(name, &file);

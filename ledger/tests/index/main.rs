@@ -1,4 +1,5 @@
-//! The index: its answers against a naive model, its bytes, its crashes, its damages, its decisions at open.
+//! The index: its answers against a naive model, its bytes, its crashes, its damages, its decisions at open, its keys in
+//! memory.
 
 mod crash;
 mod damage;
@@ -8,3 +9,4 @@ mod format;
 mod hand;
 mod model;
 mod owner;
+mod recent;

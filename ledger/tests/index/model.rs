@@ -165,11 +165,12 @@ proptest! {
     fn it_answers_as_the_naive_one_does(
         steps in prop::collection::vec(step(), 1..120),
         run_records in 1..40_u32,
+        keys_in_memory in 1..150_u32,
         merge_fan_in in 2..5_usize,
         beside in any::<bool>(),
     ) {
         let work = if beside { IndexWork::Beside } else { IndexWork::Inline };
-        let mut life = Life::begin(IndexOptions { run_records, merge_fan_in, work, ..OPTIONS });
+        let mut life = Life::begin(IndexOptions { run_records, keys_in_memory, merge_fan_in, work, ..OPTIONS });
         steps.iter().for_each(|step| life.take(step));
     }
 }

@@ -12,8 +12,14 @@ use ledger::journal::faulty::FaultyStorage;
 pub(crate) const LINEAGE: Lineage = Lineage(*b"lineage of tests");
 
 /// Small runs and few parts, so that little data makes many files.
-pub(crate) const OPTIONS: IndexOptions =
-    IndexOptions { run_records: 8, merge_fan_in: 2, filter_bits_per_key: 12, seed: 42, work: IndexWork::Inline };
+pub(crate) const OPTIONS: IndexOptions = IndexOptions {
+    run_records: 8,
+    keys_in_memory: 8,
+    merge_fan_in: 2,
+    filter_bits_per_key: 12,
+    seed: 42,
+    work: IndexWork::Inline,
+};
 
 /// Records of 48 bytes: sequence, time, key (zeros are none), two groups (0 is none), amount.
 pub(crate) struct TestSchema;

@@ -208,7 +208,8 @@ fn begin_history(
 
 fn history_options(plan: &Plan) -> HistoryOptions {
     let (run_records, looks_all_up) = (plan.run_records, plan.looks_all_up);
-    HistoryOptions { run_records, seed: 5, work: IndexWork::Inline, looks_all_up }
+    // Of about one run, so that files of keys are written and merged.
+    HistoryOptions { run_records, keys_in_memory: run_records, seed: 5, work: IndexWork::Inline, looks_all_up }
 }
 
 /// Replays what lies on a disk: the batches before the first that is not taken, and whether the journal was taken as whole.

@@ -32,7 +32,7 @@ pub(crate) const OPTIONS_LARGE: JournalOptions = JournalOptions { segment_bytes:
 
 /// Small, so that a test of a second makes and merges many files.
 const HISTORY: HistoryOptions =
-    HistoryOptions { run_records: 100, seed: 5, work: IndexWork::Inline, looks_all_up: false };
+    HistoryOptions { run_records: 100, keys_in_memory: 50, seed: 5, work: IndexWork::Inline, looks_all_up: false };
 
 const LINEAGE: Lineage = Lineage([0x42; 16]);
 
