@@ -5,15 +5,17 @@ use std::sync::Arc;
 use super::IndexSchema;
 use super::block::BlockReader;
 use super::fault::{IndexDamage, IndexFault};
-use super::filter::KeyHash;
+use super::filter::{KeyHash, Question};
 use super::footer::Span;
 use super::keys::KeysFile;
 use super::query::{Part, Parts};
 use super::recent::Recent;
 use super::records::RecordsFile;
+use super::sort::sort_by_upper_byte;
 use crate::journal::Storage;
 
-/// The whole files, each in the order of the runs, and the keys that are in none. It never changes: what is written later is in the next set.
+/// The whole files, each in the order of the runs, and the keys that are in none. It never changes: what is written later is in
+/// the next set.
 #[derive(Clone)]
 pub(crate) struct FileSet {
     pub(crate) hash: KeyHash,
@@ -38,19 +40,16 @@ impl FileSet {
         self.recent.may_hold(hash) || self.keys.iter().any(|file| file.may_hold(hash))
     }
 
-    /// File by file, and in the order of memory: the questions to one filter do not wait for each other, and neighbours share pages.
+    /// Filter by filter, and nearly in the order of memory: the questions to one do not wait for each other, and neighbours share
+    /// what the processor knows of the memory's pages.
     pub(crate) fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
         answers.clear();
         answers.resize(keys.len(), false);
-        let mut hashes: Vec<(u64, usize)> = keys.iter().map(|key| self.hash.of(key)).zip(0..).collect();
-        hashes.sort_unstable();
-        for &(hash, place) in &hashes {
-            answers[place] = self.recent.may_hold(hash);
-        }
+        let mut questions: Vec<Question> = keys.iter().map(|key| self.hash.of(key)).zip(0..).collect();
+        sort_by_upper_byte(&mut questions, &mut Vec::new(), |question| question.0);
+        self.recent.may_hold_each(&questions, answers);
         for file in &self.keys {
-            for &(hash, place) in &hashes {
-                answers[place] |= file.may_hold(hash);
-            }
+            file.may_hold_each(&questions, answers);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::block::{BlockReader, BlockWriter, Blocks, FileName, PAYLOAD};
 use super::fault::{IndexDamage, IndexFault};
-use super::filter::Filter;
+use super::filter::{Filter, Question};
 use super::footer::{Common, Footer, Span};
 use crate::bytes::u64_at;
 use crate::journal::Storage;
@@ -145,6 +145,11 @@ impl KeysFile {
 
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
         self.filter.may_hold(hash)
+    }
+
+    /// [`Filter::may_hold_each`].
+    pub(crate) fn may_hold_each(&self, questions: &[Question], answers: &mut [bool]) {
+        self.filter.may_hold_each(questions, answers);
     }
 
     /// Bytes in memory.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::IndexSchema;
 use super::block::{BlockReader, FileName};
 use super::fault::IndexFault;
-use super::filter::{Filter, KeyHash};
+use super::filter::{Filter, KeyHash, Question};
 use super::footer::Span;
 use super::keys::{ENTRY_BYTES, Entry};
 use super::records::RecordsFile;
@@ -125,6 +125,11 @@ impl Recent {
 
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
         self.filter.may_hold(hash)
+    }
+
+    /// [`Filter::may_hold_each`].
+    pub(crate) fn may_hold_each(&self, questions: &[Question], answers: &mut [bool]) {
+        self.filter.may_hold_each(questions, answers);
     }
 
     /// Bytes in memory.

@@ -17,6 +17,11 @@ pub(crate) fn sort_by_hash<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, ke
     }
 }
 
+/// Brings keys that are spread evenly over all numbers near to where they would be if they were sorted, in one pass.
+pub(crate) fn sort_by_upper_byte<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, key: impl Fn(&T) -> u64) {
+    sort_by_bytes(items, scratch, 7, key);
+}
+
 /// Sorts by the bytes of `key` from `lowest` up.
 fn sort_by_bytes<T: Copy>(items: &mut Vec<T>, scratch: &mut Vec<T>, lowest: usize, key: impl Fn(&T) -> u64) {
     let Some(first) = items.first().map(&key) else { return };
