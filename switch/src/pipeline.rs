@@ -125,6 +125,19 @@ impl Decisions {
 /// What a provider asked, and hears after the batch that was open then.
 #[derive(Clone, Copy)]
 struct Question {
+/// How much waits where. The names are keys of `switch serve --status-file`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Queues {
+    /// Frames whose payment may be older than memory, until the history has answered.
+    pub waiting_for_history: u64,
+    /// Lanes of connections whose older messages are to be asked for.
+    pub waiting_for_renderer: u64,
+    /// Messages of all outboxes that are held in memory: what is not in the history's files, and the newest of each lane.
+    pub outbox_records_held: u64,
+    /// Outcomes that are not in the history's files yet, at most.
+    pub outcomes_unindexed: u64,
+}
+
     session: SessionKey,
     /// The frame it came in.
     number: u64,
@@ -431,6 +444,16 @@ impl<S: Storage> Pipeline<S> {
     /// The history's files, for other threads to read.
     pub fn history_reader(&self) -> HistoryReader<S> {
         self.history.reader()
+    }
+
+    /// What waits, beside payments: for whoever watches.
+    pub fn queues(&self) -> Queues {
+        Queues {
+            waiting_for_history: self.waiting.len() as u64,
+            waiting_for_renderer: self.to_render.len() as u64,
+            outbox_records_held: self.outbox_records_held() as u64,
+            outcomes_unindexed: self.history.outcomes_unindexed(),
+        }
     }
 
     /// How far each stage has come.

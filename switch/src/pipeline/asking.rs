@@ -65,6 +65,11 @@ impl Waiting {
         self.queue.is_empty()
     }
 
+    /// How many frames wait.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Are there answers to be dealt with?
     pub(super) fn has_answers(&self) -> bool {
         !self.answers.is_empty()

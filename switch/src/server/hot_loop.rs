@@ -416,7 +416,8 @@ impl HotLoop {
 
     fn status(&self) -> Status {
         let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
-        Status::new(self.open, pending_bytes, self.pipeline.engine().counts(), self.pipeline.watermarks())
+        let pipeline = &self.pipeline;
+        Status::new(self.open, pending_bytes, pipeline.engine().counts(), pipeline.watermarks(), pipeline.queues())
     }
 
     fn report(&self) -> Report {
