@@ -366,8 +366,7 @@ impl<S: Storage> History<S> {
     /// Looks how much has become indexed between batches.
     pub fn advance(&mut self, decisions: &mut Decisions) -> Result<(), HistoryFault> {
         if !self.cuts.is_empty() {
-            // Waits for nothing: it makes the index look at what was finished.
-            self.index.wait_covered(0)?;
+            self.index.look()?;
         }
         self.note_indexed(decisions);
         Ok(())
