@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
+use adapters::stages;
 use ledger::index::{GroupQuery, Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexSchema, IndexWork};
 use ledger::journal::{Lineage, Storage};
 use ledger::limits::INDEX_RUNS_UNFINISHED_MAX;
@@ -385,7 +386,7 @@ impl<S: Storage> History<S> {
             self.outcomes_indexed = self.outcomes_indexed.max(cut.outcomes);
             self.cuts.pop_front();
         }
-        decisions.outboxes.let_go(indexed);
+        stages::let_go(|| decisions.outboxes.let_go(indexed));
     }
 
     /// Brings what was followed into files as soon as that can be, unless something is on its way there already.

@@ -23,6 +23,7 @@ mod intake;
 use std::collections::VecDeque;
 
 use adapters::message::{ErrorCode, Lane, ParticipantCode, PaymentId};
+use adapters::stages;
 use hashbrown::HashMap;
 use ledger::journal::{Appended, Durable, JournalFault, Storage};
 
@@ -110,21 +111,20 @@ impl Decisions {
     /// Applies a durable batch; its effects stand in `effects`.
     pub fn absorb(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
         self.effects.clear();
-        self.engine.apply(batch, &mut self.effects)?;
+        stages::apply(|| self.engine.apply(batch, &mut self.effects))?;
         self.has_replies = false;
-        for effect in &self.effects {
-            match effect.delivery {
-                Delivery::Outbox { .. } => self.outboxes.keep(effect),
-                Delivery::Reply { .. } => self.has_replies = true,
+        stages::outbox(|| {
+            for effect in &self.effects {
+                match effect.delivery {
+                    Delivery::Outbox { .. } => self.outboxes.keep(effect),
+                    Delivery::Reply { .. } => self.has_replies = true,
+                }
             }
-        }
+        });
         Ok(())
     }
 }
 
-/// What a provider asked, and hears after the batch that was open then.
-#[derive(Clone, Copy)]
-struct Question {
 /// How much waits where. The names are keys of `switch serve --status-file`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Queues {
@@ -138,6 +138,9 @@ pub struct Queues {
     pub outcomes_unindexed: u64,
 }
 
+/// What a provider asked, and hears after the batch that was open then.
+#[derive(Clone, Copy)]
+struct Question {
     session: SessionKey,
     /// The frame it came in.
     number: u64,
@@ -236,14 +239,16 @@ impl<S: Storage> Pipeline<S> {
             self.set_open_replies_aside();
             self.set_questions_aside();
             self.acknowledge();
-            self.deliver(appended.first_sequence);
+            stages::render(|| self.deliver(appended.first_sequence));
             self.ingress.clear();
         } else {
             self.set_questions_aside();
             self.acknowledge();
         }
-        self.answer_questions();
-        self.finish_acknowledging();
+        stages::render(|| {
+            self.answer_questions();
+            self.finish_acknowledging();
+        });
         self.catch_up();
         self.look_after_history()?;
         self.mark_when_idle(now_ns)
@@ -274,7 +279,7 @@ impl<S: Storage> Pipeline<S> {
         let batch = Batch { first_sequence: appended.first_sequence, time_ns, payload: self.ingress.payload() };
         self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
         self.watermarks.applied = appended.last_sequence;
-        self.history.follow(&mut self.decisions).map_err(Fault::History)?;
+        stages::index(|| self.history.follow(&mut self.decisions)).map_err(Fault::History)?;
         self.watermarks.indexed = self.history.indexed();
         self.watermarks.validate();
         Ok(())
@@ -283,7 +288,7 @@ impl<S: Storage> Pipeline<S> {
     /// Sees what has become indexed meanwhile. Where that is too little (payments were refused, or the history was made anew and has not come to the
     /// window's floor), hurries the rest along.
     fn look_after_history(&mut self) -> Result<(), Fault> {
-        self.history.advance(&mut self.decisions).map_err(Fault::History)?;
+        stages::index(|| self.history.advance(&mut self.decisions)).map_err(Fault::History)?;
         let is_below_floor = self.history.indexed() < self.decisions.engine.floor();
         if std::mem::take(&mut self.is_index_late) | is_below_floor {
             self.history.hasten(&self.decisions.engine).map_err(Fault::History)?;
@@ -441,11 +446,6 @@ impl<S: Storage> Pipeline<S> {
         self.decisions.outboxes.records_held()
     }
 
-    /// The history's files, for other threads to read.
-    pub fn history_reader(&self) -> HistoryReader<S> {
-        self.history.reader()
-    }
-
     /// What waits, beside payments: for whoever watches.
     pub fn queues(&self) -> Queues {
         Queues {
@@ -454,6 +454,11 @@ impl<S: Storage> Pipeline<S> {
             outbox_records_held: self.outbox_records_held() as u64,
             outcomes_unindexed: self.history.outcomes_unindexed(),
         }
+    }
+
+    /// The history's files, for other threads to read.
+    pub fn history_reader(&self) -> HistoryReader<S> {
+        self.history.reader()
     }
 
     /// How far each stage has come.
