@@ -1,13 +1,14 @@
 # Everything starts here. A fresh Debian machine with Rust and a C compiler needs nothing else by hand.
 
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO_DATA ?= target/demo
 DEMO_ARGS ?= --exit
 
-.PHONY: demo test lint unit bench instructions load simulate mutants torture setup help
+.PHONY: demo test lint unit bench bench-keep instructions stages plot load simulate mutants torture setup help
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
 demo: setup ## the switch at work: three providers, real payments over TLS, a real journal
 	$(CARGO) run --release --bin switch -- demo --data $(DEMO_DATA) $(DEMO_ARGS)
@@ -17,22 +18,37 @@ test: setup lint unit ## everything that must hold before a change goes in
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
-	$(CARGO) clippy -p switch --all-targets --features parquet --quiet -- -D warnings
+	$(CARGO) clippy -p switch --all-targets --features parquet,stages --quiet -- -D warnings
 
 unit:
 	$(CARGO) test --workspace
 
-bench: setup ## criterion benches of every stage
-	$(CARGO) bench -p benches
+bench: setup ## criterion benches of every stage, compared with the last kept result (BENCH=NAME for some of them)
+	$(CARGO) run --release -p benches --bin guard -- $(BENCH)
+
+bench-keep: setup ## the same, and keeps the medians as the result of today: on a quiet machine
+	$(CARGO) run --release -p benches --bin guard -- --keep
 
 instructions: setup ## instructions of the hot functions, counted: the same on a busy machine
 	@command -v valgrind >/dev/null || { echo "valgrind counts the instructions, and is missing; nothing else needs it. As root: apt-get install valgrind" >&2; exit 1; }
 	$(CARGO) build --release -p benches --bin instructions
-	target/release/instructions
+	$(TARGET)/release/instructions
+
+stages: setup ## nanoseconds and instructions of a payment in each stage of the running switch: on a quiet machine
+	@command -v valgrind >/dev/null || { echo "valgrind counts the instructions, and is missing; nothing else needs it. As root: apt-get install valgrind" >&2; exit 1; }
+	$(CARGO) build --release -p switch --features stages
+	cp $(TARGET)/release/switch $(TARGET)/release/switch-with-stages
+	$(CARGO) build --release --bin switch --bin loadtest --bin stages
+	$(TARGET)/release/stages --plain $(TARGET)/release --staged $(TARGET)/release/switch-with-stages
+
+plot: setup ## throughput against latency, searched: the picture of the README and its figures: on a quiet machine
+	$(CARGO) build --release --bin switch --bin loadtest
+	$(TARGET)/release/loadtest max --spawn --slo p99=50ms --step 10 --confirm 30 --plots $(TARGET)/plots --out $(TARGET)/plots/max.json
+	cp $(TARGET)/plots/throughput-latency.svg benches/results/throughput-latency.svg
 
 load: setup ## how many payments a second, on this machine, generator included
 	$(CARGO) build --release --bin switch --bin loadtest
-	target/release/loadtest run --spawn --rate max --duration 10
+	$(TARGET)/release/loadtest run --spawn --rate max --duration 10
 
 simulate: setup ## a hundred seeds of a minute each, with everything going wrong
 	$(CARGO) run --release --bin switch -- simulate --seed 1 --seeds 100

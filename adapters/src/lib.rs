@@ -57,3 +57,4 @@ pub mod limits;
 pub mod message;
 pub mod native;
 pub mod sandbox;
+pub mod stages;

@@ -14,6 +14,8 @@ pub mod nowhere;
 
 pub mod room;
 
+pub mod counting;
+
 pub use random::Random;
 
 use std::time::{Duration, Instant};

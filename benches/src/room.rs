@@ -1,11 +1,15 @@
 //! The whole switch in one room with its providers: a real pipeline, real client sessions, no socket, no TLS, no disk, no clock.
 
+use std::time::Duration;
+
 use adapters::message::{Answer, CreditTransfer, MessageKind, Part, PaymentId};
 use adapters::native::session::{ClientSession, Event, Resume};
 use ledger::journal::{Journal, JournalOptions, Lineage, Preparation, RecordBuffer};
+use switch::config::GenesisRules;
 use switch::engine::Batch;
 use switch::entry::PAYLOAD_FORMAT;
 use switch::history::{History, HistoryAsker, HistoryOptions};
+use switch::limits::{HISTORY_RUN_RECORDS, OUTCOMES_KEPT_DEFAULT};
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::seal::{KeyRing, create_key_file};
@@ -32,22 +36,49 @@ pub struct Room {
     now_ns: u64,
     asked: Vec<(usize, PaymentId)>,
     committed: u64,
+    meter: Meter,
+    metered: u64,
+}
+
+/// Reads whatever is metered of the calling thread, a number that grows. Told whether the switch's part begins or ends.
+pub type Meter = fn(is_beginning: bool) -> u64;
+
+/// How the room is furnished.
+pub struct Furniture {
+    /// Records in a run of the history.
+    pub run_records: u32,
+    /// Outcomes that the engine holds.
+    pub outcomes_kept: u32,
+    /// What is metered.
+    pub meter: Meter,
+}
+
+impl Default for Furniture {
+    fn default() -> Furniture {
+        Furniture { run_records: HISTORY_RUN_RECORDS, outcomes_kept: OUTCOMES_KEPT_DEFAULT, meter: |_| 0 }
+    }
 }
 
 impl Room {
     /// A new journal, the genesis in it, and every provider welcomed.
     pub fn new() -> Room {
+        Room::furnished(&Furniture::default(), Decisions::default())
+    }
+
+    /// As `new`; `decisions` are empty, and may have room.
+    pub fn furnished(furniture: &Furniture, mut decisions: Decisions) -> Room {
         let mut log = LocalLog::new(new_journal());
-        let mut decisions = Decisions::default();
         let mut batch = RecordBuffer::default();
-        let (payload, entries) = scheme::genesis();
+        let rules = GenesisRules { outcomes_kept: furniture.outcomes_kept, ..GenesisRules::default() };
+        let (payload, entries) = scheme::genesis_with(rules);
         batch.extend_from_slice(&payload);
         let appended = log.submit(&mut batch, entries, scheme::START_NS).expect("nothing fails here");
         log.sync().expect("nothing fails here");
         let first =
             Batch { first_sequence: appended.first_sequence, time_ns: scheme::START_NS, payload: batch.payload() };
         decisions.absorb(first).expect("the genesis applies");
-        let opened = History::open(Nowhere::default(), LINEAGE, HistoryOptions::beside(11));
+        let options = HistoryOptions { run_records: furniture.run_records, ..HistoryOptions::beside(11) };
+        let opened = History::open(Nowhere::default(), LINEAGE, options);
         let (mut history, _) = opened.expect("a new history");
         history.follow(&mut decisions).expect("nothing fails here");
 
@@ -67,8 +98,17 @@ impl Room {
         let mut private = Vec::new();
         scheme::private().write(&mut private);
         let asker = HistoryAsker::new(pipeline.history_reader());
-        let mut room =
-            Room { pipeline, asker, providers, private, now_ns: scheme::START_NS, asked: Vec::new(), committed: 0 };
+        let mut room = Room {
+            pipeline,
+            asker,
+            providers,
+            private,
+            now_ns: scheme::START_NS,
+            asked: Vec::new(),
+            committed: 0,
+            meter: furniture.meter,
+            metered: 0,
+        };
         room.exchange();
         room
     }
@@ -76,6 +116,24 @@ impl Room {
     /// Journal time.
     pub fn now_ns(&self) -> u64 {
         self.now_ns
+    }
+
+    /// Turns until at most so many outcomes are not in the history's files, which another thread writes.
+    pub fn wait_indexed(&mut self, outcomes_unindexed_max: u64) {
+        while self.pipeline.queues().outcomes_unindexed > outcomes_unindexed_max {
+            std::thread::sleep(Duration::from_millis(1));
+            self.exchange();
+        }
+    }
+
+    /// What the switch has used so far of what is metered: its part of each exchange, not the providers'.
+    pub fn metered(&self) -> u64 {
+        self.metered
+    }
+
+    /// The switch.
+    pub fn pipeline(&self) -> &Pipeline<Nowhere> {
+        &self.pipeline
     }
 
     /// Has every provider of this many payments heard that they are committed?
@@ -103,6 +161,7 @@ impl Room {
     /// Everything that providers have to send goes in, one turn, everything that the switch has to send goes out.
     fn exchange(&mut self) {
         self.now_ns += 1_000_000;
+        let before = (self.meter)(true);
         for provider in &mut self.providers {
             let bytes = provider.session.outgoing();
             let taken = self.pipeline.receive(provider.key, bytes, self.now_ns);
@@ -110,14 +169,21 @@ impl Room {
             bytes.clear();
         }
         self.pipeline.tick(self.now_ns).expect("nothing fails here");
+        self.metered += (self.meter)(false) - before;
         while let Some(question) = self.pipeline.take_history_question() {
             self.pipeline.history_answered(self.asker.answer(question).expect("nothing fails here"));
         }
-        let providers = &mut self.providers;
-        while self.pipeline.transmit(|key, frames, _| {
-            providers[key.index()].inbound.extend_from_slice(frames);
-            0
-        }) {}
+        let (providers, meter, metered) = (&mut self.providers, self.meter, &mut self.metered);
+        let (mut before, mut taken) = (meter(true), true);
+        while taken {
+            taken = self.pipeline.transmit(|key, frames, _| {
+                *metered += meter(false) - before;
+                providers[key.index()].inbound.extend_from_slice(frames);
+                before = meter(true);
+                0
+            });
+        }
+        *metered += meter(false) - before;
         for (number, provider) in self.providers.iter_mut().enumerate() {
             let (asked, committed) = (&mut self.asked, &mut self.committed);
             let received = provider.session.receive(&provider.inbound, &mut |event| match event {

@@ -63,12 +63,17 @@ pub fn private() -> PaymentPrivate {
 
 /// The first batch, and how many entries it has: default rules, one currency, everyone rich.
 pub fn genesis() -> (Vec<u8>, u32) {
+    genesis_with(GenesisRules::default())
+}
+
+/// As `genesis`, with other rules.
+pub fn genesis_with(rules: GenesisRules) -> (Vec<u8>, u32) {
     let participant = |number| GenesisParticipant {
         code: code(number).to_string(),
         funds: BTreeMap::from([(currency().to_string(), 900_000_000_000_000_000)]),
     };
     let genesis = Genesis {
-        rules: GenesisRules::default(),
+        rules,
         currency: vec![GenesisCurrency { code: currency().to_string(), minor_digits: 2, amount_max: 100_000_000 }],
         participant: (0..PARTICIPANTS).map(participant).collect(),
     };

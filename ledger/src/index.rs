@@ -153,6 +153,8 @@ pub struct Index<S: Storage, X: IndexSchema> {
     published: Arc<Published>,
     /// What was published when the owner looked last; it looks between batches, so that a batch sees one set of files.
     files: Arc<FileSet>,
+    /// How many changes had been published then.
+    changes_seen: u64,
     /// Cut, and not in `files` yet.
     unfinished: VecDeque<Arc<Run>>,
     /// In files since; its memory is for the run after the open one.
@@ -193,6 +195,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             run: Run::after(files.last_run() + 1, &span, None),
             is_replaying: span.through_sequence > 0,
             files,
+            changes_seen: 0,
             unfinished: VecDeque::new(),
             finished: None,
             work: Work::start(builder, options.work)?,
@@ -276,6 +279,11 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         self.check_poison()?;
         let last_cut = self.run.number - 1;
         self.published.wait(|files| files.last_span().through_sequence >= through || files.last_run() == last_cut);
+        self.refresh()
+    }
+
+    /// Looks what has become covered. Waits for nothing; where nothing has, it costs one atomic read.
+    pub fn look(&mut self) -> Result<(), IndexFault> {
         self.refresh()
     }
 
@@ -372,7 +380,9 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
     /// Looks at what was published since.
     fn refresh(&mut self) -> Result<(), IndexFault> {
         self.check_poison()?;
-        {
+        let changes = self.published.changes();
+        if changes != self.changes_seen {
+            self.changes_seen = changes;
             let progress = self.published.lock();
             self.poison.clone_from(&progress.fault);
             if !Arc::ptr_eq(&self.files, &progress.files) {

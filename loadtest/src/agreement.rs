@@ -132,6 +132,42 @@ mod tests {
         }
     }
 
+    /// Every fact of a million payments once, but for `wronged`, of which `facts` says what is told instead.
+    fn million(wronged: u64, facts: impl Fn([u128; 3]) -> Vec<u128>) -> Sum {
+        let [payer, payee] = [Party::new(&code(0)), Party::new(&code(1))];
+        let mut sum = Sum::default();
+        for number in 0..1_000_000_u64 {
+            let id = (u128::from(number) << 64 | 7).to_le_bytes();
+            let of_payment = [
+                forwarded(&id, payer, payee, 100 + number % 900, *b"XTS"),
+                told(&id, payer, Outcome::Committed),
+                told(&id, payee, Outcome::Committed),
+            ];
+            if number == wronged {
+                facts(of_payment).into_iter().for_each(|fact| sum.add(fact));
+            } else {
+                of_payment.into_iter().for_each(|fact| sum.add(fact));
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn one_payment_in_a_million_that_is_lost_doubled_or_altered_shows() {
+        let right = million(u64::MAX, |facts| facts.to_vec());
+        assert_eq!(right.count(), 3_000_000);
+        assert_ne!(
+            right,
+            million(777_777, |[forwarded, payer, _]| vec![forwarded, payer]),
+            "the payee provider is not told"
+        );
+        assert_ne!(right, million(777_777, |[_, payer, payee]| vec![payer, payee]), "it is not forwarded");
+        assert_ne!(right, million(777_777, |[forwarded, payer, payee]| vec![forwarded, forwarded, payer, payee]));
+        // As many facts as there should be, so that counts say nothing.
+        assert_ne!(right, million(777_777, |[forwarded, payer, _]| vec![forwarded, payer, payer]));
+        assert_ne!(right, million(777_777, |[forwarded, payer, payee]| vec![forwarded ^ 1, payer, payee]));
+    }
+
     #[test]
     fn facts_do_not_collide() {
         let mut draw = Draw::seeded(1);

@@ -6,7 +6,7 @@ use rustix::param::clock_ticks_per_second;
 use serde::{Deserialize, Serialize};
 
 /// The machine of a report.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Cores that this process may use.
     pub cores: usize,

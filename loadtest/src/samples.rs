@@ -82,6 +82,16 @@ pub struct SwitchStatus {
     pub durable: u64,
     /// That are decided.
     pub applied: u64,
+    /// That are in the history's files.
+    pub indexed: u64,
+    /// Frames that wait for the history.
+    pub waiting_for_history: u64,
+    /// Lanes of connections that wait for older messages.
+    pub waiting_for_renderer: u64,
+    /// Messages of outboxes that are held in memory.
+    pub outbox_records_held: u64,
+    /// Outcomes that are not in the history's files yet.
+    pub outcomes_unindexed: u64,
 }
 
 /// The switch's process, as far as it is ours to look at. It changes when the switch is started again.

@@ -154,16 +154,22 @@ fn picture(title: &str, duration_s: f64, recent: &[Sample], sample: &Sample) -> 
 }
 
 fn switch_lines(status: SwitchStatus) -> String {
-    let SwitchStatus { connections, in_flight, pending_bytes, sequenced, durable, applied } = status;
     format!(
         "switch   {} connections, {} in flight, {} KiB wait for providers\n\
-         marks    sequenced {} >= durable {} >= applied {}\n",
-        grouped(connections),
-        grouped(in_flight),
-        grouped(pending_bytes / 1_024),
-        grouped(sequenced),
-        grouped(durable),
-        grouped(applied)
+         held     {} outbox records, {} outcomes not indexed\n\
+         waiting  {} for the history, {} for older messages\n\
+         marks    sequenced {} >= durable {}\n         >= applied {} >= indexed {}\n",
+        grouped(status.connections),
+        grouped(status.in_flight),
+        grouped(status.pending_bytes / 1_024),
+        grouped(status.outbox_records_held),
+        grouped(status.outcomes_unindexed),
+        grouped(status.waiting_for_history),
+        grouped(status.waiting_for_renderer),
+        grouped(status.sequenced),
+        grouped(status.durable),
+        grouped(status.applied),
+        grouped(status.indexed)
     )
 }
 
@@ -207,12 +213,27 @@ mod tests {
 
     #[test]
     fn a_picture_has_watermarks_where_the_switch_says_them() {
-        let status = SwitchStatus { sequenced: 70, durable: 60, applied: 50, ..SwitchStatus::default() };
+        let status = SwitchStatus {
+            sequenced: 70,
+            durable: 60,
+            applied: 50,
+            indexed: 40,
+            waiting_for_history: 3,
+            outbox_records_held: 1_234,
+            outcomes_unindexed: 56,
+            ..SwitchStatus::default()
+        };
         let sample = Sample { switch: Some(status), ..sample() };
         let picture = picture("steady", 60.0, std::slice::from_ref(&sample), &sample);
-        for part in ["steady   12 of 60 s", "of 10,000 due", "sequenced 70 >= durable 60 >= applied 50"] {
+        let parts =
+            ["steady   12 of 60 s", "of 10,000 due", "sequenced 70 >= durable 60\n", ">= applied 50 >= indexed 40"];
+        for part in parts {
             assert!(picture.contains(part), "{part} in {picture}");
         }
+        for part in ["1,234 outbox records, 56 outcomes not indexed", "3 for the history, 0 for older messages"] {
+            assert!(picture.contains(part), "{part} in {picture}");
+        }
+        assert!(picture.lines().all(|line| line.chars().count() < 80), "no line is broken in two: {picture}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
+use adapters::stages;
 use ledger::index::{GroupQuery, Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexSchema, IndexWork};
 use ledger::journal::{Lineage, Storage};
 use ledger::limits::{INDEX_KEYS_IN_MEMORY_DEFAULT, INDEX_RUNS_UNFINISHED_MAX};
@@ -374,8 +375,7 @@ impl<S: Storage> History<S> {
     /// Looks how much has become indexed between batches.
     pub fn advance(&mut self, decisions: &mut Decisions) -> Result<(), HistoryFault> {
         if !self.cuts.is_empty() {
-            // Waits for nothing: it makes the index look at what was finished.
-            self.index.wait_covered(0)?;
+            self.index.look()?;
         }
         self.note_indexed(decisions);
         Ok(())
@@ -394,7 +394,7 @@ impl<S: Storage> History<S> {
             self.outcomes_indexed = self.outcomes_indexed.max(cut.outcomes);
             self.cuts.pop_front();
         }
-        decisions.outboxes.let_go(indexed);
+        stages::let_go(|| decisions.outboxes.let_go(indexed));
     }
 
     /// Brings what was followed into files as soon as that can be, unless something is on its way there already.

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use adapters::stages;
 use ledger::journal::RecordBuffer;
 
 use crate::entry::{self, Entry, EntryHead, EntryKind};
@@ -55,7 +56,7 @@ impl Ingress {
         self.batch.extend_with(|out| {
             entry::write(out, head, annotation, routing, |out, additional: Range<usize>| {
                 if !private.is_empty() {
-                    sealer.seal(private, out, additional);
+                    stages::seal(|| sealer.seal(private, out, additional));
                 }
             });
         });

@@ -23,6 +23,7 @@ mod intake;
 use std::collections::VecDeque;
 
 use adapters::message::{ErrorCode, Lane, ParticipantCode, PaymentId};
+use adapters::stages;
 use hashbrown::HashMap;
 use ledger::journal::{Appended, Durable, JournalFault, Storage};
 
@@ -110,16 +111,31 @@ impl Decisions {
     /// Applies a durable batch; its effects stand in `effects`.
     pub fn absorb(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
         self.effects.clear();
-        self.engine.apply(batch, &mut self.effects)?;
+        stages::apply(|| self.engine.apply(batch, &mut self.effects))?;
         self.has_replies = false;
-        for effect in &self.effects {
-            match effect.delivery {
-                Delivery::Outbox { .. } => self.outboxes.keep(effect),
-                Delivery::Reply { .. } => self.has_replies = true,
+        stages::outbox(|| {
+            for effect in &self.effects {
+                match effect.delivery {
+                    Delivery::Outbox { .. } => self.outboxes.keep(effect),
+                    Delivery::Reply { .. } => self.has_replies = true,
+                }
             }
-        }
+        });
         Ok(())
     }
+}
+
+/// How much waits where. The names are keys of `switch serve --status-file`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Queues {
+    /// Frames whose payment may be older than memory, until the history has answered.
+    pub waiting_for_history: u64,
+    /// Lanes of connections whose older messages are to be asked for.
+    pub waiting_for_renderer: u64,
+    /// Messages of all outboxes that are held in memory: what is not in the history's files, and the newest of each lane.
+    pub outbox_records_held: u64,
+    /// Outcomes that are not in the history's files yet, at most.
+    pub outcomes_unindexed: u64,
 }
 
 /// What a provider asked, and hears after the batch that was open then.
@@ -223,14 +239,16 @@ impl<S: Storage> Pipeline<S> {
             self.set_open_replies_aside();
             self.set_questions_aside();
             self.acknowledge();
-            self.deliver(appended.first_sequence);
+            stages::render(|| self.deliver(appended.first_sequence));
             self.ingress.clear();
         } else {
             self.set_questions_aside();
             self.acknowledge();
         }
-        self.answer_questions();
-        self.finish_acknowledging();
+        stages::render(|| {
+            self.answer_questions();
+            self.finish_acknowledging();
+        });
         self.catch_up();
         self.look_after_history()?;
         self.mark_when_idle(now_ns)
@@ -261,7 +279,7 @@ impl<S: Storage> Pipeline<S> {
         let batch = Batch { first_sequence: appended.first_sequence, time_ns, payload: self.ingress.payload() };
         self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
         self.watermarks.applied = appended.last_sequence;
-        self.history.follow(&mut self.decisions).map_err(Fault::History)?;
+        stages::index(|| self.history.follow(&mut self.decisions)).map_err(Fault::History)?;
         self.watermarks.indexed = self.history.indexed();
         self.watermarks.validate();
         Ok(())
@@ -270,7 +288,7 @@ impl<S: Storage> Pipeline<S> {
     /// Sees what has become indexed meanwhile. Where that is too little (payments were refused, or the history was made anew and has not come to the
     /// window's floor), hurries the rest along.
     fn look_after_history(&mut self) -> Result<(), Fault> {
-        self.history.advance(&mut self.decisions).map_err(Fault::History)?;
+        stages::index(|| self.history.advance(&mut self.decisions)).map_err(Fault::History)?;
         let is_below_floor = self.history.indexed() < self.decisions.engine.floor();
         if std::mem::take(&mut self.is_index_late) | is_below_floor {
             self.history.hasten(&self.decisions.engine).map_err(Fault::History)?;
@@ -426,6 +444,16 @@ impl<S: Storage> Pipeline<S> {
     /// How many records of outboxes are held in memory.
     pub fn outbox_records_held(&self) -> usize {
         self.decisions.outboxes.records_held()
+    }
+
+    /// What waits, beside payments: for whoever watches.
+    pub fn queues(&self) -> Queues {
+        Queues {
+            waiting_for_history: self.waiting.len() as u64,
+            waiting_for_renderer: self.to_render.len() as u64,
+            outbox_records_held: self.outbox_records_held() as u64,
+            outcomes_unindexed: self.history.outcomes_unindexed(),
+        }
     }
 
     /// The history's files, for other threads to read.

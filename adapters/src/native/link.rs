@@ -11,6 +11,8 @@ use rustls::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::stages;
+
 /// Bytes taken from the socket by one system call. rustls by itself reads 4 KiB at a time.
 pub const READ_BYTES: usize = 64 * 1024;
 
@@ -64,7 +66,7 @@ impl Link {
         drain_plaintext(&mut self.tls, plaintext)?;
         while plaintext.len() - before < bytes_max && !self.peer_has_closed {
             let mut received = ReadBuf::new(scratch);
-            match Pin::new(&mut self.socket).poll_read(cx, &mut received) {
+            match stages::socket_read(|| Pin::new(&mut self.socket).poll_read(cx, &mut received)) {
                 Poll::Pending if plaintext.len() == before => return Poll::Pending,
                 Poll::Pending => break,
                 Poll::Ready(result) => result?,
@@ -72,7 +74,7 @@ impl Link {
             if received.filled().is_empty() {
                 break;
             }
-            self.decrypt(received.filled(), plaintext)?;
+            stages::tls_in(|| self.decrypt(received.filled(), plaintext))?;
         }
         Poll::Ready(Ok(plaintext.len() - before))
     }
@@ -91,7 +93,7 @@ impl Link {
 
     /// Encrypts `plaintext`; nothing leaves before `poll_flush`.
     pub fn send(&mut self, plaintext: &[u8]) -> io::Result<()> {
-        self.tls.writer().write_all(plaintext)?;
+        stages::tls_out(|| self.tls.writer().write_all(plaintext))?;
         self.pending_bytes += plaintext.len();
         Ok(())
     }
@@ -105,7 +107,7 @@ impl Link {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.tls.wants_write() {
             let mut socket = SocketWriter { socket: &mut self.socket, cx };
-            match self.tls.write_tls(&mut socket) {
+            match stages::tls_out(|| self.tls.write_tls(&mut socket)) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(written) => self.pending_bytes = self.pending_bytes.saturating_sub(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
@@ -154,7 +156,7 @@ impl Write for SocketWriter<'_, '_> {
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match Pin::new(&mut *self.socket).poll_write_vectored(self.cx, slices) {
+        match stages::socket_write(|| Pin::new(&mut *self.socket).poll_write_vectored(self.cx, slices)) {
             Poll::Ready(result) => result,
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }

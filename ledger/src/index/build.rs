@@ -4,6 +4,7 @@
 //! failed write or sync.
 
 use core::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::block::BlockReader;
@@ -22,6 +23,8 @@ use crate::journal::Storage;
 pub(crate) struct Published {
     state: Mutex<Progress>,
     changed: Condvar,
+    /// How often the state was changed, so that the owner, who looks with every batch, takes the lock only where there is something new.
+    changes: AtomicU64,
 }
 
 pub(crate) struct Progress {
@@ -31,7 +34,8 @@ pub(crate) struct Progress {
 
 impl Published {
     pub(crate) fn new(files: Arc<FileSet>) -> Published {
-        Published { state: Mutex::new(Progress { files, fault: None }), changed: Condvar::new() }
+        let state = Mutex::new(Progress { files, fault: None });
+        Published { state, changed: Condvar::new(), changes: AtomicU64::new(0) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Progress> {
@@ -43,15 +47,28 @@ impl Published {
         self.lock().files.clone()
     }
 
-    pub(crate) fn set_files(&self, files: Arc<FileSet>) {
-        self.lock().files = files;
+    /// Whoever reads a number here and then takes the lock sees at least the changes up to it.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Progress)) {
+        let mut progress = self.lock();
+        change(&mut progress);
+        self.changes.fetch_add(1, Ordering::Release);
+        drop(progress);
         self.changed.notify_all();
+    }
+
+    pub(crate) fn set_files(&self, files: Arc<FileSet>) {
+        self.change(|progress| progress.files = files);
     }
 
     /// The first fault stays.
     pub(crate) fn set_fault(&self, fault: IndexFault) {
-        self.lock().fault.get_or_insert(fault);
-        self.changed.notify_all();
+        self.change(|progress| {
+            progress.fault.get_or_insert(fault);
+        });
     }
 
     /// Waits until `is_enough`, or until there is a fault.

@@ -309,11 +309,8 @@ impl<S: Storage> Journal<S> {
     fn write(&mut self, buffer: &mut RecordBuffer, header: &Header) -> Result<(), JournalFault> {
         let position = self.tip.position;
         assert!(position.offset + header.record_bytes() <= self.options.segment_bytes, "a record never spans segments");
-        let name = segment_name(position.segment);
-        buffer
-            .write_record(header, |bytes| self.storage.write_at(&self.file, position.offset, bytes))
-            .map_err(JournalFault::on(&self.storage, "write", &name))
-            .map_err(|fault| self.poison_with(fault))?;
+        let written = buffer.write_record(header, |bytes| self.storage.write_at(&self.file, position.offset, bytes));
+        written.map_err(|error| self.fault("write", error)).map_err(|fault| self.poison_with(fault))?;
         self.tip.advance(header);
         Ok(())
     }
@@ -322,13 +319,14 @@ impl<S: Storage> Journal<S> {
         if self.synced.position == self.tip.position {
             return Ok(());
         }
-        self.storage.sync_data(&self.file).map_err(JournalFault::on(
-            &self.storage,
-            "sync",
-            &segment_name(self.tip.position.segment),
-        ))?;
+        self.storage.sync_data(&self.file).map_err(|error| self.fault("sync", error))?;
         self.synced = self.tip;
         Ok(())
+    }
+
+    /// Of the open segment. Its name is made only here: a batch that is written asks for no memory.
+    fn fault(&self, operation: &'static str, error: std::io::Error) -> JournalFault {
+        JournalFault::on(&self.storage, operation, &segment_name(self.tip.position.segment))(error)
     }
 
     /// The old segment is on disk before the new one exists: recovery relies on that order.

@@ -7,7 +7,7 @@ use super::numbers::{latency, short};
 use super::svg::{Bars, Chart, Kind, Plot, Row, Scale, Series};
 use super::{Percentiles, Report};
 use crate::maximum::{Point, SearchReport};
-use crate::samples::Sample;
+use crate::samples::{Sample, SwitchStatus};
 
 /// More participants than this are not told apart in a picture.
 const PARTICIPANTS_DRAWN_MAX: usize = 1_000;
@@ -23,6 +23,7 @@ pub(crate) fn of_run(report: &Report) -> Vec<Plot> {
     ];
     plots.extend(cpu_split(report).map(Plot::Bars));
     plots.push(Plot::Chart(queues(report)));
+    plots.extend(held(report).map(Plot::Chart));
     plots.extend(journal(report).map(Plot::Chart));
     plots.extend(memory(report).map(Plot::Chart));
     plots.extend(participants(report).map(Plot::Chart));
@@ -229,16 +230,37 @@ fn queues(report: &Report) -> Chart {
     chart_over_time(report, ("queues", "Payments that wait"), ("payments", Scale::Linear), series)
 }
 
-/// Journal positions: that the three lie on one line is the picture of a switch that keeps up.
+/// What the switch holds beside payments. Outbox records and outcomes rise until a run of the history is in files, and fall again: a saw is healthy.
+fn held(report: &Report) -> Option<Chart> {
+    report.samples.iter().find(|sample| sample.switch.is_some())?;
+    let line = |name, kind, colour, of: &dyn Fn(&SwitchStatus) -> u64| {
+        over_time(report, (name, kind, colour), |sample| sample.switch.as_ref().map(|status| precise(of(status))))
+    };
+    let series = vec![
+        line("outbox records", Kind::Line, 3, &|status| status.outbox_records_held),
+        line("outcomes", Kind::Line, 2, &|status| status.outcomes_unindexed),
+        line("ask the history", Kind::Line, 1, &|status| status.waiting_for_history),
+        line("older messages", Kind::Dashed, 5, &|status| status.waiting_for_renderer),
+    ];
+    Some(chart_over_time(
+        report,
+        ("held", "What the switch holds until it is indexed"),
+        ("records", Scale::Linear),
+        series,
+    ))
+}
+
+/// Journal positions: that the first three lie on one line is the picture of a switch that keeps up. The files of the history follow in steps.
 fn journal(report: &Report) -> Option<Chart> {
     report.samples.iter().find(|sample| sample.switch.is_some())?;
-    let line = |name, kind, colour, position: &dyn Fn(&crate::samples::SwitchStatus) -> u64| {
+    let line = |name, kind, colour, position: &dyn Fn(&SwitchStatus) -> u64| {
         over_time(report, (name, kind, colour), |sample| sample.switch.as_ref().map(|status| precise(position(status))))
     };
     let series = vec![
         line("sequenced", Kind::Line, 4, &|status| status.sequenced),
         line("durable", Kind::Line, 2, &|status| status.durable),
         line("applied", Kind::Dashed, 1, &|status| status.applied),
+        line("indexed", Kind::Line, 3, &|status| status.indexed),
     ];
     Some(chart_over_time(report, ("journal", "Watermarks of the journal"), ("positions", Scale::Linear), series))
 }

@@ -6,11 +6,17 @@ use crate::harness::{check_identity, number, report_of};
 use crate::stub::{Misdeed, Script, Stub};
 
 fn against(script: Script) -> (Value, i32) {
+    offered_to(script, (3_000, 1))
+}
+
+/// So many payments a second, for so many seconds.
+fn offered_to(script: Script, (rate, seconds): (u64, u64)) -> (Value, i32) {
     let stub = Stub::start(script);
     let target = ["run", "--quiet", "--connect", stub.address(), "--pki", stub.pki()];
-    let (report, status) = report_of(&[&target[..], &["--rate", "3000", "--duration", "1"]].concat());
+    let load = ["--rate", &rate.to_string(), "--duration", &seconds.to_string()];
+    let (report, status) = report_of(&[&target[..], &load].concat());
     check_identity(&report);
-    assert_eq!(number(&report, "offered"), 3_000);
+    assert_eq!(number(&report, "offered"), rate * seconds);
     (report, status)
 }
 
@@ -41,6 +47,18 @@ fn nothing_is_held_against_a_switch_that_does_right() {
     let (report, status) = against(Script::default());
     assert_eq!((status, number(&report, "committed")), (0, 3_000), "{report}");
     assert_eq!((&report["disagreements"], &report["problems"]), (&serde_json::json!({}), &serde_json::json!([])));
+}
+
+/// `cargo test -p loadtest one_payment_of_a_million -- --ignored`. The sums behind it have a test of their own that takes a moment (`agreement`).
+#[test]
+#[ignore = "two minutes and more: a million payments, three times"]
+fn one_payment_of_a_million_is_caught() {
+    for misdeed in [Misdeed::ForgetsPayee, Misdeed::TellsPayeeTwice, Misdeed::AltersAmount] {
+        let script = Script { misdeed: Some((777_777, misdeed)), ..Script::default() };
+        let (report, status) = offered_to(script, (20_000, 50));
+        assert_eq!((status, number(&report, "offered")), (1, 1_000_000), "{misdeed:?} is not caught: {report}");
+        println!("{misdeed:?}: {}", report["verdict"]);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The log on this machine's disk: the ledger crate's journal. `submit` writes, `sync` makes everything written durable.
 
+use adapters::stages;
 use ledger::journal::{Appended, BatchHead, Durable, Journal, JournalFault, RecordBuffer, Storage};
 
 /// A log on one disk.
@@ -19,12 +20,12 @@ impl<S: Storage> LocalLog<S> {
     /// Writes one batch. It is not durable before `sync` says so.
     pub fn submit(&mut self, batch: &mut RecordBuffer, count: u32, time_ns: u64) -> Result<Appended, JournalFault> {
         self.is_unmarked = true;
-        self.journal.append(batch, BatchHead { count, time_ns, epoch: 0 })
+        stages::journal(|| self.journal.append(batch, BatchHead { count, time_ns, epoch: 0 }))
     }
 
     /// Makes everything submitted durable.
     pub fn sync(&mut self) -> Result<Durable, JournalFault> {
-        self.journal.sync()
+        stages::sync(|| self.journal.sync())
     }
 
     /// Would a sync mark say anything new?

@@ -65,6 +65,11 @@ impl Waiting {
         self.queue.is_empty()
     }
 
+    /// How many frames wait.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Are there answers to be dealt with?
     pub(super) fn has_answers(&self) -> bool {
         !self.answers.is_empty()
@@ -239,15 +244,22 @@ impl<S: Storage> Pipeline<S> {
         if self.decisions.engine.floor() == 0 {
             return;
         }
-        for question in std::mem::take(&mut self.questions) {
-            if self.can_be_answered(&question) {
-                self.questions.push(question);
-                continue;
+        let mut questions = std::mem::take(&mut self.questions);
+        questions.retain(|question| {
+            let can_be_answered = self.can_be_answered(question);
+            if !can_be_answered {
+                self.set_aside(*question);
             }
-            let Question { session, number, payment_id, is_answer, .. } = question;
-            let Some(participant) = self.sessions.get(session).and_then(|session| session.participant()) else {
-                continue;
-            };
+            can_be_answered
+        });
+        // The list and its memory stay.
+        self.questions = questions;
+    }
+
+    fn set_aside(&mut self, question: Question) {
+        let Question { session, number, payment_id, is_answer, .. } = question;
+        let participant = self.sessions.get(session).and_then(|session| session.participant());
+        if let Some(participant) = participant {
             self.ask(Asked { session, number, participant, payment_id, what: What::Question { is_answer } });
         }
     }

@@ -80,24 +80,23 @@ impl<S: Storage> Pipeline<S> {
 
     /// Asks for the frames of those who are behind and have room.
     pub(super) fn catch_up(&mut self) {
-        for key in std::mem::take(&mut self.behind) {
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            let Some(participant) = session.participant() else { continue };
+        let Pipeline { behind, sessions, decisions, to_render, .. } = self;
+        behind.retain(|&key| {
+            let Some(session) = sessions.get_mut(key) else { return false };
+            let Some(participant) = session.participant() else { return false };
             let has_room = session.has_room();
             let mut is_behind = false;
-            let enqueued = self.decisions.outboxes.enqueued(participant);
+            let enqueued = decisions.outboxes.enqueued(participant);
             for ((state, lane), enqueued) in session.lanes.iter_mut().zip(Lane::OUTBOX).zip(enqueued) {
                 is_behind |= state.sent < enqueued;
                 if state.sent < enqueued && has_room && !state.is_rendering {
                     state.is_rendering = true;
-                    self.to_render.push_back((key, lane));
+                    to_render.push_back((key, lane));
                 }
             }
             session.is_behind = is_behind;
-            if is_behind {
-                self.behind.push(key);
-            }
-        }
+            is_behind
+        });
     }
 
     /// What the renderer is to do next. At most one request for each lane of each connection is under way.

@@ -6,6 +6,7 @@ use adapters::message::{
     Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, PaymentId, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame};
+use adapters::stages;
 use ledger::journal::Storage;
 
 use super::asking::{Asked, What};
@@ -20,7 +21,7 @@ impl<S: Storage> Pipeline<S> {
         self.look_ahead(bytes);
         let mut consumed = 0;
         loop {
-            match frame::decode(&bytes[consumed..]) {
+            match stages::decode(|| frame::decode(&bytes[consumed..])) {
                 Decoded::Incomplete => break,
                 Decoded::Frame(frame, length) => {
                     consumed += length;
@@ -75,7 +76,7 @@ impl<S: Storage> Pipeline<S> {
         }
         self.take_acknowledgement(key, frame.head.acknowledged_lane, frame.head.acknowledged);
         let phase = self.sessions.get(key).map(|session| session.phase);
-        match (phase, check::request(frame)) {
+        match (phase, stages::decode(|| check::request(frame))) {
             (_, Err(refusal)) => self.refuse(key, number, refusal),
             (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen })) => {
                 self.hello(key, participant, lineage, seen);
@@ -87,8 +88,8 @@ impl<S: Storage> Pipeline<S> {
 
     fn take_request(&mut self, key: SessionKey, participant: ParticipantId, number: u64, request: Request<'_>) {
         match request {
-            Request::CreditTransfer(order) => self.admit(key, participant, number, &order),
-            Request::Answer(answer) => self.take_answer((key, number), participant, &answer),
+            Request::CreditTransfer(order) => stages::admit(|| self.admit(key, participant, number, &order)),
+            Request::Answer(answer) => stages::admit(|| self.take_answer((key, number), participant, &answer)),
             Request::StatusRequest(id) if self.questions.len() < QUESTIONS_MAX => {
                 self.questions.push(Question::new((key, number), id, false));
             }
@@ -256,6 +257,6 @@ impl<S: Storage> Pipeline<S> {
         let sealer = self.sealers.get_mut(&session.code);
         let sealer = sealer.unwrap_or_else(|| unreachable!("every attached participant has a sealer"));
         let head = EntryHead { kind, sender: Sender::Participant(participant), seal_key: 0 };
-        self.ingress.add(frame, head, parts, sealer);
+        stages::sequence(|| self.ingress.add(frame, head, parts, sealer));
     }
 }

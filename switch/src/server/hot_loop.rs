@@ -139,14 +139,20 @@ impl HotLoop {
             if self.is_over(now_ns) {
                 break;
             }
+            #[cfg(feature = "stages")]
+            adapters::stages::away();
             // Lets the reactor look which sockets have become ready.
             tokio::task::yield_now().await;
         }
+        #[cfg(feature = "stages")]
+        write_stages(self.pipeline.engine().counts().decided())?;
         self.close().await
     }
 
     /// Reads every readable connection into the pipeline. Ready once there is something to do.
     fn receive(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting<'_, '_>) -> Poll<()> {
+        #[cfg(feature = "stages")]
+        adapters::stages::back();
         let now_ns = self.clock.now_ns();
         let mut is_busy = waiting.woken.as_mut().poll(cx).is_ready() | waiting.timer.as_mut().poll(cx).is_ready();
         let count = self.connections.len();
@@ -159,7 +165,12 @@ impl HotLoop {
                 self.first = (place + 1) % count;
             }
         }
-        if is_busy { Poll::Ready(()) } else { Poll::Pending }
+        if is_busy {
+            return Poll::Ready(());
+        }
+        #[cfg(feature = "stages")]
+        adapters::stages::away();
+        Poll::Pending
     }
 
     /// One connection's turn; true if anything came or left.
@@ -416,7 +427,8 @@ impl HotLoop {
 
     fn status(&self) -> Status {
         let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
-        Status::new(self.open, pending_bytes, self.pipeline.engine().counts(), self.pipeline.watermarks())
+        let pipeline = &self.pipeline;
+        Status::new(self.open, pending_bytes, pipeline.engine().counts(), pipeline.watermarks(), pipeline.queues())
     }
 
     fn report(&self) -> Report {
@@ -434,4 +446,14 @@ impl HotLoop {
         let totals = engine.totals().into_iter().map(|t| (letters(t.currency), t.debits, t.credits)).collect();
         Report { payments: engine.counts(), holdings, totals }
     }
+}
+
+/// Writes how long each stage was into the file that the environment names: what `make stages` reads.
+#[cfg(feature = "stages")]
+fn write_stages(payments: u64) -> Result<(), ServerError> {
+    let Some(path) = std::env::var_os("CLEARSPAN_STAGES") else { return Ok(()) };
+    let (lines, clock_ps) = adapters::stages::table();
+    let stages: Vec<_> = lines.iter().map(|line| (line.name, line.ns, line.times)).collect();
+    let table = serde_json::json!({ "payments": payments, "clock_ps": clock_ps, "stages": stages });
+    std::fs::write(path, table.to_string()).map_err(ServerError::System)
 }

@@ -11,6 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{HotLoopQueue, Message};
 use crate::engine::PaymentCounts;
+use crate::pipeline::Queues;
 use crate::watermarks::Watermarks;
 
 /// How often the file is written.
@@ -32,6 +33,11 @@ pub struct Status {
     pub durable: u64,
     /// That are decided.
     pub applied: u64,
+    /// That are in the history's files, so that memory may let them go.
+    pub indexed: u64,
+    /// What waits, beside payments.
+    #[serde(flatten)]
+    pub queues: Queues,
 }
 
 impl Status {
@@ -40,9 +46,10 @@ impl Status {
         pending_bytes: usize,
         payments: PaymentCounts,
         watermarks: Watermarks,
+        queues: Queues,
     ) -> Status {
-        let Watermarks { sequenced, durable, applied, .. } = watermarks;
-        Status { connections, pending_bytes, payments, sequenced, durable, applied }
+        let Watermarks { sequenced, durable, applied, indexed } = watermarks;
+        Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, queues }
     }
 }
 

@@ -191,6 +191,10 @@ fn the_status_file_says_how_far_the_switch_is() {
     let position = |key: &str| status[key].as_u64().unwrap();
     assert!(position("sequenced") >= position("durable") && position("durable") >= position("applied"), "{status}");
     assert!(position("applied") > 0, "the genesis is decided: {status}");
+    assert!(position("applied") >= position("indexed"), "{status}");
+    for queue in ["waiting_for_history", "waiting_for_renderer", "outbox_records_held", "outcomes_unindexed"] {
+        assert_eq!(position(queue), 0, "nobody has paid yet: {status}");
+    }
     for key in ["connections", "pending_bytes", "in_flight", "committed", "rejected", "expired"] {
         assert_eq!(position(key), 0, "{status}");
     }
