@@ -18,7 +18,7 @@ use crate::session::{Phase, SessionKey, text_of};
 impl<S: Storage> Pipeline<S> {
     /// Takes what a connection has received; returns how much of it is dealt with. The rest is the start of a frame.
     pub fn receive(&mut self, key: SessionKey, bytes: &[u8], now_ns: u64) -> usize {
-        self.look_ahead(bytes);
+        stages::admit(|| self.look_ahead(bytes));
         let mut consumed = 0;
         loop {
             match stages::decode(|| frame::decode(&bytes[consumed..])) {
