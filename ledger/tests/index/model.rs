@@ -166,9 +166,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
         run_records in 1..40_u32,
         merge_fan_in in 2..5_usize,
-        beside in any::<bool>(),
+        work in prop::sample::select(vec![IndexWork::Beside, IndexWork::Inline, IndexWork::Portions]),
     ) {
-        let work = if beside { IndexWork::Beside } else { IndexWork::Inline };
         let mut life = Life::begin(IndexOptions { run_records, merge_fan_in, work, ..OPTIONS });
         steps.iter().for_each(|step| life.take(step));
     }
