@@ -289,13 +289,16 @@ impl Provider {
             Character::Disordered => self.random.below(timeout_ns / 2),
             _ => self.random.around(40 * NS_PER_MS),
         };
-        // At the last moment: the answer is under way when the deadline comes. In a flood, a stream of them is.
-        let (brink_percent, brink_ms) = if around.plan.flood_at_ns.is_some() { (85, 60) } else { (5, 3) };
+        // At the last moment: the answer is under way when the deadline comes. In a flood, a stream of them is: half is in time.
+        let (brink_percent, early_ms, late_ms) =
+            if around.plan.flood_at_ns.is_some() { (85, 60, 60) } else { (5, 3, 0) };
         let brink_ns = deadline_ns.saturating_sub(START_NS).saturating_add_signed(-around.journal_lead_ns);
-        let brink_ns = brink_ns.saturating_sub(self.plan.distance_ns);
+        let brink_ns = (brink_ns + late_ms * NS_PER_MS).saturating_sub(self.plan.distance_ns);
         let at_ns = match self.random.below(100) {
             0..3 => return,
-            chance if chance < 3 + brink_percent => brink_ns.saturating_sub(self.random.below(brink_ms * NS_PER_MS)),
+            chance if chance < 3 + brink_percent => {
+                brink_ns.saturating_sub(self.random.below((early_ms + late_ms) * NS_PER_MS))
+            }
             _ => around.now_ns + think_ns,
         };
         self.answers_due.insert((at_ns, id));
