@@ -104,6 +104,8 @@ pub enum IndexWork {
     Beside,
     /// The owner, whenever a run is cut, merging included: same order of operations in every run.
     Inline,
+    /// The owner, a portion each time it calls [`Index::work`]: what the thread does, at times that a simulator chooses.
+    Portions,
 }
 
 /// How an index is built.
@@ -278,13 +280,21 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
     pub fn wait_covered(&mut self, through: u64) -> Result<(), IndexFault> {
         self.check_poison()?;
         let last_cut = self.run.number - 1;
-        self.published.wait(|files| files.last_span().through_sequence >= through || files.last_run() == last_cut);
+        let is_enough = |files: &FileSet| files.last_span().through_sequence >= through || files.last_run() == last_cut;
+        self.work.wait(&self.published, is_enough);
         self.refresh()
     }
 
     /// Looks what has become covered. Waits for nothing; where nothing has, it costs one atomic read.
     pub fn look(&mut self) -> Result<(), IndexFault> {
         self.refresh()
+    }
+
+    /// With [`IndexWork::Portions`], does the next portion of the work: a run's files, or a step of merging. False when there was
+    /// nothing to do, and always with the others. The owner's next look between batches sees what was done.
+    pub fn work(&mut self) -> Result<bool, IndexFault> {
+        let has_worked = self.work.do_portion(&self.published);
+        self.published.lock().fault.clone().map_or(Ok(has_worked), Err)
     }
 
     /// Can a record with this key be in files? "No" is certain for all that [`Self::covered_through`] says; the open run and
@@ -366,7 +376,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
     fn cut_run(&mut self) -> Result<(), IndexFault> {
         if self.unfinished.len() >= INDEX_RUNS_UNFINISHED_MAX {
             let oldest = self.unfinished[0].number;
-            self.published.wait(|files| files.last_run() >= oldest);
+            self.work.wait(&self.published, |files| files.last_run() >= oldest);
             self.refresh()?;
         }
         let finished = self.finished.take().and_then(Arc::into_inner);

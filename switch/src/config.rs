@@ -152,6 +152,7 @@ impl Config {
             in_flight_max: self.limits.in_flight_max,
             in_flight_per_participant_max: self.limits.in_flight_per_participant_max,
             ingress_transfers_max: self.limits.ingress_transfers_max,
+            ..PipelineLimits::default()
         }
     }
 }

@@ -414,6 +414,11 @@ impl<S: Storage> History<S> {
         }
     }
 
+    /// Does the next portion of writing, where the owner does it in portions; false when there was nothing to do. The next [`Self::advance`] sees it.
+    pub fn work(&mut self) -> Result<bool, HistoryFault> {
+        Ok(self.index.work()?)
+    }
+
     /// Everything up to this journal position is in files, and safe there.
     pub fn indexed(&self) -> u64 {
         self.indexed

@@ -22,7 +22,7 @@ mod intake;
 
 use std::collections::VecDeque;
 
-use adapters::message::{ErrorCode, Lane, ParticipantCode, PaymentId};
+use adapters::message::{ErrorCode, Lane, OUTBOX_LANES, ParticipantCode, PaymentId};
 use adapters::stages;
 use hashbrown::HashMap;
 use ledger::journal::{Appended, Durable, JournalFault, Storage};
@@ -34,14 +34,15 @@ use crate::entry::ParticipantId;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
-    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS,
+    HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX,
+    INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, QUESTIONS_MAX,
 };
 use crate::log::local::LocalLog;
 use crate::outbox::Outboxes;
 use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
-use crate::watermarks::Watermarks;
+use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
@@ -67,7 +68,7 @@ impl std::fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Limits that a configuration may lower.
+/// Limits that a configuration, or a test, may lower.
 #[derive(Clone, Copy, Debug)]
 pub struct PipelineLimits {
     /// Open payments of all participants.
@@ -76,6 +77,12 @@ pub struct PipelineLimits {
     pub in_flight_per_participant_max: u32,
     /// Payment orders in one batch.
     pub ingress_transfers_max: usize,
+    /// Questions that wait for the end of the turn.
+    pub questions_max: usize,
+    /// Frames that wait for the history.
+    pub history_waiting_max: usize,
+    /// The same of one connection.
+    pub history_waiting_per_session_max: usize,
 }
 
 impl Default for PipelineLimits {
@@ -84,6 +91,9 @@ impl Default for PipelineLimits {
             in_flight_max: IN_FLIGHT_MAX,
             in_flight_per_participant_max: IN_FLIGHT_PER_PARTICIPANT_MAX,
             ingress_transfers_max: INGRESS_TRANSFERS_MAX,
+            questions_max: QUESTIONS_MAX,
+            history_waiting_max: HISTORY_WAITING_MAX,
+            history_waiting_per_session_max: HISTORY_WAITING_PER_SESSION_MAX,
         }
     }
 }
@@ -441,6 +451,11 @@ impl<S: Storage> Pipeline<S> {
         &self.decisions.engine
     }
 
+    /// Does the next portion of the history's writing, where the shell has it done in portions; false when there was nothing to do.
+    pub fn write_history(&mut self) -> Result<bool, HistoryFault> {
+        self.history.work()
+    }
+
     /// How many records of outboxes are held in memory.
     pub fn outbox_records_held(&self) -> usize {
         self.decisions.outboxes.records_held()
@@ -464,6 +479,12 @@ impl<S: Storage> Pipeline<S> {
     /// How far each stage has come.
     pub fn watermarks(&self) -> Watermarks {
         self.watermarks
+    }
+
+    /// How far each lane of a connection has come; none before it has said who it is.
+    pub fn lane_watermarks(&self, key: SessionKey) -> Option<[LaneWatermarks; OUTBOX_LANES]> {
+        let session = self.sessions.get(key)?;
+        Some(session.lane_watermarks(self.decisions.outboxes.enqueued(session.participant()?)))
     }
 
     /// The place of a participant's live session.

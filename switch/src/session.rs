@@ -270,11 +270,17 @@ impl Session {
         }
     }
 
+    /// How far each lane has come, where so much is enqueued.
+    pub fn lane_watermarks(&self, enqueued: Cursors) -> [LaneWatermarks; OUTBOX_LANES] {
+        std::array::from_fn(|place| {
+            let LaneState { sent, acknowledged, .. } = self.lanes[place];
+            LaneWatermarks { enqueued: enqueued[place], sent, acknowledged }
+        })
+    }
+
     /// Checks the order of each lane's watermarks.
     pub fn validate(&self, enqueued: Cursors) {
-        for (lane, enqueued) in self.lanes.iter().zip(enqueued) {
-            LaneWatermarks { enqueued, sent: lane.sent, acknowledged: lane.acknowledged }.validate();
-        }
+        self.lane_watermarks(enqueued).iter().for_each(LaneWatermarks::validate);
     }
 }
 

@@ -2,8 +2,9 @@
 //! character, while everything goes wrong that a seed can think of.
 //!
 //! It drives the very state machines of production: the provider's session of `adapters`, sessions, sequencer, log, engine, outboxes and renderer
-//! of this crate, the journal of `ledger`. Left out are TLS, the key ring's file, threads and sockets: their shells are thin, and tests with
-//! real processes (`switch/tests/process`, `make torture`) are for them.
+//! of this crate, the journal and the index of `ledger`. Left out are TLS, the key ring's file, threads and sockets: their shells are thin, and tests
+//! with real processes (`switch/tests/process`, `make torture`) are for them. What threads do is done here in virtual time of its own: the
+//! renderer's and the history's answers come later, the history's files are written in portions while the rest goes on.
 //!
 //! ```text
 //!              one seed --> Plan: who takes part, which faults, when
@@ -43,6 +44,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::limits::NS_PER_MS;
 use plan::NS_PER_S;
 use world::World;
 
@@ -72,7 +74,7 @@ impl Options {
 /// The arguments of `switch simulate` that give this run again.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--seed {} --for {}ms --faults {}", self.seed, self.for_ns / 1_000_000, self.faults)?;
+        write!(f, "--seed {} --for {}ms --faults {}", self.seed, self.for_ns / NS_PER_MS, self.faults)?;
         if self.operations_max != u64::MAX {
             write!(f, " --operations {}", self.operations_max)?;
         }
@@ -130,19 +132,28 @@ impl fmt::Display for Failure {
 /// The name under which a failed assertion of the switch itself is reported.
 pub const ASSERTION: &str = "an assertion of the switch";
 
+thread_local! {
+    /// Virtual time of the run on this thread, for whoever reports a failure.
+    static CLOCK_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How far the run on this thread has come in virtual time: a panic hook says when something was found.
+pub fn virtual_ms() -> u64 {
+    CLOCK_NS.get() / NS_PER_MS
+}
+
 /// Runs one simulation. A panic of the switch is a finding like any other, where panics unwind.
 pub fn run(options: &Options) -> Result<Report, Failure> {
-    let clock = Cell::new(0);
-    let at_ms = |clock: &Cell<u64>| clock.get() / 1_000_000;
-    match catch_unwind(AssertUnwindSafe(|| World::new(options, &clock).run())) {
+    CLOCK_NS.set(0);
+    match catch_unwind(AssertUnwindSafe(|| World::new(options).run())) {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(violation)) => {
-            Err(Failure { invariant: violation.invariant.to_owned(), what: violation.what, at_ms: at_ms(&clock) })
+            Err(Failure { invariant: violation.invariant.to_owned(), what: violation.what, at_ms: virtual_ms() })
         }
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let what = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without a word").to_owned();
-            Err(Failure { invariant: ASSERTION.to_owned(), what, at_ms: at_ms(&clock) })
+            Err(Failure { invariant: ASSERTION.to_owned(), what, at_ms: virtual_ms() })
         }
     }
 }

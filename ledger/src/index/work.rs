@@ -1,11 +1,13 @@
-//! Who does the builder's work: the owner, or a thread beside it.
+//! Who does the builder's work: the owner, at once or in portions, or a thread beside it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use super::build::{Builder, Published};
 use super::fault::IndexFault;
+use super::files::FileSet;
 use super::keys::ENTRY_BYTES;
 use super::run::Run;
 use super::{IndexSchema, IndexWork};
@@ -14,13 +16,16 @@ use crate::limits::{INDEX_MERGE_STEP_BYTES, INDEX_MERGE_TIERS_DUE};
 
 pub(crate) enum Work<S: Storage, X> {
     Inline(Box<Builder<S, X>>),
+    Portions { builder: Box<Builder<S, X>>, runs: VecDeque<Arc<Run>> },
     Beside { runs: Option<Sender<Arc<Run>>>, thread: Option<JoinHandle<()>> },
 }
 
 impl<S: Storage, X: IndexSchema> Work<S, X> {
     pub(crate) fn start(builder: Builder<S, X>, work: IndexWork) -> Result<Work<S, X>, IndexFault> {
-        if work == IndexWork::Inline {
-            return Ok(Work::Inline(Box::new(builder)));
+        match work {
+            IndexWork::Inline => return Ok(Work::Inline(Box::new(builder))),
+            IndexWork::Portions => return Ok(Work::Portions { builder: Box::new(builder), runs: VecDeque::new() }),
+            IndexWork::Beside => {}
         }
         let (runs, asked) = channel();
         let storage = builder.storage().clone();
@@ -39,12 +44,36 @@ impl<S: Storage, X: IndexSchema> Work<S, X> {
                     published.set_fault(fault);
                 }
             }
+            Work::Portions { runs, .. } => runs.push_back(run),
             Work::Beside { runs, .. } => {
                 let runs = runs.as_ref().expect("they are taken only when the work ends");
                 // A thread that has ended has said why.
                 let _ = runs.send(run);
             }
         }
+    }
+
+    /// The next portion, where the owner does it in portions: new runs first. False when there is nothing to do. After a fault nothing
+    /// is done any more.
+    pub(crate) fn do_portion(&mut self, published: &Published) -> bool {
+        let Work::Portions { builder, runs } = self else { return false };
+        if published.lock().fault.is_some() {
+            return false;
+        }
+        let done = match runs.pop_front() {
+            Some(run) => builder.build(&run).map(|()| true),
+            None => builder.step(),
+        };
+        done.unwrap_or_else(|fault| {
+            published.set_fault(fault);
+            false
+        })
+    }
+
+    /// Waits until `is_enough`, or until there is a fault. Who works in portions waits for itself.
+    pub(crate) fn wait(&mut self, published: &Published, is_enough: impl Fn(&FileSet) -> bool) {
+        while !is_enough(&published.files()) && self.do_portion(published) {}
+        published.wait(is_enough);
     }
 }
 

@@ -152,12 +152,14 @@ fn a_state_that_was_not_given_is_a_fault() {
     assert_eq!(index.cut(1, 0), Err(missing));
 }
 
-/// The thread fails while the owner goes on; the owner is told at the end of some batch, and whoever waits does not wait for ever.
+/// The work fails while the owner goes on; the owner is told at the end of some batch, and whoever waits does not wait for ever.
 #[test]
-fn a_fault_of_the_thread_comes_to_the_owner() {
+fn a_fault_of_the_work_comes_to_the_owner() {
     use ledger::journal::faulty::{FaultPlan, FaultyStorage};
-    let options = IndexOptions { work: IndexWork::Beside, ..OPTIONS };
-    for failing in 1..12 {
+    for (work, failing) in
+        [IndexWork::Beside, IndexWork::Portions].into_iter().flat_map(|work| (1..12).map(move |n| (work, n)))
+    {
+        let options = IndexOptions { work, ..OPTIONS };
         let storage = FaultyStorage::new(failing);
         storage.set_plan(FaultPlan { sync_fails_at: Some(failing), ..FaultPlan::default() });
         let owner = crate::owner::Owner { batches: crate::owner::some_batches(40) };

@@ -167,9 +167,8 @@ proptest! {
         run_records in 1..40_u32,
         keys_in_memory in 1..150_u32,
         merge_fan_in in 2..5_usize,
-        beside in any::<bool>(),
+        work in prop::sample::select(vec![IndexWork::Beside, IndexWork::Inline, IndexWork::Portions]),
     ) {
-        let work = if beside { IndexWork::Beside } else { IndexWork::Inline };
         let mut life = Life::begin(IndexOptions { run_records, keys_in_memory, merge_fan_in, work, ..OPTIONS });
         steps.iter().for_each(|step| life.take(step));
     }

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// How many seeds, from this one on
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// For how long things go wrong, in virtual time: 500ms, 60s, 5m
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = parse_time_ns)]
@@ -38,6 +38,8 @@ pub(super) struct Arguments {
     no_shrink: bool,
 }
 
+const DAY_NS: u64 = 86_400_000_000_000;
+
 /// Nanoseconds of `500ms`, `60s` or `5m`.
 fn parse_time_ns(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -48,14 +50,23 @@ fn parse_time_ns(text: &str) -> Result<u64, String> {
         _ => return Err("give a time as 500ms, 60s or 5m".to_owned()),
     };
     let number: u64 = digits.parse().map_err(|_| "give a time as 500ms, 60s or 5m".to_owned())?;
-    number.checked_mul(unit_ns).filter(|ns| *ns <= 86_400_000_000_000).ok_or("that is more than a day".to_owned())
+    match number.checked_mul(unit_ns) {
+        Some(0) => Err("that is no time at all".to_owned()),
+        Some(ns) if ns <= DAY_NS => Ok(ns),
+        _ => Err("that is more than a day".to_owned()),
+    }
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut coverage = Coverage::new();
     let (began, mut simulated_ms) = (Instant::now(), 0);
-    for seed in (arguments.seed..).take(usize::try_from(arguments.seeds).unwrap_or(usize::MAX)) {
+    // There is at least one seed.
+    let Some(last_seed) = arguments.seed.checked_add(arguments.seeds - 1) else {
+        eprintln!("switch: --seed and --seeds go beyond the last seed, {}", u64::MAX);
+        return ExitCode::from(2);
+    };
+    for seed in arguments.seed..=last_seed {
         let options = arguments.options(seed);
         report_panics(arguments, options);
         match simulate::run(&options) {
@@ -98,7 +109,7 @@ fn report_panics(arguments: &Arguments, options: Options) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or(String::new(), |place| format!(", {}:{}", place.file(), place.line()));
         let what = format!("{}{place}", panic.payload_as_str().unwrap_or("an assertion failed"));
-        fail(&arguments, options, &Failure { invariant: ASSERTION.to_owned(), what, at_ms: 0 });
+        fail(&arguments, options, &Failure { invariant: ASSERTION.to_owned(), what, at_ms: simulate::virtual_ms() });
         std::process::exit(1);
     }));
 }
@@ -109,22 +120,29 @@ fn fail(arguments: &Arguments, options: Options, failure: &Failure) -> ExitCode 
     if arguments.json {
         let finding = json!({
             "seed": options.seed, "ok": false, "invariant": failure.invariant, "what": failure.what,
-            "at_ms": failure.at_ms, "again": again,
+            "at_ms": failure.at_ms, "again": again, "smaller": smaller(arguments, options, failure),
         });
         say(&finding.to_string());
-    } else {
-        say(&format!("FAILED    {}", failure.invariant));
-        say(&format!("          {}", failure.what));
-        say(&format!("          after {} ms of virtual time", failure.at_ms));
-        say(&format!("again     {again}"));
+        return ExitCode::FAILURE;
     }
-    if !arguments.no_shrink {
-        let smaller = simulate::shrink(options, |smaller| invariant_of(smaller).as_ref() == Some(&failure.invariant));
-        if smaller != options {
-            say(&format!("smaller   switch simulate {smaller}"));
-        }
+    say(&format!("FAILED    {}", failure.invariant));
+    say(&format!("          {}", failure.what));
+    say(&format!("          after {} ms of virtual time", failure.at_ms));
+    say(&format!("again     {again}"));
+    if let Some(smaller) = smaller(arguments, options, failure) {
+        say(&format!("smaller   {smaller}"));
     }
     ExitCode::FAILURE
+}
+
+/// The command line of the smallest run found that fails in the same way; none where that is the one at hand, or where nobody wants it.
+fn smaller(arguments: &Arguments, options: Options, failure: &Failure) -> Option<String> {
+    if arguments.no_shrink {
+        return None;
+    }
+    let fails = |smaller: &Options| invariant_of(smaller).as_ref() == Some(&failure.invariant);
+    let smaller = simulate::shrink(options, fails);
+    (smaller != options).then(|| format!("switch simulate {smaller}"))
 }
 
 /// Which invariant does not hold in a run of its own process; none where all do. A process, because a panic may end it.

@@ -21,7 +21,6 @@ use super::{Pipeline, Question};
 use crate::engine::effect::{Delivery, Effect, News, Status};
 use crate::entry::{Body, ParticipantId};
 use crate::history::{HistoryAnswer, HistoryQuestion};
-use crate::limits::{HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX};
 use crate::session::SessionKey;
 
 /// A frame that waits for the history.
@@ -147,8 +146,8 @@ impl<S: Storage> Pipeline<S> {
     /// Sets a frame aside until the history has answered; what is one too many is refused.
     pub(super) fn ask(&mut self, asked: Asked) {
         let Some(session) = self.sessions.get_mut(asked.session) else { return };
-        let is_full =
-            self.waiting.queue.len() >= HISTORY_WAITING_MAX || session.frames_held() >= HISTORY_WAITING_PER_SESSION_MAX;
+        let is_full = self.waiting.queue.len() >= self.limits.history_waiting_max
+            || session.frames_held() >= self.limits.history_waiting_per_session_max;
         if is_full {
             let refusal = Refusal { payment_id: asked.payment_id.bytes(), ..Refusal::plain(ErrorCode::Busy) };
             return self.refuse(asked.session, asked.number, refusal);

@@ -12,7 +12,7 @@ use ledger::journal::Storage;
 use super::asking::{Asked, What};
 use super::{Pipeline, Question};
 use crate::entry::{EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
-use crate::limits::{BUSY_RETRY_MS, QUESTIONS_MAX};
+use crate::limits::BUSY_RETRY_MS;
 use crate::session::{Phase, SessionKey, text_of};
 
 impl<S: Storage> Pipeline<S> {
@@ -90,7 +90,7 @@ impl<S: Storage> Pipeline<S> {
         match request {
             Request::CreditTransfer(order) => stages::admit(|| self.admit(key, participant, number, &order)),
             Request::Answer(answer) => stages::admit(|| self.take_answer((key, number), participant, &answer)),
-            Request::StatusRequest(id) if self.questions.len() < QUESTIONS_MAX => {
+            Request::StatusRequest(id) if self.questions.len() < self.limits.questions_max => {
                 self.questions.push(Question::new((key, number), id, false));
             }
             Request::StatusRequest(id) => {
@@ -243,7 +243,7 @@ impl<S: Storage> Pipeline<S> {
         let id = PaymentId::from_bytes(answer.routing().payment_id);
         let id = id.unwrap_or_else(|| unreachable!("a checked answer names a payment"));
         let waits = self.decisions.engine.awaits_answer(participant, id);
-        if waits || self.questions.len() >= QUESTIONS_MAX {
+        if waits || self.questions.len() >= self.limits.questions_max {
             self.seal(frame, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
         } else {
             self.questions.push(Question::new(frame, id, true));

@@ -125,6 +125,8 @@ pub(super) struct Auditor {
     ended: [u64; 3],
     /// What orders of the last batch that were known are to be told.
     replies_due: Vec<ReplyDue>,
+    /// Payments that batches have changed since somebody last asked.
+    changed: Vec<Id>,
     rare: Vec<&'static str>,
 }
 
@@ -154,6 +156,7 @@ impl Auditor {
             left: BTreeSet::new(),
             ended: [0; 3],
             replies_due: Vec::new(),
+            changed: Vec::new(),
             rare: Vec::new(),
         }
     }
@@ -297,6 +300,7 @@ impl Auditor {
     /// A payment that nobody knew is decided by the rules.
     fn decide(&mut self, position: u64, routing: &[u8], ordered: Ordered) {
         let Ordered { sender, order, private, fields } = ordered;
+        self.changed.push(order.id);
         let judged = self.judge(sender, &order);
         let (payee, currency) = judged.unwrap_or((0, 0));
         let payment = Payment {
@@ -394,6 +398,7 @@ impl Auditor {
     /// An open payment is final; both sides are told.
     fn end(&mut self, id: Id, position: u64, outcome: u8, reason: [u8; 4], note: &[u8]) {
         let Some(payment) = self.payments.get_mut(&id) else { return };
+        self.changed.push(id);
         let decided_at_ns = self.time_ns;
         let status = wire::Status { id, outcome, reason, field: field::NONE, decided_at_ns, position };
         payment.end = Some(status);
@@ -477,6 +482,21 @@ impl Auditor {
     /// Replies to orders that were known, since the last call.
     pub(super) fn take_replies_due(&mut self) -> Vec<ReplyDue> {
         std::mem::take(&mut self.replies_due)
+    }
+
+    /// Payments that batches have changed since the last call.
+    pub(super) fn take_changed(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// How many payments memory holds: open ones, and outcomes in the window.
+    pub(super) fn held(&self) -> usize {
+        self.open.len() + self.window.len()
+    }
+
+    /// Position of the newest outcome that has left the window; 0 as long as none has.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor
     }
 
     /// Paths that were met since the last call.

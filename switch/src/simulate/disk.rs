@@ -37,6 +37,8 @@ struct State {
     are_names_synced: bool,
     /// Batch records that became durable since somebody last asked, in order.
     durable: Vec<Vec<u8>>,
+    /// The operation that failed first since the start of the process.
+    failed: Option<&'static str>,
 }
 
 /// Batch records of one file on their way to be durable.
@@ -69,6 +71,7 @@ impl VirtualDisk {
             files: Vec::new(),
             are_names_synced: true,
             durable: Vec::new(),
+            failed: None,
         };
         VirtualDisk { faulty, state: Arc::new(Mutex::new(state)) }
     }
@@ -111,6 +114,11 @@ impl VirtualDisk {
         std::mem::take(&mut self.state().durable)
     }
 
+    /// The operation that failed first since the start of the process.
+    pub(super) fn failed(&self) -> Option<&'static str> {
+        self.state().failed
+    }
+
     /// Is anything written that a power cut could take away?
     pub(super) fn has_unsynced(&self) -> bool {
         self.state().files.iter().any(|file| !file.written.is_empty())
@@ -133,6 +141,7 @@ impl VirtualDisk {
         state.names.clear();
         state.files.clear();
         state.durable.clear();
+        state.failed = None;
     }
 
     /// How many segments the journal has.
@@ -212,6 +221,14 @@ impl State {
         place
     }
 
+    /// Notes the first operation that fails.
+    fn watched<T>(&mut self, operation: &'static str, done: io::Result<T>) -> io::Result<T> {
+        if done.is_err() {
+            self.failed.get_or_insert(operation);
+        }
+        done
+    }
+
     /// What has both content and name on disk is durable.
     fn release(&mut self) {
         for file in &mut self.files {
@@ -237,7 +254,7 @@ impl Storage for VirtualDisk {
         let mut state = self.state();
         state.spend(500_000, 2_000_000);
         state.are_names_synced = false;
-        let file = self.faulty.create(name, bytes)?;
+        let file = state.watched("create", self.faulty.create(name, bytes))?;
         state.names.retain(|(known, _)| known != name);
         let place = state.place_of(name);
         Ok(VirtualFile { file, place })
@@ -257,7 +274,7 @@ impl Storage for VirtualDisk {
     fn write_at(&self, file: &VirtualFile, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.spend(5_000, 20_000);
-        self.faulty.write_at(&file.file, offset, bytes)?;
+        state.watched("write", self.faulty.write_at(&file.file, offset, bytes))?;
         if wire::batch_of_record(bytes).is_some() {
             state.files[file.place].written.push(bytes.to_vec());
         }
@@ -267,7 +284,7 @@ impl Storage for VirtualDisk {
     fn sync_data(&self, file: &VirtualFile) -> io::Result<()> {
         let mut state = self.state();
         state.spend(60_000, 250_000);
-        self.faulty.sync_data(&file.file)?;
+        state.watched("sync", self.faulty.sync_data(&file.file))?;
         let file = &mut state.files[file.place];
         file.synced.append(&mut file.written);
         state.release();
@@ -282,7 +299,7 @@ impl Storage for VirtualDisk {
         let mut state = self.state();
         state.spend(20_000, 80_000);
         state.are_names_synced = false;
-        self.faulty.rename(from, to)?;
+        state.watched("rename", self.faulty.rename(from, to))?;
         let place = state.place_of(from);
         state.files[place].is_name_synced = false;
         state.names.retain(|(known, _)| known != from && known != to);
@@ -294,7 +311,7 @@ impl Storage for VirtualDisk {
         let mut state = self.state();
         state.spend(20_000, 80_000);
         state.are_names_synced = false;
-        self.faulty.remove(name)?;
+        state.watched("remove", self.faulty.remove(name))?;
         state.names.retain(|(known, _)| known != name);
         Ok(())
     }
@@ -302,7 +319,7 @@ impl Storage for VirtualDisk {
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.state();
         state.spend(60_000, 250_000);
-        self.faulty.sync_dir()?;
+        state.watched("sync of names", self.faulty.sync_dir())?;
         state.are_names_synced = true;
         state.files.iter_mut().for_each(|file| file.is_name_synced = true);
         state.release();

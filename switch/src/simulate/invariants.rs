@@ -15,7 +15,7 @@
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
 //! | a batch is on disk | the window forgets nothing that the history lacks | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
-//! | the process starts | a replay gives the same state | `replay.rs` |
+//! | the process starts | a replay gives the same state and effects | `replay.rs` |
 //! | the process starts | damage is never taken | `damage.rs` |
 //! | the end | one outcome, known to all | `one_outcome.rs` |
 //! | the end | everything finishes | `progress.rs` |
@@ -40,8 +40,8 @@ pub(super) mod watermarks;
 
 use super::auditor::Auditor;
 use super::disk::VirtualDisk;
-use super::network::Connection;
-use super::wire::Frame;
+use super::network::{Connection, Network};
+use super::wire::{Frame, Id};
 use crate::pipeline::{Pipeline, PipelineLimits};
 
 /// An invariant that does not hold.
@@ -68,9 +68,12 @@ pub(super) struct Leaving<'a> {
 pub(super) struct Turn<'a> {
     pub(super) pipeline: &'a Pipeline<VirtualDisk>,
     pub(super) auditor: &'a Auditor,
+    pub(super) network: &'a Network,
     pub(super) limits: PipelineLimits,
     /// Batch records that became durable in it.
     pub(super) records: &'a [Vec<u8>],
+    /// Payments that they have changed.
+    pub(super) changed: &'a [Id],
 }
 
 /// Gives a finding its invariant's name.

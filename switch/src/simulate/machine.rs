@@ -12,6 +12,7 @@ use super::keys::Keys;
 use super::plan::{Plan, START_NS};
 use crate::clock::Anchor;
 use crate::engine::Batch;
+use crate::engine::effect::Effect;
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
 use crate::history::{History, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
@@ -55,6 +56,8 @@ pub(super) struct Process {
     pub(super) asker: HistoryAsker<VirtualDisk>,
     /// What the history was asked, and when it answers.
     pub(super) asking: VecDeque<(u64, HistoryQuestion)>,
+    /// Did the thread of the history's files find something to do when it looked last?
+    pub(super) is_writing_history: bool,
     pub(super) next_check_ns: u64,
     anchor: Anchor,
     started_ns: u64,
@@ -69,6 +72,8 @@ pub(super) struct Started {
     pub(super) state: Option<StateDigest>,
     /// Files of the history that were not as they were written.
     pub(super) dropped: usize,
+    /// What followed from the journal, to be told to participants.
+    pub(super) effects: Vec<Effect>,
 }
 
 /// Everything that outlives the process.
@@ -96,6 +101,12 @@ impl Machine {
         })
     }
 
+    /// How far journal time is ahead of the true time, while the process runs.
+    pub(super) fn journal_lead_ns(&self, now_ns: u64) -> i64 {
+        let true_ns = START_NS + now_ns;
+        if self.process.is_some() { self.journal_ns(now_ns).wrapping_sub(true_ns).cast_signed() } else { 0 }
+    }
+
     /// How long until journal time is `journal_ns`.
     pub(super) fn wait_ns(&self, now_ns: u64, journal_ns: u64) -> u64 {
         let ahead_ns = journal_ns.saturating_sub(self.journal_ns(now_ns));
@@ -116,7 +127,7 @@ impl Machine {
             }
             (Err(fault), None) => return Err(stop_of(&fault)),
         };
-        let Replay { mut decisions, batches, state, history, dropped, .. } = replay;
+        let Replay { mut decisions, batches, state, history, dropped, effects, .. } = replay;
         if decisions.engine.seal_key_max() > self.keys.made() {
             return Err(Stop::Unplanned("the journal names keys that were never made".to_owned()));
         }
@@ -138,11 +149,12 @@ impl Machine {
             pipeline: Pipeline::new(log, decisions, history, self.keys.digest_key(), plan.limits),
             rendering: VecDeque::new(),
             asking: VecDeque::new(),
+            is_writing_history: false,
             next_check_ns: now_ns,
             anchor,
             started_ns: now_ns,
         };
-        Ok(Started { process, batches, was_torn, state, dropped })
+        Ok(Started { process, batches, was_torn, state, dropped, effects })
     }
 }
 
@@ -156,6 +168,7 @@ struct Replay<'a> {
     state: Option<StateDigest>,
     history: Option<History<VirtualDisk>>,
     dropped: usize,
+    effects: Vec<Effect>,
     fault: Option<HistoryFault>,
 }
 
@@ -170,6 +183,7 @@ impl<'a> Replay<'a> {
             state: None,
             history: None,
             dropped: 0,
+            effects: Vec::new(),
             fault: None,
         }
     }
@@ -177,6 +191,7 @@ impl<'a> Replay<'a> {
     fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
         self.batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
         self.decisions.absorb(engine_batch(batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        self.effects.extend_from_slice(&self.decisions.effects);
         self.follow().map_err(|fault| self.fault.insert(fault).to_string())?;
         let engine = &self.decisions.engine;
         if self.wanted == Some(engine.applied()) {
@@ -209,7 +224,7 @@ fn begin_history(
 fn history_options(plan: &Plan) -> HistoryOptions {
     let (run_records, looks_all_up) = (plan.run_records, plan.looks_all_up);
     // Of about one run, so that files of keys are written and merged.
-    HistoryOptions { run_records, keys_in_memory: run_records, seed: 5, work: IndexWork::Inline, looks_all_up }
+    HistoryOptions { run_records, keys_in_memory: run_records, seed: 5, work: IndexWork::Portions, looks_all_up }
 }
 
 /// Replays what lies on a disk: the batches before the first that is not taken, and whether the journal was taken as whole.

@@ -99,6 +99,10 @@ pub(super) struct Plan {
     pub(super) run_records: u32,
     /// Ask the history's files about every id, whatever its filters say: the rare way each time.
     pub(super) looks_all_up: bool,
+    /// What the thread of the history's files lets pass between two portions.
+    pub(super) write_gap_ns: u64,
+    /// When the first provider orders more at once than can expire with one batch; then answers come at the last moment.
+    pub(super) flood_at_ns: Option<u64>,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// What goes wrong when, in order.
@@ -109,15 +113,23 @@ impl Plan {
     /// The same options give the same plan.
     pub(super) fn draw(options: &Options, random: &mut Random) -> Plan {
         let count = random.between(3, 7);
-        let rules = draw_rules(random);
+        let mut rules = draw_rules(random);
+        let flood_at_ns = random.percent(12).then(|| random.below(options.for_ns));
+        if flood_at_ns.is_some() {
+            // A small window would refuse most of it.
+            rules.outcomes_kept = OUTCOMES_KEPT_DEFAULT;
+        }
         let mut traits = random.fork();
         let providers =
             (0..count).map(|number| draw_provider(number, options.faults.has(Fault::Conduct), &mut traits)).collect();
-        let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny);
+        let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny) && flood_at_ns.is_none();
         let limits = PipelineLimits {
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
             ingress_transfers_max: if is_tiny { 6 } else { 5_000 },
+            questions_max: if is_tiny { 2 } else { 5_000 },
+            history_waiting_max: if is_tiny { 5 } else { 2_000 },
+            history_waiting_per_session_max: if is_tiny { 2 } else { 200 },
         };
         let drift_ppb = i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000;
         Plan {
@@ -128,6 +140,8 @@ impl Plan {
             segment_bytes: *random.pick(&[256 << 10, 512 << 10, 2 << 20]),
             run_records: *random.pick(&[40, 100, 400, 4_000]),
             looks_all_up: random.percent(20),
+            write_gap_ns: *random.pick(&[NS_PER_MS, 20 * NS_PER_MS, 500 * NS_PER_MS]),
+            flood_at_ns,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),
         }

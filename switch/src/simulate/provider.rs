@@ -28,6 +28,8 @@ pub(super) struct Around<'a> {
     pub(super) queue: &'a mut Queue,
     pub(super) auditor: &'a mut Auditor,
     pub(super) coverage: &'a mut Coverage,
+    /// So far is journal time ahead of the true time: whoever answers at the last moment has found out.
+    pub(super) journal_lead_ns: i64,
     /// Orders and mischief that may still be begun, over all providers.
     pub(super) operations_left: &'a mut u64,
     /// Faults are over, nothing new is begun.
@@ -81,6 +83,7 @@ pub(super) struct Provider {
     next_store_ns: u64,
     next_retry_ns: u64,
     has_lied: bool,
+    has_flooded: bool,
 }
 
 impl Provider {
@@ -109,6 +112,7 @@ impl Provider {
             next_store_ns: 0,
             next_retry_ns: 0,
             has_lied: false,
+            has_flooded: false,
         }
     }
 
@@ -119,6 +123,7 @@ impl Provider {
             self.read(around)?;
             self.submit_due(around);
             self.order_if_due(around);
+            self.flood_if_due(around);
             self.misbehave(around);
             if around.is_draining {
                 self.settle(around);
@@ -126,7 +131,12 @@ impl Provider {
             self.keep_alive(around);
             self.send(around);
         }
-        let pause_ms = if self.plan.character == Character::Slow { 60 } else { 15 };
+        let pause_ms = match (self.plan.character, around.plan.flood_at_ns) {
+            (Character::Slow, _) => 60,
+            (_, None) => 15,
+            // A stream of answers, and no bursts.
+            (_, Some(_)) => 1,
+        };
         Ok(around.now_ns + self.random.between(1, pause_ms) * NS_PER_MS)
     }
 
@@ -205,6 +215,11 @@ impl Provider {
         self.answers_due.extend(asked.map(|(id, _)| (around.now_ns, *id)));
     }
 
+    /// Its clock is set: so far from the true time.
+    pub(super) fn set_clock(&mut self, offset_ns: i64) {
+        self.plan.clock_offset_ns = offset_ns;
+    }
+
     pub(super) fn connection(&self) -> Option<ConnectionId> {
         self.connection
     }
@@ -274,11 +289,16 @@ impl Provider {
             Character::Disordered => self.random.below(timeout_ns / 2),
             _ => self.random.around(40 * NS_PER_MS),
         };
-        // At the last moment: the answer is under way when the deadline comes.
-        let brink_ns = (deadline_ns - START_NS.min(deadline_ns)).saturating_sub(self.plan.distance_ns);
+        // At the last moment: the answer is under way when the deadline comes. In a flood, a stream of them is: half is in time.
+        let (brink_percent, early_ms, late_ms) =
+            if around.plan.flood_at_ns.is_some() { (85, 60, 60) } else { (5, 3, 0) };
+        let brink_ns = deadline_ns.saturating_sub(START_NS).saturating_add_signed(-around.journal_lead_ns);
+        let brink_ns = (brink_ns + late_ms * NS_PER_MS).saturating_sub(self.plan.distance_ns);
         let at_ns = match self.random.below(100) {
             0..3 => return,
-            3..8 => brink_ns.saturating_sub(self.random.below(3 * NS_PER_MS)),
+            chance if chance < 3 + brink_percent => {
+                brink_ns.saturating_sub(self.random.below((early_ms + late_ms) * NS_PER_MS))
+            }
             _ => around.now_ns + think_ns,
         };
         self.answers_due.insert((at_ns, id));

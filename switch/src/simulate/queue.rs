@@ -15,6 +15,8 @@ pub(super) enum Event {
     Start,
     /// The switch makes a turn, unless another one was set since.
     Turn,
+    /// The thread of the history's files does its next portion; the number says of which start of the process.
+    WriteHistory(u64),
     /// A provider looks around.
     Tick(usize),
     /// A connection's handshake is done at the switch.

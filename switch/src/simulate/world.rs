@@ -6,8 +6,6 @@
 mod mishaps;
 mod process;
 
-use std::cell::Cell;
-
 use adapters::native::session::Resume;
 
 use super::auditor::Auditor;
@@ -23,7 +21,7 @@ use super::provider::{Around, Provider};
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
 use super::wire::Id;
-use super::{Options, Report};
+use super::{CLOCK_NS, Options, Report};
 
 /// Everything must be finished so long after the faults have ended: payments time out, half-open lines are found, and all is sent again.
 const DRAIN_MAX_NS: u64 = 120 * NS_PER_S;
@@ -34,8 +32,6 @@ const EVENTS_PER_S_MAX: u64 = 100_000;
 /// See the module.
 pub(super) struct World<'a> {
     options: &'a Options,
-    /// Virtual time, for whoever reports a failure.
-    clock: &'a Cell<u64>,
     plan: Plan,
     random: Random,
     now_ns: u64,
@@ -73,7 +69,7 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(options: &'a Options, clock: &'a Cell<u64>) -> World<'a> {
+    pub(super) fn new(options: &'a Options) -> World<'a> {
         let mut random = Random::new(options.seed);
         let plan = Plan::draw(options, &mut random);
         let mut queue = Queue::default();
@@ -106,7 +102,6 @@ impl<'a> World<'a> {
             replies: Vec::new(),
             trace: blake3::Hasher::new(),
             options,
-            clock,
             plan,
             random,
             now_ns: 0,
@@ -119,7 +114,7 @@ impl<'a> World<'a> {
     pub(super) fn run(mut self) -> Result<Report, Violation> {
         while let Some((at_ns, event)) = self.queue.take() {
             self.now_ns = at_ns.max(self.now_ns);
-            self.clock.set(self.now_ns);
+            CLOCK_NS.set(self.now_ns);
             self.count_event()?;
             if self.drain_until_ns.is_none() && self.now_ns >= self.options.for_ns {
                 self.begin_draining()?;
@@ -137,6 +132,7 @@ impl<'a> World<'a> {
         match event {
             Event::Start => self.start(),
             Event::Turn => self.turn(),
+            Event::WriteHistory(start) => self.write_history(start),
             Event::Tick(place) => self.tick(place),
             Event::Opened(id) => {
                 self.opened(id);
@@ -203,6 +199,7 @@ impl<'a> World<'a> {
             queue: &mut self.queue,
             auditor: &mut self.auditor,
             coverage: &mut self.coverage,
+            journal_lead_ns: self.machine.journal_lead_ns(self.now_ns),
             operations_left: &mut self.operations_left,
             is_draining: self.drain_until_ns.is_some(),
             ids: &mut self.ids,

@@ -9,7 +9,12 @@ use crate::orders::{START_NS, TIMEOUT_NS, code, id, order};
 use crate::wire::Line;
 
 fn limits() -> PipelineLimits {
-    PipelineLimits { in_flight_max: 100, in_flight_per_participant_max: 100, ingress_transfers_max: 100 }
+    PipelineLimits {
+        in_flight_max: 100,
+        in_flight_per_participant_max: 100,
+        ingress_transfers_max: 100,
+        ..PipelineLimits::default()
+    }
 }
 
 #[test]

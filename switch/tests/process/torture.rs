@@ -62,9 +62,10 @@ fn what_providers_recorded_is_true_after_everything() {
     let mut random = Random(seed);
     let mut switch = data.serve();
     let fleet = Fleet::start(&data, &mut random);
+    let mut left = Vec::new();
     for round in 1..=rounds {
         fleet.let_it_run(&mut random);
-        let mishap = MISHAPS[usize::try_from(random.below(MISHAPS.len() as u64)).unwrap()];
+        let mishap = next_mishap(&mut left, &mut random);
         eprintln!("round {round}: {mishap:?}, {} payments are final", fleet.finals());
         switch = suffer(mishap, &data, disk.as_ref(), switch, &mut random);
         if !matches!(mishap, Mishap::Pause) {
@@ -76,6 +77,14 @@ fn what_providers_recorded_is_true_after_everything() {
     }
     let providers = fleet.finish();
     audit(&data, switch, &providers);
+}
+
+/// One that has not happened since all of them had: in any order, and none is left out.
+fn next_mishap(left: &mut Vec<Mishap>, random: &mut Random) -> Mishap {
+    if left.is_empty() {
+        *left = MISHAPS.to_vec();
+    }
+    left.swap_remove(usize::try_from(random.below(left.len() as u64)).unwrap())
 }
 
 /// Lets it happen; afterwards a switch runs on a whole disk.
@@ -109,7 +118,7 @@ fn suffer(mishap: Mishap, data: &Data, disk: Option<&SmallDisk>, switch: Switch,
         }
         Mishap::Truncate => {
             switch.kill();
-            refuse_truncation(data);
+            refuse_truncation(data, random);
             return data.serve();
         }
         Mishap::HistoryGone => {
@@ -158,7 +167,7 @@ fn with_full_disk(data: &Data, disk: Option<&SmallDisk>) -> Switch {
 
 /// A bit turns in a record that a later one vouches for: the start is refused, and nothing is changed.
 fn refuse_flip(data: &Data, random: &mut Random) {
-    let segment = last_segment(data);
+    let segment = any_segment(data, random);
     let places = records(&segment);
     if places.len() < 3 {
         return;
@@ -169,12 +178,12 @@ fn refuse_flip(data: &Data, random: &mut Random) {
     flip(&segment, place);
 }
 
-/// The last segment loses a block: the start is refused. Its copy is whole.
-fn refuse_truncation(data: &Data) {
-    let segment = last_segment(data);
+/// A segment loses its end, anything from a byte to all but a byte: the start is refused. Its copy is whole.
+fn refuse_truncation(data: &Data, random: &mut Random) {
+    let segment = any_segment(data, random);
     let whole = std::fs::read(&segment).unwrap();
     let file = std::fs::File::options().write(true).open(&segment).unwrap();
-    file.set_len(whole.len() as u64 - 4_096).unwrap();
+    file.set_len(1 + random.below(whole.len() as u64 - 1)).unwrap();
     let ended = data.serve_in_vain();
     assert_eq!(ended.complaint().0, Some(2), "{ended:?}");
     std::fs::write(&segment, whole).unwrap();
@@ -200,7 +209,20 @@ fn damage_history(data: &Data, random: &mut Random) {
     }
 }
 
-fn last_segment(data: &Data) -> PathBuf {
+/// All segments, the oldest first.
+fn segments(data: &Data) -> Vec<PathBuf> {
     let journal = std::fs::read_dir(data.path("journal")).unwrap().map(|entry| entry.unwrap().path());
-    journal.filter(|path| path.extension().is_some_and(|extension| extension == "segment")).max().unwrap()
+    let mut segments: Vec<PathBuf> =
+        journal.filter(|path| path.extension().is_some_and(|extension| extension == "segment")).collect();
+    segments.sort();
+    segments
+}
+
+fn last_segment(data: &Data) -> PathBuf {
+    segments(data).pop().unwrap()
+}
+
+fn any_segment(data: &Data, random: &mut Random) -> PathBuf {
+    let mut segments = segments(data);
+    segments.swap_remove(usize::try_from(random.below(segments.len() as u64)).unwrap())
 }

@@ -8,3 +8,5 @@ mod seeds;
 mod found;
 
 mod promises;
+
+mod command;

@@ -18,10 +18,11 @@ pub(in super::super) fn check(process: &Process, auditor: &Auditor, providers: &
     for (id, payment) in auditor.payments() {
         let right = payment.end.ok_or_else(|| format!("{} has no end", hex(id)))?;
         for place in [Some(payment.sender), payment.payee].into_iter().flatten() {
-            let known = answer(process, place, *id)?;
-            let answered = (known.outcome as u8, known.reason.bytes(), known.decided_at_ns, known.position);
-            if answered != (right.outcome, right.reason, right.decided_at_ns, right.position) {
-                return Err(format!("{}: the answer is {answered:?}, it was {right:?}", hex(id)));
+            for known in answers(process, place, *id)? {
+                let answered = (known.outcome as u8, known.reason.bytes(), known.decided_at_ns, known.position);
+                if answered != (right.outcome, right.reason, right.decided_at_ns, right.position) {
+                    return Err(format!("{}: the answer is {answered:?}, it was {right:?}", hex(id)));
+                }
             }
             let told = providers[place].finals().get(id);
             if told.is_some_and(|told| *told != right) {
@@ -38,15 +39,18 @@ pub(in super::super) fn check(process: &Process, auditor: &Auditor, providers: &
     Ok(())
 }
 
-/// What a participant would be told of a payment of any age.
-fn answer(process: &Process, place: usize, id: Id) -> Result<Status, String> {
+/// What a participant would be told of a payment of any age: by the engine, as long as it holds it, and by the history, once its files have it.
+fn answers(process: &Process, place: usize, id: Id) -> Result<Vec<Status>, String> {
     let participant = ParticipantId(u32::try_from(place + 1).unwrap_or(u32::MAX));
     let payment_id = PaymentId::from_bytes(id).ok_or_else(|| format!("{} is no payment id", hex(&id)))?;
     let engine = process.pipeline.engine();
-    if engine.holds(payment_id) {
-        return Ok(engine.status_for(participant, payment_id));
+    let of_engine = engine.holds(payment_id).then(|| engine.status_for(participant, payment_id));
+    let is_in_files = of_engine.is_none_or(|status| status.position <= process.pipeline.watermarks().indexed);
+    let mut answers = Vec::from_iter(of_engine);
+    if is_in_files {
+        let answer = process.asker.answer(HistoryQuestion { payment_id }).map_err(|fault| fault.to_string())?;
+        let unknown = Status::undecided(Outcome::Unknown);
+        answers.push(answer.outcome.map_or(unknown, |record| record.status_for(participant)));
     }
-    let answer = process.asker.answer(HistoryQuestion { payment_id }).map_err(|fault| fault.to_string())?;
-    let record = answer.outcome;
-    Ok(record.map_or(Status::undecided(Outcome::Unknown), |record| record.status_for(participant)))
+    Ok(answers)
 }

@@ -1,7 +1,11 @@
-//! Watermarks are ordered, never go back while the process runs, and claim no more than is on disk.
+//! Watermarks are ordered and never go back: those of the stages while the process runs, and claim no more than is on disk; those of each lane while
+//! its connection lasts, and say what has left.
+
+use std::collections::BTreeMap;
 
 use super::{Finding, Turn};
-use crate::watermarks::Watermarks;
+use crate::simulate::queue::ConnectionId;
+use crate::watermarks::{LaneWatermarks, Watermarks};
 
 pub(in super::super) const NAME: &str = "watermarks ordered";
 
@@ -9,10 +13,17 @@ pub(in super::super) const NAME: &str = "watermarks ordered";
 #[derive(Default)]
 pub(in super::super) struct Order {
     last: Watermarks,
+    /// Of the payments lane of each connection.
+    lanes: BTreeMap<ConnectionId, LaneWatermarks>,
 }
 
 impl Order {
     pub(super) fn check(&mut self, turn: &Turn<'_>) -> Finding {
+        self.check_stages(turn)?;
+        self.check_lanes(turn)
+    }
+
+    fn check_stages(&mut self, turn: &Turn<'_>) -> Finding {
         let now = turn.pipeline.watermarks();
         let Watermarks { sequenced, durable, applied, indexed } = now;
         if !(sequenced >= durable && durable >= applied && applied >= indexed) {
@@ -26,6 +37,32 @@ impl Order {
             return Err(format!("{durable} is said to be durable, {} is on disk", turn.auditor.through()));
         }
         self.last = now;
+        Ok(())
+    }
+
+    fn check_lanes(&mut self, turn: &Turn<'_>) -> Finding {
+        let mut lanes = BTreeMap::new();
+        for (id, connection) in &turn.network.connections {
+            let of_connection = connection.key.and_then(|key| turn.pipeline.lane_watermarks(key));
+            let Some([payments, others @ ..]) = of_connection else { continue };
+            let LaneWatermarks { enqueued, sent, acknowledged } = payments;
+            if !(enqueued >= sent && sent >= acknowledged) || others != [LaneWatermarks::default(); 2] {
+                return Err(format!("a lane of provider {} is not in order: {payments:?}", connection.provider));
+            }
+            let last = self.lanes.get(id).copied().unwrap_or_default();
+            if enqueued < last.enqueued || sent < last.sent || acknowledged < last.acknowledged {
+                return Err(format!("{last:?} of provider {} has become {payments:?}", connection.provider));
+            }
+            let right = (turn.auditor.told_count(connection.provider), connection.last_number.unwrap_or(sent));
+            if (enqueued, sent) != right {
+                return Err(format!(
+                    "{right:?} are enqueued and sent to provider {}: {payments:?}",
+                    connection.provider
+                ));
+            }
+            lanes.insert(*id, payments);
+        }
+        self.lanes = lanes;
         Ok(())
     }
 }

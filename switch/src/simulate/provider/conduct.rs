@@ -8,6 +8,9 @@ use super::{Around, Provider, Ticket};
 use crate::simulate::plan::{Character, NS_PER_S};
 use crate::simulate::wire::{self, Id};
 
+/// Longer than any run.
+const FOR_GOOD_S: u64 = 1_000_000;
+
 impl Provider {
     pub(super) fn misbehave(&mut self, around: &mut Around<'_>) {
         if around.is_draining || *around.operations_left == 0 {
@@ -25,8 +28,14 @@ impl Provider {
         *around.operations_left -= 1;
         match self.plan.character {
             Character::Dead => {
-                around.coverage.count("provider falls silent");
-                self.frozen_until_ns = around.now_ns + self.random.between(1, 40) * NS_PER_S;
+                let is_for_good = self.random.percent(10);
+                around.coverage.count(if is_for_good {
+                    "provider falls silent for good"
+                } else {
+                    "provider falls silent"
+                });
+                let silent_s = if is_for_good { FOR_GOOD_S } else { self.random.between(1, 40) };
+                self.frozen_until_ns = around.now_ns + silent_s * NS_PER_S;
             }
             Character::Reconnecting => self.come_and_go(around),
             Character::Disordered => self.disorder(around),

@@ -8,6 +8,9 @@ use crate::simulate::plan::{CURRENCIES, Character, Plan, START_NS};
 use crate::simulate::random::Random;
 use crate::simulate::wire::{self, Id};
 
+/// As many as make two portions of what expires with one batch.
+const FLOOD_ORDERS: u64 = 3_000;
+
 impl Provider {
     pub(super) fn order_if_due(&mut self, around: &mut Around<'_>) {
         while around.now_ns >= self.next_order_ns && !around.is_draining {
@@ -24,9 +27,35 @@ impl Provider {
         }
     }
 
+    /// More small payments than can expire with one batch, all with one deadline.
+    pub(super) fn flood_if_due(&mut self, around: &mut Around<'_>) {
+        let is_due = around.plan.flood_at_ns.is_some_and(|at_ns| around.now_ns >= at_ns);
+        if self.place != 0 || self.has_flooded || !is_due || around.is_draining || !self.session.is_open() {
+            return;
+        }
+        self.has_flooded = true;
+        around.coverage.count("flood of orders");
+        let payee = draw_payee(self.place, around.plan, &mut self.random);
+        let accepted_at_ns = (START_NS + around.now_ns) / NS_PER_MS * NS_PER_MS;
+        for _ in 0..FLOOD_ORDERS {
+            if *around.operations_left == 0 || !self.session.has_room() {
+                return;
+            }
+            *around.operations_left -= 1;
+            let id = new_id(&mut self.random);
+            let ordinary = self.draw_order(id, around);
+            self.place_order(&CreditTransfer { payee, amount: 1, accepted_at_ns, ..ordinary }, around);
+        }
+    }
+
     fn order(&mut self, around: &mut Around<'_>) {
         let id = new_id(&mut self.random);
         let order = self.draw_order(id, around);
+        self.place_order(&order, around);
+    }
+
+    fn place_order(&mut self, order: &CreditTransfer, around: &mut Around<'_>) {
+        let id = order.payment_id;
         let mut routing = Vec::new();
         order.write(&mut routing);
         let fields = self.draw_private(id);

@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::limits::NS_PER_MS;
+use crate::simulate::coverage::Doing;
 use crate::simulate::disk::little_space;
 use crate::simulate::faults::Fault;
 use crate::simulate::invariants::{self, Violation};
@@ -18,6 +19,9 @@ impl World<'_> {
         if self.drain_until_ns.is_some() {
             return;
         }
+        if matches!(fault, Fault::Slow | Fault::Delay | Fault::Step | Fault::Cut | Fault::Storm) {
+            self.coverage.count_hit(fault, &self.doing());
+        }
         match fault {
             Fault::Kill | Fault::Power | Fault::Sync | Fault::Full => self.arm(fault, CRASH_WITHIN),
             Fault::Flip => self.turn_a_bit(),
@@ -33,7 +37,7 @@ impl World<'_> {
                 self.network.is_delayed = true;
                 self.queue.add(self.now_ns + self.random.around(2 * NS_PER_S), Event::Calm(fault));
             }
-            Fault::Step => self.set_wall_clock(),
+            Fault::Step => self.set_a_clock(),
             Fault::Cut => self.cut_some(),
             Fault::Storm => {
                 self.coverage.count("storm");
@@ -104,6 +108,7 @@ impl World<'_> {
         }
         if let Some((flip, true)) = self.machine.disk.choose_flip(&mut self.random) {
             self.coverage.count("bit turned at rest");
+            self.coverage.count_hit(Fault::Flip, &self.doing());
             self.machine.disk.flip(&flip);
             self.flips.push(flip);
         }
@@ -113,6 +118,7 @@ impl World<'_> {
     fn turn_a_bit_of_history(&mut self) {
         if let Some(flip) = self.machine.history_disk.choose_any_flip(&mut self.random) {
             self.coverage.count("bit of the history turned at rest");
+            self.coverage.count_hit(Fault::Flip, &self.doing());
             self.machine.history_disk.flip(&flip);
             self.is_history_damaged = true;
         }
@@ -134,15 +140,23 @@ impl World<'_> {
         }
     }
 
-    fn set_wall_clock(&mut self) {
-        self.coverage.count("wall clock set");
+    /// The switch's, which sees it at its next start, or a provider's.
+    fn set_a_clock(&mut self) {
         let most_ns = match self.random.below(100) {
             0..2 => 3_600 * NS_PER_S,
             2..15 => 3 * NS_PER_S,
             _ => 300 * NS_PER_MS,
         };
         let step_ns = i64::try_from(self.random.below(most_ns)).unwrap_or(0);
-        self.machine.wall_offset_ns = if self.random.percent(50) { step_ns } else { -step_ns };
+        let offset_ns = if self.random.percent(50) { step_ns } else { -step_ns };
+        if self.random.percent(70) {
+            self.coverage.count("wall clock set");
+            self.machine.wall_offset_ns = offset_ns;
+        } else {
+            self.coverage.count("provider's clock set");
+            let place = self.random.index(self.providers.len());
+            self.providers[place].set_clock(offset_ns);
+        }
     }
 
     fn cut_some(&mut self) {
@@ -171,14 +185,13 @@ impl World<'_> {
     /// The process has ended: why, and is that what was planned? It starts again after a while.
     pub(super) fn stop(&mut self, stop: &Stop) -> Result<(), Violation> {
         self.audit()?;
+        // There is no engine to compare them with.
+        drop(self.auditor.take_changed());
+        let doing = if self.machine.process.is_some() { self.doing() } else { vec![Doing::Recovering] };
+        self.count_stop(&doing);
         if let Some(process) = self.machine.process.take() {
             let engine = process.pipeline.engine();
             self.last_state = Some((engine.applied(), engine.digest()));
-            let open = engine.counts().in_flight;
-            self.coverage.count(if open > 0 { "crash with payments in flight" } else { "crash while idle" });
-            if !process.rendering.is_empty() {
-                self.coverage.count("crash while rendering");
-            }
         }
         self.explain(stop)?;
         let power = match self.armed.take() {
@@ -202,6 +215,35 @@ impl World<'_> {
         self.turn_at_ns = None;
         self.queue.add(self.now_ns + self.random.around(NS_PER_S), Event::Start);
         Ok(())
+    }
+
+    /// All that the switch is in the middle of.
+    fn doing(&self) -> Vec<Doing> {
+        let Some(process) = &self.machine.process else { return vec![Doing::Down] };
+        let is_open = process.pipeline.engine().counts().in_flight > 0;
+        let doing = [
+            (process.is_writing_history, Doing::WritingHistory),
+            (!process.asking.is_empty(), Doing::AskingHistory),
+            (!process.rendering.is_empty(), Doing::Rendering),
+            (is_open, Doing::PaymentsOpen),
+        ];
+        let doing: Vec<Doing> = doing.into_iter().filter(|(is_so, _)| *is_so).map(|(_, doing)| doing).collect();
+        if doing.is_empty() { vec![Doing::Idle] } else { doing }
+    }
+
+    /// Which fault ended the process, at which operation, and in the middle of what.
+    fn count_stop(&mut self, doing: &[Doing]) {
+        if self.is_encore {
+            return;
+        }
+        if let Some(fault) = self.armed {
+            self.coverage.count_hit(fault, doing);
+        }
+        for (disk, whose) in [(&self.machine.disk, "journal"), (&self.machine.history_disk, "history")] {
+            if let Some(operation) = disk.failed() {
+                self.coverage.count(&format!("fails at {operation} in the {whose}"));
+            }
+        }
     }
 
     fn count_end(&mut self, power: bool) {
@@ -264,21 +306,18 @@ impl World<'_> {
     }
 
     fn crash_in_recovery(&mut self) {
-        let may = |fault| self.options.faults.has(fault);
-        let fault = match (may(Fault::Kill), may(Fault::Power)) {
-            (false, false) => return,
-            (true, true) if self.random.percent(50) => Fault::Kill,
-            (_, true) => Fault::Power,
-            (true, false) => Fault::Kill,
-        };
-        if self.drain_until_ns.is_none() && self.random.percent(20) {
+        let possible = [Fault::Kill, Fault::Power, Fault::Sync, Fault::Full].into_iter();
+        let possible: Vec<Fault> = possible.filter(|&fault| self.options.faults.has(fault)).collect();
+        if !possible.is_empty() && self.drain_until_ns.is_none() && self.random.percent(20) {
+            let fault = *self.random.pick(&possible);
             self.arm(fault, 10);
         }
     }
 
     fn started(&mut self, started: Started) -> Result<(), Violation> {
-        let Started { process, batches, was_torn, state, dropped } = started;
+        let Started { process, batches, was_torn, state, dropped, effects } = started;
         self.starts += 1;
+        self.queue.add(self.now_ns + self.plan.write_gap_ns, Event::WriteHistory(self.starts));
         self.watermarks = Default::default();
         if was_torn {
             self.coverage.count("torn tail cut off");
@@ -291,6 +330,9 @@ impl World<'_> {
         invariants::named(invariants::damage::NAME, remains)?;
         // Whoever waited for those has lost its connection.
         drop(self.auditor.take_replies_due());
+        drop(self.auditor.take_changed());
+        let told_again = invariants::replay::check_effects(&effects, &self.auditor);
+        invariants::named(invariants::replay::NAME, told_again)?;
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
             invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
         }

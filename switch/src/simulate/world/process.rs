@@ -13,7 +13,7 @@ use crate::simulate::machine::{stop_of_history, stop_of_pipeline, stop_of_render
 use crate::simulate::network::{Connection, Taken};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::{ConnectionId, Event};
-use crate::simulate::wire::{self, kind};
+use crate::simulate::wire::{self, Id, kind};
 
 /// What a turn costs beside the disk.
 const TURN_NS: u64 = 10_000;
@@ -46,13 +46,31 @@ impl World<'_> {
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
         self.busy_until_ns = self.now_ns + spent_ns + TURN_NS;
         let records = self.audit()?;
+        let changed = self.auditor.take_changed();
         self.replies.clear();
         let alone = self.with_one_connection();
         self.transmit(through_before)?;
         self.check_replies(&alone)?;
         self.check_each_second(journal_ns, through_before)?;
-        self.check_turn(&records)?;
+        self.check_turn(&records, &changed)?;
         self.wake_again();
+        Ok(())
+    }
+
+    /// The thread of the history's files does its next portion, while the rest goes on.
+    pub(super) fn write_history(&mut self, start: u64) -> Result<(), Violation> {
+        let Some(process) = self.machine.process.as_mut().filter(|_| start == self.starts) else { return Ok(()) };
+        let worked = process.pipeline.write_history();
+        process.is_writing_history = worked.as_ref().is_ok_and(|has_worked| *has_worked);
+        if let Err(fault) = worked {
+            process.is_writing_history = true;
+            return self.stop(&stop_of_history(&fault));
+        }
+        if process.is_writing_history {
+            self.coverage.count("portion of the history's files written");
+        }
+        let took_ns = self.machine.history_disk.take_spent_ns() + self.random.around(self.plan.write_gap_ns);
+        self.queue.add(self.now_ns + took_ns + 1, Event::WriteHistory(start));
         Ok(())
     }
 
@@ -111,6 +129,9 @@ impl World<'_> {
     /// Whoever asks the history is another thread, too. Answers come in the order of the questions.
     fn ask_history(&mut self) {
         let Some(process) = &mut self.machine.process else { return };
+        if process.pipeline.watermarks().indexed < process.pipeline.engine().floor() {
+            self.coverage.count("history waits for its files");
+        }
         while let Some(question) = process.pipeline.take_history_question() {
             let after_ns = process.asking.back().map_or(self.now_ns, |(at_ns, _)| *at_ns);
             process.asking.push_back((after_ns + self.random.between(5_000, 2_000_000), question));
@@ -262,9 +283,16 @@ impl World<'_> {
         Ok(())
     }
 
-    fn check_turn(&mut self, records: &[Vec<u8>]) -> Result<(), Violation> {
+    fn check_turn(&mut self, records: &[Vec<u8>], changed: &[Id]) -> Result<(), Violation> {
         let Some(process) = &self.machine.process else { return Ok(()) };
-        let turn = Turn { pipeline: &process.pipeline, auditor: &self.auditor, limits: self.plan.limits, records };
+        let turn = Turn {
+            pipeline: &process.pipeline,
+            auditor: &self.auditor,
+            network: &self.network,
+            limits: self.plan.limits,
+            records,
+            changed,
+        };
         invariants::of_turn(&turn, &mut self.watermarks)
     }
 
