@@ -36,13 +36,15 @@ impl FileSet {
     }
 
     /// File by file, and in the order of memory: the questions to one filter do not wait for each other, and neighbours share pages.
-    pub(crate) fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
+    /// `hashes` is room that whoever asks often keeps.
+    pub(crate) fn may_hold_each(&self, keys: &[[u8; 16]], hashes: &mut Vec<(u64, usize)>, answers: &mut Vec<bool>) {
         answers.clear();
         answers.resize(keys.len(), false);
-        let mut hashes: Vec<(u64, usize)> = keys.iter().map(|key| self.hash.of(key)).zip(0..).collect();
+        hashes.clear();
+        hashes.extend(keys.iter().map(|key| self.hash.of(key)).zip(0..));
         hashes.sort_unstable();
         for file in &self.keys {
-            for &(hash, place) in &hashes {
+            for &(hash, place) in &*hashes {
                 answers[place] |= file.may_hold(hash);
             }
         }

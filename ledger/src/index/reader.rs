@@ -54,7 +54,7 @@ impl<S: Storage, X: IndexSchema> IndexReader<S, X> {
 
     /// [`Self::may_hold`] for many keys, the answers in their order.
     pub fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
-        self.published.files().may_hold_each(keys, answers);
+        self.published.files().may_hold_each(keys, &mut Vec::new(), answers);
     }
 
     /// The newest record with a key.
