@@ -207,7 +207,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         index.memory_bytes() as u64 * 1_000 / records,
         rss_mb()?,
     );
-    ask(&index)?;
+    ask(&mut index)?;
 
     drop(index);
     let begun = Instant::now();
@@ -246,7 +246,7 @@ fn build(index: &mut Index<DiskStorage, Transfers>, book: &mut Book, records: u6
     }
 }
 
-fn ask(index: &Index<DiskStorage, Transfers>) -> Result<(), Box<dyn Error>> {
+fn ask(index: &mut Index<DiskStorage, Transfers>) -> Result<(), Box<dyn Error>> {
     const QUESTIONS: usize = 1_000_000;
     let mut random = Random(99);
     let unknown: Vec<[u8; 16]> = (0..QUESTIONS).map(|_| random.key()).collect();

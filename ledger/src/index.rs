@@ -56,7 +56,7 @@ use crate::limits::{
 };
 use block::BlockReader;
 use build::{Builder, Published};
-use files::FileSet;
+use files::{FileSet, QuestionRoom};
 use footer::Common;
 use open::{settle, survey};
 use query::{Part, Parts};
@@ -162,6 +162,8 @@ pub struct Index<S: Storage, X: IndexSchema> {
     /// In files since; its memory is for the run after the open one.
     finished: Option<Arc<Run>>,
     run: Run,
+    /// Of the keys that were asked about last: room that is kept.
+    question_room: QuestionRoom,
     /// Until the replay has come to the end of what the files cover.
     is_replaying: bool,
     work: Work<S, X>,
@@ -195,6 +197,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             reader,
             published,
             run: Run::after(files.last_run() + 1, &span, None),
+            question_room: QuestionRoom::default(),
             is_replaying: span.through_sequence > 0,
             files,
             changes_seen: 0,
@@ -304,8 +307,8 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
     }
 
     /// [`Self::may_hold`] for many keys, the answers in their order.
-    pub fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
-        self.files.may_hold_each(keys, answers);
+    pub fn may_hold_each(&mut self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
+        self.files.may_hold_each(keys, &mut self.question_room, answers);
     }
 
     /// The newest record with a key, of all that was pushed.

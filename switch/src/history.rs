@@ -441,7 +441,7 @@ impl<S: Storage> History<S> {
     }
 
     /// As `may_hold`, of many at once: their waits for memory overlap.
-    pub fn may_hold_each(&self, ids: &[[u8; 16]], answers: &mut Vec<bool>) {
+    pub fn may_hold_each(&mut self, ids: &[[u8; 16]], answers: &mut Vec<bool>) {
         self.index.may_hold_each(ids, answers);
         answers.iter_mut().for_each(|answer| *answer |= self.looks_all_up);
     }

@@ -25,6 +25,13 @@ pub(crate) struct FileSet {
     pub(crate) recent: Arc<Recent>,
 }
 
+/// Memory for many questions at once, to be used again.
+#[derive(Default)]
+pub(crate) struct QuestionRoom {
+    questions: Vec<Question>,
+    sorting: Vec<Question>,
+}
+
 impl FileSet {
     /// What the last run covers; with it all is covered.
     pub(crate) fn last_span(&self) -> Span {
@@ -41,15 +48,17 @@ impl FileSet {
     }
 
     /// Filter by filter, and nearly in the order of memory: the questions to one do not wait for each other, and neighbours share
-    /// what the processor knows of the memory's pages.
-    pub(crate) fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
+    /// what the processor knows of the memory's pages. `room` is what whoever asks often keeps.
+    pub(crate) fn may_hold_each(&self, keys: &[[u8; 16]], room: &mut QuestionRoom, answers: &mut Vec<bool>) {
         answers.clear();
         answers.resize(keys.len(), false);
-        let mut questions: Vec<Question> = keys.iter().map(|key| self.hash.of(key)).zip(0..).collect();
-        sort_by_upper_byte(&mut questions, &mut Vec::new(), |question| question.0);
-        self.recent.may_hold_each(&questions, answers);
+        let QuestionRoom { questions, sorting } = room;
+        questions.clear();
+        questions.extend(keys.iter().map(|key| self.hash.of(key)).zip(0..));
+        sort_by_upper_byte(questions, sorting, |question| question.0);
+        self.recent.may_hold_each(questions, answers);
         for file in &self.keys {
-            file.may_hold_each(&questions, answers);
+            file.may_hold_each(questions, answers);
         }
     }
 

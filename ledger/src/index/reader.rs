@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::block::BlockReader;
 use super::build::Published;
 use super::fault::IndexFault;
+use super::files::QuestionRoom;
 use super::open::survey;
 use super::query::{GroupQuery, Page, TimePage, TimeQuery};
 use super::{IndexSchema, common};
@@ -58,7 +59,7 @@ impl<S: Storage, X: IndexSchema> IndexReader<S, X> {
 
     /// [`Self::may_hold`] for many keys, the answers in their order.
     pub fn may_hold_each(&self, keys: &[[u8; 16]], answers: &mut Vec<bool>) {
-        self.published.files().may_hold_each(keys, answers);
+        self.published.files().may_hold_each(keys, &mut QuestionRoom::default(), answers);
     }
 
     /// The newest record with a key.

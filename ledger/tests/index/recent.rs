@@ -25,7 +25,7 @@ fn give(index: &mut TestIndex, book: &mut Book, owner: &Owner, batches: core::op
 }
 
 /// The owner and a reader find every key, and deny nearly all that were never given.
-fn check_found(index: &TestIndex, owner: &Owner) {
+fn check_found(index: &mut TestIndex, owner: &Owner) {
     let (reader, last) = (index.reader(), owner.records().len() as u64);
     let mut answers = Vec::new();
     for number in 1..=last {
@@ -52,7 +52,7 @@ fn they_are_found_before_and_after_they_are_written() {
         give(&mut index, &mut book, &all, given.batches.len()..batches);
         given.batches = all.batches[..batches].to_vec();
         assert_eq!(has_files, index.keys_files() > 0, "{:?}", files_of_keys(&storage));
-        check_found(&index, &given);
+        check_found(&mut index, &given);
         given.check(&index, Expect::Right);
         let verified = TestIndex::verify(storage.copy(0), LINEAGE).expect("in order");
         assert!(verified.report.records_in_memory > 0);
@@ -67,10 +67,10 @@ fn they_are_found_before_and_after_they_are_written() {
             } else {
                 storage.kill();
             }
-            let (index, report) = TestIndex::open(storage, LINEAGE, FOUR_RUNS).expect("opened");
+            let (mut index, report) = TestIndex::open(storage, LINEAGE, FOUR_RUNS).expect("opened");
             assert_eq!(report.dropped.iter().find(|file| file.reason != DropReason::Replaced), None);
             assert_eq!((report.covered_through, report.without_keys), (given.last().0, 0));
-            check_found(&index, &given);
+            check_found(&mut index, &given);
         }
     }
 }
