@@ -17,6 +17,9 @@ pub const CAP_MAX: u128 = AMOUNT_MAX as u128 * TRANSFERS_MAX as u128;
 /// positions. Snapshots that say more are no book's.
 pub const BALANCE_MAX: u128 = AMOUNT_MAX as u128 * u64::MAX as u128;
 
+/// Items of one kind that were taken before they changed, and wait for their turn: those of a second of 200,000 changed accounts.
+pub const CAPTURE_EARLY_BYTES_MAX: usize = 32 << 20;
+
 /// A captured book is handed out in pieces of up to this size, and read back through a buffer of it: system calls and hand-overs do
 /// not count, and none holds up the book for long.
 pub const CAPTURE_PIECE_BYTES: usize = 256 << 10;

@@ -1,16 +1,19 @@
 //! The canonical bytes of a book as it is at one moment, taken in portions while the book goes on.
 //!
 //! An item (an account, a slot, a window entry) that is about to change and has not been taken yet is encoded first, as it was
-//! when the capture began; the rest is taken from the front, portion by portion. So every byte is handed out exactly once, each
-//! with its place in the whole, most of them in order. A capture begins between batches, so it never sees the middle of a
+//! when the capture began, and waits; the rest is taken from the front, portion by portion, and what waits is handed out in its
+//! turn. So every byte is handed out exactly once, each with its place in the whole, and in order unless too much waits: small
+//! pieces all over a file would cost its disk a block each. A capture begins between batches, so it never sees the middle of a
 //! chain; a chain that is undone changes back what had been encoded before.
 //!
-//! Memory: one bit an item, and what changed since the last portion.
+//! Memory: one bit an item, and a bounded number of items that wait.
+
+use std::collections::BTreeMap;
 
 use super::Book;
 use super::body::{ACCOUNT_BYTES, HEAD_BYTES, SLOT_BYTES, WINDOW_ENTRY_BYTES, account_bytes};
 use crate::account::AccountIndex;
-use crate::limits::CAPTURE_PIECE_BYTES;
+use crate::limits::{CAPTURE_EARLY_BYTES_MAX, CAPTURE_PIECE_BYTES};
 
 /// A capture that goes on.
 pub(super) struct Capture {
@@ -34,12 +37,15 @@ struct Section<const WIDTH: usize> {
     /// A bit for each item: taken out of turn?
     early_bits: Vec<u64>,
     /// Taken out of turn, and not yet handed out.
-    early: Vec<(u32, [u8; WIDTH])>,
+    early: BTreeMap<u32, [u8; WIDTH]>,
+    /// So many of these may wait.
+    early_max: usize,
 }
 
 impl<const WIDTH: usize> Section<WIDTH> {
     fn new(offset: u64, len: u32) -> Section<WIDTH> {
-        Section { offset, len, next: 0, early_bits: vec![0; (len as usize).div_ceil(64)], early: Vec::new() }
+        let early_bits = vec![0; (len as usize).div_ceil(64)];
+        Section { offset, len, next: 0, early_bits, early: BTreeMap::new(), early_max: CAPTURE_EARLY_BYTES_MAX / WIDTH }
     }
 
     fn end(&self) -> u64 {
@@ -58,14 +64,16 @@ impl<const WIDTH: usize> Section<WIDTH> {
 
     fn take_early(&mut self, item: u32, bytes: [u8; WIDTH]) {
         self.early_bits[item as usize / 64] |= 1 << (item % 64);
-        self.early.push((item, bytes));
+        self.early.insert(item, bytes);
     }
 
-    /// Hands out what was taken out of turn: neighbours in one piece.
+    /// Hands out what was taken out of turn, if it has become too much to wait for its turn: neighbours in one piece.
     fn hand_out_early(&mut self, sink: &mut impl FnMut(u64, &[u8])) {
-        self.early.sort_unstable_by_key(|(item, _)| *item);
+        if self.early.len() <= self.early_max {
+            return;
+        }
         let mut piece = Piece::default();
-        for (item, bytes) in self.early.drain(..) {
+        for (item, bytes) in std::mem::take(&mut self.early) {
             piece.add(self.offset + u64::from(item) * WIDTH as u64, &bytes, sink);
         }
         piece.hand_out(sink);
@@ -81,8 +89,9 @@ impl<const WIDTH: usize> Section<WIDTH> {
         let mut piece = Piece::default();
         let mut handed_out = 0;
         while self.next < self.len && handed_out < bytes_max {
-            if !self.is_early(self.next) {
-                piece.add(self.offset + u64::from(self.next) * WIDTH as u64, &encode(self.next), sink);
+            let bytes = if self.is_early(self.next) { self.early.remove(&self.next) } else { Some(encode(self.next)) };
+            if let Some(bytes) = bytes {
+                piece.add(self.offset + u64::from(self.next) * WIDTH as u64, &bytes, sink);
                 handed_out += WIDTH;
             }
             self.next += 1;
@@ -92,7 +101,7 @@ impl<const WIDTH: usize> Section<WIDTH> {
     }
 
     fn is_complete(&self) -> bool {
-        self.next == self.len && self.early.is_empty()
+        self.next == self.len
     }
 }
 
@@ -140,9 +149,9 @@ impl Book {
         bytes
     }
 
-    /// Hands out the next portion of the bytes, each with the place of its first one: everything that had to be taken before it
-    /// changed, and about `bytes_max` of the others. Returns whether there is more. To be called between batches, soon after each of
-    /// them, since what the batch changed waits in memory.
+    /// Hands out the next portion of the bytes, each with the place of its first one: about `bytes_max`, and what had to be taken
+    /// before it changed where that has become too much. Returns whether there is more. To be called between batches, soon after
+    /// each of them, since what the batch changed waits in memory.
     ///
     /// # Panics
     /// When no capture goes on.
@@ -211,6 +220,42 @@ impl Book {
             if capture.window.awaits(item) {
                 capture.window.take_early(item, slot.to_le_bytes());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether nothing may wait, or a few, or all: each item comes once, as it was when the capture began.
+    #[test]
+    fn every_item_is_handed_out_once_and_as_it_was() {
+        for early_max in [0, 3, 1_000] {
+            let mut now: Vec<u32> = (0..200).collect();
+            let mut section = Section::<4> { early_max, ..Section::new(8, 200) };
+            let mut taken: BTreeMap<u64, u8> = BTreeMap::new();
+            let mut random = 5u64;
+            while !section.is_complete() {
+                for _ in 0..7 {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    let item = u32::try_from((random >> 33) % 200).expect("below 200");
+                    if section.awaits(item) {
+                        section.take_early(item, now[item as usize].to_le_bytes());
+                    }
+                    now[item as usize] += 1_000;
+                }
+                let mut sink = |offset: u64, bytes: &[u8]| {
+                    for (place, byte) in (offset..).zip(bytes) {
+                        assert_eq!(taken.insert(place, *byte), None, "byte {place} comes once");
+                    }
+                };
+                section.hand_out_early(&mut sink);
+                assert!(section.early.len() <= early_max);
+                section.hand_out_next(20, &mut sink, |item| now[item as usize].to_le_bytes());
+            }
+            let bytes: Vec<u8> = taken.into_values().collect();
+            assert_eq!(bytes, (0..200u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
         }
     }
 }
