@@ -15,7 +15,7 @@ use serde::Deserialize;
 const CHOICE: &str = "CLEARSPAN_MUTANT";
 
 /// A run that takes so long does not end: that is a finding, too.
-const RUN_MAX: Duration = Duration::from_secs(120);
+const RUN_MAX: Duration = Duration::from_secs(600);
 
 /// What is appended to the copy of `ledger/src/lib.rs`.
 const CHOOSER: &str = r#"

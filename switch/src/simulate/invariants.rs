@@ -13,7 +13,7 @@
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
-//! | a batch is on disk | the window forgets nothing that the history lacks | `duplicates.rs` |
+//! | a batch is on disk, a turn ends | the window forgets nothing that the history lacks | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
 //! | the process starts | a replay gives the same state and effects | `replay.rs` |
 //! | the process starts | damage is never taken | `damage.rs` |
@@ -90,11 +90,19 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
     named(acknowledged::NAME, acknowledged::check(leaving))
 }
 
+/// What invariants know of the turns before, since the process has started.
+#[derive(Default)]
+pub(super) struct TurnsBefore {
+    order: watermarks::Order,
+    window: duplicates::Window,
+}
+
 /// Everything that is checked after a turn.
-pub(super) fn of_turn(turn: &Turn<'_>, order: &mut watermarks::Order) -> Result<(), Violation> {
+pub(super) fn of_turn(turn: &Turn<'_>, before: &mut TurnsBefore) -> Result<(), Violation> {
     named(money::NAME, money::check(turn))?;
     named(caps::NAME, caps::check(turn))?;
-    named(watermarks::NAME, order.check(turn))?;
+    named(watermarks::NAME, before.order.check(turn))?;
+    named(duplicates::NAME, before.window.check(turn))?;
     named(agreement::NAME, agreement::check(turn))?;
     named(sealed::NAME, sealed::check(turn))
 }

@@ -147,6 +147,11 @@ impl Plan {
         }
     }
 
+    /// Are the payments of the flood open, as far as that can be known?
+    pub(super) fn is_flooded(&self, now_ns: u64) -> bool {
+        self.flood_at_ns.is_some_and(|at_ns| (at_ns..at_ns + self.rules.timeout_ns + NS_PER_S).contains(&now_ns))
+    }
+
     /// The genesis that the switch is given.
     pub(super) fn genesis(&self) -> Genesis {
         let letters = |currency: [u8; 3]| String::from_utf8_lossy(&currency).into_owned();

@@ -131,11 +131,11 @@ impl Provider {
             self.keep_alive(around);
             self.send(around);
         }
-        let pause_ms = match (self.plan.character, around.plan.flood_at_ns) {
+        let pause_ms = match (self.plan.character, around.plan.is_flooded(around.now_ns)) {
             (Character::Slow, _) => 60,
-            (_, None) => 15,
+            (_, false) => 15,
             // A stream of answers, and no bursts.
-            (_, Some(_)) => 1,
+            (_, true) => 1,
         };
         Ok(around.now_ns + self.random.between(1, pause_ms) * NS_PER_MS)
     }

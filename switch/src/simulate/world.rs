@@ -12,7 +12,7 @@ use super::auditor::Auditor;
 use super::coverage::Coverage;
 use super::disk::{Flip, VirtualDisk};
 use super::faults::Fault;
-use super::invariants::{self, Violation, watermarks};
+use super::invariants::{self, TurnsBefore, Violation};
 use super::keys::Keys;
 use super::machine::{self, Machine, StateDigest, Stop};
 use super::network::Network;
@@ -47,7 +47,7 @@ pub(super) struct World<'a> {
     busy_until_ns: u64,
     /// Connections by the place of their session.
     by_session: Vec<Option<ConnectionId>>,
-    watermarks: watermarks::Order,
+    turns_before: TurnsBefore,
     operations_left: u64,
     ids: Vec<Id>,
     drain_until_ns: Option<u64>,
@@ -88,7 +88,7 @@ impl<'a> World<'a> {
             turn_at_ns: None,
             busy_until_ns: 0,
             by_session: Vec::new(),
-            watermarks: watermarks::Order::default(),
+            turns_before: TurnsBefore::default(),
             operations_left: options.operations_max,
             ids: Vec::new(),
             drain_until_ns: None,

@@ -2,6 +2,16 @@
 
 use ledger::journal::faulty::FaultyStorage;
 use ledger::journal::{Access, Storage};
+use switch::simulate::{Options, run};
+
+/// The history was lost when faults ended, and its files were still being made anew when everything else had finished. The last look asked them about
+/// a payment that memory had let go, and they did not know it yet: the switch would have let the question wait. Everything has finished only once the
+/// files reach what memory has let go.
+#[test]
+fn the_last_look_waits_for_a_history_that_is_made_anew() {
+    let options = Options::of_seed(618);
+    run(&options).unwrap_or_else(|failure| panic!("{failure}\nswitch simulate {options}"));
+}
 
 /// The power went while a file of the history grew; its name was on disk, its content was not. The next start read where the content should have
 /// been, behind the end of the file, and the faulty directory of the tests panicked there. A real directory gives nothing, and so the file is dropped

@@ -1,4 +1,5 @@
-//! Once faults are over and everybody behaves, everything finishes: no payment stays open, nobody waits for a message or an acknowledgement.
+//! Once faults are over and everybody behaves, everything finishes: no payment stays open, nobody waits for a message or an acknowledgement, and the
+//! history's files have all that memory has let go.
 
 use super::Finding;
 use crate::pipeline::Pipeline;
@@ -18,6 +19,10 @@ pub(in super::super) fn check(
     let in_flight = pipeline.engine().counts().in_flight;
     if in_flight > 0 {
         return Err(format!("{in_flight} payments are in flight"));
+    }
+    let (indexed, floor) = (pipeline.watermarks().indexed, pipeline.engine().floor());
+    if indexed < floor {
+        return Err(format!("the files of the history end at {indexed}, and memory begins after {floor}"));
     }
     providers.iter().try_for_each(|provider| provider.is_settled(auditor))
 }

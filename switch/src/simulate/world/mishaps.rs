@@ -318,7 +318,7 @@ impl World<'_> {
         let Started { process, batches, was_torn, state, dropped, effects } = started;
         self.starts += 1;
         self.queue.add(self.now_ns + self.plan.write_gap_ns, Event::WriteHistory(self.starts));
-        self.watermarks = Default::default();
+        self.turns_before = Default::default();
         if was_torn {
             self.coverage.count("torn tail cut off");
         }

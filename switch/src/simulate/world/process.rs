@@ -293,7 +293,7 @@ impl World<'_> {
             records,
             changed,
         };
-        invariants::of_turn(&turn, &mut self.watermarks)
+        invariants::of_turn(&turn, &mut self.turns_before)
     }
 
     /// When to turn even if nothing arrives.
