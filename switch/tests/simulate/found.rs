@@ -4,6 +4,14 @@ use ledger::journal::faulty::FaultyStorage;
 use ledger::journal::{Access, Storage};
 use switch::simulate::{Options, run};
 
+/// A provider asked twice about one payment, and the first question was refused because too many waited. The simulator took the answer to the second for
+/// one to the first, and then missed the answer to the second. No fault of the switch: a question that was refused is owed nothing.
+#[test]
+fn the_answer_to_a_second_question_is_not_taken_for_one_to_the_first() {
+    let options = Options::of_seed(176);
+    run(&options).unwrap_or_else(|failure| panic!("{failure}\nswitch simulate {options}"));
+}
+
 /// The history was lost when faults ended, and its files were still being made anew when everything else had finished. The last look asked them about
 /// a payment that memory had let go, and they did not know it yet: the switch would have let the question wait. Everything has finished only once the
 /// files reach what memory has let go.

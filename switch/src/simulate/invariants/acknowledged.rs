@@ -21,8 +21,11 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     }
     if frame.kind == kind::STATUS && frame.lane == 0 {
         let id: wire::Id = wire::array(frame.routing, 0);
-        let asked = |taken: &&mut Taken| taken.kind == kind::STATUS_REQUEST && taken.id == id && !taken.is_answered;
-        if let Some(question) = connection.taken.iter_mut().find(asked) {
+        // Of two questions about one payment the first may have been refused: then this is what the second is told.
+        let (taken, refused) = (&mut connection.taken, &connection.refused);
+        let is_open = |taken: &Taken| !taken.is_answered && !refused.contains(&taken.number);
+        let asked = |taken: &&mut Taken| taken.kind == kind::STATUS_REQUEST && taken.id == id && is_open(taken);
+        if let Some(question) = taken.iter_mut().find(asked) {
             question.is_answered = true;
         }
     }
