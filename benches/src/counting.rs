@@ -17,7 +17,7 @@ pub struct Counting;
 /// Threads that can be told apart; those beyond share the last place.
 const THREADS_MAX: usize = 64;
 
-/// Stacks that are kept. More say nothing new.
+/// Stacks of one thread that are kept. More say nothing new.
 const STACKS_MAX: usize = 20_000;
 
 /// The system's ids of the threads.
@@ -25,7 +25,8 @@ static IDS: [AtomicU32; THREADS_MAX] = [const { AtomicU32::new(0) }; THREADS_MAX
 static COUNTS: [AtomicU64; THREADS_MAX] = [const { AtomicU64::new(0) }; THREADS_MAX];
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 static TRACED: [AtomicBool; THREADS_MAX] = [const { AtomicBool::new(false) }; THREADS_MAX];
-static STACKS: Mutex<Vec<Backtrace>> = Mutex::new(Vec::new());
+/// Of each thread apart: several may be traced at once.
+static STACKS: [Mutex<Vec<Backtrace>>; THREADS_MAX] = [const { Mutex::new(Vec::new()) }; THREADS_MAX];
 
 thread_local! {
     static PLACE: Cell<usize> = const { Cell::new(usize::MAX) };
@@ -71,9 +72,9 @@ pub fn trace(place: usize, is_on: bool) {
     TRACED[place].store(is_on, Ordering::Relaxed);
 }
 
-/// The stacks that were kept, as text.
-pub fn take_stacks() -> Vec<String> {
-    let stacks = std::mem::take(&mut *STACKS.lock().unwrap_or_else(PoisonError::into_inner));
+/// The stacks of a thread that were kept, as text.
+pub fn take_stacks(place: usize) -> Vec<String> {
+    let stacks = std::mem::take(&mut *STACKS[place].lock().unwrap_or_else(PoisonError::into_inner));
     stacks.iter().map(Backtrace::to_string).collect()
 }
 
@@ -85,7 +86,7 @@ fn note() {
     COUNTS[place].fetch_add(1, Ordering::Relaxed);
     if TRACED[place].load(Ordering::Relaxed) {
         IS_TRACING.set(true);
-        let mut stacks = STACKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stacks = STACKS[place].lock().unwrap_or_else(PoisonError::into_inner);
         if stacks.len() < STACKS_MAX {
             stacks.push(Backtrace::force_capture());
         }

@@ -62,10 +62,15 @@ enum Often {
 }
 
 /// Who may ask in steady state, how often, and what for. Whoever is not here may not.
-const NOT_PER_MESSAGE: [(&str, Often, &str); 8] = [
+const NOT_PER_MESSAGE: [(&str, Often, &str); 9] = [
     ("ledger/src/index", Often::PerRun(4), "a run is cut: its records get an owner of their own"),
     ("ledger/src/journal/", Often::PerRun(2), "a segment is full: names of files"),
     ("ledger/src/book/window.rs", Often::PerRun(4), "a page of the window of final transfers"),
+    (
+        "switch/src/engine/deadlines.rs",
+        Often::PerRun(4),
+        "deadlines are spread over more time than ever: a spoke, or a node of their tree",
+    ),
     ("switch/src/history.rs", Often::PerRun(4), "a run is on its way into files, and those before it were shorter"),
     (
         "switch/src/outbox.rs",
@@ -93,24 +98,24 @@ fn the_pipeline() {
     let furniture = Furniture { run_records: RUN_RECORDS, outcomes_kept: 1 << 16, meter };
     let mut room = Room::furnished(&furniture, Decisions::with_room(1 << 20));
     let mut random = Random::new(1);
+    // With the turns in which the switch waits for its files: they are its own as well.
     let mut pay = |room: &mut Room| {
-        let orders: Vec<_> = (0..PER_ROUND).map(|_| scheme::order(&mut random, room.now_ns())).collect();
         let before = room.metered();
+        let orders: Vec<_> = (0..PER_ROUND).map(|_| scheme::order(&mut random, room.now_ns())).collect();
         room.pay(&orders);
-        let allocations = room.metered() - before;
         room.wait_indexed(u64::from(RUN_RECORDS));
-        allocations
+        room.metered() - before
     };
     // Until the window is full and several runs are in files.
     (0..ROUNDS).for_each(|_| _ = pay(&mut room));
-    counting::take_stacks();
+    counting::take_stacks(counting::place());
     let (mut allocations, mut rounds_with_any) = (0, 0);
     for _ in 0..ROUNDS {
         let of_round = pay(&mut room);
         allocations += of_round;
         rounds_with_any += u64::from(of_round > 0);
     }
-    let places = by_place(&counting::take_stacks());
+    let places = by_place(&counting::take_stacks(counting::place()));
     let payments = ROUNDS * PER_ROUND;
     // Two records a payment: the order that was forwarded, and the outcome.
     let runs = 1 + 2 * payments / u64::from(RUN_RECORDS);
@@ -187,7 +192,7 @@ fn the_running_switch() {
             counting::trace(hot_loop, true);
             let asked = wait_committed(&server, WARM + TRACED);
             counting::trace(hot_loop, false);
-            let stacks = counting::take_stacks();
+            let stacks = counting::take_stacks(hot_loop);
             // Ends the load, as Ctrl-C would.
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).expect("a signal");
             (stacks, asked)
