@@ -2,7 +2,7 @@
 
 use ledger::{
     AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Answer, BatchEntry, Book, BookOptions, Movement,
-    Request, Terms, TransferId, TransferSpec,
+    Request, Terms, TransferSpec,
 };
 
 use crate::{Random, scheme};
@@ -70,10 +70,9 @@ impl Filled {
     pub fn movements(&mut self) -> Vec<Movement> {
         let random = &mut self.random;
         let mut movement = || {
-            let debit = random.below(ACCOUNTS);
-            let credit = (debit + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
+            let (debit, credit) = random.two_below(ACCOUNTS);
             Movement {
-                id: TransferId(u128::from_be_bytes(random.bytes()) | 1),
+                id: random.transfer_id(),
                 debit: self.accounts[debit],
                 credit: self.accounts[credit],
                 amount: Amount::new(1 + random.draw() % 1_000).expect("more than nothing"),

@@ -138,8 +138,7 @@ impl Maker {
         if self.sequence.is_multiple_of(self.remembered_each) {
             self.remembered.push(id);
         }
-        let debit = self.random.below(limit);
-        let credit = (debit + 1 + self.random.below(limit - 1)) % limit;
+        let (debit, credit) = self.random.two_below(limit);
         let mut record = [0; RECORD_BYTES];
         let mut put = |at: usize, bytes: &[u8]| record[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &id);

@@ -33,7 +33,7 @@ use ledger::journal::{
 use ledger::snapshot::{SnapshotOptions, SnapshotWork, Snapshots};
 use ledger::{
     AccountFlags, AccountId, AccountSpec, Amount, BatchEntry, Book, BookOptions, Directories, Ledger, LedgerFault,
-    LedgerOptions, Request, Terms, TransferId, TransferSpec,
+    LedgerOptions, Request, TransferId,
 };
 
 const _: () = assert!(!cfg!(target_feature = "avx512f"), "valgrind knows no AVX-512: build for x86-64-v3 at most");
@@ -293,15 +293,7 @@ impl Owner {
     }
 
     fn transfers(&mut self, count: usize, two_phase: bool) -> Vec<BatchEntry> {
-        let random = &mut self.random;
-        let mut transfer = || {
-            let debit = random.below(ACCOUNTS);
-            let credit = (debit + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
-            let id = TransferId(u128::from_be_bytes(random.bytes()) | 1);
-            let (debit, credit) = (AccountId(debit as u128 + 1), AccountId(credit as u128 + 1));
-            Request::Transfer(TransferSpec { id, debit, credit, amount: Amount::MIN, two_phase, terms: Terms::NONE })
-        };
-        (0..count).map(|_| transfer().into()).collect()
+        (0..count).map(|_| self.random.transfer(ACCOUNTS, two_phase).into()).collect()
     }
 
     fn submit(&mut self, batch: &[BatchEntry]) {

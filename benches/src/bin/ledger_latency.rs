@@ -26,8 +26,7 @@ use benches::{Random, scheme};
 use clap::Parser;
 use ledger::journal::{Access, DiskStorage, FileEntry, Lineage, Storage};
 use ledger::{
-    AccountFlags, AccountId, AccountSpec, Amount, BatchEntry, Directories, Ledger, LedgerFault, LedgerOptions, Request,
-    Terms, TransferId, TransferSpec,
+    AccountFlags, AccountId, AccountSpec, BatchEntry, Directories, Ledger, LedgerFault, LedgerOptions, Request,
 };
 
 #[global_allocator]
@@ -289,15 +288,7 @@ impl Owner {
     }
 
     fn transfers(&mut self, count: usize, two_phase: bool) -> Vec<BatchEntry> {
-        let (random, accounts) = (&mut self.random, self.accounts);
-        let mut transfer = || {
-            let debit = random.below(accounts);
-            let credit = (debit + 1 + random.below(accounts - 1)) % accounts;
-            let id = TransferId(u128::from_be_bytes(random.bytes()) | 1);
-            let (debit, credit) = (AccountId(debit as u128 + 1), AccountId(credit as u128 + 1));
-            Request::Transfer(TransferSpec { id, debit, credit, amount: Amount::MIN, two_phase, terms: Terms::NONE })
-        };
-        (0..count).map(|_| transfer().into()).collect()
+        (0..count).map(|_| self.random.transfer(self.accounts, two_phase).into()).collect()
     }
 
     fn submit(&mut self, batch: &[BatchEntry]) -> Outcome {

@@ -209,9 +209,8 @@ fn open_accounts(ledger: &mut Ledger, accounts: u64, now_ns: &mut u64) -> Outcom
 fn fill(arguments: &Arguments, random: &mut Random, batch: &mut Vec<BatchEntry>, reserved: &mut Vec<TransferId>) {
     let accounts = usize::try_from(arguments.accounts).unwrap_or(2).max(2);
     while batch.len() < arguments.batch {
-        let id = TransferId(u128::from_be_bytes(random.bytes()) | 1);
-        let debit = random.below(accounts);
-        let credit = (debit + 1 + random.below(accounts - 1)) % accounts;
+        let id = random.transfer_id();
+        let (debit, credit) = random.two_below(accounts);
         let transfer = TransferSpec {
             id,
             debit: AccountId(debit as u128 + 1),

@@ -119,7 +119,7 @@ impl Filter {
     }
 
     fn holds_first_bit(&self, hash: u64) -> usize {
-        let bit = first_bit(hash);
+        let bit = bit(hash, 1);
         let word = self.lines[self.line_of(hash)].0[bit >> 6];
         usize::from(word >> (bit & 63) & 1 == 1)
     }
@@ -163,10 +163,6 @@ impl Filter {
 
 fn bits(hash: u64) -> impl Iterator<Item = usize> {
     (1..=PROBES).map(move |probe| bit(hash, probe))
-}
-
-fn first_bit(hash: u64) -> usize {
-    bit(hash, 1)
 }
 
 fn bit(hash: u64, probe: u32) -> usize {

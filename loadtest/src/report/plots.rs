@@ -224,23 +224,24 @@ fn queues(report: &Report) -> Chart {
         over_time(report, ("not taken yet", Kind::Line, 1), |sample| Some(precise(sample.interval.behind))),
     ];
     if report.samples.iter().any(|sample| sample.switch.is_some()) {
-        let in_flight = |sample: &Sample| sample.switch.map(|status| precise(status.in_flight));
-        series.push(over_time(report, ("in flight at the switch", Kind::Dashed, 2), in_flight));
+        series.push(status_over_time(report, ("in flight at the switch", Kind::Dashed, 2), |status| status.in_flight));
     }
     chart_over_time(report, ("queues", "Payments that wait"), ("payments", Scale::Linear), series)
+}
+
+/// What the switch says of itself, over time.
+fn status_over_time(report: &Report, look: (&str, Kind, usize), of: impl Fn(&SwitchStatus) -> u64) -> Series {
+    over_time(report, look, |sample| sample.switch.as_ref().map(|status| precise(of(status))))
 }
 
 /// What the switch holds beside payments. Outbox records and outcomes rise until a run of the history is in files, and fall again: a saw is healthy.
 fn held(report: &Report) -> Option<Chart> {
     report.samples.iter().find(|sample| sample.switch.is_some())?;
-    let line = |name, kind, colour, of: &dyn Fn(&SwitchStatus) -> u64| {
-        over_time(report, (name, kind, colour), |sample| sample.switch.as_ref().map(|status| precise(of(status))))
-    };
     let series = vec![
-        line("outbox records", Kind::Line, 3, &|status| status.outbox_records_held),
-        line("outcomes", Kind::Line, 2, &|status| status.outcomes_unindexed),
-        line("ask the history", Kind::Line, 1, &|status| status.waiting_for_history),
-        line("older messages", Kind::Dashed, 5, &|status| status.waiting_for_renderer),
+        status_over_time(report, ("outbox records", Kind::Line, 3), |status| status.outbox_records_held),
+        status_over_time(report, ("outcomes", Kind::Line, 2), |status| status.outcomes_unindexed),
+        status_over_time(report, ("ask the history", Kind::Line, 1), |status| status.waiting_for_history),
+        status_over_time(report, ("older messages", Kind::Dashed, 5), |status| status.waiting_for_renderer),
     ];
     Some(chart_over_time(
         report,
@@ -253,14 +254,11 @@ fn held(report: &Report) -> Option<Chart> {
 /// Journal positions: that the first three lie on one line is the picture of a switch that keeps up. The files of the history follow in steps.
 fn journal(report: &Report) -> Option<Chart> {
     report.samples.iter().find(|sample| sample.switch.is_some())?;
-    let line = |name, kind, colour, position: &dyn Fn(&SwitchStatus) -> u64| {
-        over_time(report, (name, kind, colour), |sample| sample.switch.as_ref().map(|status| precise(position(status))))
-    };
     let series = vec![
-        line("sequenced", Kind::Line, 4, &|status| status.sequenced),
-        line("durable", Kind::Line, 2, &|status| status.durable),
-        line("applied", Kind::Dashed, 1, &|status| status.applied),
-        line("indexed", Kind::Line, 3, &|status| status.indexed),
+        status_over_time(report, ("sequenced", Kind::Line, 4), |status| status.sequenced),
+        status_over_time(report, ("durable", Kind::Line, 2), |status| status.durable),
+        status_over_time(report, ("applied", Kind::Dashed, 1), |status| status.applied),
+        status_over_time(report, ("indexed", Kind::Line, 3), |status| status.indexed),
     ];
     Some(chart_over_time(report, ("journal", "Watermarks of the journal"), ("positions", Scale::Linear), series))
 }

@@ -92,9 +92,9 @@ impl Waiting {
 /// What the filters say of the orders in what was received, asked all at once.
 #[derive(Default)]
 pub(super) struct Ahead {
-    /// The orders, as far as they are whole.
+    /// The orders, as far as they are whole; empty where nobody has to ask.
     pub(super) ids: Vec<[u8; 16]>,
-    /// Of each; empty where nobody has to ask.
+    /// Of each.
     pub(super) may_hold: Vec<bool>,
     /// How many of them were taken.
     taken: usize,
@@ -129,18 +129,17 @@ impl<S: Storage> Pipeline<S> {
     /// Through which journal position there is no outcome of this id, as far as memory knows: it is what may be written into the entry. None where the
     /// files must be asked.
     pub(super) fn checked_in_memory(&mut self, id: PaymentId) -> Option<u64> {
-        let said_ahead = self.ahead.take(id);
-        let engine = &self.decisions.engine;
-        if engine.remembers_all() {
+        if self.decisions.engine.remembers_all() {
             return Some(0);
         }
+        let said_ahead = self.ahead.take(id);
         // The filters were asked in this turn, and both know more only with the next.
         let indexed = self.history.indexed();
         if !said_ahead.unwrap_or_else(|| self.history.may_hold(id)) {
             return Some(indexed);
         }
         // The engine knows it and decides. If its outcome should leave before that, the engine says so, because nothing was checked.
-        engine.holds(id).then_some(0)
+        self.decisions.engine.holds(id).then_some(0)
     }
 
     /// Sets a frame aside until the history has answered; what is one too many is refused.

@@ -51,16 +51,17 @@ impl<S: Storage> Pipeline<S> {
     /// payment, and for a line of each of the history's filters.
     fn look_ahead(&mut self, bytes: &[u8]) {
         self.ahead.clear();
+        let has_to_ask = !self.decisions.engine.remembers_all();
         let mut touched = 0;
         for (kind, id) in frame::peek_payments(bytes) {
             touched ^= PaymentId::from_bytes(id).map_or(0, |id| self.decisions.engine.touch(id));
-            if kind == MessageKind::CreditTransfer {
+            if has_to_ask && kind == MessageKind::CreditTransfer {
                 self.ahead.ids.push(id);
             }
         }
         // What was touched is of no use but for having been touched, which no compiler may leave out.
         std::hint::black_box(touched);
-        if !self.decisions.engine.remembers_all() {
+        if has_to_ask {
             self.history.may_hold_each(&self.ahead.ids, &mut self.ahead.may_hold);
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use adapters::limits::STALL_MAX_MS;
 use adapters::native::link::{Link, READ_BYTES};
+use adapters::stages;
 use crossbeam::channel::{Receiver, Sender, TrySendError};
 use ledger::Currency;
 use ledger::journal::DiskStorage;
@@ -139,8 +140,7 @@ impl HotLoop {
             if self.is_over(now_ns) {
                 break;
             }
-            #[cfg(feature = "stages")]
-            adapters::stages::away();
+            stages::away();
             // Lets the reactor look which sockets have become ready.
             tokio::task::yield_now().await;
         }
@@ -151,8 +151,7 @@ impl HotLoop {
 
     /// Reads every readable connection into the pipeline. Ready once there is something to do.
     fn receive(&mut self, cx: &mut Context<'_>, waiting: &mut Waiting<'_, '_>) -> Poll<()> {
-        #[cfg(feature = "stages")]
-        adapters::stages::back();
+        stages::back();
         let now_ns = self.clock.now_ns();
         let mut is_busy = waiting.woken.as_mut().poll(cx).is_ready() | waiting.timer.as_mut().poll(cx).is_ready();
         let count = self.connections.len();
@@ -168,8 +167,7 @@ impl HotLoop {
         if is_busy {
             return Poll::Ready(());
         }
-        #[cfg(feature = "stages")]
-        adapters::stages::away();
+        stages::away();
         Poll::Pending
     }
 
@@ -452,8 +450,8 @@ impl HotLoop {
 #[cfg(feature = "stages")]
 fn write_stages(payments: u64) -> Result<(), ServerError> {
     let Some(path) = std::env::var_os("CLEARSPAN_STAGES") else { return Ok(()) };
-    let (lines, clock_ps) = adapters::stages::table();
-    let stages: Vec<_> = lines.iter().map(|line| (line.name, line.ns, line.times)).collect();
-    let table = serde_json::json!({ "payments": payments, "clock_ps": clock_ps, "stages": stages });
+    let (lines, clock_ps) = stages::table();
+    let lines: Vec<_> = lines.iter().map(|line| (line.name, line.ns, line.times)).collect();
+    let table = serde_json::json!({ "payments": payments, "clock_ps": clock_ps, "stages": lines });
     std::fs::write(path, table.to_string()).map_err(ServerError::System)
 }
