@@ -61,6 +61,9 @@ struct Arguments {
     /// Microseconds from batch to batch
     #[arg(long, default_value_t = 2_000)]
     every_us: u64,
+    /// How long it runs before it is measured: the first touch of a page may cost milliseconds where the machine is a virtual one
+    #[arg(long, default_value_t = 0)]
+    warm_seconds: u64,
     /// How long it is measured
     #[arg(long, default_value_t = 30)]
     seconds: u64,
@@ -300,10 +303,10 @@ impl Owner {
         }
     }
 
-    fn measure(&mut self, arguments: &Arguments) -> Outcome<Vec<Submitted>> {
+    fn measure(&mut self, arguments: &Arguments, seconds: u64) -> Outcome<Vec<Submitted>> {
         let schedstat = File::open("/proc/thread-self/schedstat")?;
         let every = Duration::from_micros(arguments.every_us);
-        let batches = arguments.seconds * 1_000_000 / arguments.every_us;
+        let batches = seconds * 1_000_000 / arguments.every_us;
         let mut measured = Vec::new();
         let mut meant = Instant::now() + every;
         for _ in 0..batches {
@@ -379,9 +382,10 @@ fn run(arguments: &Arguments) -> Outcome {
     }
     let mut owner = Owner::open(arguments)?;
     owner.fill(arguments)?;
+    owner.measure(arguments, arguments.warm_seconds)?;
     owner.watch.merges.store(0, Relaxed);
     owner.watch.snapshots.store(0, Relaxed);
-    let measured = owner.measure(arguments)?;
+    let measured = owner.measure(arguments, arguments.seconds)?;
     let (merges, snapshots) = (owner.watch.merges.load(Relaxed), owner.watch.snapshots.load(Relaxed));
     println!("{} batches of {}, {merges} merges, {snapshots} snapshots", measured.len(), arguments.batch);
     show(&measured);
