@@ -75,6 +75,7 @@ struct Watch {
     is_building: AtomicBool,
     is_merging: AtomicBool,
     is_snapshotting: AtomicBool,
+    is_reading_back: AtomicBool,
     merges: AtomicU64,
     snapshots: AtomicU64,
     /// Writes and syncs of the journal's open segment.
@@ -124,6 +125,7 @@ impl Observed {
         match self.which {
             Which::Journal => {}
             Which::Snapshots => {
+                watch.is_reading_back.store(false, Relaxed);
                 watch.is_snapshotting.store(false, Relaxed);
                 watch.snapshots.fetch_add(1, Relaxed);
             }
@@ -169,7 +171,9 @@ impl Storage for Observed {
         self.timed(|| self.disk.sync_data(file))
     }
 
+    /// A snapshot that is written is read back, from the disk.
     fn drop_cache(&self, file: &File) -> io::Result<()> {
+        self.watch.is_reading_back.store(self.which == Which::Snapshots, Relaxed);
         self.disk.drop_cache(file)
     }
 
@@ -199,11 +203,14 @@ enum Beside {
     Merge,
     Build,
     Snapshot,
+    ReadBack,
 }
 
 impl Beside {
     fn now(watch: &Watch) -> Beside {
-        if watch.is_snapshotting.load(Relaxed) {
+        if watch.is_reading_back.load(Relaxed) {
+            Beside::ReadBack
+        } else if watch.is_snapshotting.load(Relaxed) {
             Beside::Snapshot
         } else if watch.is_building.load(Relaxed) {
             Beside::Build
@@ -350,7 +357,7 @@ type Column = fn(&Submitted) -> u64;
 
 fn show(measured: &[Submitted]) {
     println!("| beside | batches | | p50 | p99 | p99.9 | longest, ms |\n|---|---|---|---|---|---|---|");
-    for beside in [Beside::Nothing, Beside::Merge, Beside::Build, Beside::Snapshot] {
+    for beside in [Beside::Nothing, Beside::Merge, Beside::Build, Beside::Snapshot, Beside::ReadBack] {
         let batches: Vec<&Submitted> = measured.iter().filter(|one| one.beside == beside).collect();
         let columns: [(&str, Column); 3] = [
             ("latency", |one| one.latency),

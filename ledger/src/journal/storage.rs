@@ -118,6 +118,17 @@ impl DiskStorage {
     }
 }
 
+/// `Random`: no more is read than was asked for. Who reads a whole file asks in large portions, which is as quick (650 MiB/s by
+/// 256 KiB either way on a virtual disk); what the system reads ahead of its own (8 MiB there) would stand before the log's next
+/// sync in the disk's queue, and cost it 10 ms.
+fn advise(file: &File, advice: Advice) -> io::Result<()> {
+    match rustix::fs::fadvise(file, 0, None, advice) {
+        // It is advice: a file system that keeps everything in memory may not take it.
+        Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Storage for DiskStorage {
     type File = File;
 
@@ -139,6 +150,7 @@ impl Storage for DiskStorage {
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))?;
+        advise(&file, Advice::Random)?;
         if bytes == 0 {
             return Ok(file);
         }
@@ -162,7 +174,9 @@ impl Storage for DiskStorage {
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<File> {
-        OpenOptions::new().read(true).write(access == Access::Write).open(self.path.join(name))
+        let file = OpenOptions::new().read(true).write(access == Access::Write).open(self.path.join(name))?;
+        advise(&file, Advice::Random)?;
+        Ok(file)
     }
 
     fn read_at(&self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -178,11 +192,7 @@ impl Storage for DiskStorage {
     }
 
     fn drop_cache(&self, file: &File) -> io::Result<()> {
-        match rustix::fs::fadvise(file, 0, None, Advice::DontNeed) {
-            // It is advice: a file system that keeps everything in memory may not take it.
-            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        advise(file, Advice::DontNeed)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
