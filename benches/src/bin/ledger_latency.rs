@@ -108,15 +108,14 @@ impl Observed {
         done
     }
 
-    /// The index's thread writes a run's records and then its keys; keys that come alone are merged ones.
+    /// The index's thread writes each run's records by themselves; the keys of many runs are merged in memory, then written, and files of keys merged later.
     fn begins(&self, name: &str) {
         let watch = &self.watch;
         match self.which {
             Which::Journal => {}
             Which::Snapshots => watch.is_snapshotting.store(true, Relaxed),
             Which::Index if name.contains(".records") => watch.is_building.store(true, Relaxed),
-            Which::Index if !watch.is_building.load(Relaxed) => watch.is_merging.store(true, Relaxed),
-            Which::Index => {}
+            Which::Index => watch.is_merging.store(true, Relaxed),
         }
     }
 
@@ -129,8 +128,7 @@ impl Observed {
                 watch.is_snapshotting.store(false, Relaxed);
                 watch.snapshots.fetch_add(1, Relaxed);
             }
-            Which::Index if name.contains(".records") => {}
-            Which::Index if watch.is_building.swap(false, Relaxed) => {}
+            Which::Index if name.contains(".records") => watch.is_building.store(false, Relaxed),
             Which::Index => {
                 watch.is_merging.store(false, Relaxed);
                 watch.merges.fetch_add(1, Relaxed);
