@@ -13,7 +13,7 @@
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
-//! | a batch is on disk, a turn ends | the window forgets nothing that the history lacks | `duplicates.rs` |
+//! | a batch is on disk, a turn ends | no payment is decided twice | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
 //! | the process starts | a replay gives the same state and effects | `replay.rs` |
 //! | the process starts | damage is never taken | `damage.rs` |
@@ -95,6 +95,13 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
 pub(super) struct TurnsBefore {
     order: watermarks::Order,
     window: duplicates::Window,
+}
+
+impl TurnsBefore {
+    /// The process has started.
+    pub(super) fn at_start(pipeline: &Pipeline<VirtualDisk>, auditor: &Auditor) -> TurnsBefore {
+        TurnsBefore { window: duplicates::Window::at_start(pipeline, auditor), ..TurnsBefore::default() }
+    }
 }
 
 /// Everything that is checked after a turn.

@@ -5,7 +5,7 @@ use crate::limits::NS_PER_MS;
 use crate::simulate::coverage::Doing;
 use crate::simulate::disk::little_space;
 use crate::simulate::faults::Fault;
-use crate::simulate::invariants::{self, Violation};
+use crate::simulate::invariants::{self, TurnsBefore, Violation};
 use crate::simulate::machine::{self, Started, Stop};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::{ConnectionId, Event};
@@ -318,7 +318,6 @@ impl World<'_> {
         let Started { process, batches, was_torn, state, dropped, effects } = started;
         self.starts += 1;
         self.queue.add(self.now_ns + self.plan.write_gap_ns, Event::WriteHistory(self.starts));
-        self.turns_before = Default::default();
         if was_torn {
             self.coverage.count("torn tail cut off");
         }
@@ -336,8 +335,9 @@ impl World<'_> {
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
             invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
         }
-        self.machine.process = Some(process);
         self.audit()?;
+        self.turns_before = TurnsBefore::at_start(&process.pipeline, &self.auditor);
+        self.machine.process = Some(process);
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
         self.busy_until_ns = self.now_ns + spent_ns;
         self.drill()?;
