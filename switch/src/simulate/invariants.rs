@@ -12,6 +12,7 @@
 //! | a turn ends | watermarks ordered | `watermarks.rs` |
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
+//! | a turn ends, the process starts | what is indexed is on disk | `history.rs` |
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
 //! | a batch is on disk, a turn ends | no payment is decided twice | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
@@ -26,6 +27,7 @@ pub(super) mod caps;
 pub(super) mod damage;
 pub(super) mod duplicates;
 pub(super) mod durability;
+pub(super) mod history;
 pub(super) mod journal;
 pub(super) mod money;
 pub(super) mod one_outcome;
@@ -69,6 +71,7 @@ pub(super) struct Turn<'a> {
     pub(super) pipeline: &'a Pipeline<VirtualDisk>,
     pub(super) auditor: &'a Auditor,
     pub(super) network: &'a Network,
+    pub(super) history_disk: &'a VirtualDisk,
     pub(super) limits: PipelineLimits,
     /// Batch records that became durable in it.
     pub(super) records: &'a [Vec<u8>],
@@ -111,5 +114,6 @@ pub(super) fn of_turn(turn: &Turn<'_>, before: &mut TurnsBefore) -> Result<(), V
     named(watermarks::NAME, before.order.check(turn))?;
     named(duplicates::NAME, before.window.check(turn))?;
     named(agreement::NAME, agreement::check(turn))?;
-    named(sealed::NAME, sealed::check(turn))
+    named(sealed::NAME, sealed::check(turn))?;
+    named(history::NAME, history::check(turn))
 }

@@ -129,6 +129,7 @@ impl World<'_> {
         self.coverage.count("history lost");
         self.machine.history_disk.remove_all();
         self.is_history_damaged = false;
+        self.indexed = 0;
     }
 
     /// The operator restores a damaged file from a copy.
@@ -192,6 +193,7 @@ impl World<'_> {
         if let Some(process) = self.machine.process.take() {
             let engine = process.pipeline.engine();
             self.last_state = Some((engine.applied(), engine.digest()));
+            self.indexed = process.pipeline.watermarks().indexed;
         }
         self.explain(stop)?;
         let power = match self.armed.take() {
@@ -315,11 +317,15 @@ impl World<'_> {
     }
 
     fn started(&mut self, started: Started) -> Result<(), Violation> {
-        let Started { process, batches, was_torn, state, dropped, effects } = started;
+        let Started { process, batches, was_torn, state, covered, dropped, effects } = started;
         self.starts += 1;
         self.queue.add(self.now_ns + self.plan.write_gap_ns, Event::WriteHistory(self.starts));
         if was_torn {
             self.coverage.count("torn tail cut off");
+        }
+        if !self.is_history_damaged {
+            let covers = invariants::history::check_start(self.indexed, covered);
+            invariants::named(invariants::history::NAME, covers)?;
         }
         if dropped > 0 {
             self.coverage.count("file of the history dropped by a start");

@@ -289,6 +289,7 @@ impl World<'_> {
             pipeline: &process.pipeline,
             auditor: &self.auditor,
             network: &self.network,
+            history_disk: &self.machine.history_disk,
             limits: self.plan.limits,
             records,
             changed,
