@@ -16,7 +16,7 @@ const CRASH_WITHIN: u64 = 60;
 impl World<'_> {
     /// Something goes wrong. Where it cannot, because the switch is down or faults are over, it does not.
     pub(super) fn go_wrong(&mut self, fault: Fault) {
-        if self.drain_until_ns.is_some() {
+        if self.drain_until_ns.is_some() || self.plan.is_left_alone(self.now_ns) {
             return;
         }
         if matches!(fault, Fault::Slow | Fault::Delay | Fault::Step | Fault::Cut | Fault::Storm) {
@@ -63,9 +63,7 @@ impl World<'_> {
 
     /// From now on nothing goes wrong any more, and what is broken is mended.
     pub(super) fn end_mishaps(&mut self) -> Result<(), Violation> {
-        self.machine.disk.plan(|_| {});
-        self.machine.history_disk.plan(|_| {});
-        self.armed = None;
+        self.disarm();
         self.calm(Fault::Slow);
         self.calm(Fault::Delay);
         self.mend_bits();
@@ -75,11 +73,17 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Plans a failure of the disk.
-    fn arm(&mut self, fault: Fault, within: u64) {
-        self.armed = Some(fault);
+    /// What the disk was about to do it does not.
+    pub(super) fn disarm(&mut self) {
+        self.armed = None;
         self.machine.disk.plan(|_| {});
         self.machine.history_disk.plan(|_| {});
+    }
+
+    /// Plans a failure of the disk.
+    fn arm(&mut self, fault: Fault, within: u64) {
+        self.disarm();
+        self.armed = Some(fault);
         let random = &mut self.random;
         // The directory of the history fails as well: one machine, and all of it stops.
         let is_historys = random.percent(25);
