@@ -122,6 +122,8 @@ pub(super) struct Auditor {
     floor: u64,
     /// Those that have left.
     left: BTreeSet<Id>,
+    /// Positions of all outcomes, in order.
+    outcomes: Vec<u64>,
     ended: [u64; 3],
     /// What orders of the last batch that were known are to be told.
     replies_due: Vec<ReplyDue>,
@@ -154,6 +156,7 @@ impl Auditor {
             window: VecDeque::new(),
             floor: 0,
             left: BTreeSet::new(),
+            outcomes: Vec::new(),
             ended: [0; 3],
             replies_due: Vec::new(),
             changed: Vec::new(),
@@ -323,7 +326,7 @@ impl Auditor {
                 let (id, decided_at_ns) = (order.id, self.time_ns);
                 let status = wire::Status { id, outcome: outcome::REJECTED, reason, field, decided_at_ns, position };
                 self.payments.insert(id, Payment { end: Some(status), ..payment });
-                self.window.push_back((position, id));
+                self.outcome(position, id);
                 self.told[sender].push(Told::Status { status, note: Vec::new() });
             }
         }
@@ -411,9 +414,14 @@ impl Auditor {
             self.accounts[payee][currency].money += amount;
         }
         self.ended[usize::from(outcome) - 1] += 1;
-        self.window.push_back((position, id));
+        self.outcome(position, id);
         self.told[payer].push(Told::Status { status, note: note.to_vec() });
         self.told[payee].push(Told::Status { status, note: Vec::new() });
+    }
+
+    fn outcome(&mut self, position: u64, id: Id) {
+        self.outcomes.push(position);
+        self.window.push_back((position, id));
     }
 
     fn sender(&self, entry: &wire::Entry<'_>) -> Result<usize, String> {
@@ -492,6 +500,17 @@ impl Auditor {
     /// How many payments memory holds: open ones, and outcomes in the window.
     pub(super) fn held(&self) -> usize {
         self.open.len() + self.window.len()
+    }
+
+    /// What memory has to hold where files reach to `indexed`: the outcomes after that, and what is open and becomes one.
+    pub(super) fn to_hold(&self, indexed: u64) -> u64 {
+        let in_files = self.outcomes.partition_point(|position| *position <= indexed);
+        (self.outcomes.len() - in_files + self.open.len()) as u64
+    }
+
+    /// How many outcomes the window holds.
+    pub(super) fn outcomes_kept(&self) -> u64 {
+        u64::from(self.rules.outcomes_kept)
     }
 
     /// Position of the newest outcome that has left the window; 0 as long as none has.

@@ -35,16 +35,20 @@ struct State {
     files: Vec<FileState>,
     /// Would every name survive a power cut?
     are_names_synced: bool,
+    /// Would those that were there when the process began?
+    are_old_names_synced: bool,
     /// Batch records that became durable since somebody last asked, in order.
     durable: Vec<Vec<u8>>,
     /// The operation that failed first since the start of the process.
     failed: Option<&'static str>,
 }
 
-/// Batch records of one file on their way to be durable.
+/// What of one file a power cut could take, and batch records on their way to be durable.
 #[derive(Default)]
 struct FileState {
     is_name_synced: bool,
+    /// Was it written since its last sync?
+    is_unsynced: bool,
     written: Vec<Vec<u8>>,
     synced: Vec<Vec<u8>>,
 }
@@ -70,6 +74,7 @@ impl VirtualDisk {
             names: Vec::new(),
             files: Vec::new(),
             are_names_synced: true,
+            are_old_names_synced: true,
             durable: Vec::new(),
             failed: None,
         };
@@ -124,6 +129,14 @@ impl VirtualDisk {
         self.state().files.iter().any(|file| !file.written.is_empty())
     }
 
+    /// A file of such a name of which a power cut could take something: content, or the name itself. Known is what this process has touched.
+    pub(super) fn name_at_risk(&self, is_wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let state = self.state();
+        let is_at_risk = |place: usize| state.files[place].is_unsynced || !state.files[place].is_name_synced;
+        let found = state.names.iter().find(|(name, place)| is_at_risk(*place) && is_wanted(name));
+        found.map(|(name, _)| name.clone())
+    }
+
     pub(super) fn has_unsynced_names(&self) -> bool {
         !self.state().are_names_synced
     }
@@ -138,6 +151,7 @@ impl VirtualDisk {
         self.faulty.set_plan(FaultPlan::default());
         let mut state = self.state();
         state.are_names_synced |= power;
+        state.are_old_names_synced = state.are_names_synced;
         state.names.clear();
         state.files.clear();
         state.durable.clear();
@@ -215,7 +229,7 @@ impl State {
         if let Some((_, place)) = self.names.iter().find(|(known, _)| known == name) {
             return *place;
         }
-        self.files.push(FileState { is_name_synced: self.are_names_synced, ..FileState::default() });
+        self.files.push(FileState { is_name_synced: self.are_old_names_synced, ..FileState::default() });
         let place = self.files.len() - 1;
         self.names.push((name.to_owned(), place));
         place
@@ -257,6 +271,7 @@ impl Storage for VirtualDisk {
         let file = state.watched("create", self.faulty.create(name, bytes))?;
         state.names.retain(|(known, _)| known != name);
         let place = state.place_of(name);
+        state.files[place].is_name_synced = false;
         Ok(VirtualFile { file, place })
     }
 
@@ -274,6 +289,7 @@ impl Storage for VirtualDisk {
     fn write_at(&self, file: &VirtualFile, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         state.spend(5_000, 20_000);
+        state.files[file.place].is_unsynced = true;
         state.watched("write", self.faulty.write_at(&file.file, offset, bytes))?;
         if wire::batch_of_record(bytes).is_some() {
             state.files[file.place].written.push(bytes.to_vec());
@@ -286,6 +302,7 @@ impl Storage for VirtualDisk {
         state.spend(60_000, 250_000);
         state.watched("sync", self.faulty.sync_data(&file.file))?;
         let file = &mut state.files[file.place];
+        file.is_unsynced = false;
         file.synced.append(&mut file.written);
         state.release();
         Ok(())
@@ -321,6 +338,7 @@ impl Storage for VirtualDisk {
         state.spend(60_000, 250_000);
         state.watched("sync of names", self.faulty.sync_dir())?;
         state.are_names_synced = true;
+        state.are_old_names_synced = true;
         state.files.iter_mut().for_each(|file| file.is_name_synced = true);
         state.release();
         Ok(())

@@ -12,8 +12,9 @@
 //! | a turn ends | watermarks ordered | `watermarks.rs` |
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
+//! | a turn ends, the process starts | what is indexed is on disk | `history.rs` |
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
-//! | a batch is on disk, a turn ends | the window forgets nothing that the history lacks | `duplicates.rs` |
+//! | a batch is on disk, a turn ends | no payment is decided twice | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
 //! | the process starts | a replay gives the same state and effects | `replay.rs` |
 //! | the process starts | damage is never taken | `damage.rs` |
@@ -26,6 +27,7 @@ pub(super) mod caps;
 pub(super) mod damage;
 pub(super) mod duplicates;
 pub(super) mod durability;
+pub(super) mod history;
 pub(super) mod journal;
 pub(super) mod money;
 pub(super) mod one_outcome;
@@ -69,6 +71,7 @@ pub(super) struct Turn<'a> {
     pub(super) pipeline: &'a Pipeline<VirtualDisk>,
     pub(super) auditor: &'a Auditor,
     pub(super) network: &'a Network,
+    pub(super) history_disk: &'a VirtualDisk,
     pub(super) limits: PipelineLimits,
     /// Batch records that became durable in it.
     pub(super) records: &'a [Vec<u8>],
@@ -97,6 +100,13 @@ pub(super) struct TurnsBefore {
     window: duplicates::Window,
 }
 
+impl TurnsBefore {
+    /// The process has started.
+    pub(super) fn at_start(pipeline: &Pipeline<VirtualDisk>, auditor: &Auditor) -> TurnsBefore {
+        TurnsBefore { window: duplicates::Window::at_start(pipeline, auditor), ..TurnsBefore::default() }
+    }
+}
+
 /// Everything that is checked after a turn.
 pub(super) fn of_turn(turn: &Turn<'_>, before: &mut TurnsBefore) -> Result<(), Violation> {
     named(money::NAME, money::check(turn))?;
@@ -104,5 +114,6 @@ pub(super) fn of_turn(turn: &Turn<'_>, before: &mut TurnsBefore) -> Result<(), V
     named(watermarks::NAME, before.order.check(turn))?;
     named(duplicates::NAME, before.window.check(turn))?;
     named(agreement::NAME, agreement::check(turn))?;
-    named(sealed::NAME, sealed::check(turn))
+    named(sealed::NAME, sealed::check(turn))?;
+    named(history::NAME, history::check(turn))
 }

@@ -70,6 +70,8 @@ pub(super) struct Started {
     pub(super) was_torn: bool,
     /// The state that was asked for, where the replay came by it.
     pub(super) state: Option<StateDigest>,
+    /// What the files of the history cover.
+    pub(super) covered: u64,
     /// Files of the history that were not as they were written.
     pub(super) dropped: usize,
     /// What followed from the journal, to be told to participants.
@@ -127,7 +129,7 @@ impl Machine {
             }
             (Err(fault), None) => return Err(stop_of(&fault)),
         };
-        let Replay { mut decisions, batches, state, history, dropped, effects, .. } = replay;
+        let Replay { mut decisions, batches, state, history, covered, dropped, effects, .. } = replay;
         if decisions.engine.seal_key_max() > self.keys.made() {
             return Err(Stop::Unplanned("the journal names keys that were never made".to_owned()));
         }
@@ -154,7 +156,7 @@ impl Machine {
             anchor,
             started_ns: now_ns,
         };
-        Ok(Started { process, batches, was_torn, state, dropped, effects })
+        Ok(Started { process, batches, was_torn, state, covered, dropped, effects })
     }
 }
 
@@ -167,6 +169,7 @@ struct Replay<'a> {
     batches: Vec<Found>,
     state: Option<StateDigest>,
     history: Option<History<VirtualDisk>>,
+    covered: u64,
     dropped: usize,
     effects: Vec<Effect>,
     fault: Option<HistoryFault>,
@@ -182,6 +185,7 @@ impl<'a> Replay<'a> {
             batches: Vec::new(),
             state: None,
             history: None,
+            covered: 0,
             dropped: 0,
             effects: Vec::new(),
             fault: None,
@@ -203,6 +207,7 @@ impl<'a> Replay<'a> {
     fn follow(&mut self) -> Result<(), HistoryFault> {
         if self.history.is_none() {
             let (history, report) = History::open(self.history_disk.clone(), LINEAGE, history_options(self.plan))?;
+            self.covered = report.covered_through;
             self.dropped = report.dropped.len();
             self.history = Some(history);
         }

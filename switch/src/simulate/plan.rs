@@ -16,6 +16,9 @@ pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
 
 pub(super) const NS_PER_S: u64 = 1_000 * NS_PER_MS;
 
+/// So long before a flood a fault may still be felt.
+const FLOOD_PEACE_NS: u64 = 3 * NS_PER_S;
+
 /// The currencies of the scheme; a third one is asked for, and not offered.
 pub(super) const CURRENCIES: [[u8; 3]; 2] = [*b"KES", *b"XTS"];
 
@@ -101,8 +104,10 @@ pub(super) struct Plan {
     pub(super) looks_all_up: bool,
     /// What the thread of the history's files lets pass between two portions.
     pub(super) write_gap_ns: u64,
-    /// When the first provider orders more at once than can expire with one batch; then answers come at the last moment.
+    /// When a provider orders more at once than can expire with one batch; then answers come at the last moment.
     pub(super) flood_at_ns: Option<u64>,
+    /// Does nothing go wrong meanwhile? Of a switch that is down nobody is late.
+    pub(super) is_flood_left_alone: bool,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// What goes wrong when, in order.
@@ -114,7 +119,8 @@ impl Plan {
     pub(super) fn draw(options: &Options, random: &mut Random) -> Plan {
         let count = random.between(3, 7);
         let mut rules = draw_rules(random);
-        let flood_at_ns = random.percent(12).then(|| random.below(options.for_ns));
+        // Early enough that its deadline comes before everybody behaves.
+        let flood_at_ns = random.percent(12).then(|| random.below(options.for_ns / 4 * 3));
         if flood_at_ns.is_some() {
             // A small window would refuse most of it.
             rules.outcomes_kept = OUTCOMES_KEPT_DEFAULT;
@@ -131,6 +137,7 @@ impl Plan {
             history_waiting_max: if is_tiny { 5 } else { 2_000 },
             history_waiting_per_session_max: if is_tiny { 2 } else { 200 },
         };
+        let is_flood_left_alone = flood_at_ns.is_some() && random.percent(75);
         let drift_ppb = i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000;
         Plan {
             providers,
@@ -142,6 +149,7 @@ impl Plan {
             looks_all_up: random.percent(20),
             write_gap_ns: *random.pick(&[NS_PER_MS, 20 * NS_PER_MS, 500 * NS_PER_MS]),
             flood_at_ns,
+            is_flood_left_alone,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),
         }
@@ -150,6 +158,20 @@ impl Plan {
     /// Are the payments of the flood open, as far as that can be known?
     pub(super) fn is_flooded(&self, now_ns: u64) -> bool {
         self.flood_at_ns.is_some_and(|at_ns| (at_ns..at_ns + self.rules.timeout_ns + NS_PER_S).contains(&now_ns))
+    }
+
+    /// Is nothing to go wrong now, so that the flood comes to its deadline?
+    pub(super) fn is_left_alone(&self, now_ns: u64) -> bool {
+        self.is_flood_left_alone && (self.is_flooded(now_ns) || self.is_flooded(now_ns + FLOOD_PEACE_NS))
+    }
+
+    /// Who orders the flood, and who is to be paid: of those who do as they should, the nearest. From afar most of it would come too late to be open at
+    /// once.
+    pub(super) fn flood_parties(&self) -> (usize, usize) {
+        let is_apt = |provider: &ProviderPlan| matches!(provider.character, Character::Good | Character::Repeating);
+        let mut places: Vec<usize> = (0..self.providers.len()).collect();
+        places.sort_by_key(|&place| (!is_apt(&self.providers[place]), self.providers[place].distance_ns));
+        (places[0], places[1])
     }
 
     /// The genesis that the switch is given.

@@ -60,6 +60,8 @@ pub(super) struct World<'a> {
     is_history_damaged: bool,
     /// The state when the process last ended.
     last_state: Option<StateDigest>,
+    /// What was indexed then; 0 where the files are gone since.
+    indexed: u64,
     starts: u64,
     events_in_second: (u64, u64),
     /// Replies of the turn: to whom, of which payment, which outcome.
@@ -97,6 +99,7 @@ impl<'a> World<'a> {
             flips: Vec::new(),
             is_history_damaged: false,
             last_state: None,
+            indexed: 0,
             starts: 0,
             events_in_second: (0, 0),
             replies: Vec::new(),

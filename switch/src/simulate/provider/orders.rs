@@ -30,13 +30,16 @@ impl Provider {
     /// More small payments than can expire with one batch, all with one deadline.
     pub(super) fn flood_if_due(&mut self, around: &mut Around<'_>) {
         let is_due = around.plan.flood_at_ns.is_some_and(|at_ns| around.now_ns >= at_ns);
-        if self.place != 0 || self.has_flooded || !is_due || around.is_draining || !self.session.is_open() {
+        let (payer, payee) = around.plan.flood_parties();
+        if self.place != payer || self.has_flooded || !is_due || around.is_draining || !self.session.is_open() {
             return;
         }
         self.has_flooded = true;
         around.coverage.count("flood of orders");
-        let payee = draw_payee(self.place, around.plan, &mut self.random);
-        let accepted_at_ns = (START_NS + around.now_ns) / NS_PER_MS * NS_PER_MS;
+        let payee = *around.plan.providers[payee].code.bytes();
+        // By the switch's clock, however wrong: all of them are to be taken.
+        let accepted_ns = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns);
+        let (accepted_at_ns, currency) = (accepted_ns / NS_PER_MS * NS_PER_MS, CURRENCIES[0]);
         for _ in 0..FLOOD_ORDERS {
             if *around.operations_left == 0 || !self.session.has_room() {
                 return;
@@ -44,7 +47,7 @@ impl Provider {
             *around.operations_left -= 1;
             let id = new_id(&mut self.random);
             let ordinary = self.draw_order(id, around);
-            self.place_order(&CreditTransfer { payee, amount: 1, accepted_at_ns, ..ordinary }, around);
+            self.place_order(&CreditTransfer { payee, amount: 1, currency, accepted_at_ns, ..ordinary }, around);
         }
     }
 

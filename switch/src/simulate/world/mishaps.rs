@@ -5,7 +5,7 @@ use crate::limits::NS_PER_MS;
 use crate::simulate::coverage::Doing;
 use crate::simulate::disk::little_space;
 use crate::simulate::faults::Fault;
-use crate::simulate::invariants::{self, Violation};
+use crate::simulate::invariants::{self, TurnsBefore, Violation};
 use crate::simulate::machine::{self, Started, Stop};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::{ConnectionId, Event};
@@ -16,7 +16,7 @@ const CRASH_WITHIN: u64 = 60;
 impl World<'_> {
     /// Something goes wrong. Where it cannot, because the switch is down or faults are over, it does not.
     pub(super) fn go_wrong(&mut self, fault: Fault) {
-        if self.drain_until_ns.is_some() {
+        if self.drain_until_ns.is_some() || self.plan.is_left_alone(self.now_ns) {
             return;
         }
         if matches!(fault, Fault::Slow | Fault::Delay | Fault::Step | Fault::Cut | Fault::Storm) {
@@ -63,9 +63,7 @@ impl World<'_> {
 
     /// From now on nothing goes wrong any more, and what is broken is mended.
     pub(super) fn end_mishaps(&mut self) -> Result<(), Violation> {
-        self.machine.disk.plan(|_| {});
-        self.machine.history_disk.plan(|_| {});
-        self.armed = None;
+        self.disarm();
         self.calm(Fault::Slow);
         self.calm(Fault::Delay);
         self.mend_bits();
@@ -75,11 +73,17 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Plans a failure of the disk.
-    fn arm(&mut self, fault: Fault, within: u64) {
-        self.armed = Some(fault);
+    /// What the disk was about to do it does not.
+    pub(super) fn disarm(&mut self) {
+        self.armed = None;
         self.machine.disk.plan(|_| {});
         self.machine.history_disk.plan(|_| {});
+    }
+
+    /// Plans a failure of the disk.
+    fn arm(&mut self, fault: Fault, within: u64) {
+        self.disarm();
+        self.armed = Some(fault);
         let random = &mut self.random;
         // The directory of the history fails as well: one machine, and all of it stops.
         let is_historys = random.percent(25);
@@ -129,6 +133,7 @@ impl World<'_> {
         self.coverage.count("history lost");
         self.machine.history_disk.remove_all();
         self.is_history_damaged = false;
+        self.indexed = 0;
     }
 
     /// The operator restores a damaged file from a copy.
@@ -192,6 +197,7 @@ impl World<'_> {
         if let Some(process) = self.machine.process.take() {
             let engine = process.pipeline.engine();
             self.last_state = Some((engine.applied(), engine.digest()));
+            self.indexed = process.pipeline.watermarks().indexed;
         }
         self.explain(stop)?;
         let power = match self.armed.take() {
@@ -315,12 +321,15 @@ impl World<'_> {
     }
 
     fn started(&mut self, started: Started) -> Result<(), Violation> {
-        let Started { process, batches, was_torn, state, dropped, effects } = started;
+        let Started { process, batches, was_torn, state, covered, dropped, effects } = started;
         self.starts += 1;
         self.queue.add(self.now_ns + self.plan.write_gap_ns, Event::WriteHistory(self.starts));
-        self.turns_before = Default::default();
         if was_torn {
             self.coverage.count("torn tail cut off");
+        }
+        if !self.is_history_damaged {
+            let covers = invariants::history::check_start(self.indexed, covered);
+            invariants::named(invariants::history::NAME, covers)?;
         }
         if dropped > 0 {
             self.coverage.count("file of the history dropped by a start");
@@ -336,8 +345,9 @@ impl World<'_> {
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
             invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
         }
-        self.machine.process = Some(process);
         self.audit()?;
+        self.turns_before = TurnsBefore::at_start(&process.pipeline, &self.auditor);
+        self.machine.process = Some(process);
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
         self.busy_until_ns = self.now_ns + spent_ns;
         self.drill()?;

@@ -18,6 +18,10 @@ use crate::simulate::wire::{self, Id, kind};
 /// What a turn costs beside the disk.
 const TURN_NS: u64 = 10_000;
 
+/// What a turn costs at most while payments of a flood are open. What arrives meanwhile comes with the next: without that no answer is ever in the batch in
+/// which its payment is overdue.
+const FLOODED_TURN_NS_MAX: u64 = 5 * NS_PER_MS;
+
 /// Frames that one turn wrote for one connection.
 type Written = (ConnectionId, Vec<u8>, bool);
 
@@ -28,6 +32,9 @@ impl World<'_> {
             return Ok(());
         }
         self.turn_at_ns = None;
+        if self.armed.is_some() && self.plan.is_left_alone(self.now_ns) {
+            self.disarm();
+        }
         let journal_ns = self.machine.journal_ns(self.now_ns);
         let through_before = self.auditor.through();
         self.receive(journal_ns);
@@ -44,7 +51,8 @@ impl World<'_> {
         self.ask_renderer();
         self.ask_history();
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
-        self.busy_until_ns = self.now_ns + spent_ns + TURN_NS;
+        let flooded_ns = if self.plan.is_flooded(self.now_ns) { self.random.below(FLOODED_TURN_NS_MAX) } else { 0 };
+        self.busy_until_ns = self.now_ns + spent_ns + TURN_NS + flooded_ns;
         let records = self.audit()?;
         let changed = self.auditor.take_changed();
         self.replies.clear();
@@ -289,6 +297,7 @@ impl World<'_> {
             pipeline: &process.pipeline,
             auditor: &self.auditor,
             network: &self.network,
+            history_disk: &self.machine.history_disk,
             limits: self.plan.limits,
             records,
             changed,
