@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use adapters::message::ParticipantCode;
 use adapters::native::link::READ_BYTES;
@@ -32,9 +33,9 @@ use crate::faults::{FaultRecord, Faults};
 use crate::flights::{Flights, RunNumber};
 use crate::interrupts::Interrupts;
 use crate::limits::{
-    ACKNOWLEDGE_EVERY_NS, ASK_EVERY_NS, ASKED_MAX, BACKLOG_NS, CHECK_EVERY_NS, CONNECTING_MAX, FLIGHTS_MAX, NS_PER_S,
-    OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX,
-    SET_UP_NS, START_AFTER_NS, TOLD_NS,
+    ACKNOWLEDGE_EVERY_NS, ASK_EVERY_NS, ASKED_MAX, BACKLOG_NS, BUSY_CONNECTIONS_MIN, BUSY_TURN_NS, CHECK_EVERY_NS,
+    CONNECTING_MAX, FLIGHTS_MAX, NS_PER_S, OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN,
+    RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS, START_AFTER_NS, TOLD_NS,
 };
 use crate::orders::Orders;
 use crate::plan::{FaultKind, Load, Payees, Plan};
@@ -126,6 +127,8 @@ pub struct Generator {
     offered_at_ns: u64,
     /// Payments are due, and the switch takes no more.
     is_held_back: bool,
+    /// Connections that brought something in this turn.
+    heard: usize,
     start_ns: u64,
     end_ns: u64,
     is_interrupted: bool,
@@ -179,6 +182,7 @@ impl Generator {
             kills,
             offered_at_ns: 0,
             is_held_back: false,
+            heard: 0,
             start_ns: u64::MAX,
             end_ns: u64::MAX,
             is_interrupted: false,
@@ -243,9 +247,19 @@ impl Generator {
                 self.ready.list(place);
             }
         }
+        self.pause(now_ns);
         // Lets the reactor look which sockets have become ready.
         tokio::task::yield_now().await;
         Ok(())
+    }
+
+    /// Lets more come in, where much does. The thread sleeps: an alarm would be one of many things that wake it.
+    fn pause(&mut self, begun_ns: u64) {
+        let is_busy = std::mem::take(&mut self.heard) >= BUSY_CONNECTIONS_MIN;
+        let left_ns = (begun_ns + BUSY_TURN_NS).saturating_sub(self.clock.now_ns());
+        if is_busy && left_ns > 0 {
+            std::thread::sleep(Duration::from_nanos(left_ns));
+        }
     }
 
     /// Reads every readable connection. Ready once there is something to do; true if that is to stop.
@@ -258,6 +272,7 @@ impl Generator {
             let mut cx = Context::from_waker(self.ready.waker(place));
             if self.connections[place].receive(&mut cx, &mut self.shared, || clock.now_ns()) {
                 is_busy = true;
+                self.heard += 1;
                 // There may be more: only a socket that says no more will say when there is.
                 self.ready.list(place);
             }

@@ -13,7 +13,7 @@ use adapters::message::{
 use adapters::native::frame::{Head, encode};
 
 use crate::entry::ParticipantId;
-use crate::limits::{NS_PER_MS, OUTGOING_BYTES_MAX};
+use crate::limits::{NS_PER_MS, OUTGOING_BYTES_MAX, OUTGOING_BYTES_PER_TURN_MAX};
 use crate::watermarks::LaneWatermarks;
 
 /// Handle of a session. A place that is used again gets another generation, so an old handle finds nothing.
@@ -128,7 +128,7 @@ impl Session {
 
     /// May more be written to it? A provider that does not take what waits for it gets nothing more, and nothing more is read from it.
     pub fn has_room(&self) -> bool {
-        self.outgoing.len() + self.link_pending_bytes < OUTGOING_BYTES_MAX
+        self.link_pending_bytes < OUTGOING_BYTES_MAX && self.outgoing.len() < OUTGOING_BYTES_PER_TURN_MAX
     }
 
     /// Head of a frame that is numbered in an outbox lane.
@@ -248,8 +248,9 @@ impl Session {
         self.partial_since_ns = self.partial_since_ns.map(|_| now_ns);
     }
 
-    /// What its time-outs ask for. Called about once a second.
+    /// What its time-outs ask for, and what its buffer has beyond the usual is given back. Called about once a second.
     pub fn check_time(&mut self, now_ns: u64) {
+        self.outgoing.shrink_to(OUTGOING_BYTES_MAX);
         let since = |then_ns: u64| now_ns.saturating_sub(then_ns) / NS_PER_MS;
         let too_slow = Refusal::plain(ErrorCode::TooSlow);
         match self.phase {

@@ -1,7 +1,7 @@
 //! Providers that were away or are slow: everything comes, in order, once, from the journal, while others go on.
 
 use adapters::message::{Answer, Note, Outcome, Part, PaymentId};
-use switch::limits::{OUTGOING_BYTES_MAX, RENDER_RECORDS_MAX};
+use switch::limits::{OUTGOING_BYTES_MAX, OUTGOING_BYTES_PER_TURN_MAX, RENDER_RECORDS_MAX};
 
 use crate::hub::Hub;
 use crate::orders::{id, order, private};
@@ -133,6 +133,24 @@ fn a_slow_reader_holds_nobody_up_and_misses_nothing() {
     }
     assert_eq!(slow.forwards(), ids(0..ordered));
     check_private_parts(&slow, private);
+}
+
+/// A payee of most payments gets a batch at once, and nothing of it from the journal. Once 1 MiB was all that might wait for it; the rest was read back and
+/// opened in portions, and everybody had a third less throughput.
+#[test]
+fn a_batch_to_one_provider_leaves_at_once() {
+    const ORDERS: u64 = 8_192;
+    let mut hub = Hub::steady();
+    let mut payer = Provider::connected("ALPHA", &mut hub);
+    let mut payee = Provider::connected("BRAVO", &mut hub);
+    payee.takes_bytes = 0;
+    pay(&mut hub, &mut payer, 0..ORDERS);
+    let forwards_bytes = hub.waiting_bytes(payee.key.unwrap());
+    assert!((OUTGOING_BYTES_MAX + 1..OUTGOING_BYTES_PER_TURN_MAX).contains(&forwards_bytes), "{forwards_bytes}");
+    payee.takes_bytes = usize::MAX;
+    exchange(&mut hub, [&mut payee]).unwrap();
+    assert_eq!(payee.forwards(), ids(0..ORDERS));
+    check_private_parts(&payee, private);
 }
 
 /// Nothing is read from who takes nothing: its own requests wait in its line, and are served when it reads again.
