@@ -234,7 +234,7 @@ impl Blocks {
         &self.bytes[from..from + PAYLOAD]
     }
 
-    fn holds(&self, name: FileName, first: u32, count: u32) -> bool {
+    pub(crate) fn holds(&self, name: FileName, first: u32, count: u32) -> bool {
         self.held
             .is_some_and(|(held, from, held_count)| held == name && from <= first && first - from + count <= held_count)
     }
