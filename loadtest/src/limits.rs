@@ -109,8 +109,11 @@ pub const ASKED_MAX: u32 = 4;
 /// After the last outcome at a payer, how long it may take until the next provider hears of one: the time to connect again, and then some.
 pub const TOLD_NS: u64 = 3 * NS_PER_S;
 
-/// How long a spawned switch may take to be ready: it recovers nothing, but the disk may be slow.
+/// How long a spawned switch may take to be ready if it has nothing to recover: the disk may be slow.
 pub const READY_MS: u64 = 60_000;
+
+/// What it recovers of a journal in a millisecond, at least: a quarter of what it did where the files of the history were missing, and were made from it.
+pub const RECOVERED_BYTES_PER_MS: u64 = 32 * 1024;
 
 /// How long a spawned switch may take to stop: more than it gives its own drain.
 pub const STOP_MS: u64 = 30_000;

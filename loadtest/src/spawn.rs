@@ -20,7 +20,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use crate::generator::Outcome;
-use crate::limits::{READY_MS, STOP_MS};
+use crate::limits::{READY_MS, RECOVERED_BYTES_PER_MS, STOP_MS};
 use crate::machine::{CpuTicks, threads_of};
 use crate::report::Books;
 use crate::samples::Watched;
@@ -221,12 +221,20 @@ async fn serve(
         .map_err(|error| cannot_run(binary, &error))?;
     let stdout = child.stdout.take().unwrap_or_else(|| unreachable!("it was asked for"));
     let mut stdout = BufReader::new(stdout);
-    let ready = timeout(Duration::from_millis(READY_MS), address_of(&mut stdout)).await;
-    let Ok(Some(address)) = ready else {
-        let log = std::fs::read(&log_path).unwrap_or_default();
-        return Err(format!("`switch serve` did not become ready: {}", last_line(&log)));
+    let ready_ms = READY_MS + journal_bytes(data) / RECOVERED_BYTES_PER_MS;
+    let why = match timeout(Duration::from_millis(ready_ms), address_of(&mut stdout)).await {
+        Ok(Some(address)) => return Ok((child, stdout, address)),
+        Ok(None) => "it ended".to_owned(),
+        Err(_) => format!("{} s were not enough", ready_ms / 1_000),
     };
-    Ok((child, stdout, address))
+    let log = std::fs::read(&log_path).unwrap_or_default();
+    Err(format!("`switch serve` did not become ready, {why}: {}", last_line(&log)))
+}
+
+/// How much a start has to read; 0 for a new one.
+fn journal_bytes(data: &Path) -> u64 {
+    let segments = std::fs::read_dir(data.join("journal")).into_iter().flatten().flatten();
+    segments.filter_map(|segment| segment.metadata().ok()).map(|file| file.len()).sum()
 }
 
 /// The switch's binary: the one that was named, or the one beside this one.
