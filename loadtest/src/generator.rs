@@ -6,6 +6,7 @@
 //!   receive     every readable connection, to its end: statuses end payments, forwards wait for an answer
 //!   offer       what has fallen due (open loop), or as many as have ended (closed loop)
 //!   transmit    answers, orders and acknowledgements of each connection with one TLS write
+//!   pause       in a busy turn, so that more comes in on each connection
 //!   wait        for a socket, or for the next payment's time
 //! ```
 //!

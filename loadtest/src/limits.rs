@@ -68,13 +68,14 @@ pub const SEND_PENDING_BYTES_MAX: usize = 256 * 1024;
 pub const CONNECTING_MAX: usize = 32;
 
 /// The shortest pause between two wake-ups for the schedule. A wake-up costs this process and the switch 20 to 30 us of a core each, so above 20,000
-/// payments a second those that fall due within this leave together; the wait counts as latency.
+/// payments a second those that fall due within this leave together (in busy turns, within `BUSY_TURN_NS`); the wait
+/// counts as latency.
 pub const PACE_NS: u64 = 50_000;
 
 /// A turn in which so many connections brought something is a busy one: with 16 of them, above 30,000 payments a second.
 pub const BUSY_CONNECTIONS_MIN: usize = 8;
 
-/// The shortest time from one busy turn to the next. Meanwhile more comes in on each connection, and leaves with one system call; who turns at once writes
+/// The shortest time from what a busy turn received to the next turn. Meanwhile more comes in on each connection, and leaves with one system call; who turns at once writes
 /// and reads nearly every frame by itself. The wait counts as latency.
 pub const BUSY_TURN_NS: u64 = 200_000;
 
@@ -123,6 +124,7 @@ pub const PRIVATE_PARTS: usize = 64;
 
 const _: () = {
     assert!(FLIGHTS_MAX >= 2 * switch::limits::IN_FLIGHT_MAX);
+    assert!(PACE_NS <= BUSY_TURN_NS);
     assert!(RETURN_NS < OUTCOME_NS);
     assert!(HELD_MAX >= 2 * FLIGHTS_MAX);
     assert!(PARTICIPANTS_MAX as usize <= switch::limits::CONNECTIONS_MAX);

@@ -64,10 +64,11 @@ pub const BATCH_BYTES_MAX: usize = BATCH_BYTES_CUT + 4 * RECEIVE_BYTES_PER_TURN;
 /// Default size of a journal segment.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
-/// What waits for one connection to take it, encrypted. Above this its outbox waits, and nothing more is read from it.
+/// With so much waiting for one connection to take it, encrypted, nothing more is written to it: its outbox waits, and nothing is read from it. One turn may
+/// go beyond by the next limit, and by a rendered portion of each lane.
 pub const OUTGOING_BYTES_MAX: usize = 1024 * 1024;
 
-/// What one batch may add to that: the forwards of 8,192 payments. The rest comes from the journal, which costs ten times as much; with 1 MiB in all, a
+/// What the messages of one turn may add to that: the forwards of 8,192 payments. The rest comes from the journal, which costs ten times as much; with 1 MiB in all, a
 /// payee of 70 in 100 payments took a third of the throughput from everybody.
 pub const OUTGOING_BYTES_PER_TURN_MAX: usize = 4 * 1024 * 1024;
 
@@ -99,7 +100,8 @@ pub const RENDER_REQUESTS_MAX: usize = 1_024;
 /// Connections that wait to enter the hot loop.
 pub const ARRIVALS_MAX: usize = 1_024;
 
-/// Connections at a time: a file descriptor each, about 30 KiB when idle and 6 MiB at their worst.
+/// Connections at a time: a file descriptor each, about 30 KiB when idle; at their worst 15 MiB, half of it the buffer of
+/// a turn, for a second.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
 /// Connections of one participant at a time: one in use, others that are being made or have not noticed their end.
@@ -148,5 +150,6 @@ const _: () = {
     assert!(FRAME_BYTES_MAX <= RECEIVE_BYTES_PER_TURN && READ_BYTES <= RECEIVE_BYTES_PER_TURN);
     // A rendered portion must fit what may wait for a connection, or a slow reader would be left alone for too long.
     assert!(RENDER_BYTES_MAX + FRAME_BYTES_MAX <= OUTGOING_BYTES_MAX);
+    // Who takes everything gets at least what who is slow may leave lying; and no more can come of one batch.
     assert!(OUTGOING_BYTES_MAX <= OUTGOING_BYTES_PER_TURN_MAX && OUTGOING_BYTES_PER_TURN_MAX <= BATCH_BYTES_MAX);
 };

@@ -2,16 +2,17 @@
 //!
 //! ```text
 //!   every 2 ms a batch of 100 --> Ledger::submit --> Observed --> the three directories, on disk
-//!                                                       '--> is a run built, are keys merged, is a snapshot written? how long did the journal take?
+//!                                                       '--> is a run built, are keys merged, is a snapshot written or read back? how long did the journal take?
 //! ```
 //!
-//! Batches are told apart by what went on beside them: nothing, the building of a run, a merge, a snapshot. In `latency`: from
+//! Batches are told apart by what went on beside them: nothing, a merge, the building of a run, a
+//! snapshot that is written, one that is read back (until it has its name). In `latency`: from
 //! the time at which the batch was meant to be sent until it is answered, so that a stall counts for all that it delays. In
 //! `own`: the call of `submit` less the journal's writes and syncs, and less the time for which its thread was ready and the
 //! machine ran somebody else; it is what the ledger itself has made the batch wait. Not in either: making the requests.
 //!
-//! `cargo run --release -p benches --bin ledger_latency -- DIRECTORY --run-records 8192` for merges,
-//! `... DIRECTORY --accounts 1000000 --held 1000000 --snapshot-every-mib 16` for snapshots.
+//! `cargo run --release -p benches --bin ledger_latency -- DIRECTORY --run-records 16384 --warm-seconds 10` for merges,
+//! `... DIRECTORY --accounts 1000000 --held 1000000 --snapshot-every-mib 16 --warm-seconds 15` for snapshots.
 
 use std::fs::File;
 use std::io;
@@ -171,7 +172,9 @@ impl Storage for Observed {
 
     /// A snapshot that is written is read back, from the disk.
     fn drop_cache(&self, file: &File) -> io::Result<()> {
-        self.watch.is_reading_back.store(self.which == Which::Snapshots, Relaxed);
+        if self.which == Which::Snapshots {
+            self.watch.is_reading_back.store(true, Relaxed);
+        }
         self.disk.drop_cache(file)
     }
 

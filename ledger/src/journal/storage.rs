@@ -118,9 +118,12 @@ impl DiskStorage {
     }
 }
 
-/// `Random`: no more is read than was asked for. Who reads a whole file asks in large portions, which is as quick (650 MiB/s by
-/// 256 KiB either way on a virtual disk); what the system reads ahead of its own (8 MiB there) would stand before the log's next
-/// sync in the disk's queue, and cost it 10 ms.
+/// No more is read than is asked for: what the system reads ahead of its own (8 MiB on a virtual disk) would stand before the
+/// log's next sync in the disk's queue, and cost it 10 ms. Who reads a whole file asks for 64 KiB and more at a time, which was
+/// as quick there (`benches/results/2026-11-22-index.md`).
+const AS_ASKED: Advice = Advice::Random;
+
+/// Tells the system how a file will be used.
 fn advise(file: &File, advice: Advice) -> io::Result<()> {
     match rustix::fs::fadvise(file, 0, None, advice) {
         // It is advice: a file system that keeps everything in memory may not take it.
@@ -150,7 +153,7 @@ impl Storage for DiskStorage {
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))?;
-        advise(&file, Advice::Random)?;
+        advise(&file, AS_ASKED)?;
         if bytes == 0 {
             return Ok(file);
         }
@@ -175,7 +178,7 @@ impl Storage for DiskStorage {
 
     fn open(&self, name: &str, access: Access) -> io::Result<File> {
         let file = OpenOptions::new().read(true).write(access == Access::Write).open(self.path.join(name))?;
-        advise(&file, Advice::Random)?;
+        advise(&file, AS_ASKED)?;
         Ok(file)
     }
 

@@ -16,7 +16,7 @@ pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
 
 pub(super) const NS_PER_S: u64 = 1_000 * NS_PER_MS;
 
-/// So long before a flood a fault may still be felt.
+/// So long before a flood a fault may still be felt. No longer than the least time-out and a second, or there would be a gap between the two.
 const FLOOD_PEACE_NS: u64 = 3 * NS_PER_S;
 
 /// The currencies of the scheme; a third one is asked for, and not offered.
@@ -106,7 +106,7 @@ pub(super) struct Plan {
     pub(super) write_gap_ns: u64,
     /// When a provider orders more at once than can expire with one batch; then answers come at the last moment.
     pub(super) flood_at_ns: Option<u64>,
-    /// Does nothing go wrong meanwhile? Of a switch that is down nobody is late.
+    /// Does nothing go wrong meanwhile? Of a switch that is down nobody is late. A start that is under way may still crash.
     pub(super) is_flood_left_alone: bool,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,

@@ -30,8 +30,11 @@ impl Provider {
     /// More small payments than can expire with one batch, all with one deadline.
     pub(super) fn flood_if_due(&mut self, around: &mut Around<'_>) {
         let is_due = around.plan.flood_at_ns.is_some_and(|at_ns| around.now_ns >= at_ns);
+        if self.has_flooded || !is_due || around.is_draining || !self.session.is_open() {
+            return;
+        }
         let (payer, payee) = around.plan.flood_parties();
-        if self.place != payer || self.has_flooded || !is_due || around.is_draining || !self.session.is_open() {
+        if self.place != payer {
             return;
         }
         self.has_flooded = true;

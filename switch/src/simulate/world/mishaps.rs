@@ -14,7 +14,7 @@ use crate::simulate::queue::{ConnectionId, Event};
 const CRASH_WITHIN: u64 = 60;
 
 impl World<'_> {
-    /// Something goes wrong. Where it cannot, because the switch is down or faults are over, it does not.
+    /// Something goes wrong. Where it cannot, because the switch is down, a flood is left alone, or faults are over, it does not.
     pub(super) fn go_wrong(&mut self, fault: Fault) {
         if self.drain_until_ns.is_some() || self.plan.is_left_alone(self.now_ns) {
             return;
