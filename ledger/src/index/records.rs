@@ -36,7 +36,7 @@ pub(crate) struct RecordsFile {
 const GROUP_ENTRY_BYTES: usize = 12;
 
 /// Who reads all of a file reads so many blocks at once: the system reads nothing ahead.
-const BLOCKS_AT_ONCE: u32 = 64;
+pub(crate) const BLOCKS_AT_ONCE: u32 = 64;
 
 impl RecordsFile {
     /// The file is on disk with its name once this has returned.
@@ -117,7 +117,7 @@ impl RecordsFile {
         })?;
         let mut blocks = Blocks::default();
         for at in 0..self.chunk_blocks() {
-            let block = self.load_chunks(reader, &mut blocks, at)?;
+            let block = self.load_chunks(reader, &mut blocks, at, BLOCKS_AT_ONCE)?;
             let damaged = |reason| reader.damaged(name, block, reason);
             let mut decoder = ChunkDecoder::new(blocks.payload(block)).map_err(damaged)?;
             while let Some(chunk) = decoder.next().map_err(damaged)? {
@@ -205,7 +205,7 @@ impl RecordsFile {
             if at > begin && self.groups[at] != group {
                 break;
             }
-            let block = self.load_chunk_block(reader, &mut blocks, at)?;
+            let block = self.load_chunks(reader, &mut blocks, at, 1)?;
             let damaged = |reason| reader.damaged(self.footer.name, block, reason);
             let mut decoder = ChunkDecoder::new(blocks.payload(block)).map_err(damaged)?;
             while let Some(chunk) = decoder.next().map_err(damaged)? {
@@ -234,7 +234,7 @@ impl RecordsFile {
             return Ok(None);
         };
         let mut blocks = Blocks::default();
-        let block = self.load_chunk_block(reader, &mut blocks, at)?;
+        let block = self.load_chunks(reader, &mut blocks, at, 1)?;
         let damaged = |reason| reader.damaged(self.footer.name, block, reason);
         let mut decoder = ChunkDecoder::new(blocks.payload(block)).map_err(damaged)?;
         let mut last: Option<RawChunk<'_>> = None;
@@ -253,35 +253,20 @@ impl RecordsFile {
         Ok(Some(state))
     }
 
-    /// The chunks of a chunk block, for who reads them all: those that follow come with them.
+    /// The chunks of a chunk block. Who reads those that follow as well has them read at once: `BLOCKS_AT_ONCE`, in place of 1.
     pub(crate) fn load_chunks<S: Storage>(
         &self,
         reader: &BlockReader<S>,
         blocks: &mut Blocks,
         at: usize,
+        at_once: u32,
     ) -> Result<u32, IndexFault> {
-        let block = self.chunk_block(at);
+        let in_file = |blocks: usize| u32::try_from(blocks).expect("a file has fewer than 2^32 blocks");
+        let block = self.footer.item_blocks + in_file(at);
         if !blocks.holds(self.footer.name, block, 1) {
-            let left = u32::try_from(self.chunk_blocks() - at).expect("a file has fewer than 2^32 blocks");
-            reader.load(blocks, self.footer.name, block, left.min(BLOCKS_AT_ONCE))?;
+            reader.load(blocks, self.footer.name, block, in_file(self.chunk_blocks() - at).min(at_once))?;
         }
         Ok(block)
-    }
-
-    /// The chunks of one chunk block.
-    fn load_chunk_block<S: Storage>(
-        &self,
-        reader: &BlockReader<S>,
-        blocks: &mut Blocks,
-        at: usize,
-    ) -> Result<u32, IndexFault> {
-        let block = self.chunk_block(at);
-        reader.load(blocks, self.footer.name, block, 1)?;
-        Ok(block)
-    }
-
-    fn chunk_block(&self, at: usize) -> u32 {
-        self.footer.item_blocks + u32::try_from(at).expect("a file has fewer than 2^32 blocks")
     }
 
     /// The record at a place that a chunk names; the chunk is damaged where there is none.
