@@ -14,7 +14,7 @@ use serde::Deserialize;
 /// Chooses the defect in the copy's binary.
 const CHOICE: &str = "CLEARSPAN_MUTANT";
 
-/// A run that takes so long does not end: that is a finding, too.
+/// A run that takes so long does not end: that is a finding, too. A hundred times what a run takes, so that a busy machine finds nothing.
 const RUN_MAX: Duration = Duration::from_secs(600);
 
 /// What is appended to the copy of `ledger/src/lib.rs`.

@@ -13,6 +13,7 @@
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
 //! | a turn ends, the process starts | what is indexed is on disk | `history.rs` |
+//! | the history answers | the history is asked what it can know | `questions.rs` |
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
 //! | a batch is on disk, a turn ends | no payment is decided twice | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
@@ -33,6 +34,7 @@ pub(super) mod money;
 pub(super) mod one_outcome;
 pub(super) mod outbox_numbers;
 pub(super) mod progress;
+pub(super) mod questions;
 pub(super) mod replay;
 pub(super) mod replies;
 pub(super) mod sealed;

@@ -54,13 +54,21 @@ pub(super) struct Process {
     /// What the renderer is to do, and when it is done.
     pub(super) rendering: VecDeque<(u64, RenderRequest)>,
     pub(super) asker: HistoryAsker<VirtualDisk>,
-    /// What the history was asked, and when it answers.
-    pub(super) asking: VecDeque<(u64, HistoryQuestion)>,
+    pub(super) asking: VecDeque<Asking>,
     /// Did the thread of the history's files find something to do when it looked last?
     pub(super) is_writing_history: bool,
     pub(super) next_check_ns: u64,
     anchor: Anchor,
     started_ns: u64,
+}
+
+/// What the history was asked.
+pub(super) struct Asking {
+    pub(super) question: HistoryQuestion,
+    /// The window's floor at that time.
+    pub(super) floor: u64,
+    /// When it answers.
+    pub(super) at_ns: u64,
 }
 
 /// What a start found.

@@ -9,7 +9,7 @@ use crate::limits::{CONNECTIONS_PER_PARTICIPANT_MAX, NS_PER_MS, RECEIVE_BYTES_PE
 use crate::render::RenderFault;
 use crate::session::SessionKey;
 use crate::simulate::invariants::{self, Leaving, Turn, Violation};
-use crate::simulate::machine::{stop_of_history, stop_of_pipeline, stop_of_renderer};
+use crate::simulate::machine::{Asking, stop_of_history, stop_of_pipeline, stop_of_renderer};
 use crate::simulate::network::{Connection, Taken};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::{ConnectionId, Event};
@@ -41,7 +41,7 @@ impl World<'_> {
         if let Err(fault) = self.take_rendered() {
             return self.stop(&stop_of_renderer(&fault));
         }
-        if let Err(fault) = self.take_history_answers() {
+        if let Err(fault) = self.take_history_answers()? {
             return self.stop(&stop_of_history(&fault));
         }
         let Some(process) = &mut self.machine.process else { return Ok(()) };
@@ -118,12 +118,16 @@ impl World<'_> {
         Ok(())
     }
 
-    fn take_history_answers(&mut self) -> Result<(), HistoryFault> {
+    fn take_history_answers(&mut self) -> Result<Result<(), HistoryFault>, Violation> {
         let now_ns = self.now_ns;
-        let Some(process) = &mut self.machine.process else { return Ok(()) };
-        while process.asking.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
-            let Some((_, question)) = process.asking.pop_front() else { break };
-            let answer = process.asker.answer(question)?;
+        let Some(process) = &mut self.machine.process else { return Ok(Ok(())) };
+        while process.asking.front().is_some_and(|asking| asking.at_ns <= now_ns) {
+            let Some(Asking { question, floor, .. }) = process.asking.pop_front() else { break };
+            let answer = match process.asker.answer(question) {
+                Ok(answer) => answer,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            invariants::named(invariants::questions::NAME, invariants::questions::check(&answer, floor))?;
             self.coverage.count(if answer.outcome.is_some() {
                 "outcome found in the history"
             } else {
@@ -131,18 +135,20 @@ impl World<'_> {
             });
             process.pipeline.history_answered(answer);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Whoever asks the history is another thread, too. Answers come in the order of the questions.
     fn ask_history(&mut self) {
         let Some(process) = &mut self.machine.process else { return };
-        if process.pipeline.watermarks().indexed < process.pipeline.engine().floor() {
+        let floor = process.pipeline.engine().floor();
+        if process.pipeline.watermarks().indexed < floor {
             self.coverage.count("history waits for its files");
         }
         while let Some(question) = process.pipeline.take_history_question() {
-            let after_ns = process.asking.back().map_or(self.now_ns, |(at_ns, _)| *at_ns);
-            process.asking.push_back((after_ns + self.random.between(5_000, 2_000_000), question));
+            let after_ns = process.asking.back().map_or(self.now_ns, |asking| asking.at_ns);
+            let at_ns = after_ns + self.random.between(5_000, 2_000_000);
+            process.asking.push_back(Asking { question, floor, at_ns });
         }
     }
 
@@ -312,7 +318,7 @@ impl World<'_> {
         let next_journal_ns = process.pipeline.next_turn_ns();
         let check_ns = process.next_check_ns;
         let rendered_ns = process.rendering.front().map(|(at_ns, _)| *at_ns);
-        let answered_ns = process.asking.front().map(|(at_ns, _)| *at_ns);
+        let answered_ns = process.asking.front().map(|asking| asking.at_ns);
         let timer_ns = next_journal_ns.map(|journal_ns| now_ns + self.machine.wait_ns(now_ns, journal_ns));
         let is_readable = |c: &Connection| c.key.is_some() && c.has_unread && !c.is_ending;
         // A full batch was left behind: the rest comes with the next turn.
