@@ -5,6 +5,8 @@ use ledger::{
     Request, Terms, TransferSpec,
 };
 
+use ledger::limits::LOOK_AHEAD_IDS;
+
 use crate::{Random, scheme};
 
 const ACCOUNTS: usize = 64;
@@ -110,15 +112,20 @@ impl Filled {
         self.book.trim();
         match way {
             Way::MoveNow => {
-                for movement in movements {
-                    self.book.move_now(*movement).expect("funds are ample");
+                for some in movements.chunks(LOOK_AHEAD_IDS) {
+                    self.book.look_ahead(some.iter().map(|movement| movement.id));
+                    for movement in some {
+                        self.book.move_now(*movement).expect("funds are ample");
+                    }
                 }
             }
             Way::ReserveAndPost => {
                 let mut held = Vec::with_capacity(BATCH);
-                held.extend(
-                    movements.iter().map(|movement| self.book.reserve(*movement).expect("funds are ample").index),
-                );
+                for some in movements.chunks(LOOK_AHEAD_IDS) {
+                    self.book.look_ahead(some.iter().map(|movement| movement.id));
+                    let reserved = |movement: &Movement| self.book.reserve(*movement).expect("funds are ample").index;
+                    held.extend(some.iter().map(reserved));
+                }
                 for (index, movement) in held.into_iter().zip(movements) {
                     self.book.post(index, movement.amount).expect("it was reserved");
                 }

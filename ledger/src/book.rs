@@ -24,6 +24,7 @@ pub use self::restore::{BookPart, RestoreFault};
 use std::collections::BTreeMap;
 
 use core::hash::BuildHasher;
+use core::hint::black_box;
 
 use foldhash::fast::RandomState;
 
@@ -409,6 +410,19 @@ impl Book {
     pub fn find(&self, id: AccountId) -> Option<AccountIndex> {
         let is_it = |at| self.accounts.get(at as usize).id() == id;
         self.account_table.find(self.hasher.hash_one(id), is_it).map(AccountIndex)
+    }
+
+    /// Reads what the next movements by handle will ask for. One after the other, each would wait for memory; [`Book::apply`] does it by itself.
+    /// Of use for some tens of ids at a time.
+    pub fn look_ahead(&self, ids: impl IntoIterator<Item = TransferId>) {
+        // It is of no use but for having been read, which no compiler may leave out.
+        black_box(ids.into_iter().fold(0, |all, id| all ^ self.touch_new(id)));
+    }
+
+    /// Of an id that is probably new: where its place would be known.
+    #[inline]
+    fn touch_new(&self, id: TransferId) -> u64 {
+        self.transfer_table.touch(self.hash(id))
     }
 
     /// An account.

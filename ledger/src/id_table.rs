@@ -3,7 +3,7 @@
 //! Made for what the book waits for most, the look-up of an id that is usually new: hash and place of an entry stand side by
 //! side, so that one cache line tells it, and no id has to be read to grow. One table of ten million accounts would stop
 //! everything for long when it doubles; in parts the longest stop is shorter by their number. What is removed leaves nothing behind
-//! that would have to be tidied up later. Who knows which ids come next can have their cache lines fetched all at once, by [`IdTable::likely`].
+//! that would have to be tidied up later. Who knows which ids come next can have their cache lines fetched all at once, by [`IdTable::touch`].
 //!
 //! Never iterated: its order differs from process to process (so that nobody can choose ids that collide) and cannot reach
 //! the state.
@@ -50,6 +50,14 @@ impl IdTable {
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.parts[part_of(hash)].search(hash, is_it).ok()
+    }
+
+    /// Reads where `find` begins. No branch depends on what is read, so that the processor can have many of these on their way at once. What it gives means
+    /// nothing.
+    #[inline]
+    pub fn touch(&self, hash: u64) -> u64 {
+        let buckets = &self.parts[part_of(hash)].buckets;
+        buckets[home(tag_of(hash), buckets.len() - 1)]
     }
 
     /// The place that `find` would look at first: nearly always the one that is meant, if there is one. Only for who wants to have memory fetched.

@@ -29,7 +29,7 @@ use crate::journal::{
 };
 use crate::limits::{
     BATCH_ENTRIES_MAX, CAPTURE_BYTES_PER_BATCH, FINAL_TRANSFERS_DEFAULT, INDEX_KEYS_IN_MEMORY_DEFAULT,
-    LEDGER_RUN_RECORDS_DEFAULT, SNAPSHOT_EVERY_BYTES_DEFAULT,
+    LEDGER_RUN_RECORDS_DEFAULT, LOOK_AHEAD_IDS, SNAPSHOT_EVERY_BYTES_DEFAULT,
 };
 use crate::payload::{self, PAYLOAD_FORMAT, Preface};
 use crate::request::{Answer, BatchEntry, Request};
@@ -310,8 +310,12 @@ impl<S: Storage> Ledger<S> {
         if self.machine.book.floor() == 0 {
             return Ok(());
         }
-        let unknown = |id: &TransferId| id.0 != 0 && self.machine.book.find_transfer(*id).is_none();
-        self.wanted.extend(batch.iter().filter_map(transfer_named).filter(unknown).map(key_of));
+        let book = &self.machine.book;
+        let unknown = |id: &TransferId| id.0 != 0 && book.find_transfer(*id).is_none();
+        for some in batch.chunks(LOOK_AHEAD_IDS) {
+            book.look_ahead(some.iter().filter_map(transfer_named));
+            self.wanted.extend(some.iter().filter_map(transfer_named).filter(unknown).map(key_of));
+        }
         self.index.may_hold_each(&self.wanted, &mut self.hits);
         for (key, _) in self.wanted.iter().zip(&self.hits).filter(|(_, hit)| **hit) {
             let known = |transfer: &FinalTransfer| key_of(transfer.id) == *key;

@@ -8,10 +8,11 @@
 //! ([`BATCH_ENTRIES_MAX`]), costs nothing outside chains, and is empty between them.
 
 use core::hash::BuildHasher;
+use core::hint::black_box;
 
 use super::Book;
-use crate::account::{Account, AccountDetails, AccountId, AccountIndex, AccountStatus, Sides};
-use crate::limits::BATCH_ENTRIES_MAX;
+use crate::account::{Account, AccountDetails, AccountId, AccountIndex, AccountSpec, AccountStatus, Sides};
+use crate::limits::{BATCH_ENTRIES_MAX, LOOK_AHEAD_IDS};
 use crate::request::{Accepted, Answer, BatchEntry, Request, TransferSpec};
 use crate::result::{Applied, Reject};
 use crate::transfer::{Movement, Transfer, TransferId, TransferIndex, TransferState};
@@ -59,7 +60,12 @@ impl Book {
         self.advance_to(now_ns);
         answers.clear();
         let mut rest = batch;
+        let mut looked_through = 0;
         while let Some(first) = rest.first() {
+            if batch.len() - rest.len() >= looked_through {
+                looked_through = batch.len() - rest.len() + LOOK_AHEAD_IDS;
+                self.look_ahead_in(rest);
+            }
             if first.linked {
                 let chain_len = rest.iter().position(|entry| !entry.linked).map_or(rest.len(), |last| last + 1);
                 let (chain, after) = rest.split_at(chain_len);
@@ -73,6 +79,36 @@ impl Book {
 
         assert_eq!(answers.len(), batch.len());
         self.assert_balanced();
+    }
+
+    /// Reads what the next requests will ask for. One after the other, each would wait for memory.
+    fn look_ahead_in(&self, requests: &[BatchEntry]) {
+        let touched = requests.iter().take(LOOK_AHEAD_IDS).map(|entry| match entry.request {
+            Request::Transfer(spec) => {
+                self.touch_account(spec.debit) ^ self.touch_account(spec.credit) ^ self.touch_new(spec.id)
+            }
+            Request::Post { transfer, .. } | Request::Void { transfer } => self.touch_held(transfer),
+            Request::Open(AccountSpec { id: account, .. })
+            | Request::SetCap { account, .. }
+            | Request::SetCreditCap { account, .. }
+            | Request::Freeze(account)
+            | Request::Thaw(account)
+            | Request::Close(account) => self.touch_account(account),
+        });
+        // It is of no use but for having been read, which no compiler may leave out.
+        black_box(touched.fold(0, |all, one| all ^ one));
+    }
+
+    #[inline]
+    fn touch_account(&self, id: AccountId) -> u64 {
+        let likely = self.account_table.likely(self.hasher.hash_one(id));
+        likely.map_or(0, |at| self.accounts.get(at as usize).currency_number() as u64)
+    }
+
+    #[inline]
+    fn touch_held(&self, id: TransferId) -> u64 {
+        let likely = self.transfer_table.likely(self.hash(id));
+        likely.map_or(0, |at| self.transfers.get(at).final_position())
     }
 
     fn apply_chain(&mut self, chain: &[BatchEntry], answers: &mut Vec<Answer>) {

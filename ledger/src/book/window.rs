@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::Book;
 use crate::amount::Amount;
-use crate::limits::to_usize;
+use crate::limits::{LOOK_AHEAD_IDS, to_usize};
 use crate::transfer::{FinalTransfer, Terms, Transfer, TransferDetails, TransferIndex, TransferState};
 
 /// Numbers on one page of the queue: 16 KiB.
@@ -146,8 +146,12 @@ impl Book {
     pub fn trim(&mut self) {
         assert!(self.undo.is_empty(), "never within a chain");
         self.notes.clear();
-        for _ in 0..self.surplus() {
-            self.let_oldest_leave();
+        let mut surplus = self.surplus();
+        while surplus > 0 {
+            let some = surplus.min(LOOK_AHEAD_IDS as u64);
+            self.look_ahead_of_leaving(some);
+            (0..some).for_each(|_| self.let_oldest_leave());
+            surplus -= some;
         }
         assert!(self.window.len() <= u64::from(self.options.final_transfers_max));
         assert_eq!(self.transfer_table.len(), self.transfers.held() as usize);
@@ -214,6 +218,12 @@ impl Book {
     /// How many more are in the window than may stay.
     fn surplus(&self) -> u64 {
         self.window.len().saturating_sub(u64::from(self.options.final_transfers_max))
+    }
+
+    /// Reads what is asked of the next that leave. One after the other, each would wait for memory.
+    fn look_ahead_of_leaving(&self, leaving: u64) {
+        let first = self.window.first();
+        self.look_ahead((first..first + leaving).map(|number| self.transfers.get(self.window.get(number)).id()));
     }
 
     fn let_oldest_leave(&mut self) {
