@@ -29,6 +29,7 @@ mod footer;
 mod keys;
 mod merge;
 mod open;
+mod pace;
 mod query;
 mod reader;
 mod recent;

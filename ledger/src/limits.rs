@@ -149,6 +149,14 @@ pub const INDEX_MERGE_FAN_IN_DEFAULT: usize = 4;
 /// The next entry is looked for among so many at most.
 pub const INDEX_MERGE_FAN_IN_MAX: usize = 16;
 
+/// What is written of an index file before it is synced, as long as nobody waits for it: the log's own sync stands behind at most so much. Measured on a
+/// virtual disk beside 100,000 transfers/s: the 99th percentile of a submit is 0.5 ms beside merges and beside nothing; with portions as of segments,
+/// and no rest between them, 0.7 to 2.9 and 0.7 ms.
+pub const INDEX_WRITE_BYTES: usize = 64 << 10;
+
+/// After a portion the disk is left alone for as long as it took; never for longer, or a disk that stalled would stall merging twice.
+pub const INDEX_REST_MAX_MS: u64 = 10;
+
 /// What is merged between two looks for a new run.
 pub const INDEX_MERGE_STEP_BYTES: usize = 1 << 20;
 
@@ -212,6 +220,7 @@ const _: () = {
     assert!(SEGMENT_BYTES_MAX < u32::MAX as u64, "a record's length fits its u32");
     assert!(READER_READ_BYTES >= BLOCK_BYTES && SCAN_READ_BYTES >= BLOCK_BYTES);
     assert!(PREPARE_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
+    assert!((INDEX_WRITE_BYTES as u64).is_multiple_of(BLOCK_BYTES) && INDEX_WRITE_BYTES as u64 <= PREPARE_WRITE_BYTES);
     assert!(INDEX_RUN_RECORDS_DEFAULT <= INDEX_RUN_RECORDS_MAX && INDEX_MERGE_FAN_IN_DEFAULT <= INDEX_MERGE_FAN_IN_MAX);
     assert!(INDEX_KEYS_IN_MEMORY_DEFAULT <= INDEX_KEYS_IN_MEMORY_MAX);
     // The filter of the newest keys is one of the better ones.

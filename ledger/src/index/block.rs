@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::{IndexDamage, IndexFault};
+use super::pace::{Output, Pace};
 use crate::journal::{Access, Storage};
 use crate::limits::{BLOCK_BYTES, INDEX_OPEN_FILES_MAX, PREPARE_WRITE_BYTES};
 
@@ -114,6 +115,7 @@ fn check_value(name: FileName, block: u32, payload: &[u8]) -> u32 {
 /// Writes a file under its preparing name, block by block, and gives it its name in the end.
 pub(crate) struct BlockWriter<S: Storage> {
     storage: S,
+    pace: Pace,
     name: FileName,
     file: S::File,
     /// Whole blocks not yet written, then the payload of the block in progress.
@@ -128,11 +130,13 @@ pub(crate) struct BlockWriter<S: Storage> {
 }
 
 impl<S: Storage> BlockWriter<S> {
-    pub(crate) fn create(storage: &S, name: FileName) -> Result<BlockWriter<S>, IndexFault> {
+    pub(crate) fn create(output: &Output<S>, name: FileName) -> Result<BlockWriter<S>, IndexFault> {
+        let Output { storage, pace } = output;
         let text = name.preparing();
         let file = storage.create(&text, 0).map_err(IndexFault::on(storage, "create", &text))?;
         Ok(BlockWriter {
             storage: storage.clone(),
+            pace: pace.clone(),
             name,
             file,
             buffer: Vec::with_capacity(PORTION + BLOCK),
@@ -196,19 +200,22 @@ impl<S: Storage> BlockWriter<S> {
         self.begun = self.buffer.len();
         self.section_blocks += 1;
         self.blocks = self.blocks.checked_add(1).expect("a file has fewer than 2^32 blocks, limits.rs");
-        if self.begun >= PORTION { self.flush() } else { Ok(()) }
+        if self.begun >= self.pace.portion_bytes() { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), IndexFault> {
-        let text = || self.name.preparing();
-        self.storage
-            .write_at(&self.file, self.written, &self.buffer)
-            .map_err(|error| IndexFault::on(&self.storage, "write", &text())(error))?;
-        self.storage.sync_data(&self.file).map_err(|error| IndexFault::on(&self.storage, "sync", &text())(error))?;
+        self.pace.portion(|| self.write_and_sync())?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         self.begun = 0;
         Ok(())
+    }
+
+    fn write_and_sync(&self) -> Result<(), IndexFault> {
+        let (storage, file) = (&self.storage, &self.file);
+        let fault = |what, error| IndexFault::on(storage, what, &self.name.preparing())(error);
+        storage.write_at(file, self.written, &self.buffer).map_err(|error| fault("write", error))?;
+        storage.sync_data(file).map_err(|error| fault("sync", error))
     }
 }
 

@@ -13,6 +13,7 @@ use super::files::FileSet;
 use super::footer::Common;
 use super::keys::KeysFile;
 use super::merge::{Merge, MergeParts, files_to_merge};
+use super::pace::{Output, Pace};
 use super::recent::{Recent, RecentRun, SortScratch};
 use super::records::{RecordsFile, RecordsScratch};
 use super::run::Run;
@@ -83,6 +84,7 @@ impl Published {
 /// The one who writes files.
 pub(crate) struct Builder<S: Storage, X> {
     reader: Arc<BlockReader<S>>,
+    output: Output<S>,
     common: Common,
     options: IndexOptions,
     files: Arc<FileSet>,
@@ -108,6 +110,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         published: Arc<Published>,
     ) -> Builder<S, X> {
         Builder {
+            output: Output::hurried(reader.storage().clone()),
             reader,
             common,
             options,
@@ -125,6 +128,11 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
 
     pub(crate) fn storage(&self) -> &S {
         self.reader.storage()
+    }
+
+    /// From the next file on.
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        self.output.pace = pace;
     }
 
     pub(crate) fn published(&self) -> Arc<Published> {
@@ -146,8 +154,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
 
     /// `replaces_last`: the run has all that the last file of records has.
     fn write(&mut self, run: &Run, replaces_last: bool) -> Result<(), IndexFault> {
-        let storage = self.reader.storage();
-        let records = RecordsFile::write::<S, X>(storage, self.common, run, &mut self.records_scratch)?;
+        let records = RecordsFile::write::<S, X>(&self.output, self.common, run, &mut self.records_scratch)?;
         let keys = RecentRun::of_run::<X>(self.files.hash, run, &mut self.sort_scratch);
         let recent = self.files.recent.with(keys);
         if replaces_last {
@@ -168,7 +175,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         self.free_retired()?;
         if let Some(parts) = self.next_parts() {
             let how = (self.files.hash, &self.options);
-            self.merges.push(Merge::start(self.reader.storage(), self.common, how, parts)?);
+            self.merges.push(Merge::start(&self.output, self.common, how, parts)?);
             return Ok(true);
         }
         let Some(merge) = self.merges.last_mut() else { return Ok(false) };

@@ -8,6 +8,7 @@ use super::block::{BlockReader, BlockWriter, Blocks, FileName, PAYLOAD};
 use super::fault::{IndexDamage, IndexFault};
 use super::filter::{Filter, Question};
 use super::footer::{Common, Footer, Span};
+use super::pace::Output;
 use crate::bytes::u64_at;
 use crate::journal::Storage;
 
@@ -61,10 +62,10 @@ pub(crate) struct KeysWriter<S: Storage> {
 }
 
 impl<S: Storage> KeysWriter<S> {
-    pub(crate) fn create(storage: &S, head: KeysHead) -> Result<KeysWriter<S>, IndexFault> {
+    pub(crate) fn create(output: &Output<S>, head: KeysHead) -> Result<KeysWriter<S>, IndexFault> {
         Ok(KeysWriter {
             head,
-            blocks: BlockWriter::create(storage, head.name)?,
+            blocks: BlockWriter::create(output, head.name)?,
             put: 0,
             table: Vec::new(),
             filter: Filter::for_keys(head.items, head.filter_bits_per_key),

@@ -8,6 +8,7 @@ use super::fault::IndexFault;
 use super::filter::{KeyHash, LINE_BYTES};
 use super::footer::{Common, Span};
 use super::keys::{ENTRY_BYTES, Entry, KeysCursor, KeysFile, KeysHead, KeysWriter};
+use super::pace::Output;
 use super::recent::RecentRun;
 use crate::journal::Storage;
 use crate::limits::INDEX_MERGE_STEP_BYTES;
@@ -99,7 +100,7 @@ impl<S: Storage> Merge<S> {
     const END: Entry = Entry { hash: u64::MAX, number: u64::MAX };
 
     pub(crate) fn start(
-        storage: &S,
+        output: &Output<S>,
         common: Common,
         (hash, options): (KeyHash, &IndexOptions),
         parts: MergeParts,
@@ -109,7 +110,7 @@ impl<S: Storage> Merge<S> {
         let head = KeysHead { common, name, span, tier: parts.tier(), seed: hash.seed(), items, filter_bits_per_key };
         let sources = parts.sources();
         let heads = vec![Self::END; sources.len()];
-        Ok(Merge { parts, sources, heads, has_begun: false, writer: KeysWriter::create(storage, head)? })
+        Ok(Merge { parts, sources, heads, has_begun: false, writer: KeysWriter::create(output, head)? })
     }
 
     /// The tier of the file that is being made.

@@ -13,6 +13,7 @@ use super::filter::KeyHash;
 use super::footer::{Common, Span};
 use super::keys::KeysFile;
 use super::merge::{Merge, MergeParts};
+use super::pace::Output;
 use super::recent::{Recent, RecentRun, SortScratch, records_of};
 use super::records::RecordsFile;
 use super::{IndexOptions, IndexSchema};
@@ -186,7 +187,8 @@ fn write_keys<S: Storage>(
     if runs.is_empty() {
         return Ok(());
     }
-    let mut merge = Merge::start(reader.storage(), *common, (files.hash, options), MergeParts::Recent(runs))?;
+    let output = Output::hurried(reader.storage().clone());
+    let mut merge = Merge::start(&output, *common, (files.hash, options), MergeParts::Recent(runs))?;
     while !merge.step(reader)? {}
     let (keys, _) = merge.finish()?;
     files.keys.push(Arc::new(keys));

@@ -6,6 +6,7 @@ use super::block::{BlockReader, BlockWriter, Blocks, FileName, PAYLOAD};
 use super::chunk::{ChunkDecoder, ChunkEncoder, RawChunk};
 use super::fault::{IndexDamage, IndexFault};
 use super::footer::{Common, Footer};
+use super::pace::Output;
 use super::query::Chunk;
 use super::run::Run;
 use super::sort::sort_by_u64;
@@ -41,13 +42,13 @@ pub(crate) const BLOCKS_AT_ONCE: u32 = 64;
 impl RecordsFile {
     /// The file is on disk with its name once this has returned.
     pub(crate) fn write<S: Storage, X: IndexSchema>(
-        storage: &S,
+        output: &Output<S>,
         common: Common,
         run: &Run,
         scratch: &mut RecordsScratch,
     ) -> Result<RecordsFile, IndexFault> {
         let name = FileName::records(run.first_run, run.number);
-        let mut blocks = BlockWriter::create(storage, name)?;
+        let mut blocks = BlockWriter::create(output, name)?;
         let mut times = Vec::new();
         let per_block = per_block(common.record_bytes);
         for (block, records) in run.records.chunks(per_block * X::RECORD_BYTES).enumerate() {

@@ -9,6 +9,7 @@ use super::build::{Builder, Published};
 use super::fault::IndexFault;
 use super::files::FileSet;
 use super::keys::ENTRY_BYTES;
+use super::pace::Waiting;
 use super::run::Run;
 use super::{IndexSchema, IndexWork};
 use crate::journal::Storage;
@@ -17,23 +18,26 @@ use crate::limits::{INDEX_MERGE_STEP_BYTES, INDEX_MERGE_TIERS_DUE};
 pub(crate) enum Work<S: Storage, X> {
     Inline(Box<Builder<S, X>>),
     Portions { builder: Box<Builder<S, X>>, runs: VecDeque<Arc<Run>> },
-    Beside { runs: Option<Sender<Arc<Run>>>, thread: Option<JoinHandle<()>> },
+    Beside { runs: Option<Sender<Arc<Run>>>, waiting: Waiting, thread: Option<JoinHandle<()>> },
 }
 
 impl<S: Storage, X: IndexSchema> Work<S, X> {
-    pub(crate) fn start(builder: Builder<S, X>, work: IndexWork) -> Result<Work<S, X>, IndexFault> {
+    pub(crate) fn start(mut builder: Builder<S, X>, work: IndexWork) -> Result<Work<S, X>, IndexFault> {
         match work {
             IndexWork::Inline => return Ok(Work::Inline(Box::new(builder))),
             IndexWork::Portions => return Ok(Work::Portions { builder: Box::new(builder), runs: VecDeque::new() }),
             IndexWork::Beside => {}
         }
         let (runs, asked) = channel();
+        let waiting = Waiting::default();
+        builder.set_pace(waiting.pace());
+        let seen = waiting.clone();
         let storage = builder.storage().clone();
         let thread = std::thread::Builder::new()
             .name("index-build".to_owned())
-            .spawn(move || work_through(builder, &asked))
+            .spawn(move || work_through(builder, &Runs { runs: asked, waiting: seen }))
             .map_err(IndexFault::on(&storage, "start a thread for", "."))?;
-        Ok(Work::Beside { runs: Some(runs), thread: Some(thread) })
+        Ok(Work::Beside { runs: Some(runs), waiting, thread: Some(thread) })
     }
 
     /// Takes a run that is cut. A fault is published, and met by the owner when it looks.
@@ -45,7 +49,8 @@ impl<S: Storage, X: IndexSchema> Work<S, X> {
                 }
             }
             Work::Portions { runs, .. } => runs.push_back(run),
-            Work::Beside { runs, .. } => {
+            Work::Beside { runs, waiting, .. } => {
+                waiting.one_more();
                 let runs = runs.as_ref().expect("they are taken only when the work ends");
                 // A thread that has ended has said why.
                 let _ = runs.send(run);
@@ -73,7 +78,10 @@ impl<S: Storage, X: IndexSchema> Work<S, X> {
     /// Waits until `is_enough`, or until there is a fault. Who works in portions waits for itself.
     pub(crate) fn wait(&mut self, published: &Published, is_enough: impl Fn(&FileSet) -> bool) {
         while !is_enough(&published.files()) && self.do_portion(published) {}
+        let Work::Beside { waiting, .. } = self else { return published.wait(is_enough) };
+        waiting.one_more();
         published.wait(is_enough);
+        waiting.one_less();
     }
 }
 
@@ -84,12 +92,12 @@ fn build_and_merge<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, run:
 }
 
 /// The thread: new runs first, and a portion of making files of keys whenever there is none.
-fn work_through<S: Storage, X: IndexSchema>(mut builder: Builder<S, X>, runs: &Receiver<Arc<Run>>) {
+fn work_through<S: Storage, X: IndexSchema>(mut builder: Builder<S, X>, runs: &Runs) {
     let mut ending = Ending { published: builder.published(), fault: Some(IndexFault::Ended) };
     ending.fault = serve(&mut builder, runs).err();
 }
 
-fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Receiver<Arc<Run>>) -> Result<(), IndexFault> {
+fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Runs) -> Result<(), IndexFault> {
     let mut is_merging = true;
     // Portions of merging that are due before the next run, or runs that never cease would leave merging no time at all, and
     // every question ever more filters.
@@ -100,8 +108,7 @@ fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Receive
             is_merging = builder.step()?;
             continue;
         }
-        let run = if is_merging { runs.try_recv() } else { runs.recv().map_err(|_| TryRecvError::Disconnected) };
-        match run {
+        match runs.next(is_merging) {
             Ok(run) => {
                 builder.build(&run)?;
                 is_merging = true;
@@ -111,6 +118,24 @@ fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Receive
             // A merge that is under way is begun anew by the next start.
             Err(TryRecvError::Disconnected) => return Ok(()),
         }
+    }
+}
+
+/// Runs that are to be written.
+struct Runs {
+    runs: Receiver<Arc<Run>>,
+    waiting: Waiting,
+}
+
+impl Runs {
+    /// The next run. Who has nothing else to do waits for it.
+    fn next(&self, has_else_to_do: bool) -> Result<Arc<Run>, TryRecvError> {
+        let run = match has_else_to_do {
+            true => self.runs.try_recv()?,
+            false => self.runs.recv().map_err(|_| TryRecvError::Disconnected)?,
+        };
+        self.waiting.one_less();
+        Ok(run)
     }
 }
 
@@ -136,7 +161,9 @@ impl Drop for Ending {
 impl<S: Storage, X> Drop for Work<S, X> {
     /// Waits for the thread, so that a directory that is opened next is not written by the one before.
     fn drop(&mut self) {
-        if let Work::Beside { runs, thread } = self {
+        if let Work::Beside { runs, waiting, thread } = self {
+            // They are waited for.
+            waiting.one_more();
             drop(runs.take());
             if let Some(thread) = thread.take() {
                 // A panic there has been reported there; here it changes nothing more.
