@@ -139,7 +139,7 @@ impl<S: Storage> BlockWriter<S> {
             pace: pace.clone(),
             name,
             file,
-            buffer: Vec::with_capacity(PORTION + BLOCK),
+            buffer: Vec::new(),
             begun: 0,
             written: 0,
             section_blocks: 0,

@@ -188,6 +188,13 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         Ok(true)
     }
 
+    /// Tiers of the files of keys, those that are being made included.
+    pub(crate) fn tiers(&self) -> u64 {
+        let there = self.files.keys.iter().map(|file| file.footer.tier);
+        let made = self.merges.iter().map(Merge::tier);
+        there.chain(made).max().map_or(1, |highest| u64::from(highest) + 1)
+    }
+
     /// What is to become a file before anything that is under way.
     fn next_parts(&self) -> Option<MergeParts> {
         let is_first = |parts: &MergeParts| self.merges.last().is_none_or(|merge| parts.tier() < merge.tier());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::limits::{INDEX_REST_MAX_MS, INDEX_WRITE_BYTES, PREPARE_WRITE_BYTES};
+use crate::limits::{INDEX_REST_MAX_MS, INDEX_WRITE_BYTES, INDEX_WRITE_HURRIED_BYTES};
 
 /// Where files are made, and how fast.
 pub(crate) struct Output<S> {
@@ -52,7 +52,7 @@ impl Waiting {
 impl Pace {
     /// How much is written before it is synced.
     pub(crate) fn portion_bytes(&self) -> usize {
-        if self.is_at_leisure() { INDEX_WRITE_BYTES } else { crate::limits::to_usize(PREPARE_WRITE_BYTES) }
+        if self.is_at_leisure() { INDEX_WRITE_BYTES } else { INDEX_WRITE_HURRIED_BYTES }
     }
 
     /// Writes a portion, and then leaves the disk alone.

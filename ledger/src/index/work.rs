@@ -13,7 +13,7 @@ use super::pace::Waiting;
 use super::run::Run;
 use super::{IndexSchema, IndexWork};
 use crate::journal::Storage;
-use crate::limits::{INDEX_MERGE_STEP_BYTES, INDEX_MERGE_TIERS_DUE};
+use crate::limits::INDEX_MERGE_STEP_BYTES;
 
 pub(crate) enum Work<S: Storage, X> {
     Inline(Box<Builder<S, X>>),
@@ -112,7 +112,7 @@ fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Runs) -
             Ok(run) => {
                 builder.build(&run)?;
                 is_merging = true;
-                due = merge_steps_due(run.span.records);
+                due = merge_steps_due(run.span.records, builder.tiers());
             }
             Err(TryRecvError::Empty) => is_merging = builder.step()?,
             // A merge that is under way is begun anew by the next start.
@@ -139,9 +139,10 @@ impl Runs {
     }
 }
 
-/// So many portions that the keys of a run can be written and go up all tiers that there are in practice.
-fn merge_steps_due(records: u64) -> u64 {
-    (records * ENTRY_BYTES as u64).div_ceil(INDEX_MERGE_STEP_BYTES as u64) * INDEX_MERGE_TIERS_DUE
+/// So many portions that the keys of a run can be written once into each tier that there is. Filters and tables add a sixth to keys, so for up to six
+/// tiers one more is enough. More would be merged sooner than it has to be, while runs wait.
+fn merge_steps_due(records: u64, tiers: u64) -> u64 {
+    (records * ENTRY_BYTES as u64 * (tiers + 1)).div_ceil(INDEX_MERGE_STEP_BYTES as u64)
 }
 
 /// Says why the thread has ended, so that nobody waits for it for ever, not even after a panic.
