@@ -1,11 +1,10 @@
 //! A book under load, for what measures the book alone.
 
+use ledger::limits::LOOK_AHEAD_IDS;
 use ledger::{
     AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Answer, BatchEntry, Book, BookOptions, Movement,
     Request, Terms, TransferSpec,
 };
-
-use ledger::limits::LOOK_AHEAD_IDS;
 
 use crate::{Random, scheme};
 

@@ -413,7 +413,7 @@ impl Book {
     }
 
     /// Reads what the next movements by handle will ask for. One after the other, each would wait for memory; [`Book::apply`] does it by itself.
-    /// Of use for some tens of ids at a time.
+    /// Of use for [`LOOK_AHEAD_IDS`](crate::limits::LOOK_AHEAD_IDS) at a time.
     pub fn look_ahead(&self, ids: impl IntoIterator<Item = TransferId>) {
         // It is of no use but for having been read, which no compiler may leave out.
         black_box(ids.into_iter().fold(0, |all, id| all ^ self.touch_new(id)));

@@ -10,7 +10,7 @@
 //!
 //! It must never: say that something is covered which a crash can take away; answer from a block whose check value does not
 //! match; deny a key that is there; hold more in memory than filters, tables, a bounded number of runs and of the newest keys;
-//! stand in the journal's way on the disk for longer than one portion of 256 KiB.
+//! stand in the journal's way on the disk for longer than one portion, which is small as long as nobody waits for the files.
 //!
 //! ```text
 //!   push, push_state --> Run (open) --cut--> Runs (unfinished) --Builder, on a thread of its own--> FileSet (published)
@@ -292,6 +292,12 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
     /// Looks what has become covered. Waits for nothing; where nothing has, it costs one atomic read.
     pub fn look(&mut self) -> Result<(), IndexFault> {
         self.refresh()
+    }
+
+    /// Says that the owner waits for files to be written, or no longer does, without standing still for it as in [`Self::wait_covered`]. While nobody
+    /// waits, a thread beside the owner writes them at leisure.
+    pub fn hurry(&mut self, is_waited_for: bool) {
+        self.work.hurry(is_waited_for);
     }
 
     /// With [`IndexWork::Portions`], does the next portion of the work: a run's files, or a step of merging. False when there was

@@ -126,7 +126,7 @@
 //!
 //! # What it is not
 //!
-//! No server and no protocol; no clock (time is an argument); no thread but those that prepare the next segment, write the
+//! No server and no protocol; no clock (time is an argument; but the thread that writes the index rests by one); no thread but those that prepare the next segment, write the
 //! index, and write snapshots, and without these too if you like. It does not know payments, participants or messages. It does not convert currencies. One process writes a
 //! journal; copies on other machines are made by who carries its batches there.
 //!

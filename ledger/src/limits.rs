@@ -28,8 +28,8 @@ pub const CAPTURE_PIECE_BYTES: usize = 256 << 10;
 /// 700 bytes an entry, to 6 MiB. As many 128-byte entries, and a header, fill a megabyte.
 pub const BATCH_ENTRIES_MAX: usize = 8_190;
 
-/// Ids whose cache lines are fetched together. What they lead to, some five lines each, fits into a core's nearest cache; a wait for memory of 160 ns is
-/// shared by about ten of them.
+/// Ids whose cache lines are fetched together. What they lead to, some five lines each, fits into a core's nearest cache; about ten
+/// waits for memory, of 160 ns each, are under way at once.
 pub const LOOK_AHEAD_IDS: usize = 32;
 
 /// Entries of one page of an account's history: 100 KiB.
@@ -119,7 +119,7 @@ pub const INDEX_RECORD_BYTES_MAX: usize = 256;
 /// A state of a group: four u128 as variable-length integers of at most nineteen bytes, and some to spare.
 pub const INDEX_STATE_BYTES_MAX: usize = 80;
 
-/// The usual run: 30 MiB of records of 120 bytes, in memory until it is written, in 0.1 to 0.2 s.
+/// The usual run: 30 MiB of records of 120 bytes, in memory until it is written: 0.1 to 0.2 s in a hurry.
 pub const INDEX_RUN_RECORDS_DEFAULT: u32 = 1 << 18;
 
 /// The largest run; with the batch that fills it, its places fit in 32 bits by far, and so do the bytes of its states.
@@ -149,16 +149,19 @@ pub const INDEX_MERGE_FAN_IN_DEFAULT: usize = 4;
 /// The next entry is looked for among so many at most.
 pub const INDEX_MERGE_FAN_IN_MAX: usize = 16;
 
-/// What is written of an index file before it is synced, as long as nobody waits for it: the log's own sync stands behind at most so much. Measured on a
-/// virtual disk beside 100,000 transfers/s: the 99th percentile of a submit is 0.5 ms beside merges and beside nothing; with portions as of segments,
-/// and no rest between them, 0.7 to 2.9 and 0.7 ms.
+/// What is written of an index file before it is synced, as long as nobody waits for it: the log's own sync stands behind so much, and behind the hurried
+/// size once more when a hurry ends. Measured on a virtual disk, 100,000 transfers/s: beside merges the 99th percentile of a submit is 0.5 ms, beside
+/// nothing 0.5 to 0.7; with 256 KiB and no rest 0.7 to 2.9 beside merges.
 pub const INDEX_WRITE_BYTES: usize = 64 << 10;
 
 /// The same once somebody waits: then syncs cost more than they spare others.
 pub const INDEX_WRITE_HURRIED_BYTES: usize = 1 << 20;
 
-/// After a portion the disk is left alone for as long as it took; never for longer, or a disk that stalled would stall merging twice.
+/// Before the next portion the disk is left alone for as long as the last one took; never for longer, or a disk that stalled would stall merging twice.
 pub const INDEX_REST_MAX_MS: u64 = 10;
+
+/// Blocks that are read at once by who reads all of a file: 256 KiB, the quickest size measured. The system reads nothing ahead.
+pub const INDEX_READ_BLOCKS: u32 = 64;
 
 /// What is merged between two looks for a new run.
 pub const INDEX_MERGE_STEP_BYTES: usize = 1 << 20;
@@ -176,7 +179,8 @@ pub const INDEX_KEYS_IN_MEMORY_MAX: u32 = 1 << 22;
 pub const INDEX_KEYS_IN_MEMORY_RUNS_MAX: usize = 32;
 
 /// Bits of the filters for each key. Measured, of unknown ids one file cannot deny: with 12 bits 0.4 %, with 16 bits 0.08 %,
-/// with 20 bits 0.03 %. At fifty million records with 14 bits, one unknown id in a hundred cost a read, and these an eighth of a submit.
+/// with 20 bits 0.03 %. At twenty million records and 14 bits, all files together, one unknown id in a hundred costs a read, and such reads take an eighth
+/// of a submit's time.
 pub const INDEX_FILTER_BITS_PER_KEY_DEFAULT: u32 = 18;
 
 /// The least bits for each key of small files, and how many keys such a file has at most: their filters are a tenth of all.
@@ -219,6 +223,7 @@ const _: () = {
     assert!(READER_READ_BYTES >= BLOCK_BYTES && SCAN_READ_BYTES >= BLOCK_BYTES);
     assert!(PREPARE_WRITE_BYTES.is_multiple_of(BLOCK_BYTES));
     assert!((INDEX_WRITE_BYTES as u64).is_multiple_of(BLOCK_BYTES) && INDEX_WRITE_BYTES <= INDEX_WRITE_HURRIED_BYTES);
+    assert!((INDEX_WRITE_HURRIED_BYTES as u64).is_multiple_of(BLOCK_BYTES));
     assert!(INDEX_RUN_RECORDS_DEFAULT <= INDEX_RUN_RECORDS_MAX && INDEX_MERGE_FAN_IN_DEFAULT <= INDEX_MERGE_FAN_IN_MAX);
     assert!(INDEX_KEYS_IN_MEMORY_DEFAULT <= INDEX_KEYS_IN_MEMORY_MAX);
     // The filter of the newest keys is one of the better ones.

@@ -406,6 +406,11 @@ impl<S: Storage> History<S> {
         Ok(())
     }
 
+    /// Whether somebody waits for what is being brought into files.
+    pub fn hurry(&mut self, is_waited_for: bool) {
+        self.index.hurry(is_waited_for);
+    }
+
     fn note_cut(&mut self, engine: &Engine) {
         let run = self.index.run();
         if std::mem::replace(&mut self.run, run) != run {

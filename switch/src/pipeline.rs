@@ -300,7 +300,9 @@ impl<S: Storage> Pipeline<S> {
     fn look_after_history(&mut self) -> Result<(), Fault> {
         stages::index(|| self.history.advance(&mut self.decisions)).map_err(Fault::History)?;
         let is_below_floor = self.history.indexed() < self.decisions.engine.floor();
-        if std::mem::take(&mut self.is_index_late) | is_below_floor {
+        let is_waited_for = std::mem::take(&mut self.is_index_late) | is_below_floor;
+        self.history.hurry(is_waited_for);
+        if is_waited_for {
             self.history.hasten(&self.decisions.engine).map_err(Fault::History)?;
             self.history.advance(&mut self.decisions).map_err(Fault::History)?;
         }

@@ -62,8 +62,9 @@ impl Book {
         let mut rest = batch;
         let mut looked_through = 0;
         while let Some(first) = rest.first() {
-            if batch.len() - rest.len() >= looked_through {
-                looked_through = batch.len() - rest.len() + LOOK_AHEAD_IDS;
+            let done = batch.len() - rest.len();
+            if done >= looked_through {
+                looked_through = done + LOOK_AHEAD_IDS;
                 self.look_ahead_in(rest);
             }
             if first.linked {
@@ -81,7 +82,8 @@ impl Book {
         self.assert_balanced();
     }
 
-    /// Reads what the next requests will ask for. One after the other, each would wait for memory.
+    /// Reads what the next requests will ask for. One after the other, each would wait for memory. Ids of accounts and of what is posted are nearly
+    /// always held, so that the branches of their look-ups are foreseen; ids of transfers are nearly always new.
     fn look_ahead_in(&self, requests: &[BatchEntry]) {
         let touched = requests.iter().take(LOOK_AHEAD_IDS).map(|entry| match entry.request {
             Request::Transfer(spec) => {
@@ -116,6 +118,10 @@ impl Book {
         let first = answers.len();
         let mut culprit = None;
         for (at, entry) in chain.iter().enumerate() {
+            // Its first entries were looked ahead with the batch.
+            if at > 0 && at.is_multiple_of(LOOK_AHEAD_IDS) {
+                self.look_ahead_in(&chain[at..]);
+            }
             self.undo.push(self.before(&entry.request));
             let answer = if entry.linked && at + 1 == chain.len() {
                 Err(Reject::LinkedEventChainOpen)

@@ -8,16 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::fault::{IndexDamage, IndexFault};
 use super::pace::{Output, Pace};
 use crate::journal::{Access, Storage};
-use crate::limits::{BLOCK_BYTES, INDEX_OPEN_FILES_MAX, PREPARE_WRITE_BYTES};
+use crate::limits::{BLOCK_BYTES, INDEX_OPEN_FILES_MAX, INDEX_READ_BLOCKS};
 
 pub(crate) const BLOCK: usize = 4_096;
 pub(crate) const PAYLOAD: usize = BLOCK - 4;
-const PORTION: usize = 256 << 10;
 
-const _: () = {
-    assert!(BLOCK as u64 == BLOCK_BYTES);
-    assert!(PORTION as u64 == PREPARE_WRITE_BYTES);
-};
+const _: () = assert!(BLOCK as u64 == BLOCK_BYTES);
 
 /// What a file holds.
 #[repr(u16)]
@@ -184,7 +180,7 @@ impl<S: Storage> BlockWriter<S> {
         assert_eq!(self.buffer.len(), self.begun, "the section before the footer has ended");
         self.put_item(footer)?;
         self.end_block()?;
-        self.flush()?;
+        self.write_and_sync()?;
         let (from, to) = (self.name.preparing(), self.name.text());
         self.storage.rename(&from, &to).and_then(|()| self.storage.sync_dir()).map_err(IndexFault::on(
             &self.storage,
@@ -279,9 +275,8 @@ impl<S: Storage> BlockReader<S> {
     pub(crate) fn load_stream(&self, name: FileName, first: u32, count: u32) -> Result<Vec<u8>, IndexFault> {
         let mut stream = Vec::with_capacity(count as usize * PAYLOAD);
         let mut blocks = Blocks::default();
-        let portion = u32::try_from(PORTION / BLOCK).expect("a few");
-        for from in (first..first + count).step_by(PORTION / BLOCK) {
-            let some = portion.min(first + count - from);
+        for from in (first..first + count).step_by(INDEX_READ_BLOCKS as usize) {
+            let some = INDEX_READ_BLOCKS.min(first + count - from);
             self.load(&mut blocks, name, from, some)?;
             (from..from + some).for_each(|block| stream.extend_from_slice(blocks.payload(block)));
         }

@@ -130,7 +130,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         self.reader.storage()
     }
 
-    /// From the next file on.
+    /// How fast files are written from now on.
     pub(crate) fn set_pace(&mut self, pace: Pace) {
         self.output.pace = pace;
     }

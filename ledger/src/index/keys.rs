@@ -11,6 +11,7 @@ use super::footer::{Common, Footer, Span};
 use super::pace::Output;
 use crate::bytes::u64_at;
 use crate::journal::Storage;
+use crate::limits::INDEX_READ_BLOCKS;
 
 /// A hash and the number of the record whose key has it. Ordered as in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -201,9 +202,6 @@ pub(crate) struct KeysCursor {
     at: usize,
 }
 
-/// Blocks that a cursor reads at once.
-const CURSOR_BLOCKS: u32 = 64;
-
 impl KeysCursor {
     pub(crate) fn new(file: Arc<KeysFile>) -> KeysCursor {
         KeysCursor { file, blocks: Blocks::default(), next_block: 0, entries: Vec::new(), at: 0 }
@@ -221,7 +219,7 @@ impl KeysCursor {
             return Ok(());
         }
         let Footer { name, item_blocks, .. } = self.file.footer;
-        let count = CURSOR_BLOCKS.min(item_blocks - self.next_block);
+        let count = INDEX_READ_BLOCKS.min(item_blocks - self.next_block);
         self.entries.clear();
         self.at = 0;
         if count > 0 {

@@ -13,7 +13,7 @@ use super::sort::sort_by_u64;
 use super::{IndexSchema, groups_of};
 use crate::bytes::{u32_at, u64_at};
 use crate::journal::Storage;
-use crate::limits::{INDEX_CHUNK_RECORDS_MAX, INDEX_TIME_MARK_BLOCKS, to_usize};
+use crate::limits::{INDEX_CHUNK_RECORDS_MAX, INDEX_READ_BLOCKS, INDEX_TIME_MARK_BLOCKS, to_usize};
 
 /// Buffers that writing a run needs, kept from run to run.
 #[derive(Default)]
@@ -35,9 +35,6 @@ pub(crate) struct RecordsFile {
 }
 
 const GROUP_ENTRY_BYTES: usize = 12;
-
-/// Who reads all of a file reads so many blocks at once: the system reads nothing ahead.
-pub(crate) const BLOCKS_AT_ONCE: u32 = 64;
 
 impl RecordsFile {
     /// The file is on disk with its name once this has returned.
@@ -118,7 +115,7 @@ impl RecordsFile {
         })?;
         let mut blocks = Blocks::default();
         for at in 0..self.chunk_blocks() {
-            let block = self.load_chunks(reader, &mut blocks, at, BLOCKS_AT_ONCE)?;
+            let block = self.load_chunks(reader, &mut blocks, at, INDEX_READ_BLOCKS)?;
             let damaged = |reason| reader.damaged(name, block, reason);
             let mut decoder = ChunkDecoder::new(blocks.payload(block)).map_err(damaged)?;
             while let Some(chunk) = decoder.next().map_err(damaged)? {
@@ -160,7 +157,7 @@ impl RecordsFile {
             let block = self.block_of(place);
             if block >= held_until {
                 let last = self.block_of(places.end - 1);
-                held_until = block + BLOCKS_AT_ONCE.min(last - block + 1);
+                held_until = block + INDEX_READ_BLOCKS.min(last - block + 1);
                 reader.load(&mut blocks, self.footer.name, block, held_until - block)?;
             }
             if !visit(place, self.record_in(&blocks, place)) {
@@ -254,7 +251,7 @@ impl RecordsFile {
         Ok(Some(state))
     }
 
-    /// The chunks of a chunk block. Who reads those that follow as well has them read at once: `BLOCKS_AT_ONCE`, in place of 1.
+    /// The chunks of a chunk block. Who reads those that follow as well has them read at once: `INDEX_READ_BLOCKS`, in place of 1.
     pub(crate) fn load_chunks<S: Storage>(
         &self,
         reader: &BlockReader<S>,

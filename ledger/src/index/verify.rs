@@ -9,10 +9,10 @@ use super::files::FileSet;
 use super::filter::KeyHash;
 use super::keys::{Entry, KeysCursor, KeysFile};
 use super::open::{IndexReport, survey};
-use super::records::{BLOCKS_AT_ONCE, RecordsFile};
+use super::records::RecordsFile;
 use super::{IndexSchema, common, groups_of};
 use crate::journal::{Lineage, Storage};
-use crate::limits::INDEX_KEYS_IN_MEMORY_MAX;
+use crate::limits::{INDEX_KEYS_IN_MEMORY_MAX, INDEX_READ_BLOCKS};
 
 /// What [`Index::verify`](super::Index::verify) has read and found in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ fn verify_chunks<S: Storage, X: IndexSchema>(
     // Group and number behind the last member, and the state after it.
     let mut last: Option<(u64, u32, X::State)> = None;
     for at in 0..file.chunk_blocks() {
-        let block = file.load_chunks(reader, &mut blocks, at, BLOCKS_AT_ONCE)?;
+        let block = file.load_chunks(reader, &mut blocks, at, INDEX_READ_BLOCKS)?;
         let damaged = |reason| reader.damaged(file.footer.name, block, reason);
         let mut decoder = ChunkDecoder::new(blocks.payload(block)).map_err(damaged)?;
         let mut is_first = true;

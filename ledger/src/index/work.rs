@@ -18,7 +18,7 @@ use crate::limits::INDEX_MERGE_STEP_BYTES;
 pub(crate) enum Work<S: Storage, X> {
     Inline(Box<Builder<S, X>>),
     Portions { builder: Box<Builder<S, X>>, runs: VecDeque<Arc<Run>> },
-    Beside { runs: Option<Sender<Arc<Run>>>, waiting: Waiting, thread: Option<JoinHandle<()>> },
+    Beside { runs: Option<Sender<Arc<Run>>>, waiting: Waiting, is_owner_waiting: bool, thread: Option<JoinHandle<()>> },
 }
 
 impl<S: Storage, X: IndexSchema> Work<S, X> {
@@ -35,9 +35,9 @@ impl<S: Storage, X: IndexSchema> Work<S, X> {
         let storage = builder.storage().clone();
         let thread = std::thread::Builder::new()
             .name("index-build".to_owned())
-            .spawn(move || work_through(builder, &Runs { runs: asked, waiting: seen }))
+            .spawn(move || work_through(builder, &Runs { asked, waiting: seen }))
             .map_err(IndexFault::on(&storage, "start a thread for", "."))?;
-        Ok(Work::Beside { runs: Some(runs), waiting, thread: Some(thread) })
+        Ok(Work::Beside { runs: Some(runs), waiting, is_owner_waiting: false, thread: Some(thread) })
     }
 
     /// Takes a run that is cut. A fault is published, and met by the owner when it looks.
@@ -73,6 +73,16 @@ impl<S: Storage, X: IndexSchema> Work<S, X> {
             published.set_fault(fault);
             false
         })
+    }
+
+    /// The owner waits for files, or no longer does, and goes on meanwhile.
+    pub(crate) fn hurry(&mut self, is_waited_for: bool) {
+        let Work::Beside { waiting, is_owner_waiting, .. } = self else { return };
+        match (std::mem::replace(is_owner_waiting, is_waited_for), is_waited_for) {
+            (false, true) => waiting.one_more(),
+            (true, false) => waiting.one_less(),
+            _ => {}
+        }
     }
 
     /// Waits until `is_enough`, or until there is a fault. Who works in portions waits for itself.
@@ -123,7 +133,7 @@ fn serve<S: Storage, X: IndexSchema>(builder: &mut Builder<S, X>, runs: &Runs) -
 
 /// Runs that are to be written.
 struct Runs {
-    runs: Receiver<Arc<Run>>,
+    asked: Receiver<Arc<Run>>,
     waiting: Waiting,
 }
 
@@ -131,16 +141,16 @@ impl Runs {
     /// The next run. Who has nothing else to do waits for it.
     fn next(&self, has_else_to_do: bool) -> Result<Arc<Run>, TryRecvError> {
         let run = match has_else_to_do {
-            true => self.runs.try_recv()?,
-            false => self.runs.recv().map_err(|_| TryRecvError::Disconnected)?,
+            true => self.asked.try_recv()?,
+            false => self.asked.recv().map_err(|_| TryRecvError::Disconnected)?,
         };
         self.waiting.one_less();
         Ok(run)
     }
 }
 
-/// So many portions that the keys of a run can be written once into each tier that there is. Filters and tables add a sixth to keys, so for up to six
-/// tiers one more is enough. More would be merged sooner than it has to be, while runs wait.
+/// So many steps that the keys of a run can be written once into each tier that there is. Filters and tables add a sixth to keys, so for up to six
+/// tiers one more is enough. With more steps keys would be merged sooner than they have to be, while runs wait.
 fn merge_steps_due(records: u64, tiers: u64) -> u64 {
     (records * ENTRY_BYTES as u64 * (tiers + 1)).div_ceil(INDEX_MERGE_STEP_BYTES as u64)
 }
@@ -162,8 +172,8 @@ impl Drop for Ending {
 impl<S: Storage, X> Drop for Work<S, X> {
     /// Waits for the thread, so that a directory that is opened next is not written by the one before.
     fn drop(&mut self) {
-        if let Work::Beside { runs, waiting, thread } = self {
-            // They are waited for.
+        if let Work::Beside { runs, waiting, thread, .. } = self {
+            // From here on this waits for the thread.
             waiting.one_more();
             drop(runs.take());
             if let Some(thread) = thread.take() {

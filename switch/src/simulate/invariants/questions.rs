@@ -1,5 +1,5 @@
-//! The history is asked only once its files reach what memory has let go: before that an answer that there is no outcome proves nothing, and the same frame
-//! would ask again and again, as fast as the history can answer.
+//! An answer of the history settles its question: an outcome proves itself; that there is none counts only if the files reached what memory had let go when
+//! the question was put. Who asks earlier asks again and again, as fast as the history can answer.
 
 use super::Finding;
 use crate::history::HistoryAnswer;

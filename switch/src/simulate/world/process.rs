@@ -118,6 +118,7 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A fault of the history stops the process; a violation ends the run.
     fn take_history_answers(&mut self) -> Result<Result<(), HistoryFault>, Violation> {
         let now_ns = self.now_ns;
         let Some(process) = &mut self.machine.process else { return Ok(Ok(())) };
