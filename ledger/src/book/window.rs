@@ -146,12 +146,9 @@ impl Book {
     pub fn trim(&mut self) {
         assert!(self.undo.is_empty(), "never within a chain");
         self.notes.clear();
-        let mut surplus = self.surplus();
-        while surplus > 0 {
-            let some = surplus.min(LOOK_AHEAD_IDS as u64);
-            self.look_ahead_of_leaving(some);
-            (0..some).for_each(|_| self.let_oldest_leave());
-            surplus -= some;
+        while let leaving @ 1.. = self.surplus().min(LOOK_AHEAD_IDS as u64) {
+            self.look_ahead_of_leaving(leaving);
+            (0..leaving).for_each(|_| self.let_oldest_leave());
         }
         assert!(self.window.len() <= u64::from(self.options.final_transfers_max));
         assert_eq!(self.transfer_table.len(), self.transfers.held() as usize);

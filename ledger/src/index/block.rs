@@ -135,7 +135,7 @@ impl<S: Storage> BlockWriter<S> {
             pace: pace.clone(),
             name,
             file,
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(pace.portion_bytes() + BLOCK),
             begun: 0,
             written: 0,
             section_blocks: 0,
