@@ -160,8 +160,9 @@ pub struct Index<S: Storage, X: IndexSchema> {
     changes_seen: u64,
     /// Cut, and not in `files` yet.
     unfinished: VecDeque<Arc<Run>>,
-    /// In files since; its memory is for the run after the open one.
-    finished: Option<Arc<Run>>,
+    /// In files since, the oldest first; their memory is for the runs after the open one. With those that are not in files there are no more than are
+    /// ever unfinished, and one.
+    finished: VecDeque<Arc<Run>>,
     run: Run,
     /// Of the keys that were asked about last: room that is kept.
     question_room: QuestionRoom,
@@ -203,7 +204,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             files,
             changes_seen: 0,
             unfinished: VecDeque::new(),
-            finished: None,
+            finished: VecDeque::with_capacity(INDEX_RUNS_UNFINISHED_MAX + 1),
             work: Work::start(builder, options.work)?,
             poison: None,
             schema: PhantomData,
@@ -389,7 +390,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
             self.work.wait(&self.published, |files| files.last_run() >= oldest);
             self.refresh()?;
         }
-        let finished = self.finished.take().and_then(Arc::into_inner);
+        let finished = self.finished.pop_front().and_then(Arc::into_inner);
         let next = Run::after(self.run.number + 1, &self.run.span, finished);
         let run = Arc::new(core::mem::replace(&mut self.run, next));
         self.unfinished.push_back(run.clone());
@@ -411,7 +412,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         }
         let last_run = self.files.last_run();
         while let Some(run) = self.unfinished.pop_front_if(|run| run.number <= last_run) {
-            self.finished = Some(run);
+            self.finished.push_back(run);
         }
         self.check_poison()
     }
