@@ -29,6 +29,7 @@ mod footer;
 mod keys;
 mod merge;
 mod open;
+mod overview;
 mod pace;
 mod query;
 mod reader;
@@ -358,9 +359,15 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         self.run.span.end_record()
     }
 
-    /// Files of keys: so many filters are asked for a key, and the one of the newest keys, which are in none of them.
+    /// Files of keys: so many filters are asked for a key at most, and the one of the newest keys, which are in none of them.
     pub fn keys_files(&self) -> usize {
         self.files.keys.len()
+    }
+
+    /// Does one filter answer for all files of keys, so that only the few unknown keys that it lets through are asked of each? It is made beside all
+    /// other work, once there are two of them.
+    pub fn has_overview(&self) -> bool {
+        self.files.overview.is_some()
     }
 
     /// Bytes in memory of filters, tables and the newest keys; the open run and unfinished ones come on top.

@@ -191,6 +191,12 @@ pub const INDEX_FILTER_KEYS_SMALL: u64 = 1 << 22;
 /// More bits make no better filter: only seven are set for a key.
 pub const INDEX_FILTER_BITS_PER_KEY_MAX: u32 = 32;
 
+/// Bits of the overview for each key that it is made for: full, it leaves one unknown id in thirty to the files' own filters.
+pub const INDEX_OVERVIEW_BITS_PER_KEY: u32 = 8;
+
+/// An overview is made for so many times the keys that there are. Each is filled by reading all keys once: with 2 as many in all as the last one holds.
+pub const INDEX_OVERVIEW_ROOM: u64 = 2;
+
 // The journal's closed segments.
 
 /// A compressed segment is made of independent frames of this many plain bytes: looking up one batch decompresses one or two,

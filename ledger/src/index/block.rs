@@ -181,12 +181,11 @@ impl<S: Storage> BlockWriter<S> {
         self.put_item(footer)?;
         self.end_block()?;
         self.write_and_sync()?;
+        let storage = &self.storage;
         let (from, to) = (self.name.preparing(), self.name.text());
-        self.storage.rename(&from, &to).and_then(|()| self.storage.sync_dir()).map_err(IndexFault::on(
-            &self.storage,
-            "name",
-            &to,
-        ))
+        // All memory would fill with what is seldom read; see `journal/prepare.rs`.
+        storage.drop_cache(&self.file).map_err(IndexFault::on(storage, "drop the cache of", &from))?;
+        storage.rename(&from, &to).and_then(|()| storage.sync_dir()).map_err(IndexFault::on(storage, "name", &to))
     }
 
     fn end_block(&mut self) -> Result<(), IndexFault> {
@@ -285,6 +284,12 @@ impl<S: Storage> BlockReader<S> {
 
     pub(crate) fn damaged(&self, name: FileName, block: u32, reason: IndexDamage) -> IndexFault {
         IndexFault::damaged(&self.storage, &name.text(), block, reason)
+    }
+
+    /// The system need not keep what was read of a file.
+    pub(crate) fn drop_cache(&self, name: FileName) -> Result<(), IndexFault> {
+        let dropped = self.storage.drop_cache(&*self.file(name)?);
+        dropped.map_err(IndexFault::on(&self.storage, "drop the cache of", &name.text()))
     }
 
     /// Closes a file that is about to be removed.

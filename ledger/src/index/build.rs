@@ -13,6 +13,7 @@ use super::files::FileSet;
 use super::footer::Common;
 use super::keys::KeysFile;
 use super::merge::{Merge, MergeParts, files_to_merge};
+use super::overview::{Overview, OverviewFill};
 use super::pace::{Output, Pace};
 use super::recent::{Recent, RecentRun, SortScratch};
 use super::records::{RecordsFile, RecordsScratch};
@@ -92,11 +93,14 @@ pub(crate) struct Builder<S: Storage, X> {
     /// Under way, each of a lower tier than the one before it: the last one goes on first, so that a large merge does not make
     /// small files pile up behind it.
     merges: Vec<Merge<S>>,
+    /// A larger overview, on its way.
+    overview_fill: Option<OverviewFill>,
     /// Merged or joined into others; removed when nobody reads them any more.
     retired_keys: Vec<Arc<KeysFile>>,
     retired_records: Vec<Arc<RecordsFile>>,
     /// Replaced; freed here, so that nobody who asks has to spend time on that.
     retired_recent: Vec<Arc<Recent>>,
+    retired_overviews: Vec<Arc<Overview>>,
     records_scratch: RecordsScratch,
     sort_scratch: SortScratch,
     schema: PhantomData<fn() -> X>,
@@ -117,9 +121,11 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
             files: published.files(),
             published,
             merges: Vec::new(),
+            overview_fill: None,
             retired_keys: Vec::new(),
             retired_records: Vec::new(),
             retired_recent: Vec::new(),
+            retired_overviews: Vec::new(),
             records_scratch: RecordsScratch::default(),
             sort_scratch: SortScratch::default(),
             schema: PhantomData,
@@ -178,6 +184,10 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
             self.merges.push(Merge::start(&self.output, self.common, how, parts)?);
             return Ok(true);
         }
+        // Before merges of files, for it is soon done and spares questions to all of them; after the newest keys, whose memory is bounded.
+        if self.merges.last().is_none_or(|merge| merge.tier() > 0) && self.step_overview()? {
+            return Ok(true);
+        }
         let Some(merge) = self.merges.last_mut() else { return Ok(false) };
         if merge.step(&self.reader)?
             && let Some(merge) = self.merges.pop()
@@ -186,6 +196,27 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
             self.replace(parts, Arc::new(merged));
         }
         Ok(true)
+    }
+
+    /// Does a portion of making a larger overview. False when the one that there is is large enough, or there is one file to ask at most.
+    fn step_overview(&mut self) -> Result<bool, IndexFault> {
+        let Some(fill) = &mut self.overview_fill else {
+            let keys = self.files.keys_in_files();
+            let is_due = self.files.overview.as_ref().is_none_or(|overview| overview.is_outgrown(keys));
+            self.overview_fill = (is_due && self.files.keys.len() > 1).then(|| OverviewFill::start(&self.files.keys));
+            return Ok(self.overview_fill.is_some());
+        };
+        if fill.step(&self.reader)? {
+            let filled = self.overview_fill.take().map(|fill| fill.overview);
+            self.retired_overviews.extend(self.files.overview.clone());
+            self.publish(|files| files.overview = filled);
+        }
+        Ok(true)
+    }
+
+    /// What is published next has to be in these.
+    fn overviews(&self) -> impl Iterator<Item = &Arc<Overview>> {
+        self.files.overview.iter().chain(self.overview_fill.iter().map(|fill| &fill.overview))
     }
 
     /// Tiers of the files of keys, those that are being made included.
@@ -208,6 +239,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
         match parts {
             MergeParts::Recent(runs) => {
                 let recent = Arc::new(self.files.recent.without_oldest(runs.len()));
+                self.overviews().for_each(|overview| runs.iter().for_each(|run| overview.add(&run.entries)));
                 self.publish(|files| {
                     files.keys.push(merged);
                     files.recent = recent;
@@ -236,6 +268,7 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
 
     fn free_retired(&mut self) -> Result<(), IndexFault> {
         self.retired_recent.retain(|recent| Arc::strong_count(recent) > 1);
+        self.retired_overviews.retain(|overview| Arc::strong_count(overview) > 1);
         let keys = self.retired_keys.extract_if(.., |file| Arc::strong_count(file) == 1);
         let records = self.retired_records.extract_if(.., |file| Arc::strong_count(file) == 1);
         let names = keys.map(|file| file.footer.name).chain(records.map(|file| file.footer.name));

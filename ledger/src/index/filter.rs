@@ -2,6 +2,8 @@
 //!
 //! Both are part of the format: `docs/formats/index.md`, section 5.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::bytes::u64_at;
 use crate::limits::{INDEX_FILTER_BITS_PER_KEY_SMALL, INDEX_FILTER_KEYS_SMALL};
 
@@ -60,9 +62,24 @@ fn low(product: u128) -> u64 {
 }
 
 /// One line of the filter: what one memory access brings.
-#[derive(Clone, Copy)]
+///
+/// Its words are atomic, so that one thread can go on putting keys in while others ask. Bits are only ever set. Relaxed is enough: whoever is told
+/// that a key is in files is told so through a lock, and that comes after the key was put in.
+#[derive(Default)]
 #[repr(align(64))]
-struct Line([u64; 8]);
+struct Line([AtomicU64; 8]);
+
+impl Line {
+    fn word(&self, word: usize) -> u64 {
+        self.0[word].load(Ordering::Relaxed)
+    }
+}
+
+impl Clone for Line {
+    fn clone(&self) -> Line {
+        Line(core::array::from_fn(|word| AtomicU64::new(self.word(word))))
+    }
+}
 
 /// A hash, and the place of the answer.
 pub(crate) type Question = (u64, usize);
@@ -80,30 +97,39 @@ impl Filter {
     /// Small files get a better one: they are many, and it costs little.
     pub(crate) fn for_keys(keys: u64, bits_per_key: u32) -> Filter {
         let is_small = keys <= INDEX_FILTER_KEYS_SMALL;
-        let bits_per_key = if is_small { bits_per_key.max(INDEX_FILTER_BITS_PER_KEY_SMALL) } else { bits_per_key };
-        let lines = (keys * u64::from(bits_per_key)).div_ceil(LINE_BITS).max(1);
-        Filter { lines: vec![Line([0; 8]); usize::try_from(lines).expect("a usize has 64 bits, limits.rs")] }
+        Filter::of_density(
+            keys,
+            if is_small { bits_per_key.max(INDEX_FILTER_BITS_PER_KEY_SMALL) } else { bits_per_key },
+        )
     }
 
-    /// Hashes that come in ascending order write memory in order.
-    pub(crate) fn insert(&mut self, hash: u64) {
-        let line = self.line_of(hash);
+    pub(crate) fn of_density(keys: u64, bits_per_key: u32) -> Filter {
+        let lines = (keys * u64::from(bits_per_key)).div_ceil(LINE_BITS).max(1);
+        let lines = usize::try_from(lines).expect("a usize has 64 bits, limits.rs");
+        Filter { lines: core::iter::repeat_with(Line::default).take(lines).collect() }
+    }
+
+    /// Hashes that come in ascending order write memory in order. Only one thread may do this at a time: a bit that another one sets at the
+    /// same moment can be lost.
+    pub(crate) fn insert(&self, hash: u64) {
+        let line = &self.lines[self.line_of(hash)];
         for bit in bits(hash) {
-            self.lines[line].0[bit >> 6] |= 1 << (bit & 63);
+            let word = &line.0[bit >> 6];
+            word.store(word.load(Ordering::Relaxed) | 1 << (bit & 63), Ordering::Relaxed);
         }
     }
 
     /// Without a branch among the seven, so that the processor goes on to the next question while memory answers this one.
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
-        let line = &self.lines[self.line_of(hash)].0;
-        bits(hash).fold(1, |all, bit| all & (line[bit >> 6] >> (bit & 63))) & 1 == 1
+        let line = &self.lines[self.line_of(hash)];
+        bits(hash).fold(1, |all, bit| all & (line.word(bit >> 6) >> (bit & 63))) & 1 == 1
     }
 
-    /// Asks for many hashes, each with the place of its answer, and says yes where it may be here; other answers stay.
+    /// Asks for many hashes, and names those that may be here.
     ///
     /// One bit of each is looked at first. So short a question lets the processor have many lines of memory on their way at
-    /// once, and it settles two of three unknown keys; for the others the line is in the cache by then.
-    pub(crate) fn may_hold_each(&self, questions: &[Question], answers: &mut [bool]) {
+    /// once, and it settles half and more of the unknown keys; for the others the line is in the cache by then.
+    pub(crate) fn each_that_may_be_held(&self, questions: &[Question], mut name: impl FnMut(Question)) {
         let mut open = [(0, 0); QUESTIONS_AT_ONCE];
         for questions in questions.chunks(QUESTIONS_AT_ONCE) {
             let mut count = 0;
@@ -112,15 +138,13 @@ impl Filter {
                 open[count] = (hash, place);
                 count += self.holds_first_bit(hash);
             }
-            for &(hash, place) in &open[..count] {
-                answers[place] |= self.may_hold(hash);
-            }
+            open[..count].iter().copied().filter(|(hash, _)| self.may_hold(*hash)).for_each(&mut name);
         }
     }
 
     fn holds_first_bit(&self, hash: u64) -> usize {
         let bit = bit(hash, 1);
-        let word = self.lines[self.line_of(hash)].0[bit >> 6];
+        let word = self.lines[self.line_of(hash)].word(bit >> 6);
         usize::from(word >> (bit & 63) & 1 == 1)
     }
 
@@ -141,8 +165,8 @@ impl Filter {
 
     pub(crate) fn encode_line(&self, line: usize) -> [u8; LINE_BYTES] {
         let mut bytes = [0; LINE_BYTES];
-        for (into, word) in bytes.chunks_exact_mut(8).zip(self.lines[line].0) {
-            into.copy_from_slice(&word.to_le_bytes());
+        for (into, word) in bytes.chunks_exact_mut(8).zip(0..) {
+            into.copy_from_slice(&self.lines[line].word(word).to_le_bytes());
         }
         bytes
     }
@@ -152,7 +176,7 @@ impl Filter {
         let (count, lines) = stream.split_at_checked(8)?;
         let count = usize::try_from(u64_at(count, 0)).ok()?;
         let lines = lines.get(..count.checked_mul(LINE_BYTES)?)?;
-        let line = |bytes: &[u8]| Line(core::array::from_fn(|word| u64_at(bytes, word * 8)));
+        let line = |bytes: &[u8]| Line(core::array::from_fn(|word| AtomicU64::new(u64_at(bytes, word * 8))));
         (count > 0).then(|| Filter { lines: lines.chunks_exact(LINE_BYTES).map(line).collect() })
     }
 
@@ -185,19 +209,16 @@ mod tests {
     #[test]
     fn what_was_put_in_is_never_denied_and_what_was_not_mostly_is() {
         let hash = KeyHash::new(7);
-        let mut filter = Filter::for_keys(10_000, 12);
+        let filter = Filter::for_keys(10_000, 12);
         (0..10_000).for_each(|number| filter.insert(hash.of(&key(number))));
         assert!((0..10_000).all(|number| filter.may_hold(hash.of(&key(number)))));
         let wrongly = (10_000..110_000).filter(|number| filter.may_hold(hash.of(&key(*number)))).count();
         assert!(wrongly < 100, "{wrongly} of 100,000, with ids that only count up");
-        // Many at once: the same answers, each in its place, and a yes that was there before stays.
-        let questions = (0..20_000).map(|number| hash.of(&key(number))).zip((0..20_000).rev());
-        let questions: Vec<Question> = questions.collect();
-        let mut answers = vec![false; 20_000];
-        answers[7] = true;
-        filter.may_hold_each(&questions, &mut answers);
-        let is_right = |&(hash, place): &Question| answers[place] == (filter.may_hold(hash) || place == 7);
-        assert!(questions.iter().all(is_right));
+        // Many at once: the same answers, in the same order.
+        let questions: Vec<Question> = (0..20_000).map(|number| hash.of(&key(number))).zip((0..20_000).rev()).collect();
+        let mut named = Vec::new();
+        filter.each_that_may_be_held(&questions, |question| named.push(question));
+        assert!(questions.iter().filter(|question| filter.may_hold(question.0)).eq(&named));
     }
 
     #[test]

@@ -149,9 +149,9 @@ impl KeysFile {
         self.filter.may_hold(hash)
     }
 
-    /// [`Filter::may_hold_each`].
-    pub(crate) fn may_hold_each(&self, questions: &[Question], answers: &mut [bool]) {
-        self.filter.may_hold_each(questions, answers);
+    /// [`Filter::each_that_may_be_held`].
+    pub(crate) fn each_that_may_be_held(&self, questions: &[Question], name: impl FnMut(Question)) {
+        self.filter.each_that_may_be_held(questions, name);
     }
 
     /// Bytes in memory.
@@ -210,6 +210,11 @@ impl KeysCursor {
     /// The next entry, which stays the next until [`Self::advance`].
     pub(crate) fn peek(&self) -> Option<Entry> {
         self.entries.get(self.at).copied()
+    }
+
+    /// Ends reading: the system need not keep what was read.
+    pub(crate) fn end<S: Storage>(self, reader: &BlockReader<S>) -> Result<(), IndexFault> {
+        reader.drop_cache(self.file.footer.name)
     }
 
     /// Goes on to the next entry; also needed before the first.

@@ -126,7 +126,7 @@ pub(crate) fn survey<S: Storage>(
     without_keys.retain(|place| *place < recent_from);
     let hash = KeyHash::new(keys.first().map_or(seed, |file| file.footer.seed));
     let recent = Arc::new(Recent::of(Vec::new()));
-    Ok(Survey { files: FileSet { hash, records, keys, recent }, dropped, without_keys, recent_from })
+    Ok(Survey { files: FileSet { hash, records, keys, recent, overview: None }, dropped, without_keys, recent_from })
 }
 
 /// From which file of records on the keys belong into memory: behind all files of keys, and no more than whoever wrote them had

@@ -89,7 +89,7 @@ impl Recent {
     pub(crate) fn of(runs: Vec<Arc<RecentRun>>) -> Recent {
         // Room to grow, so that most runs that come are put into a copy of the filter.
         let keys_max = keys_of(&runs).next_power_of_two();
-        let mut filter = Filter::for_keys(keys_max, INDEX_FILTER_BITS_PER_KEY_SMALL);
+        let filter = Filter::for_keys(keys_max, INDEX_FILTER_BITS_PER_KEY_SMALL);
         runs.iter().flat_map(|run| &run.entries).for_each(|entry| filter.insert(entry.hash));
         Recent { runs, filter, keys_max }
     }
@@ -105,7 +105,7 @@ impl Recent {
             return Recent::of(runs);
         }
         // The keys of a run that is replaced are those of the other one too: the filter holds no more than it has to.
-        let mut filter = self.filter.clone();
+        let filter = self.filter.clone();
         runs.iter().rev().take(1).flat_map(|run| &run.entries).for_each(|entry| filter.insert(entry.hash));
         Recent { runs, filter, keys_max: self.keys_max }
     }
@@ -127,9 +127,9 @@ impl Recent {
         self.filter.may_hold(hash)
     }
 
-    /// [`Filter::may_hold_each`].
-    pub(crate) fn may_hold_each(&self, questions: &[Question], answers: &mut [bool]) {
-        self.filter.may_hold_each(questions, answers);
+    /// [`Filter::each_that_may_be_held`].
+    pub(crate) fn each_that_may_be_held(&self, questions: &[Question], name: impl FnMut(Question)) {
+        self.filter.each_that_may_be_held(questions, name);
     }
 
     /// Bytes in memory.

@@ -1,4 +1,7 @@
-//! The segment to come: made ahead of need, so that the writing thread does not wait for 64 MiB of zeros.
+//! The segment to come: made ahead of need, so that the writing thread does not wait for 64 MiB of zeros. And the segments that are full: what the
+//! system has cached of them makes room for it, or a log that grows would fill all memory with what is hardly ever read again. Where
+//! a host backs the memory of a guest at its first touch, that costs the guest a fourth of its processors: 40 % of all time
+//! was the system's, and is 13 % now (`benches/results/2026-11-22-ledger.md`).
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -11,10 +14,11 @@ use super::writer::Preparation;
 /// Makes [`PREPARING_NAME`], one at a time: the next is asked for when the last has been renamed.
 pub(crate) enum Preparer<S: Storage> {
     /// Made when taken. The order of operations is then the same in every run, as the simulator needs it.
-    WhenNeeded { storage: S, bytes: u64 },
+    WhenNeeded { storage: S, bytes: u64, full: Full<S> },
     /// Made by a thread of its own.
     Ahead {
-        requests: Option<Sender<()>>,
+        /// The segment that has become full goes with the request.
+        requests: Option<Sender<Option<S::File>>>,
         ready: Receiver<Result<S::File, JournalFault>>,
         thread: Option<JoinHandle<()>>,
     },
@@ -25,7 +29,7 @@ impl<S: Storage> Preparer<S> {
     pub(crate) fn start(storage: &S, bytes: u64, preparation: Preparation) -> Result<Preparer<S>, JournalFault> {
         let storage = storage.clone();
         if preparation == Preparation::WhenNeeded {
-            return Ok(Preparer::WhenNeeded { storage, bytes });
+            return Ok(Preparer::WhenNeeded { storage, bytes, full: Full { newest: None } });
         }
         let (requests, asked) = channel();
         let (finished, ready) = channel();
@@ -33,31 +37,51 @@ impl<S: Storage> Preparer<S> {
         let thread = std::thread::Builder::new()
             .name("journal-prepare".to_owned())
             .spawn(move || {
-                for () in asked {
-                    if finished.send(prepare(&for_thread, bytes)).is_err() {
+                let mut full = Full { newest: None };
+                for segment in asked {
+                    let next = full.follow(&for_thread, segment).and_then(|()| prepare(&for_thread, bytes));
+                    if finished.send(next).is_err() {
                         return;
                     }
                 }
             })
             .map_err(JournalFault::on(&storage, "start a thread for", "."))?;
-        let preparer = Preparer::Ahead { requests: Some(requests), ready, thread: Some(thread) };
-        preparer.begin_next();
+        let mut preparer = Preparer::Ahead { requests: Some(requests), ready, thread: Some(thread) };
+        preparer.begin_next(None)?;
         Ok(preparer)
     }
 
     /// The prepared file, still under its temporary name. Waits where it is not ready.
     pub(crate) fn take(&mut self) -> Result<S::File, JournalFault> {
         match self {
-            Preparer::WhenNeeded { storage, bytes } => prepare(storage, *bytes),
+            Preparer::WhenNeeded { storage, bytes, .. } => prepare(storage, *bytes),
             Preparer::Ahead { ready, .. } => ready.recv().expect("the thread lives as long as `requests`"),
         }
     }
 
-    /// The taken file has its name; the temporary one is free for the next.
-    pub(crate) fn begin_next(&self) {
-        if let Preparer::Ahead { requests: Some(requests), .. } = self {
-            requests.send(()).expect("the thread lives as long as `requests`");
+    /// The taken file has its name; the temporary one is free for the next. `segment` is the one before it, which is full.
+    pub(crate) fn begin_next(&mut self, segment: Option<S::File>) -> Result<(), JournalFault> {
+        match self {
+            Preparer::WhenNeeded { storage, full, .. } => full.follow(storage, segment),
+            Preparer::Ahead { requests, .. } => {
+                let requests = requests.as_ref().expect("they are taken only when the work ends");
+                requests.send(segment).expect("the thread lives as long as `requests`");
+                Ok(())
+            }
         }
+    }
+}
+
+/// The newest full segment, which stays cached: messages that were too many for memory are read back from it.
+pub(crate) struct Full<S: Storage> {
+    newest: Option<S::File>,
+}
+
+impl<S: Storage> Full<S> {
+    /// The one before makes room.
+    fn follow(&mut self, storage: &S, segment: Option<S::File>) -> Result<(), JournalFault> {
+        let Some(before) = std::mem::replace(&mut self.newest, segment) else { return Ok(()) };
+        storage.drop_cache(&before).map_err(JournalFault::on(storage, "drop the cache of a segment in", "."))
     }
 }
 

@@ -334,8 +334,8 @@ impl<S: Storage> Journal<S> {
         self.sync_segment()?;
         let file = self.preparer.take()?;
         name_segment(&self.storage, self.tip.next_sequence)?;
-        self.preparer.begin_next();
-        self.file = file;
+        let full = std::mem::replace(&mut self.file, file);
+        self.preparer.begin_next(Some(full))?;
         self.tip.position = Position { segment: self.tip.next_sequence, offset: 0 };
         self.synced = self.tip;
         Ok(())

@@ -8,5 +8,6 @@ mod disk;
 mod format;
 mod hand;
 mod model;
+mod overview;
 mod owner;
 mod recent;
