@@ -140,6 +140,8 @@ pub struct Generator {
     sampler: Sampler,
     sample_every_ns: u64,
     sampled_ns: u64,
+    /// How long after the first payment is due percentiles begin to count; none when they do.
+    warm_up_ns: Option<u64>,
 }
 
 impl Generator {
@@ -193,6 +195,7 @@ impl Generator {
             sampler: Sampler::start(watched, view).map_err(|error| cannot("thread", error))?,
             sample_every_ns: SAMPLE_NS_MIN.max(plan.load.duration_ns() / SAMPLES_MAX),
             sampled_ns: u64::MAX,
+            warm_up_ns: Some(plan.warm_up_ns).filter(|&warm_up_ns| warm_up_ns > 0),
             load: plan.load,
         })
     }
@@ -519,6 +522,11 @@ impl Generator {
         }
         if self.sampled_ns.saturating_add(self.sample_every_ns) <= now_ns {
             self.sample(now_ns);
+        }
+        // What fell due in the warm-up and ends after it counts: a stall is not made shorter by where it began.
+        if self.warm_up_ns.is_some_and(|warm_up_ns| self.start_ns.saturating_add(warm_up_ns) <= now_ns) {
+            self.warm_up_ns = None;
+            self.shared.tally.forget_latencies();
         }
     }
 

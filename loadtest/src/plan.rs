@@ -104,6 +104,8 @@ pub struct Plan {
     pub scenario: Option<String>,
     /// How payments are offered.
     pub load: Load,
+    /// Latencies of what ends before are in no percentile of the whole run; everything else counts from the beginning.
+    pub warm_up_ns: u64,
     /// Participants of a spawned switch.
     pub participants: u32,
     /// What payments are like.
@@ -122,6 +124,7 @@ impl Plan {
         Plan {
             scenario: None,
             load,
+            warm_up_ns: 0,
             participants,
             mix: Mix::default(),
             payees: Payees::default(),

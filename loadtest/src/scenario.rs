@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::SetUpError;
-use crate::limits::{DURATION_S_MAX, FAULTS_MAX, FLIGHTS_MAX, NS_PER_MS, PARTICIPANTS_MAX, RATE_MAX};
+use crate::limits::{DURATION_S_MAX, FAULTS_MAX, FLIGHTS_MAX, NS_PER_MS, NS_PER_S, PARTICIPANTS_MAX, RATE_MAX};
 use crate::plan::{Fault, FaultKind, Load, Mix, Payees, Plan, Service};
 use crate::schedule::{Bursts, Schedule, Spacing};
 
@@ -42,6 +42,8 @@ pub struct Overrides {
     pub rate: Option<Rate>,
     /// `--duration`.
     pub duration_s: Option<u64>,
+    /// `--warm-up`.
+    pub warm_up_s: Option<u64>,
     /// `--in-flight`.
     pub in_flight: Option<u32>,
     /// `--participants`.
@@ -92,6 +94,8 @@ struct LoadTable {
     arrivals: ArrivalsName,
     seed: Option<u64>,
     duration_s: u64,
+    #[serde(default)]
+    warm_up_s: u64,
     rate: Option<u64>,
     rate_to: Option<u64>,
     burst_rate: Option<u64>,
@@ -204,12 +208,13 @@ impl Document {
             Some(Rate::PerSecond(rate)) => self.raise((rate, self.load.rate.ok_or("load.rate is missing")?)),
             Some(Rate::Max) => {
                 let in_flight = self.load.in_flight.or(overrides.in_flight).or(Some(IN_FLIGHT_DEFAULT));
-                let LoadTable { duration_s, .. } = self.load;
-                self.load = LoadTable { in_flight, ..LoadTable::closed(duration_s) };
+                let LoadTable { duration_s, warm_up_s, .. } = self.load;
+                self.load = LoadTable { in_flight, warm_up_s, ..LoadTable::closed(duration_s) };
                 self.service.throughput_min_per_s = None;
             }
             None => {}
         }
+        self.load.warm_up_s = overrides.warm_up_s.unwrap_or(self.load.warm_up_s);
         if self.load.shape == Shape::Closed && overrides.in_flight.is_some() {
             self.load.in_flight = overrides.in_flight;
         }
@@ -222,6 +227,7 @@ impl Document {
     /// Another duration: everything happens at the same share of it.
     fn stretch(&mut self, ratio: (u64, u64)) {
         self.load.duration_s = ratio.0;
+        self.load.warm_up_s = scaled(self.load.warm_up_s, ratio);
         let LoadTable { burst_every_ms, burst_for_ms, .. } = &mut self.load;
         let faults = self.fault.iter_mut().flat_map(|FaultTable { every_ms, for_ms, .. }| [every_ms, for_ms]);
         for time_ms in faults.chain([burst_every_ms, burst_for_ms]).flatten() {
@@ -257,6 +263,10 @@ impl Document {
         if !(1..=DURATION_S_MAX).contains(&self.load.duration_s) {
             return Err(format!("load.duration_s = {}: give 1 to {DURATION_S_MAX}", self.load.duration_s));
         }
+        let LoadTable { warm_up_s, duration_s, .. } = self.load;
+        if warm_up_s >= duration_s {
+            return Err(format!("load.warm_up_s = {warm_up_s}: give less than duration_s, which is {duration_s}"));
+        }
         let participants = self.participants.count;
         if !(2..=PARTICIPANTS_MAX).contains(&participants) {
             return Err(format!("participants.count = {participants}: give 2 to {PARTICIPANTS_MAX}"));
@@ -268,6 +278,7 @@ impl Document {
             faults: self.faults()?,
             service: self.service.service()?,
             load: self.load.load()?,
+            warm_up_ns: warm_up_s * NS_PER_S,
             participants,
         })
     }
@@ -315,6 +326,7 @@ impl LoadTable {
             arrivals: ArrivalsName::Even,
             seed: None,
             duration_s,
+            warm_up_s: 0,
             rate: None,
             rate_to: None,
             burst_rate: None,
@@ -440,7 +452,6 @@ impl ServiceTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::NS_PER_S;
 
     fn plan(text: &str) -> Result<Plan, String> {
         parse("x.toml", text, Overrides::default()).map_err(|error| error.0)
@@ -449,6 +460,16 @@ mod tests {
     fn check_error(text: &str, parts: &[&str]) {
         let error = plan(text).expect_err("it is wrong");
         assert!(!error.contains('\n') && parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+
+    #[test]
+    fn a_warm_up_is_a_part_of_the_run_and_as_long_as_the_command_line_says() {
+        let text = GOOD.replace("= 10\n", "= 10\nwarm_up_s = 4\n");
+        let warm_up_s = |overrides| parse("x.toml", &text, overrides).expect("it is right").warm_up_ns / NS_PER_S;
+        assert_eq!(warm_up_s(Overrides::default()), 4);
+        assert_eq!(warm_up_s(Overrides { duration_s: Some(5), ..Overrides::default() }), 2);
+        assert_eq!(warm_up_s(Overrides { rate: Some(Rate::Max), ..Overrides::default() }), 4);
+        assert_eq!(warm_up_s(Overrides { warm_up_s: Some(0), ..Overrides::default() }), 0);
     }
 
     const GOOD: &str = "name = \"x\"\nabout = \"x\"\n[load]\nshape = \"constant\"\nrate = 100\nduration_s = 10\n";
@@ -465,6 +486,7 @@ mod tests {
                 rate: Some(Rate::PerSecond(50)),
                 duration_s: Some(2),
                 participants: Some(4),
+                warm_up_s: Some(1),
                 in_flight: None,
             };
             let small = parse(name, text, overrides).unwrap_or_else(|error| panic!("{name}, small: {error}"));
@@ -484,6 +506,10 @@ mod tests {
         check_error(&GOOD.replace("rate = 100", "rate = 10000001"), &["load.rate = 10000001"]);
         check_error(&GOOD.replace("rate = 100\n", ""), &["load.rate is missing"]);
         check_error(&GOOD.replace("= 10\n", "= 0\n"), &["load.duration_s = 0"]);
+        check_error(
+            &format!("{GOOD}warm_up_s = 10\n"),
+            &["load.warm_up_s = 10: give less than duration_s, which is 10"],
+        );
         check_error(&format!("{GOOD}rate_to = 5\n"), &["load.rate_to is not for shape = \"constant\""]);
         check_error(&format!("{GOOD}seed = 5\n"), &["load.seed is only for"]);
         check_error(&format!("{GOOD}[participants]\ncount = 1\n"), &["participants.count = 1"]);
@@ -506,8 +532,12 @@ mod tests {
         let text = "name = \"x\"\nabout = \"x\"\n[load]\nshape = \"burst\"\nrate = 100\nduration_s = 60\nburst_rate = 1000\n\
                     burst_every_ms = 30000\nburst_for_ms = 6000\n[[fault]]\nkind = \"cut_providers\"\nat_ms = 20000\n\
                     providers = 16\nfor_ms = 0\n[service]\nthroughput_min_per_s = 250\n";
-        let overrides =
-            Overrides { rate: Some(Rate::PerSecond(10)), duration_s: Some(6), participants: Some(4), in_flight: None };
+        let overrides = Overrides {
+            rate: Some(Rate::PerSecond(10)),
+            duration_s: Some(6),
+            participants: Some(4),
+            ..Overrides::default()
+        };
         let plan = parse("x", text, overrides).expect("it is right");
         let Load::Open(schedule) = &plan.load else { panic!("open") };
         assert_eq!((schedule.rate_at(0), schedule.rate_at(NS_PER_S * 3 / 2)), (10, 100));

@@ -96,6 +96,12 @@ impl Legs {
     pub fn coarse() -> Legs {
         Legs { accepted: Latencies::coarse(), forwarded: Latencies::coarse(), last: Latencies::coarse() }
     }
+
+    /// Forgets everything; the memory is kept.
+    fn clear(&mut self) {
+        let Legs { accepted, forwarded, last } = self;
+        [accepted, forwarded, last].into_iter().for_each(Latencies::clear);
+    }
 }
 
 /// What happened since the last sample was taken.
@@ -120,8 +126,7 @@ impl Window {
     /// Begins anew; the memory is kept.
     pub fn clear(&mut self) {
         (self.offered, self.committed, self.failed) = (0, 0, 0);
-        let Legs { accepted, forwarded, last } = &mut self.legs;
-        [accepted, forwarded, last].into_iter().for_each(Latencies::clear);
+        self.legs.clear();
     }
 }
 
@@ -239,6 +244,13 @@ impl Tally {
     /// For so many participants.
     pub fn of(participants: usize) -> Tally {
         Tally { participants: vec![Legs::coarse(); participants], flows: vec![0; participants], ..Tally::default() }
+    }
+
+    /// The warm-up is over. Counts stay.
+    pub fn forget_latencies(&mut self) {
+        let Tally { sent, total, total_of_committed, accepted, forwarded, participants, .. } = self;
+        [sent, total, total_of_committed, accepted, forwarded].into_iter().for_each(Latencies::clear);
+        participants.iter_mut().for_each(Legs::clear);
     }
 
     /// A payment is sent.

@@ -37,7 +37,7 @@ use crate::limits::{
     HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX,
     INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, QUESTIONS_MAX,
 };
-use crate::log::local::LocalLog;
+use crate::log::local::{LocalLog, SyncTimes};
 use crate::outbox::Outboxes;
 use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
@@ -471,6 +471,11 @@ impl<S: Storage> Pipeline<S> {
             outbox_records_held: self.outbox_records_held() as u64,
             outcomes_unindexed: self.history.outcomes_unindexed(),
         }
+    }
+
+    /// How long the journal waited for its disk: for whoever watches. The longest wait begins anew.
+    pub fn take_sync_times(&mut self) -> SyncTimes {
+        self.log.take_sync_times()
     }
 
     /// The history's files, for other threads to read.

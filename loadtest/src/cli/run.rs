@@ -7,7 +7,7 @@ use super::print;
 use super::target::TargetArguments;
 use crate::SetUpError;
 use crate::interrupts::Interrupts;
-use crate::limits::{DURATION_S_MAX, FLIGHTS_MAX, RATE_MAX};
+use crate::limits::{DURATION_S_MAX, FLIGHTS_MAX, NS_PER_S, RATE_MAX};
 use crate::plan::{Load, Plan};
 use crate::report::{page_of_run, plots};
 use crate::scenario::{self, IN_FLIGHT_DEFAULT, LIBRARY, Overrides, Rate};
@@ -46,6 +46,9 @@ pub(super) struct Arguments {
     /// For how long payments are offered [default: what the scenario says]
     #[arg(long, value_name = "SECONDS", required_unless_present = "scenario")]
     duration: Option<u64>,
+    /// Leave what ends in the first seconds out of the percentiles: memory and caches that are touched for the first time [default: 0, or what the scenario says]
+    #[arg(long, value_name = "SECONDS")]
+    warm_up: Option<u64>,
     #[command(flatten)]
     out: OutArguments,
     /// Show nothing while it runs
@@ -96,6 +99,7 @@ impl Arguments {
         let overrides = Overrides {
             rate: self.rate()?,
             duration_s: self.duration()?,
+            warm_up_s: self.warm_up,
             in_flight: self.in_flight()?,
             participants: self.target.participants,
         };
@@ -110,7 +114,14 @@ impl Arguments {
             }
         };
         let load = load.ok_or_else(|| SetUpError::new("--rate and --duration cannot be"))?;
-        Ok(Plan::plain(load, overrides.participants.unwrap_or(TargetArguments::PARTICIPANTS_DEFAULT)))
+        let warm_up_s = overrides.warm_up_s.unwrap_or(0);
+        if warm_up_s >= duration_s {
+            return Err(SetUpError::new(format!(
+                "--warm-up {warm_up_s}: give less than --duration, which is {duration_s}"
+            )));
+        }
+        let participants = overrides.participants.unwrap_or(TargetArguments::PARTICIPANTS_DEFAULT);
+        Ok(Plan { warm_up_ns: warm_up_s * NS_PER_S, ..Plan::plain(load, participants) })
     }
 
     fn rate(&self) -> Result<Option<Rate>, SetUpError> {

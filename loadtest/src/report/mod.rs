@@ -41,6 +41,8 @@ pub struct Report {
     pub participants: usize,
     /// For how long payments were offered.
     pub duration_s: f64,
+    /// What ended before is in no percentile.
+    pub warm_up_s: u64,
     /// Payments that were sent.
     pub offered: u64,
     /// Money moved.
@@ -281,6 +283,7 @@ impl Report {
             in_flight,
             participants: outcome.codes.len(),
             duration_s: per_second(outcome.offered_ns, NS_PER_S * NS_PER_S),
+            warm_up_s: plan.warm_up_ns / NS_PER_S,
             offered: tally.offered,
             committed: tally.committed,
             rejected: tally.rejected,
@@ -346,7 +349,11 @@ impl Report {
             (None, in_flight) => format!("closed loop, {} in flight", numbers::grouped(in_flight.unwrap_or(0).into())),
         };
         let scenario = self.scenario.as_ref().map_or(String::new(), |name| format!("{name}: "));
-        format!("{scenario}{load}, {} participants, {:.1} s", self.participants, self.duration_s)
+        let warm_up = match self.warm_up_s {
+            0 => String::new(),
+            seconds => format!(", percentiles without the first {seconds} s"),
+        };
+        format!("{scenario}{load}, {} participants, {:.1} s{warm_up}", self.participants, self.duration_s)
     }
 
     /// A few lines for people.

@@ -30,6 +30,8 @@ fn a_rate_that_cannot_be() {
 #[test]
 fn a_duration_a_number_in_flight_or_of_participants_that_cannot_be() {
     check(&["run", "--spawn", "--rate", "1", "--duration", "0"], "--duration 0", "give 1 to");
+    let warm_up = ["run", "--spawn", "--rate", "1", "--duration", "2", "--warm-up", "2"];
+    check(&warm_up, "--warm-up 2", "give less than --duration, which is 2");
     check(&["run", "--spawn", "--rate", "max", "--in-flight", "0", "--duration", "1"], "--in-flight 0", "give 1 to");
     let one = ["run", "--spawn", "--rate", "1", "--duration", "1", "--participants", "1"];
     check(&one, "--participants 1", "give 2 to");

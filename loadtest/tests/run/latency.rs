@@ -38,6 +38,18 @@ fn a_stall_shows_in_every_payment_that_fell_due_meanwhile() {
     assert!(max < 2_000_000, "{report}");
 }
 
+/// What it did to payments of the warm-up is in no percentile; the payments themselves are in every count.
+#[test]
+fn a_stall_in_the_warm_up_is_left_out() {
+    let script = Script { stall: Some((100, Duration::from_millis(500))), ..Script::default() };
+    let (report, status) = against(script, &["--rate", "1000", "--duration", "3", "--warm-up", "1"]);
+    assert_eq!((number(&report, "committed"), number(&report, "warm_up_s"), status), (3_000, 1, 0));
+    let counted: u64 =
+        report["histogram_us"]["final"].as_array().unwrap().iter().map(|bar| bar[1].as_u64().unwrap()).sum();
+    assert!((1_500..2_200).contains(&counted), "{report}");
+    assert!(latency_us(&report, "max") < 490_000, "{report}");
+}
+
 /// The same stall in a closed loop: only what was in flight met it. That is why the mode stands in the report.
 #[test]
 fn a_closed_loop_says_so() {

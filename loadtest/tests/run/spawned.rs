@@ -67,6 +67,7 @@ const KEYS: [&str; 44] = [
     "unknown",
     "unsent",
     "verdict",
+    "warm_up_s",
     "warnings",
 ];
 

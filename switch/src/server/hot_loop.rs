@@ -423,10 +423,12 @@ impl HotLoop {
         Ok(())
     }
 
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
+        let disk = self.pipeline.take_sync_times();
         let pipeline = &self.pipeline;
-        Status::new(self.open, pending_bytes, pipeline.engine().counts(), pipeline.watermarks(), pipeline.queues())
+        let payments = pipeline.engine().counts();
+        Status::new(self.open, pending_bytes, payments, pipeline.watermarks(), pipeline.queues(), disk)
     }
 
     fn report(&self) -> Report {

@@ -11,6 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{HotLoopQueue, Message};
 use crate::engine::PaymentCounts;
+use crate::log::local::SyncTimes;
 use crate::pipeline::Queues;
 use crate::watermarks::Watermarks;
 
@@ -38,6 +39,9 @@ pub struct Status {
     /// What waits, beside payments.
     #[serde(flatten)]
     pub queues: Queues,
+    /// How long the journal waited for its disk; the longest wait is of the time since the line before.
+    #[serde(flatten)]
+    pub disk: SyncTimes,
 }
 
 impl Status {
@@ -47,9 +51,10 @@ impl Status {
         payments: PaymentCounts,
         watermarks: Watermarks,
         queues: Queues,
+        disk: SyncTimes,
     ) -> Status {
         let Watermarks { sequenced, durable, applied, indexed } = watermarks;
-        Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, queues }
+        Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, queues, disk }
     }
 }
 
