@@ -23,7 +23,7 @@ fn build_switch() -> PathBuf {
     binary
 }
 
-const KEYS: [&str; 44] = [
+const KEYS: [&str; 45] = [
     "accepted_us",
     "books_balanced",
     "busy",
