@@ -110,7 +110,6 @@ pub struct PaymentRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentTrace {
     /// What it is, as in a list. The payee is the one that was ordered, known or not.
-    #[serde(flatten)]
     pub row: PaymentRow,
     /// Journal time of the order.
     pub ordered_ns: u64,
