@@ -188,7 +188,7 @@ impl<'a> Replay<'a> {
 }
 
 /// A batch as the engine takes it.
-fn batch_of<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
+pub(crate) fn batch_of<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
     Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload }
 }
 

@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 
 use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 use adapters::stages;
-use ledger::index::{GroupQuery, Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexSchema, IndexWork};
+use ledger::index::{
+    GroupQuery, Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexSchema, IndexWork, TimePage,
+};
 use ledger::journal::{Lineage, Storage};
 use ledger::limits::{INDEX_KEYS_IN_MEMORY_DEFAULT, INDEX_RUNS_UNFINISHED_MAX};
 
@@ -24,10 +26,10 @@ use crate::outbox::OutboxRecord;
 use crate::pipeline::Decisions;
 
 /// Length of a record.
-pub const RECORD_BYTES: usize = 81;
+pub const RECORD_BYTES: usize = 89;
 
 /// Format id of our records in the index's files.
-pub const HISTORY_FORMAT: u32 = 1;
+pub const HISTORY_FORMAT: u32 = 2;
 
 /// What has happened to a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct HistoryRecord {
     pub position: u64,
     /// Journal time of that.
     pub time_ns: u64,
+    /// Journal position of the order.
+    pub order: u64,
     /// Which payment.
     pub payment_id: PaymentId,
     /// What was ordered, as the edge digested it.
@@ -95,6 +99,7 @@ impl HistoryRecord {
         bytes[OUTCOME_AT] = outcome;
         bytes[76..80].copy_from_slice(&reason);
         bytes[80] = field;
+        bytes[ORDER_AT..].copy_from_slice(&self.order.to_le_bytes());
         bytes
     }
 
@@ -103,7 +108,7 @@ impl HistoryRecord {
         let bytes: &[u8; RECORD_BYTES] = bytes.try_into().ok()?;
         let detail = u64_at(bytes, 64);
         let event = match bytes[OUTCOME_AT] {
-            0 if bytes[76..] == [0; 5] => HistoryEvent::Forwarded { deadline_ns: detail },
+            0 if bytes[76..ORDER_AT] == [0; 5] => HistoryEvent::Forwarded { deadline_ns: detail },
             outcome => HistoryEvent::Decided {
                 outcome: Outcome::from_number(outcome).filter(|outcome| outcome.is_final())?,
                 reason: Reason::from_bytes(array_at(bytes, 76))?,
@@ -114,6 +119,7 @@ impl HistoryRecord {
         Some(HistoryRecord {
             position: u64_at(bytes, 0),
             time_ns: u64_at(bytes, 8),
+            order: u64_at(bytes, ORDER_AT),
             payment_id: PaymentId::from_bytes(array_at(bytes, 16))?,
             digest: array_at(bytes, 32),
             payer: ParticipantId(u32_at(bytes, 48)),
@@ -162,6 +168,9 @@ impl HistoryRecord {
 
 /// Where a record says its outcome, or 0 that it has none.
 const OUTCOME_AT: usize = 75;
+
+/// Where it says the position of the order: at the end, so that all else stands where it stood.
+const ORDER_AT: usize = 81;
 
 fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut array = [0; N];
@@ -223,23 +232,28 @@ fn outbox_group(participant: ParticipantId, lane: Lane) -> u64 {
     u64::from(participant.0) << 8 | lane as u64
 }
 
+/// The group of a participant's payments.
+pub fn payments_group(participant: ParticipantId) -> u64 {
+    outbox_group(participant, Lane::Payments)
+}
+
 /// Where a record stands in an outbox.
-type OutboxPlace = (ParticipantId, u64);
+pub(crate) type OutboxPlace = (ParticipantId, u64);
 
 /// Makes the records of a batch from its effects, in order. An outcome is told to the payer provider first, then to the payee provider.
-fn for_each_record(
+pub(crate) fn for_each_record(
     engine: &Engine,
     effects: &[Effect],
     mut keep: impl FnMut(&HistoryRecord, [Option<OutboxPlace>; 2]),
 ) {
     let mut effects = effects.iter();
     while let Some(effect) = effects.next() {
-        let Delivery::Outbox { number, payment, .. } = effect.delivery else { continue };
+        let Delivery::Outbox { number, payment, order, .. } = effect.delivery else { continue };
         let payment = engine.payment(payment);
         match effect.news {
             News::Forward { deadline_ns } => {
                 let event = HistoryEvent::Forwarded { deadline_ns };
-                let record = record_of(payment, effect.source, engine.time_ns(), event);
+                let record = record_of(payment, order, (effect.source, engine.time_ns()), event);
                 keep(&record, [None, Some((effect.participant, number))]);
             }
             News::Status(Status { outcome, reason, field, decided_at_ns, position }) => {
@@ -249,7 +263,7 @@ fn for_each_record(
                     _ => unreachable!("the payee provider is told next"),
                 });
                 let event = HistoryEvent::Decided { outcome, reason, field, note: effect.source };
-                let record = record_of(payment, position, decided_at_ns, event);
+                let record = record_of(payment, order, (position, decided_at_ns), event);
                 keep(&record, [Some((effect.participant, number)), payee_place]);
             }
             News::Recheck => unreachable!("a recheck has no number"),
@@ -257,9 +271,9 @@ fn for_each_record(
     }
 }
 
-fn record_of(payment: &Payment, position: u64, time_ns: u64, event: HistoryEvent) -> HistoryRecord {
+fn record_of(payment: &Payment, order: u64, (position, time_ns): (u64, u64), event: HistoryEvent) -> HistoryRecord {
     let &Payment { id: payment_id, digest, payer, payee, amount, currency, .. } = payment;
-    HistoryRecord { position, time_ns, payment_id, digest, payer, payee, amount, currency, event }
+    HistoryRecord { position, time_ns, order, payment_id, digest, payer, payee, amount, currency, event }
 }
 
 /// Where a run of the index was cut.
@@ -451,6 +465,11 @@ impl<S: Storage> History<S> {
         answers.iter_mut().for_each(|answer| *answer |= self.looks_all_up);
     }
 
+    /// Records from a number on, at most so many, that no reader may find in files yet; none where they are in files.
+    pub fn page_in_memory(&self, from_record: u64, records_max: usize) -> Option<TimePage> {
+        self.index.page_in_memory(from_record, records_max)
+    }
+
     /// For other threads, to read.
     pub fn reader(&self) -> HistoryReader<S> {
         self.index.reader()
@@ -582,6 +601,7 @@ mod tests {
         HistoryRecord {
             position: 0x0102_0304_0506_0708,
             time_ns: 0x1112_1314_1516_1718,
+            order: 0x2122_2324_2526_2728,
             payment_id: PaymentId::from_bytes([0x4a, 1, 2, 3, 4, 5, 0x46, 7, 0x88, 9, 10, 11, 12, 13, 14, 15]).unwrap(),
             digest: [0xd1; 16],
             payer: ParticipantId(7),
@@ -606,6 +626,7 @@ mod tests {
         expected.extend_from_slice(&[7, 0, 0, 0, 9, 0, 0, 0, 0x39, 0x30, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0]);
         expected.extend_from_slice(b"KES\x02AC04");
         expected.push(Field::Amount as u8);
+        expected.extend_from_slice(&[0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21]);
         assert_eq!(bytes[..], expected[..]);
     }
 

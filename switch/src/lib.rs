@@ -20,6 +20,7 @@ pub mod history;
 pub mod ingress;
 pub mod limits;
 pub mod log;
+pub mod lookup;
 pub mod outbox;
 pub mod pipeline;
 pub mod pki;

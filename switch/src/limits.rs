@@ -94,6 +94,27 @@ pub const HISTORY_WAITING_PER_SESSION_MAX: usize = 512;
 /// Records of the history that become files at once: 65,536 payments, 10 MB. The engine's window must outlast them, below.
 pub const HISTORY_RUN_RECORDS: u32 = 1 << 17;
 
+/// History records that one question about payments takes from the hot loop's memory, or a page from files: 0.4 MB, which cost the hot loop 50 us to copy.
+pub const LOOKUP_RECORDS_MAX: usize = 4_096;
+
+/// Slots of payments that the hot loop looks through for one question about what is in flight: 1.3 MB are read.
+pub const LOOKUP_SLOTS_MAX: usize = 16_384;
+
+/// Who may look payments up at a time, through the socket in the data directory: each has a thread and reads the disk.
+pub const LOOKUP_CONNECTIONS_MAX: usize = 4;
+
+/// The longest question about payments: all filters with their longest values are a tenth of it.
+pub const LOOKUP_REQUEST_BYTES_MAX: usize = 4_096;
+
+/// A question must have come whole in this time, in milliseconds.
+pub const LOOKUP_REQUEST_MS: u64 = 5_000;
+
+/// Whoever takes nothing of an answer for so long gets no more of it, in milliseconds.
+pub const LOOKUP_STALL_MS: u64 = 30_000;
+
+/// So long a question waits for the hot loop, in milliseconds: a turn takes less than a second unless the disk stands still.
+pub const LOOKUP_HOT_LOOP_MS: u64 = 10_000;
+
 /// Requests that wait for the renderer, over all connections.
 pub const RENDER_REQUESTS_MAX: usize = 1_024;
 

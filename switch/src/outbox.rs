@@ -152,7 +152,12 @@ mod tests {
         (id[6], id[8]) = (0x4a, 0x9b);
         Effect {
             participant: ParticipantId(participant),
-            delivery: Delivery::Outbox { lane: Lane::Payments, number, payment: PaymentIndex::default() },
+            delivery: Delivery::Outbox {
+                lane: Lane::Payments,
+                number,
+                payment: PaymentIndex::default(),
+                order: position,
+            },
             payment_id: PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("a version-4 UUID")),
             news: News::Forward { deadline_ns: number },
             source: position,

@@ -483,6 +483,11 @@ impl<S: Storage> Pipeline<S> {
         self.history.reader()
     }
 
+    /// The history, for what is not in its files.
+    pub fn history(&self) -> &History<S> {
+        &self.history
+    }
+
     /// How far each stage has come.
     pub fn watermarks(&self) -> Watermarks {
         self.watermarks

@@ -307,6 +307,20 @@ impl Owner {
             check_one(index.time_page(&query), || self.time_page(&query), expect);
         }
         check_one(index.time_page(&TimeQuery::ALL), || self.time_page(&TimeQuery::ALL), expect);
+        self.check_memory(index);
+    }
+
+    /// A record is in a page of memory, and the right one; or a reader has it.
+    fn check_memory(&self, index: &TestIndex) {
+        let none = TimeQuery { from_record: u64::MAX, records_max: 0, ..TimeQuery::ALL };
+        let in_files = index.reader().time_page(&none).map(|page| page.first_number);
+        for from_record in 0..self.records().len() as u64 + 2 {
+            let query = TimeQuery { from_record, records_max: 6, ..TimeQuery::ALL };
+            match index.page_in_memory(from_record, 6) {
+                Some(page) => assert_eq!(page, self.time_page(&query)),
+                None => assert!(in_files.as_ref().is_ok_and(|end| from_record < *end), "{from_record}: {in_files:?}"),
+            }
+        }
     }
 }
 

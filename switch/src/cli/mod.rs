@@ -4,6 +4,7 @@
 mod demo;
 mod init;
 mod ledger;
+mod payments;
 mod print;
 mod serve;
 mod simulate;
@@ -42,6 +43,12 @@ enum Command {
     /// Look at the ledger of a data directory
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Look at one payment, of a running switch or of a data directory
+    #[command(subcommand)]
+    Payment(payments::Payment),
+    /// Look at payments by participant, time and outcome
+    #[command(subcommand)]
+    Payments(payments::Payments),
 }
 
 /// A failure that ends the command: what to say, and the exit status.
@@ -70,6 +77,8 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Simulate(arguments) => Ok(simulate::run(&arguments)),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Payment(command) => payments::run_payment(&command),
+        Command::Payments(command) => payments::run_payments(&command),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("switch: {}", failure.message);

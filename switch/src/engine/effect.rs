@@ -32,6 +32,8 @@ pub enum Delivery {
         number: u64,
         /// The payment, which is held until the next batch.
         payment: PaymentIndex,
+        /// Journal position of the payment's order. A payment that is decided does not hold it any more.
+        order: u64,
     },
     /// To the connection that sent the entry with this place in the batch (from 1), if it is still there.
     Reply {

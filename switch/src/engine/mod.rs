@@ -224,13 +224,13 @@ impl Engine {
                 self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
                 self.counts.in_flight += 1;
-                let delivery = self.outbox(payee, index);
+                let delivery = self.outbox(payee, index, moment.position);
                 let news = News::Forward { deadline_ns };
                 effects.push(Effect { participant: payee, delivery, payment_id: id, news, source: moment.position });
             }
             Err(_) => {
                 self.counts.rejected += 1;
-                self.tell(sender, index, 0, effects);
+                self.tell(sender, (index, moment.position), 0, effects);
             }
         }
         Ok(())
@@ -379,7 +379,7 @@ impl Engine {
     ) {
         let Moment { time_ns, position, .. } = moment;
         let status = Status { outcome, reason, field: Field::None, decided_at_ns: time_ns, position };
-        let payment = self.payments.decide(index, status);
+        let (payment, order) = self.payments.decide(index, status);
         let (payer, payee) = (payment.payer, payment.payee);
         self.participants[payer].in_flight -= 1;
         self.counts.in_flight -= 1;
@@ -388,22 +388,28 @@ impl Engine {
             Outcome::Rejected => &mut self.counts.rejected,
             _ => &mut self.counts.expired,
         } += 1;
-        self.tell(payer, index, source, effects);
+        self.tell(payer, (index, order), source, effects);
         let payee = payee.unwrap_or_else(|| unreachable!("what was in flight has a payee provider"));
-        self.tell(payee, index, 0, effects);
+        self.tell(payee, (index, order), 0, effects);
     }
 
-    /// Tells a participant what became of a payment.
-    fn tell(&mut self, participant: ParticipantId, index: PaymentIndex, source: u64, effects: &mut Vec<Effect>) {
-        let delivery = self.outbox(participant, index);
+    /// Tells a participant what became of a payment, whose order stands at this journal position.
+    fn tell(
+        &mut self,
+        participant: ParticipantId,
+        (index, order): (PaymentIndex, u64),
+        source: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let delivery = self.outbox(participant, index, order);
         let payment = &self.payments[index];
         let news = News::Status(payment.state.status());
         effects.push(Effect { participant, delivery, payment_id: payment.id, news, source });
     }
 
-    fn outbox(&mut self, participant: ParticipantId, payment: PaymentIndex) -> Delivery {
+    fn outbox(&mut self, participant: ParticipantId, payment: PaymentIndex, order: u64) -> Delivery {
         let lane = Lane::Payments;
-        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane), payment }
+        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane), payment, order }
     }
 }
 
@@ -580,6 +586,16 @@ impl Engine {
     /// Is a payment with this id open, or is its outcome in the window?
     pub fn holds(&self, id: PaymentId) -> bool {
         self.payments.find(id).is_some()
+    }
+
+    /// A payment that is held, by its id.
+    pub fn find_payment(&self, id: PaymentId) -> Option<&Payment> {
+        self.payments.find(id).map(|index| &self.payments[index])
+    }
+
+    /// The open payments in a portion of memory, see [`Payments::open_from`].
+    pub fn open_payments_from(&self, slot: usize, slots_max: usize) -> (Vec<&Payment>, Option<usize>) {
+        self.payments.open_from(slot, slots_max)
     }
 
     /// Has memory fetch what will be asked about this id. Says nothing.

@@ -148,16 +148,16 @@ impl Payments {
         PaymentIndex(slot)
     }
 
-    /// Makes an open payment final.
+    /// Makes an open payment final. Returns it, and the journal position of its order.
     ///
     /// # Panics
     /// If it is final already.
-    pub fn decide(&mut self, index: PaymentIndex, status: Status) -> &Payment {
+    pub fn decide(&mut self, index: PaymentIndex, status: Status) -> (&Payment, u64) {
         let payment = &mut self.slots[index.0 as usize];
-        assert!(matches!(payment.state, State::InFlight { .. }), "a payment is decided once");
+        let State::InFlight { position: order, .. } = payment.state else { panic!("a payment is decided once") };
         payment.state = State::decided(status);
         self.outcomes.push_back(index.0);
-        payment
+        (payment, order)
     }
 
     /// Lets the oldest outcomes go until so many are held.
@@ -182,6 +182,15 @@ impl Payments {
     /// How many payments are held.
     pub fn count(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// The open payments in so many slots from one on, in no order, and the slot to go on with; none at the end. A payment that stays open
+    /// keeps its slot, so portions that follow each other have every payment that was open all the while exactly once.
+    pub fn open_from(&self, slot: usize, slots_max: usize) -> (Vec<&Payment>, Option<usize>) {
+        let until = slot.saturating_add(slots_max).min(self.slots.len());
+        let slots = self.slots.get(slot..until).unwrap_or_default();
+        let open = slots.iter().filter(|payment| matches!(payment.state, State::InFlight { .. })).collect();
+        (open, (until < self.slots.len()).then_some(until))
     }
 
     /// The open payments, in order of arrival. Takes its time: all slots are looked at.

@@ -347,6 +347,7 @@ impl HotLoop {
                 Message::Status(reply) => {
                     let _ = reply.send(self.status());
                 }
+                Message::Memory(question) => question.answer(&self.pipeline),
                 Message::Failed(error) => return Err(error),
                 Message::Drain => {
                     self.pipeline.begin_draining();

@@ -8,12 +8,14 @@
 //!                      v  |
 //!   render thread   frames of older messages, from history and journal
 //!   history thread  looks up payments that have left memory
+//!   desk threads    look payments up for operators
 //! ```
 //!
 //! The journal and the history each have a thread of their own that prepares and writes files.
 
 mod accept;
 mod asker;
+mod desk;
 mod hot_loop;
 mod renderer;
 mod status;
@@ -40,6 +42,7 @@ use crate::pipeline::Fault;
 use crate::render::{RenderFault, Renderer};
 use crate::seal::{DataKey, SealFault};
 use accept::AcceptError;
+pub use desk::Desk;
 use hot_loop::Elsewhere;
 pub use status::{Status, StatusFile};
 
@@ -88,6 +91,8 @@ enum Message {
     Report(Sender<Report>),
     /// Somebody watches from outside.
     Status(Sender<Status>),
+    /// An operator looks payments up.
+    Memory(desk::Memory),
     /// Something failed elsewhere: stop.
     Failed(ServerError),
     /// Finish what is open, then stop.
@@ -173,6 +178,11 @@ impl Server {
         let (answers_sender, answers) = bounded(HISTORY_WAITING_MAX);
         let (stop_accepting, stop) = watch::channel(false);
 
+        let sources =
+            desk::Sources { history: pipeline.history_reader(), journal: storage.clone(), queue: queue.clone() };
+        // Payments go on where nobody can look them up.
+        let desk = desk::DeskThread::bind(&config.directory, sources)
+            .inspect_err(|reason| tracing::warn!(%reason, "payments cannot be looked up while the switch runs"));
         let journal = JournalReader::open(storage).map_err(|fault| ServerError::Fault(Fault::Journal(fault)))?;
         let renderer = renderer::RenderThread {
             renderer: Renderer::new(journal, pipeline.history_reader()),
@@ -195,14 +205,17 @@ impl Server {
             Elsewhere { requests, rendered, questions, answers },
             connections_max,
         );
-        let others = vec![
+        let mut others = vec![
             spawn("render", move || renderer.run())?,
             spawn("history", move || asker.run())?,
             spawn("accept", {
-                let queue = queue.clone();
+                let (queue, stop) = (queue.clone(), stop.clone());
                 move || acceptor.run(&queue, stop)
             })?,
         ];
+        if let Ok(desk) = desk {
+            others.push(spawn("desk", move || desk.run(stop))?);
+        }
         let hot_loop = spawn("hot-loop", move || hot_loop.run())?;
         Ok(Server { address, recovered, queue, stop_accepting, hot_loop, others })
     }

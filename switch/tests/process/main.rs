@@ -22,6 +22,7 @@ mod history;
 mod kill;
 mod ledger;
 mod outcomes;
+mod payments;
 mod privacy;
 mod resume;
 

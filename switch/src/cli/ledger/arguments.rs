@@ -14,7 +14,7 @@ use crate::books::{Books, TransferName};
 const LISTED_MAX: usize = 12;
 
 /// Journal time of an RFC 3339 time. What is before 1970 is before every journal, what is after 2554 after every one.
-pub(super) fn time(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn time(text: &str) -> Result<u64, String> {
     let timestamp: Timestamp =
         text.parse().map_err(|_| "expected a time by RFC 3339, for example 2026-11-22T14:30:00Z".to_owned())?;
     let ns = timestamp.as_nanosecond();
@@ -22,12 +22,12 @@ pub(super) fn time(text: &str) -> Result<u64, String> {
 }
 
 /// A journal time, to the nanosecond.
-pub(super) fn time_text(time_ns: u64) -> String {
+pub(in crate::cli) fn time_text(time_ns: u64) -> String {
     printed(time_ns, 9)
 }
 
 /// A journal time, to the millisecond.
-pub(super) fn short_time_text(time_ns: u64) -> String {
+pub(in crate::cli) fn short_time_text(time_ns: u64) -> String {
     printed(time_ns, 3)
 }
 
@@ -39,18 +39,18 @@ fn printed(time_ns: u64, fraction_digits: u8) -> String {
 }
 
 /// A participant's code.
-pub(super) fn participant(text: &str) -> Result<ParticipantCode, String> {
+pub(in crate::cli) fn participant(text: &str) -> Result<ParticipantCode, String> {
     ParticipantCode::parse(text).ok_or_else(|| "expected a participant's code: 1 to 35 of A-Z, 0-9, - and _".to_owned())
 }
 
 /// A currency.
-pub(super) fn currency(text: &str) -> Result<Currency, String> {
+pub(in crate::cli) fn currency(text: &str) -> Result<Currency, String> {
     Currency::parse(text.as_bytes())
         .ok_or_else(|| "expected a currency by ISO 4217: three upper-case letters".to_owned())
 }
 
 /// The id of a transfer: 32 hexadecimal digits, as UUIDs are written or without hyphens.
-pub(super) fn transfer_name(text: &str) -> Result<TransferName, String> {
+pub(in crate::cli) fn transfer_name(text: &str) -> Result<TransferName, String> {
     let expected = || {
         "expected a UETR, or a reference in the same form: 32 hexadecimal digits, \
          for example 5f3c1f0e-8f0b-4d5e-9f57-0a1b2c3d4e5f"
@@ -67,7 +67,7 @@ pub(super) fn transfer_name(text: &str) -> Result<TransferName, String> {
 }
 
 /// A period: from a time on, before another.
-pub(super) fn check_period(from_ns: Option<u64>, to_ns: Option<u64>) -> Result<(), Failure> {
+pub(in crate::cli) fn check_period(from_ns: Option<u64>, to_ns: Option<u64>) -> Result<(), Failure> {
     match (from_ns, to_ns) {
         (Some(from_ns), Some(to_ns)) if from_ns > to_ns => {
             let (from, to) = (time_text(from_ns), time_text(to_ns));
@@ -78,7 +78,7 @@ pub(super) fn check_period(from_ns: Option<u64>, to_ns: Option<u64>) -> Result<(
 }
 
 /// A participant and a currency that were asked for must be known to the scheme, in the part of the journal that was read.
-pub(super) fn check_known(
+pub(in crate::cli) fn check_known(
     books: &Books,
     participant: Option<ParticipantCode>,
     currency: Option<Currency>,

@@ -2,19 +2,19 @@
 //! done beside a running switch and after one that was killed.
 
 mod accounts;
-mod arguments;
+pub(super) mod arguments;
 mod export;
 mod new_file;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
-mod rows;
+pub(super) mod rows;
 mod statement;
 mod transfer;
 mod verify;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use crate::books::Moment;
 use crate::data::{OpenError, journal_directory};
 
 /// Output is written in portions of so many bytes.
-const OUTPUT_BYTES: usize = 64 * 1024;
+pub(super) const OUTPUT_BYTES: usize = 64 * 1024;
 
 /// The commands.
 #[derive(clap::Subcommand)]

@@ -16,7 +16,7 @@ const GAP: &str = "  ";
 
 /// One value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(in crate::cli) enum Cell {
     /// An id, a code, a name: never text that a customer has chosen.
     Text(String),
     /// A position or a count.
@@ -31,13 +31,13 @@ pub(super) enum Cell {
 
 impl Cell {
     /// Text, or nothing where it is empty.
-    pub(super) fn text(text: impl ToString) -> Cell {
+    pub(in crate::cli) fn text(text: impl ToString) -> Cell {
         let text = text.to_string();
         if text.is_empty() { Cell::Nothing } else { Cell::Text(text) }
     }
 
     /// An amount that cannot be negative.
-    pub(super) fn money(minor_units: u128, minor_digits: u8) -> Cell {
+    pub(in crate::cli) fn money(minor_units: u128, minor_digits: u8) -> Cell {
         // A sum of all that u64 amounts can make in the life of a ledger is far below 2^127.
         Cell::Money(i128::try_from(minor_units).unwrap_or(i128::MAX), minor_digits)
     }
@@ -63,7 +63,7 @@ impl Cell {
     }
 
     /// As a JSON value. Amounts are strings: they may be larger than what JSON numbers hold.
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub(in crate::cli) fn json(&self) -> serde_json::Value {
         match self {
             Cell::Count(count) => (*count).into(),
             Cell::Nothing => serde_json::Value::Null,
@@ -73,14 +73,14 @@ impl Cell {
 }
 
 /// An amount with the currency's digits, a minus before it where it is negative.
-pub(super) fn signed_money(minor_units: i128, minor_digits: u8) -> String {
+pub(in crate::cli) fn signed_money(minor_units: i128, minor_digits: u8) -> String {
     let sign = if minor_units < 0 { "-" } else { "" };
     format!("{sign}{}", money(minor_units.unsigned_abs(), minor_digits))
 }
 
 /// What the cells of a column hold, where they hold anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Values {
+pub(in crate::cli) enum Values {
     /// [`Cell::Text`].
     Text,
     /// [`Cell::Count`].
@@ -93,23 +93,23 @@ pub(super) enum Values {
 
 /// One column.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Column {
+pub(in crate::cli) struct Column {
     /// Its name for programs.
-    pub(super) key: &'static str,
+    pub(in crate::cli) key: &'static str,
     /// What it holds.
-    pub(super) values: Values,
+    pub(in crate::cli) values: Values,
     /// Its head for people; none where they see the same in another column.
     head: Option<&'static str>,
 }
 
 /// A column for programs.
-pub(super) const fn column(key: &'static str, values: Values) -> Column {
+pub(in crate::cli) const fn column(key: &'static str, values: Values) -> Column {
     Column { key, values, head: None }
 }
 
 impl Column {
     /// People see it, too.
-    pub(super) const fn seen_as(self, head: &'static str) -> Column {
+    pub(in crate::cli) const fn seen_as(self, head: &'static str) -> Column {
         Column { head: Some(head), ..self }
     }
 
@@ -121,7 +121,7 @@ impl Column {
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::cli) enum Form {
     /// Aligned, grouped, with decimal points.
     People,
     /// RFC 4180, with a header.
@@ -134,18 +134,18 @@ pub(super) enum Form {
 
 /// The form of a list's output.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
-pub(super) struct FormArguments {
+pub(in crate::cli) struct FormArguments {
     /// Print one JSON object: stable keys, amounts as strings in minor units
     #[arg(long)]
-    pub(super) json: bool,
+    pub(in crate::cli) json: bool,
     /// Print CSV (RFC 4180) with a header, amounts in minor units
     #[arg(long, conflicts_with = "json")]
-    pub(super) csv: bool,
+    pub(in crate::cli) csv: bool,
 }
 
 impl FormArguments {
     /// How rows are written.
-    pub(super) fn form(self) -> Form {
+    pub(in crate::cli) fn form(self) -> Form {
         match self {
             FormArguments { json: true, .. } => Form::JsonList,
             FormArguments { csv: true, .. } => Form::Csv,
@@ -155,7 +155,7 @@ impl FormArguments {
 }
 
 /// Rows on their way out.
-pub(super) struct Rows {
+pub(in crate::cli) struct Rows {
     form: Form,
     columns: &'static [Column],
     count: u64,
@@ -166,7 +166,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Begins, with a header where the form has one.
-    pub(super) fn begin(out: &mut dyn Write, form: Form, columns: &'static [Column]) -> io::Result<Rows> {
+    pub(in crate::cli) fn begin(out: &mut dyn Write, form: Form, columns: &'static [Column]) -> io::Result<Rows> {
         if form == Form::Csv {
             write_csv(out, columns.iter().map(|column| column.key.to_owned()))?;
         }
@@ -174,7 +174,7 @@ impl Rows {
     }
 
     /// Writes a row, one cell a column.
-    pub(super) fn push(&mut self, out: &mut dyn Write, cells: &[Cell]) -> io::Result<()> {
+    pub(in crate::cli) fn push(&mut self, out: &mut dyn Write, cells: &[Cell]) -> io::Result<()> {
         assert!(cells.len() == self.columns.len(), "a cell for each column");
         match self.form {
             Form::Csv => write_csv(out, cells.iter().map(Cell::for_programs))?,
@@ -193,7 +193,7 @@ impl Rows {
     }
 
     /// Writes what still waits. Returns how many rows there were.
-    pub(super) fn end(mut self, out: &mut dyn Write) -> io::Result<u64> {
+    pub(in crate::cli) fn end(mut self, out: &mut dyn Write) -> io::Result<u64> {
         if self.form == Form::People {
             self.measure(out)?;
         }
@@ -266,36 +266,36 @@ fn write_csv(out: &mut dyn Write, values: impl Iterator<Item = String>) -> io::R
 }
 
 /// A JSON object that is written while it becomes known.
-pub(super) struct JsonObject {
+pub(in crate::cli) struct JsonObject {
     is_first: bool,
 }
 
 impl JsonObject {
     /// Opens it.
-    pub(super) fn begin(out: &mut dyn Write) -> io::Result<JsonObject> {
+    pub(in crate::cli) fn begin(out: &mut dyn Write) -> io::Result<JsonObject> {
         out.write_all(b"{")?;
         Ok(JsonObject { is_first: true })
     }
 
     /// A key and its value.
-    pub(super) fn field(&mut self, out: &mut dyn Write, key: &str, value: &impl Serialize) -> io::Result<()> {
+    pub(in crate::cli) fn field(&mut self, out: &mut dyn Write, key: &str, value: &impl Serialize) -> io::Result<()> {
         self.key(out, key)?;
         serde_json::to_writer(out, value).map_err(io::Error::from)
     }
 
     /// A key, behind which the rows of a list follow.
-    pub(super) fn begin_list(&mut self, out: &mut dyn Write, key: &str) -> io::Result<()> {
+    pub(in crate::cli) fn begin_list(&mut self, out: &mut dyn Write, key: &str) -> io::Result<()> {
         self.key(out, key)?;
         out.write_all(b"[")
     }
 
     /// Closes the list.
-    pub(super) fn end_list(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    pub(in crate::cli) fn end_list(&mut self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(b"]")
     }
 
     /// Closes the object.
-    pub(super) fn end(self, out: &mut dyn Write) -> io::Result<()> {
+    pub(in crate::cli) fn end(self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(b"}\n")
     }
 

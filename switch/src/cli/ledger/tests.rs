@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 mod damage;
-mod history;
+pub(in crate::cli) mod history;
 mod inputs;
 mod outputs;
 #[cfg(feature = "parquet")]

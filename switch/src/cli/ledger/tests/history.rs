@@ -17,15 +17,15 @@ use crate::entry::{self, EntryHead, EntryKind, PAYLOAD_FORMAT, ParticipantId, Se
 use crate::genesis;
 
 /// 2026-11-22T12:00:00Z, when every journal here begins.
-pub(super) const START_NS: u64 = 1_795_348_800_000_000_000;
+pub(in crate::cli) const START_NS: u64 = 1_795_348_800_000_000_000;
 
-pub(super) const NS_PER_S: u64 = 1_000_000_000;
+pub(in crate::cli) const NS_PER_S: u64 = 1_000_000_000;
 
 /// Participants in the order of their numbers.
-pub(super) const NAMES: [&str; 3] = ["ALPHA", "BRAVO", "CHARLIE"];
+pub(in crate::cli) const NAMES: [&str; 3] = ["ALPHA", "BRAVO", "CHARLIE"];
 
 /// Currencies with their digits; the scheme's greatest payment is the same number in all.
-pub(super) const CURRENCIES: [(&str, u8); 2] = [("XTS", 2), ("JPY", 0)];
+pub(in crate::cli) const CURRENCIES: [(&str, u8); 2] = [("XTS", 2), ("JPY", 0)];
 
 const OPTIONS: JournalOptions =
     JournalOptions { segment_bytes: 1 << 20, payload_format: PAYLOAD_FORMAT, preparation: Preparation::WhenNeeded };
@@ -39,28 +39,28 @@ struct Line {
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) status: u8,
-    pub(super) out: String,
-    pub(super) complaint: String,
+pub(in crate::cli) struct Said {
+    pub(in crate::cli) status: u8,
+    pub(in crate::cli) out: String,
+    pub(in crate::cli) complaint: String,
 }
 
 impl Said {
     /// The output of a command that must succeed.
-    pub(super) fn fine(self) -> String {
+    pub(in crate::cli) fn fine(self) -> String {
         assert_eq!((self.status, self.complaint.as_str()), (0, ""), "{}", self.out);
         self.out
     }
 
     /// As `fine`, as JSON.
-    pub(super) fn json(self) -> serde_json::Value {
+    pub(in crate::cli) fn json(self) -> serde_json::Value {
         let out = self.fine();
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
 }
 
 /// A data directory with a journal that is written batch by batch.
-pub(super) struct Office {
+pub(in crate::cli) struct Office {
     directory: TempDir,
     journal: Journal<DiskStorage>,
     payload: Vec<u8>,
@@ -69,7 +69,7 @@ pub(super) struct Office {
 
 impl Office {
     /// The genesis at the start: all participants have `funds` in every currency.
-    pub(super) fn new(funds: u64) -> Office {
+    pub(in crate::cli) fn new(funds: u64) -> Office {
         let directory = tempfile::tempdir().unwrap();
         let storage = DiskStorage::create(&directory.path().join("journal")).unwrap();
         let journal = Journal::create(storage, OPTIONS, Lineage([7; 16])).unwrap();
@@ -95,7 +95,7 @@ impl Office {
     }
 
     /// What a whole day of a small scheme holds: paid, refused by the payee provider, expired, refused by a rule, in flight.
-    pub(super) fn small() -> Office {
+    pub(in crate::cli) fn small() -> Office {
         let mut office = Office::new(10_000_000);
         office.pay(1, "ALPHA", "BRAVO", 123_456, 1_000).batch(1_000);
         office.accept(1, "BRAVO").batch(2_500);
@@ -108,11 +108,18 @@ impl Office {
     }
 
     /// An order, accepted so many milliseconds after the start, in the next batch.
-    pub(super) fn pay(&mut self, number: u64, payer: &str, payee: &str, amount: u64, at_ms: u64) -> &mut Office {
+    pub(in crate::cli) fn pay(
+        &mut self,
+        number: u64,
+        payer: &str,
+        payee: &str,
+        amount: u64,
+        at_ms: u64,
+    ) -> &mut Office {
         self.pay_in("XTS", number, [payer, payee], amount, at_ms)
     }
 
-    pub(super) fn pay_in(
+    pub(in crate::cli) fn pay_in(
         &mut self,
         currency: &str,
         number: u64,
@@ -133,16 +140,16 @@ impl Office {
         self.add(EntryKind::CreditTransfer, payer, &annotation, &routing)
     }
 
-    pub(super) fn accept(&mut self, number: u64, payee: &str) -> &mut Office {
+    pub(in crate::cli) fn accept(&mut self, number: u64, payee: &str) -> &mut Office {
         self.answer(payee, &Answer::accept(id(number)))
     }
 
-    pub(super) fn reject(&mut self, number: u64, payee: &str, reason: &[u8; 4]) -> &mut Office {
+    pub(in crate::cli) fn reject(&mut self, number: u64, payee: &str, reason: &[u8; 4]) -> &mut Office {
         self.answer(payee, &Answer::reject(id(number), Reason::of(reason)))
     }
 
     /// Money paid in, under a reference that carries a number.
-    pub(super) fn fund(&mut self, number: u8, participant: &str, currency: &str, amount: u64) -> &mut Office {
+    pub(in crate::cli) fn fund(&mut self, number: u8, participant: &str, currency: &str, amount: u64) -> &mut Office {
         let currency = currency.as_bytes().try_into().unwrap();
         let command =
             entry::FundsIn { participant: number_of(participant).0, currency, amount, reference: [number; 16] };
@@ -165,7 +172,7 @@ impl Office {
     }
 
     /// Journals what was added, so many milliseconds after the start.
-    pub(super) fn batch(&mut self, at_ms: u64) {
+    pub(in crate::cli) fn batch(&mut self, at_ms: u64) {
         let mut buffer = RecordBuffer::default();
         buffer.extend_from_slice(&self.payload);
         self.payload.clear();
@@ -175,25 +182,30 @@ impl Office {
         self.journal.sync().unwrap();
     }
 
+    /// The data directory, with nobody at work in it.
+    pub(in crate::cli) fn closed(self) -> TempDir {
+        self.directory
+    }
+
     /// A file of the data directory.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::cli) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// The journal's first segment.
-    pub(super) fn segment(&self) -> PathBuf {
+    pub(in crate::cli) fn segment(&self) -> PathBuf {
         self.path("journal").join(segment_name(1))
     }
 
     /// Runs `switch ledger` with these words; `--data` is added.
-    pub(super) fn say(&self, words: &str) -> Said {
+    pub(in crate::cli) fn say(&self, words: &str) -> Said {
         let data = self.directory.path().display().to_string();
         say(&[&words.split_whitespace().collect::<Vec<_>>()[..], &["--data", &data]].concat())
     }
 }
 
 /// Runs `switch ledger` with these words.
-pub(super) fn say(words: &[&str]) -> Said {
+pub(in crate::cli) fn say(words: &[&str]) -> Said {
     let line = match Line::try_parse_from([&["ledger"], words].concat()) {
         Ok(line) => line,
         Err(error) => {
@@ -213,7 +225,7 @@ pub(super) fn say(words: &[&str]) -> Said {
 }
 
 /// A payment id that carries a number.
-pub(super) fn id(number: u64) -> PaymentId {
+pub(in crate::cli) fn id(number: u64) -> PaymentId {
     let mut bytes = [0x11; 16];
     bytes[10..].copy_from_slice(&number.to_be_bytes()[2..]);
     bytes[6] = 0x4a;

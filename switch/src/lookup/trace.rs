@@ -1,0 +1,279 @@
+//! The trace of a payment: its entries, as the journal holds them, and the effects that followed. What the history says is compared with the entries.
+
+use std::collections::BTreeMap;
+
+use adapters::message::{ArchivedCreditTransfer, Decision, Lane, Outcome, PaymentId, Reason};
+use ledger::Currency;
+use ledger::journal::{Batch, Storage};
+
+use super::answer::{code_text, reason_text};
+use super::show::{Facts, Fate};
+use super::{Beyond, Lookup, PaymentRow, PaymentTrace, REMOVE, Step, StepKind, Trouble};
+use crate::entry::{Body, Entries, Entry, ParticipantId, Sender};
+use crate::history::{HistoryEvent, HistoryRecord};
+
+/// An entry of the payment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Found {
+    time_ns: u64,
+    sender: ParticipantId,
+    is_sealed: bool,
+    said: Said,
+}
+
+/// What it says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Order { payee: [u8; 35], amount: u64, currency: [u8; 3], digest: [u8; 16], accepted_at_ns: u64 },
+    Answer { decision: Decision, reason: Reason },
+}
+
+/// The payment's entries by their positions.
+type FoundEntries = BTreeMap<u64, Found>;
+
+impl<S: Storage, B: Beyond> Lookup<S, B> {
+    /// Shows a payment. Entries of it that change nothing (a repeated order, a late answer) are found in the batches of the order and of the decision, and, if
+    /// that is asked for, in all of the journal behind the order.
+    pub fn show(&mut self, id: PaymentId, is_through_journal: bool) -> Result<PaymentTrace, Trouble> {
+        let Some(facts) = self.facts(id)? else {
+            let through = self.beyond.applied()?;
+            return Err(Trouble::NotThere(format!("there is no payment {id} through journal position {through}")));
+        };
+        let mut found = FoundEntries::new();
+        let (order, decision) = match &facts.fate {
+            Fate::Decided(record) => (record.order, Some(record.position)),
+            Fate::Open(open) => (open.order, None),
+        };
+        let mut place = order;
+        let last = if is_through_journal { self.beyond.applied()? } else { order };
+        while place <= last {
+            let batch = self.journal.read(place)?;
+            collect(&batch, id, &mut found)?;
+            place = batch.last_sequence() + 1;
+        }
+        let mut decided_at = None;
+        if let Some(position) = decision {
+            let batch = self.journal.read(position)?;
+            decided_at = Some((batch.first_sequence, batch.time_ns));
+            collect(&batch, id, &mut found)?;
+        }
+        // What stands before the order was an order that had to be checked again, and is not this payment's.
+        found.retain(|position, _| *position >= order);
+        compare(id, &facts, &found, decided_at)?;
+        self.trace_of(id, &facts, &found, is_through_journal)
+    }
+
+    fn trace_of(
+        &mut self,
+        id: PaymentId,
+        facts: &Facts,
+        found: &FoundEntries,
+        is_through_journal: bool,
+    ) -> Result<PaymentTrace, Trouble> {
+        let order = match &facts.fate {
+            Fate::Decided(record) => record.order,
+            Fate::Open(open) => open.order,
+        };
+        let &Found { time_ns: ordered_ns, said: Said::Order { payee, accepted_at_ns, .. }, .. } = &found[&order] else {
+            return Err(contradiction(id, order, "the journal has an answer where the order should be"));
+        };
+        let row = match &facts.fate {
+            Fate::Decided(record) => self.row_of(record)?,
+            Fate::Open(open) => self.row_of_open(open, ordered_ns)?,
+        };
+        let row = PaymentRow { payee: row.payee.or_else(|| code_text(payee)), ..row };
+        let deadline_ns = facts.forward.and_then(|(record, _)| match record.event {
+            HistoryEvent::Forwarded { deadline_ns } => Some(deadline_ns),
+            HistoryEvent::Decided { .. } => None,
+        });
+        let mut steps = Vec::new();
+        for (&position, entry) in found {
+            self.push_tick(facts, position, &mut steps)?;
+            steps.push(self.step_of(facts, position, entry)?);
+            self.push_effects(facts, (position, entry.time_ns), &mut steps)?;
+        }
+        self.push_tick(facts, u64::MAX, &mut steps)?;
+        Ok(PaymentTrace { row, ordered_ns, accepted_at_ns, deadline_ns, is_through_journal, steps })
+    }
+
+    fn step_of(&mut self, facts: &Facts, position: u64, entry: &Found) -> Result<Step, Trouble> {
+        let (order, decision) = match &facts.fate {
+            Fate::Decided(record) => (record.order, Some(record.position)),
+            Fate::Open(open) => (open.order, None),
+        };
+        let (kind, says) = match entry.said {
+            Said::Order { amount, currency, .. } => {
+                let currency = Currency::parse(&currency).map_or("(no currency)".to_owned(), |code| code.to_string());
+                let kind = if position == order { StepKind::CreditTransfer } else { StepKind::Repeated };
+                (kind, format!("{amount} minor units {currency}"))
+            }
+            Said::Answer { decision: said, reason } => {
+                let kind = if decision == Some(position) { StepKind::Answer } else { StepKind::LateAnswer };
+                let name = match said {
+                    Decision::Accept => "accept",
+                    Decision::Reject => "reject",
+                };
+                (kind, words(name, reason))
+            }
+        };
+        let participant = Some(self.code(entry.sender)?.to_string());
+        let Found { time_ns, is_sealed, .. } = *entry;
+        Ok(Step { time_ns, position, kind, participant, lane: None, number: None, says, is_sealed })
+    }
+
+    /// Where time decided, and not an entry, it comes before the entries of its batch.
+    fn push_tick(&mut self, facts: &Facts, before: u64, steps: &mut Vec<Step>) -> Result<(), Trouble> {
+        let Fate::Decided(record) = &facts.fate else { return Ok(()) };
+        let is_told = steps.iter().any(|step| step.position == record.position);
+        if record.position >= before || is_told {
+            return Ok(());
+        }
+        let (position, time_ns) = (record.position, record.time_ns);
+        let says = "the deadline has passed".to_owned();
+        let kind = StepKind::Deadline;
+        steps.push(Step {
+            time_ns,
+            position,
+            kind,
+            participant: None,
+            lane: None,
+            number: None,
+            says,
+            is_sealed: false,
+        });
+        self.push_effects(facts, (position, time_ns), steps)
+    }
+
+    /// What was told because of the entry, or the tick, at a position.
+    fn push_effects(
+        &mut self,
+        facts: &Facts,
+        (position, time_ns): (u64, u64),
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Trouble> {
+        let lane = Some(Lane::Payments as u8);
+        let effect = |kind, code: String, number, says| Step {
+            time_ns,
+            position,
+            kind,
+            participant: Some(code),
+            lane,
+            number: Some(number),
+            says,
+            is_sealed: false,
+        };
+        if let Some((record, number)) = facts.forward.filter(|(record, _)| record.position == position) {
+            let payee = record.payee.unwrap_or(ParticipantId(0));
+            let step = effect(StepKind::Forward, self.code(payee)?.to_string(), number, "will you take it".to_owned());
+            // The private part of the order goes along.
+            let is_sealed = steps.last().is_some_and(|order| order.is_sealed);
+            steps.push(Step { is_sealed, ..step });
+        }
+        let Fate::Decided(record) = &facts.fate else { return Ok(()) };
+        if record.position != position {
+            return Ok(());
+        }
+        let HistoryEvent::Decided { outcome, reason, note, .. } = record.event else { return Ok(()) };
+        let whose = [Some(record.payer), record.payee];
+        for (place, (who, number)) in whose.into_iter().zip(facts.statuses).enumerate() {
+            let (Some(who), Some(number)) = (who, number) else { continue };
+            let step = effect(StepKind::Status, self.code(who)?.to_string(), number, words(outcome.name(), reason));
+            // A note of the payee provider goes along to the payer provider.
+            steps.push(Step { is_sealed: place == 0 && note != 0, ..step });
+        }
+        Ok(())
+    }
+}
+
+fn words(name: &str, reason: Reason) -> String {
+    reason_text(reason).map_or_else(|| name.to_owned(), |reason| format!("{name}, {reason}"))
+}
+
+/// Keeps the entries of a payment.
+fn collect(batch: &Batch<'_>, id: PaymentId, found: &mut FoundEntries) -> Result<(), Trouble> {
+    for (position, entry) in (batch.first_sequence + 1..).zip(Entries::new(batch.payload)) {
+        let unreadable = |why| Trouble::Fault(format!("journal entry {position} cannot be read: {why}"));
+        let entry = entry.map_err(unreadable)?;
+        if let Some(said) = said(&entry, id)
+            && let Sender::Participant(sender) = entry.sender
+        {
+            let is_sealed = !entry.sealed.is_empty();
+            found.insert(position, Found { time_ns: batch.time_ns, sender, is_sealed, said });
+        }
+    }
+    Ok(())
+}
+
+/// None where it is about something else.
+fn said(entry: &Entry<'_>, id: PaymentId) -> Option<Said> {
+    match entry.body {
+        Body::CreditTransfer(order, annotation) if order.payment_id == id.bytes() => {
+            let ArchivedCreditTransfer { payee, currency, .. } = *order;
+            let (amount, accepted_at_ns) = (order.amount.to_native(), order.accepted_at_ns.to_native());
+            Some(Said::Order { payee, amount, currency, digest: annotation.digest, accepted_at_ns })
+        }
+        Body::Answer(answer) if answer.payment_id == id.bytes() => {
+            let decision = Decision::from_number(answer.decision)?;
+            Some(Said::Answer { decision, reason: Reason::from_bytes(answer.reason)? })
+        }
+        _ => None,
+    }
+}
+
+/// The history, or the switch's memory, must say what the journal says. `decided_at`: first position and time of the decision's batch.
+fn compare(id: PaymentId, facts: &Facts, found: &FoundEntries, decided_at: Option<(u64, u64)>) -> Result<(), Trouble> {
+    let (order, payer, amount, currency, digest) = match &facts.fate {
+        Fate::Decided(record) => (record.order, record.payer, record.amount, record.currency, record.digest),
+        Fate::Open(open) => (open.order, open.payer, open.amount, open.currency, open.digest),
+    };
+    let is_order = found.get(&order).is_some_and(|entry| {
+        let Said::Order { amount: a, currency: c, digest: d, .. } = entry.said else { return false };
+        entry.sender == payer && (a, c, d) == (amount, currency, digest)
+    });
+    if !is_order {
+        return Err(contradiction(id, order, "the order that the history names is not there, or is another one"));
+    }
+    if let Fate::Decided(record) = &facts.fate {
+        compare_decision(record, found, decided_at)?;
+        let is_told = facts.statuses[0].is_some() && facts.statuses[1].is_some() == record.payee.is_some();
+        if !is_told || facts.forward.is_some() != record.payee.is_some() {
+            return Err(contradiction(
+                id,
+                record.position,
+                "the history has no record of what the providers were told",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn compare_decision(
+    record: &HistoryRecord,
+    found: &FoundEntries,
+    decided_at: Option<(u64, u64)>,
+) -> Result<(), Trouble> {
+    let HistoryEvent::Decided { outcome, reason, .. } = record.event else { return Ok(()) };
+    let entry = found.get(&record.position);
+    let answer = entry.and_then(|entry| match entry.said {
+        Said::Answer { decision, reason } if Some(entry.sender) == record.payee => Some((decision, reason)),
+        _ => None,
+    });
+    let is_tick = decided_at.is_some_and(|(first, _)| first == record.position);
+    let is_so = match outcome {
+        Outcome::Committed => answer.is_some_and(|(decision, _)| decision == Decision::Accept),
+        Outcome::Rejected if record.payee.is_none() => record.position == record.order,
+        Outcome::Rejected => answer == Some((Decision::Reject, reason)),
+        _ => is_tick || answer.is_some(),
+    };
+    if !is_so || decided_at.is_none_or(|(_, time_ns)| time_ns != record.time_ns) {
+        let what = format!("the history says that it was {} there, and the entry does not", outcome.name());
+        return Err(contradiction(record.payment_id, record.position, &what));
+    }
+    Ok(())
+}
+
+fn contradiction(id: PaymentId, position: u64, what: &str) -> Trouble {
+    Trouble::Fault(format!(
+        "payment {id}, journal position {position}: {what}; run `switch ledger verify`, and if the journal is whole, {REMOVE}"
+    ))
+}
