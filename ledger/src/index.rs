@@ -380,7 +380,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         self.run.span.end_record()
     }
 
-    /// Files of keys: so many filters are asked for a key at most, and the one of the newest keys, which are in none of them.
+    /// Files of keys: so many filters are asked for a key at most, after that of the newest keys, which are in none of them, and the one over all files.
     pub fn keys_files(&self) -> usize {
         self.files.keys.len()
     }
@@ -391,7 +391,7 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         self.files.overview.is_some()
     }
 
-    /// Bytes in memory of filters, tables and the newest keys; the open run and unfinished ones come on top.
+    /// Bytes in memory of filters, tables and the newest keys; the open run, unfinished ones, and a larger overview on its way come on top.
     pub fn memory_bytes(&self) -> usize {
         self.files.memory_bytes()
     }

@@ -141,7 +141,7 @@ pub const INDEX_PAGE_RECORDS_MAX: usize = 10_000;
 /// Files that the index has open at once, of however many there are.
 pub const INDEX_OPEN_FILES_MAX: usize = 64;
 
-/// Neighbours of one tier that are merged. Each file of keys is one more filter to ask; each tier is one more time that a key is
+/// Neighbours of one tier that are merged. Each file of keys is one more filter to ask of what the overview leaves open; each tier is one more time that a key is
 /// written. Measured at ten million keys: with 8 there are 10 files, with 4 there are 5, and the CPU of merging differs by less
 /// than can be told from noise.
 pub const INDEX_MERGE_FAN_IN_DEFAULT: usize = 4;
@@ -194,7 +194,7 @@ pub const INDEX_FILTER_BITS_PER_KEY_MAX: u32 = 32;
 /// Bits of the overview for each key that it is made for: full, it leaves one unknown id in thirty to the files' own filters.
 pub const INDEX_OVERVIEW_BITS_PER_KEY: u32 = 8;
 
-/// An overview is made for so many times the keys that there are. Each is filled by reading all keys once: with 2 as many in all as the last one holds.
+/// An overview is made for so many times the keys that there are. Each is filled by reading all keys once: with 2 each key is read once or twice in all.
 pub const INDEX_OVERVIEW_ROOM: u64 = 2;
 
 // The journal's closed segments.

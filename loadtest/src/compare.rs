@@ -88,6 +88,7 @@ fn rows_of_runs(a: &Report, b: &Report) -> Vec<Row> {
     let mut rows = vec![
         row("payments due a second", Neither, &|r| r.rate.unwrap_or(0) as f64),
         row("participants", Neither, &|r| r.participants as f64),
+        row("warm-up, s", Neither, &|r| r.warm_up_s as f64),
         row("committed a second", Higher, &|r| r.throughput_per_s),
         row("not committed", Lower, &|r| (r.offered + r.unsent - r.committed.min(r.offered)) as f64),
     ];

@@ -73,6 +73,8 @@ pub struct Outcome {
     pub offered_ns: u64,
     /// Payments of the schedule that fell due and were never offered, because the switch did not keep up.
     pub unsent: u64,
+    /// What ended before is in no percentile.
+    pub warmed_up_ns: u64,
     /// It was ended before its time.
     pub is_interrupted: bool,
     /// From moment to moment.
@@ -142,6 +144,8 @@ pub struct Generator {
     sampled_ns: u64,
     /// How long after the first payment is due percentiles begin to count; none when they do.
     warm_up_ns: Option<u64>,
+    /// How long after that they have begun to count; 0 as long as they have not.
+    warmed_up_ns: u64,
 }
 
 impl Generator {
@@ -195,6 +199,7 @@ impl Generator {
             sampler: Sampler::start(watched, view).map_err(|error| cannot("thread", error))?,
             sample_every_ns: SAMPLE_NS_MIN.max(plan.load.duration_ns() / SAMPLES_MAX),
             sampled_ns: u64::MAX,
+            warmed_up_ns: 0,
             warm_up_ns: Some(plan.warm_up_ns).filter(|&warm_up_ns| warm_up_ns > 0),
             load: plan.load,
         })
@@ -232,11 +237,13 @@ impl Generator {
         let Shared { mut tally, flights, codes, .. } = self.shared;
         tally.settle(flights.open() as u64, flights.untold().count() as u64);
         let (run, faults, is_interrupted) = (flights.run(), self.faults, self.is_interrupted);
-        Ok(Outcome { tally, codes, run, offered_ns, unsent, is_interrupted, samples, faults })
+        let warmed_up_ns = self.warmed_up_ns;
+        Ok(Outcome { tally, codes, run, offered_ns, unsent, warmed_up_ns, is_interrupted, samples, faults })
     }
 
     /// One turn.
     async fn turn(&mut self, interrupts: &mut Interrupts) -> Result<(), SetUpError> {
+        self.end_warm_up();
         let is_interrupted = poll_fn(|cx| self.receive(cx, interrupts)).await;
         let now_ns = self.clock.now_ns();
         if is_interrupted {
@@ -523,9 +530,13 @@ impl Generator {
         if self.sampled_ns.saturating_add(self.sample_every_ns) <= now_ns {
             self.sample(now_ns);
         }
-        // What fell due in the warm-up and ends after it counts: a stall is not made shorter by where it began.
-        if self.warm_up_ns.is_some_and(|warm_up_ns| self.start_ns.saturating_add(warm_up_ns) <= now_ns) {
-            self.warm_up_ns = None;
+    }
+
+    /// What fell due in the warm-up and ends after it counts: a stall is not made shorter by where it began. A run that is ended before has no warm-up.
+    fn end_warm_up(&mut self) {
+        let is_over = |warm_up_ns| self.start_ns.saturating_add(warm_up_ns) <= self.clock.now_ns();
+        if matches!(self.stage, Stage::Offering { .. }) && self.warm_up_ns.is_some_and(is_over) {
+            self.warmed_up_ns = self.warm_up_ns.take().unwrap_or(0);
             self.shared.tally.forget_latencies();
         }
     }

@@ -94,10 +94,10 @@ pub struct SwitchStatus {
     pub outcomes_unindexed: u64,
     /// Syncs of the journal since the switch was started.
     pub syncs: u64,
-    /// Microseconds that all of them took.
-    pub sync_us_total: u64,
-    /// The longest in the second before this line, in microseconds.
-    pub sync_us_longest: u64,
+    /// Microseconds that they and all writes before them took.
+    pub disk_us_total: u64,
+    /// The longest write or sync in the second before this line, in microseconds.
+    pub disk_us_longest: u64,
 }
 
 /// The switch's process, as far as it is ours to look at. It changes when the switch is started again.

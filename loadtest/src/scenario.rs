@@ -227,7 +227,8 @@ impl Document {
     /// Another duration: everything happens at the same share of it.
     fn stretch(&mut self, ratio: (u64, u64)) {
         self.load.duration_s = ratio.0;
-        self.load.warm_up_s = scaled(self.load.warm_up_s, ratio);
+        // Rounded down, so that it stays a part of the run.
+        self.load.warm_up_s = self.load.warm_up_s.saturating_mul(ratio.0) / ratio.1.max(1);
         let LoadTable { burst_every_ms, burst_for_ms, .. } = &mut self.load;
         let faults = self.fault.iter_mut().flat_map(|FaultTable { every_ms, for_ms, .. }| [every_ms, for_ms]);
         for time_ms in faults.chain([burst_every_ms, burst_for_ms]).flatten() {

@@ -158,7 +158,7 @@ fn switch_lines(status: SwitchStatus) -> String {
         "switch   {} connections, {} in flight, {} KiB wait for providers\n\
          held     {} outbox records, {} outcomes not indexed\n\
          waiting  {} for the history, {} for older messages\n\
-         disk     longest sync of the last second {}\n\
+         disk     longest wait of the last second {}\n\
          marks    sequenced {} >= durable {}\n         >= applied {} >= indexed {}\n",
         grouped(status.connections),
         grouped(status.in_flight),
@@ -167,7 +167,7 @@ fn switch_lines(status: SwitchStatus) -> String {
         grouped(status.outcomes_unindexed),
         grouped(status.waiting_for_history),
         grouped(status.waiting_for_renderer),
-        latency(status.sync_us_longest),
+        latency(status.disk_us_longest),
         grouped(status.sequenced),
         grouped(status.durable),
         grouped(status.applied),

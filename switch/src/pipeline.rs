@@ -37,7 +37,7 @@ use crate::limits::{
     HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX,
     INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, QUESTIONS_MAX,
 };
-use crate::log::local::{LocalLog, SyncTimes};
+use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
 use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
@@ -474,8 +474,13 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// How long the journal waited for its disk: for whoever watches. The longest wait begins anew.
-    pub fn take_sync_times(&mut self) -> SyncTimes {
-        self.log.take_sync_times()
+    pub fn take_disk_times(&mut self) -> DiskTimes {
+        self.log.take_disk_times()
+    }
+
+    /// A longest wait that was taken and that nobody heard of.
+    pub fn keep_longest_disk_wait(&mut self, us: u64) {
+        self.log.keep_longest(us);
     }
 
     /// The history's files, for other threads to read.

@@ -183,8 +183,8 @@ impl<S: Storage> BlockWriter<S> {
         self.write_and_sync()?;
         let storage = &self.storage;
         let (from, to) = (self.name.preparing(), self.name.text());
-        // All memory would fill with what is seldom read; see `journal/prepare.rs`.
-        storage.drop_cache(&self.file).map_err(IndexFault::on(storage, "drop the cache of", &from))?;
+        // All memory would fill with what is seldom read; see `journal/prepare.rs`. It is advice, taken or not.
+        let _ = storage.drop_cache(&self.file);
         storage.rename(&from, &to).and_then(|()| storage.sync_dir()).map_err(IndexFault::on(storage, "name", &to))
     }
 
@@ -286,10 +286,10 @@ impl<S: Storage> BlockReader<S> {
         IndexFault::damaged(&self.storage, &name.text(), block, reason)
     }
 
-    /// The system need not keep what was read of a file.
+    /// The system need not keep what was read of a file. It is advice, taken or not.
     pub(crate) fn drop_cache(&self, name: FileName) -> Result<(), IndexFault> {
-        let dropped = self.storage.drop_cache(&*self.file(name)?);
-        dropped.map_err(IndexFault::on(&self.storage, "drop the cache of", &name.text()))
+        let _ = self.storage.drop_cache(&*self.file(name)?);
+        Ok(())
     }
 
     /// Closes a file that is about to be removed.

@@ -206,7 +206,10 @@ impl<S: Storage, X: IndexSchema> Builder<S, X> {
             self.overview_fill = (is_due && self.files.keys.len() > 1).then(|| OverviewFill::start(&self.files.keys));
             return Ok(self.overview_fill.is_some());
         };
-        if fill.step(&self.reader)? {
+        // It reads as much as a portion of another sort writes, and leaves the disk alone for as long.
+        let mut is_full = false;
+        self.output.pace.portion(|| fill.step(&self.reader).map(|full| is_full = full))?;
+        if is_full {
             let filled = self.overview_fill.take().map(|fill| fill.overview);
             self.retired_overviews.extend(self.files.overview.clone());
             self.publish(|files| files.overview = filled);

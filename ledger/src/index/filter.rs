@@ -109,9 +109,13 @@ impl Filter {
         Filter { lines: core::iter::repeat_with(Line::default).take(lines).collect() }
     }
 
-    /// Hashes that come in ascending order write memory in order. Only one thread may do this at a time: a bit that another one sets at the
-    /// same moment can be lost.
-    pub(crate) fn insert(&self, hash: u64) {
+    /// Hashes that come in ascending order write memory in order.
+    pub(crate) fn insert(&mut self, hash: u64) {
+        self.insert_shared(hash);
+    }
+
+    /// While others ask. Only one thread may do this at a time: a bit that another one sets at the same moment can be lost.
+    pub(crate) fn insert_shared(&self, hash: u64) {
         let line = &self.lines[self.line_of(hash)];
         for bit in bits(hash) {
             let word = &line.0[bit >> 6];
@@ -128,7 +132,7 @@ impl Filter {
     /// Asks for many hashes, and names those that may be here.
     ///
     /// One bit of each is looked at first. So short a question lets the processor have many lines of memory on their way at
-    /// once, and it settles half and more of the unknown keys; for the others the line is in the cache by then.
+    /// once, and it settles half of the unknown keys, or nearly; for the others the line is in the cache by then.
     pub(crate) fn each_that_may_be_held(&self, questions: &[Question], mut name: impl FnMut(Question)) {
         let mut open = [(0, 0); QUESTIONS_AT_ONCE];
         for questions in questions.chunks(QUESTIONS_AT_ONCE) {
@@ -209,7 +213,7 @@ mod tests {
     #[test]
     fn what_was_put_in_is_never_denied_and_what_was_not_mostly_is() {
         let hash = KeyHash::new(7);
-        let filter = Filter::for_keys(10_000, 12);
+        let mut filter = Filter::for_keys(10_000, 12);
         (0..10_000).for_each(|number| filter.insert(hash.of(&key(number))));
         assert!((0..10_000).all(|number| filter.may_hold(hash.of(&key(number)))));
         let wrongly = (10_000..110_000).filter(|number| filter.may_hold(hash.of(&key(*number)))).count();

@@ -31,7 +31,7 @@ impl Overview {
 
     /// Takes the keys of a file that is about to be published. Only the one who writes files may do this.
     pub(crate) fn add(&self, entries: &[Entry]) {
-        entries.iter().for_each(|entry| self.filter.insert(entry.hash));
+        entries.iter().for_each(|entry| self.filter.insert_shared(entry.hash));
     }
 
     pub(crate) fn may_hold(&self, hash: u64) -> bool {
@@ -57,7 +57,7 @@ pub(crate) struct OverviewFill {
 }
 
 impl OverviewFill {
-    /// With room for as many keys again and more.
+    /// With room for as many keys again.
     pub(crate) fn start(files: &[Arc<KeysFile>]) -> OverviewFill {
         let keys = files.iter().map(|file| file.footer.items).sum::<u64>();
         let rest = files.iter().map(|file| KeysCursor::new(file.clone())).collect();
@@ -71,7 +71,7 @@ impl OverviewFill {
             file.advance(reader)?;
             match file.peek() {
                 Some(entry) => {
-                    self.overview.filter.insert(entry.hash);
+                    self.overview.filter.insert_shared(entry.hash);
                     self.rest.push(file);
                 }
                 None => file.end(reader)?,

@@ -89,7 +89,7 @@ impl Recent {
     pub(crate) fn of(runs: Vec<Arc<RecentRun>>) -> Recent {
         // Room to grow, so that most runs that come are put into a copy of the filter.
         let keys_max = keys_of(&runs).next_power_of_two();
-        let filter = Filter::for_keys(keys_max, INDEX_FILTER_BITS_PER_KEY_SMALL);
+        let mut filter = Filter::for_keys(keys_max, INDEX_FILTER_BITS_PER_KEY_SMALL);
         runs.iter().flat_map(|run| &run.entries).for_each(|entry| filter.insert(entry.hash));
         Recent { runs, filter, keys_max }
     }
@@ -105,7 +105,7 @@ impl Recent {
             return Recent::of(runs);
         }
         // The keys of a run that is replaced are those of the other one too: the filter holds no more than it has to.
-        let filter = self.filter.clone();
+        let mut filter = self.filter.clone();
         runs.iter().rev().take(1).flat_map(|run| &run.entries).for_each(|entry| filter.insert(entry.hash));
         Recent { runs, filter, keys_max: self.keys_max }
     }

@@ -149,7 +149,7 @@ impl Runs {
     }
 }
 
-/// So many steps that the keys of a run can be written once into each tier that there is, and read once more for a larger overview. Filters and tables add a
+/// So many steps that the keys of a run can be written once into each tier that there is, and read once or twice for larger overviews, which costs half of writing. Filters and tables add a
 /// sixth to keys, so for up to six tiers one more is enough. With more steps keys would be merged sooner than they have to be, while runs wait.
 fn merge_steps_due(records: u64, tiers: u64) -> u64 {
     (records * ENTRY_BYTES as u64 * (tiers + 2)).div_ceil(INDEX_MERGE_STEP_BYTES as u64)

@@ -1,7 +1,7 @@
 //! The segment to come: made ahead of need, so that the writing thread does not wait for 64 MiB of zeros. And the segments that are full: what the
 //! system has cached of them makes room for it, or a log that grows would fill all memory with what is hardly ever read again. Where
-//! a host backs the memory of a guest at its first touch, that costs the guest a fourth of its processors: 40 % of all time
-//! was the system's, and is 13 % now (`benches/results/2026-11-22-ledger.md`).
+//! a host backs the memory of a guest at its first touch, that costs a fourth of the guest's processors
+//! (`benches/results/2026-11-22-ledger.md`).
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -29,7 +29,7 @@ impl<S: Storage> Preparer<S> {
     pub(crate) fn start(storage: &S, bytes: u64, preparation: Preparation) -> Result<Preparer<S>, JournalFault> {
         let storage = storage.clone();
         if preparation == Preparation::WhenNeeded {
-            return Ok(Preparer::WhenNeeded { storage, bytes, full: Full { newest: None } });
+            return Ok(Preparer::WhenNeeded { storage, bytes, full: Full::none() });
         }
         let (requests, asked) = channel();
         let (finished, ready) = channel();
@@ -37,17 +37,17 @@ impl<S: Storage> Preparer<S> {
         let thread = std::thread::Builder::new()
             .name("journal-prepare".to_owned())
             .spawn(move || {
-                let mut full = Full { newest: None };
+                let mut full = Full::none();
                 for segment in asked {
-                    let next = full.follow(&for_thread, segment).and_then(|()| prepare(&for_thread, bytes));
-                    if finished.send(next).is_err() {
+                    full.follow(&for_thread, segment);
+                    if finished.send(prepare(&for_thread, bytes)).is_err() {
                         return;
                     }
                 }
             })
             .map_err(JournalFault::on(&storage, "start a thread for", "."))?;
         let mut preparer = Preparer::Ahead { requests: Some(requests), ready, thread: Some(thread) };
-        preparer.begin_next(None)?;
+        preparer.begin_next(None);
         Ok(preparer)
     }
 
@@ -60,13 +60,12 @@ impl<S: Storage> Preparer<S> {
     }
 
     /// The taken file has its name; the temporary one is free for the next. `segment` is the one before it, which is full.
-    pub(crate) fn begin_next(&mut self, segment: Option<S::File>) -> Result<(), JournalFault> {
+    pub(crate) fn begin_next(&mut self, segment: Option<S::File>) {
         match self {
             Preparer::WhenNeeded { storage, full, .. } => full.follow(storage, segment),
             Preparer::Ahead { requests, .. } => {
                 let requests = requests.as_ref().expect("they are taken only when the work ends");
                 requests.send(segment).expect("the thread lives as long as `requests`");
-                Ok(())
             }
         }
     }
@@ -78,10 +77,15 @@ pub(crate) struct Full<S: Storage> {
 }
 
 impl<S: Storage> Full<S> {
-    /// The one before makes room.
-    fn follow(&mut self, storage: &S, segment: Option<S::File>) -> Result<(), JournalFault> {
-        let Some(before) = std::mem::replace(&mut self.newest, segment) else { return Ok(()) };
-        storage.drop_cache(&before).map_err(JournalFault::on(storage, "drop the cache of a segment in", "."))
+    const fn none() -> Full<S> {
+        Full { newest: None }
+    }
+
+    /// The one before makes room. It is advice: where the system does not take it, memory stays in use and nothing else happens.
+    fn follow(&mut self, storage: &S, segment: Option<S::File>) {
+        if let Some(before) = std::mem::replace(&mut self.newest, segment) {
+            let _ = storage.drop_cache(&before);
+        }
     }
 }
 

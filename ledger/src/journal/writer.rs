@@ -335,7 +335,7 @@ impl<S: Storage> Journal<S> {
         let file = self.preparer.take()?;
         name_segment(&self.storage, self.tip.next_sequence)?;
         let full = std::mem::replace(&mut self.file, file);
-        self.preparer.begin_next(Some(full))?;
+        self.preparer.begin_next(Some(full));
         self.tip.position = Position { segment: self.tip.next_sequence, offset: 0 };
         self.synced = self.tip;
         Ok(())

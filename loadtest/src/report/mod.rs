@@ -283,7 +283,7 @@ impl Report {
             in_flight,
             participants: outcome.codes.len(),
             duration_s: per_second(outcome.offered_ns, NS_PER_S * NS_PER_S),
-            warm_up_s: plan.warm_up_ns / NS_PER_S,
+            warm_up_s: outcome.warmed_up_ns / NS_PER_S,
             offered: tally.offered,
             committed: tally.committed,
             rejected: tally.rejected,

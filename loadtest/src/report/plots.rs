@@ -122,14 +122,14 @@ fn latency_over_time(report: &Report) -> Chart {
     let line = |name, colour, us: &dyn Fn(&Sample) -> u64| {
         over_time(report, (name, Kind::Line, colour), |sample| is_any(sample).then(|| ms(us(sample))))
     };
-    let sync = |sample: &Sample| sample.switch.map(|status| ms(status.sync_us_longest)).filter(|ms| *ms > 0.0);
+    let wait = |sample: &Sample| sample.switch.map(|status| ms(status.disk_us_longest)).filter(|ms| *ms > 0.0);
     let mut series = vec![
         line("max", 4, &|sample| sample.interval.max_us),
         line("p99", 1, &|sample| sample.interval.p99_us),
         line("p50", 0, &|sample| sample.interval.p50_us),
     ];
-    let syncs = over_time(report, ("longest sync of the switch's disk", Kind::Dashed, 5), sync);
-    series.extend(Some(syncs).filter(|syncs| !syncs.points.is_empty()));
+    let waits = over_time(report, ("longest wait for the switch's disk", Kind::Dashed, 5), wait);
+    series.extend(Some(waits).filter(|waits| !waits.points.is_empty()));
     let title = "Latency over time, from the intended send time to the final status";
     chart_over_time(report, ("latency", title), ("ms", Scale::Log), series)
 }

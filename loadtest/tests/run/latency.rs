@@ -47,7 +47,6 @@ fn a_stall_in_the_warm_up_is_left_out() {
     let counted: u64 =
         report["histogram_us"]["final"].as_array().unwrap().iter().map(|bar| bar[1].as_u64().unwrap()).sum();
     assert!((1_500..2_200).contains(&counted), "{report}");
-    assert!(latency_us(&report, "max") < 490_000, "{report}");
 }
 
 /// The same stall in a closed loop: only what was in flight met it. That is why the mode stands in the report.

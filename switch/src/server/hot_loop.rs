@@ -345,7 +345,10 @@ impl HotLoop {
                     let _ = reply.send(self.report());
                 }
                 Message::Status(reply) => {
-                    let _ = reply.send(self.status());
+                    // Who asked may have given up meanwhile: a long wait for the disk is told to the next.
+                    if let Err(unheard) = reply.send(self.status()) {
+                        self.pipeline.keep_longest_disk_wait(unheard.0.disk.disk_us_longest);
+                    }
                 }
                 Message::Memory(question) => question.answer(&self.pipeline),
                 Message::Failed(error) => return Err(error),
@@ -426,7 +429,7 @@ impl HotLoop {
 
     fn status(&mut self) -> Status {
         let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
-        let disk = self.pipeline.take_sync_times();
+        let disk = self.pipeline.take_disk_times();
         let pipeline = &self.pipeline;
         let payments = pipeline.engine().counts();
         Status::new(self.open, pending_bytes, payments, pipeline.watermarks(), pipeline.queues(), disk)

@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{HotLoopQueue, Message};
 use crate::engine::PaymentCounts;
-use crate::log::local::SyncTimes;
+use crate::log::local::DiskTimes;
 use crate::pipeline::Queues;
 use crate::watermarks::Watermarks;
 
@@ -41,7 +41,7 @@ pub struct Status {
     pub queues: Queues,
     /// How long the journal waited for its disk; the longest wait is of the time since the line before.
     #[serde(flatten)]
-    pub disk: SyncTimes,
+    pub disk: DiskTimes,
 }
 
 impl Status {
@@ -51,7 +51,7 @@ impl Status {
         payments: PaymentCounts,
         watermarks: Watermarks,
         queues: Queues,
-        disk: SyncTimes,
+        disk: DiskTimes,
     ) -> Status {
         let Watermarks { sequenced, durable, applied, indexed } = watermarks;
         Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, queues, disk }
