@@ -27,7 +27,7 @@ use crate::view::View;
   loadtest run --spawn --rate max --duration 10 --out max.json
   loadtest run --spawn --scenario payday --html payday.html
   loadtest run --spawn --scenario kill_switch --rate 500 --duration 20
-  loadtest run --connect 127.0.0.1:7400 --pki /tmp/clearspan/pki --rate 5000 --duration 30")]
+  loadtest run --connect 127.0.0.1:7400 --pki /tmp/clearspan/data/pki --rate 5000 --duration 30")]
 pub(super) struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
