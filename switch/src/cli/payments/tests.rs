@@ -276,7 +276,7 @@ fn pages_of_every_size_make_the_whole() {
         let alone = ListQuery { participant: Some("BRAVO".to_owned()), ..everything() };
         for whole in [everything(), alone] {
             let (expected, _) = rows(data.path(), &whole);
-            for limit in (1..=expected.len() as u64 + 1).filter(|limit| limit % 7 == 1 || *limit > 50) {
+            for limit in 1..=expected.len() as u64 + 1 {
                 let (mut found, mut after) = (Vec::new(), None);
                 loop {
                     let (page, next) = rows(data.path(), &ListQuery { limit, after, ..whole.clone() });
