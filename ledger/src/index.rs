@@ -53,8 +53,8 @@ pub use verify::IndexVerified;
 use crate::journal::{Lineage, Storage};
 use crate::limits::{
     INDEX_FILTER_BITS_PER_KEY_DEFAULT, INDEX_FILTER_BITS_PER_KEY_MAX, INDEX_KEYS_IN_MEMORY_DEFAULT,
-    INDEX_KEYS_IN_MEMORY_MAX, INDEX_MERGE_FAN_IN_DEFAULT, INDEX_MERGE_FAN_IN_MAX, INDEX_PAGE_RECORDS_MAX,
-    INDEX_RECORD_BYTES_MAX, INDEX_RUN_RECORDS_DEFAULT, INDEX_RUN_RECORDS_MAX, INDEX_RUNS_UNFINISHED_MAX, to_usize,
+    INDEX_KEYS_IN_MEMORY_MAX, INDEX_MERGE_FAN_IN_DEFAULT, INDEX_MERGE_FAN_IN_MAX, INDEX_RECORD_BYTES_MAX,
+    INDEX_RUN_RECORDS_DEFAULT, INDEX_RUN_RECORDS_MAX, INDEX_RUNS_UNFINISHED_MAX,
 };
 use block::BlockReader;
 use build::{Builder, Published};
@@ -356,18 +356,9 @@ impl<S: Storage, X: IndexSchema> Index<S, X> {
         if runs.next().is_some_and(|oldest| from_record < oldest.span.first_record) {
             return None;
         }
-        let end_record = self.records();
-        let first_number = from_record.min(end_record);
-        let end = end_record.min(first_number.saturating_add(records_max.min(INDEX_PAGE_RECORDS_MAX) as u64));
-        let mut records = Vec::with_capacity(to_usize(end - first_number) * X::RECORD_BYTES);
-        for run in self.runs_in_memory() {
-            let (from, until) = (first_number.max(run.span.first_record), end.min(run.span.end_record()));
-            if from < until {
-                let place = |number: u64| to_usize(number - run.span.first_record) * X::RECORD_BYTES;
-                records.extend_from_slice(&run.records[place(from)..place(until)]);
-            }
-        }
-        Some(TimePage { records, first_number, next: (end < end_record).then_some(end) })
+        let in_memory = Parts::<S, X>::new(&self.reader, self.runs_in_memory().map(Part::Memory).collect());
+        let page = in_memory.time_page(&TimeQuery { from_record, records_max, ..TimeQuery::ALL });
+        Some(page.unwrap_or_else(|fault| unreachable!("runs in memory are read without the disk: {fault}")))
     }
 
     /// For other threads: sees what is in files.

@@ -234,13 +234,8 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         loop {
             let query = TimeQuery { from_record: number, records_max: LOOKUP_RECORDS_MAX, ..TimeQuery::ALL };
             let page = self.history.time_page(&query)?;
-            for bytes in page.records.chunks(RECORD_BYTES) {
-                let record = decode(bytes)?;
-                let visited = visit(number, &record)?;
-                number += 1;
-                if visited.is_break() {
-                    return Ok(None);
-                }
+            if visit_page(&page.records, &mut number, visit)?.is_break() {
+                return Ok(None);
             }
             if page.next.is_some() {
                 continue;
@@ -256,6 +251,18 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
 
 /// What to do about a history that contradicts the journal.
 const REMOVE: &str = "remove the directory `history`, it is made again at the next start";
+
+/// Visits records that follow each other. `number` is that of the first, and is then that of the next.
+pub(crate) fn visit_page(records: &[u8], number: &mut u64, visit: &mut Visit<'_>) -> Result<ControlFlow<()>, Trouble> {
+    for bytes in records.chunks(RECORD_BYTES) {
+        let visited = visit(*number, &decode(bytes)?)?;
+        *number += 1;
+        if visited.is_break() {
+            return Ok(visited);
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
 
 fn decode(bytes: &[u8]) -> Result<HistoryRecord, Trouble> {
     HistoryRecord::decode(bytes).ok_or_else(|| HistoryFault::Mismatch.into())

@@ -97,10 +97,8 @@ impl Filter {
     /// Small files get a better one: they are many, and it costs little.
     pub(crate) fn for_keys(keys: u64, bits_per_key: u32) -> Filter {
         let is_small = keys <= INDEX_FILTER_KEYS_SMALL;
-        Filter::of_density(
-            keys,
-            if is_small { bits_per_key.max(INDEX_FILTER_BITS_PER_KEY_SMALL) } else { bits_per_key },
-        )
+        let bits_per_key = if is_small { bits_per_key.max(INDEX_FILTER_BITS_PER_KEY_SMALL) } else { bits_per_key };
+        Filter::of_density(keys, bits_per_key)
     }
 
     pub(crate) fn of_density(keys: u64, bits_per_key: u32) -> Filter {

@@ -195,12 +195,11 @@ impl Payments {
 
     /// The open payments, in order of arrival. Takes its time: all slots are looked at.
     pub fn open(&self) -> Vec<&Payment> {
-        let arrival = |payment: &Payment| match payment.state {
-            State::InFlight { position, .. } => Some(position),
-            State::Final { .. } => None,
-        };
-        let mut open: Vec<&Payment> = self.slots.iter().filter(|payment| arrival(payment).is_some()).collect();
-        open.sort_unstable_by_key(|payment| arrival(payment));
+        let (mut open, _) = self.open_from(0, usize::MAX);
+        open.sort_unstable_by_key(|payment| match payment.state {
+            State::InFlight { position, .. } => position,
+            State::Final { .. } => unreachable!("it is open"),
+        });
         open
     }
 

@@ -31,6 +31,24 @@ pub(super) enum Fate {
     Open(OpenPayment),
 }
 
+impl Fate {
+    /// Journal position of the order.
+    pub(super) fn order(&self) -> u64 {
+        match self {
+            Fate::Decided(record) => record.order,
+            Fate::Open(open) => open.order,
+        }
+    }
+
+    /// Journal position of the decision; none where there is none yet.
+    pub(super) fn decision(&self) -> Option<u64> {
+        match self {
+            Fate::Decided(record) => Some(record.position),
+            Fate::Open(_) => None,
+        }
+    }
+}
+
 /// What records beyond files say of a payment.
 #[derive(Default)]
 struct Newest {

@@ -40,10 +40,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             return Err(Trouble::NotThere(format!("there is no payment {id} through journal position {through}")));
         };
         let mut found = FoundEntries::new();
-        let (order, decision) = match &facts.fate {
-            Fate::Decided(record) => (record.order, Some(record.position)),
-            Fate::Open(open) => (open.order, None),
-        };
+        let (order, decision) = (facts.fate.order(), facts.fate.decision());
         let mut place = order;
         let last = if is_through_journal { self.beyond.applied()? } else { order };
         while place <= last {
@@ -70,10 +67,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         found: &FoundEntries,
         is_through_journal: bool,
     ) -> Result<PaymentTrace, Trouble> {
-        let order = match &facts.fate {
-            Fate::Decided(record) => record.order,
-            Fate::Open(open) => open.order,
-        };
+        let order = facts.fate.order();
         let &Found { time_ns: ordered_ns, said: Said::Order { payee, accepted_at_ns, .. }, .. } = &found[&order] else {
             return Err(contradiction(id, order, "the journal has an answer where the order should be"));
         };
@@ -97,10 +91,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
     }
 
     fn step_of(&mut self, facts: &Facts, position: u64, entry: &Found) -> Result<Step, Trouble> {
-        let (order, decision) = match &facts.fate {
-            Fate::Decided(record) => (record.order, Some(record.position)),
-            Fate::Open(open) => (open.order, None),
-        };
+        let (order, decision) = (facts.fate.order(), facts.fate.decision());
         let (kind, says) = match entry.said {
             Said::Order { amount, currency, .. } => {
                 let currency = Currency::parse(&currency).map_or("(no currency)".to_owned(), |code| code.to_string());

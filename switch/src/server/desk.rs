@@ -26,12 +26,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{HotLoopQueue, Message};
-use crate::history::{HistoryReader, HistoryRecord, RECORD_BYTES};
+use crate::history::HistoryReader;
 use crate::limits::{
     LOOKUP_CONNECTIONS_MAX, LOOKUP_HOT_LOOP_MS, LOOKUP_RECORDS_MAX, LOOKUP_REQUEST_BYTES_MAX, LOOKUP_REQUEST_MS,
     LOOKUP_SLOTS_MAX, LOOKUP_STALL_MS,
 };
-use crate::lookup::{Beyond, ListQuery, Lookup, Names, OpenPayment, PaymentRow, PaymentTrace, Reached, Trouble, Visit};
+use crate::lookup::{
+    Beyond, ListQuery, Lookup, Names, OpenPayment, PaymentRow, PaymentTrace, Reached, Trouble, Visit, visit_page,
+};
 use crate::pipeline::Pipeline;
 
 /// The socket's name in the data directory.
@@ -354,14 +356,8 @@ impl Beyond for Running {
                 return Ok(Reached::InFiles(number));
             };
             number = page.first_number;
-            for bytes in page.records.chunks(RECORD_BYTES) {
-                let record =
-                    HistoryRecord::decode(bytes).unwrap_or_else(|| unreachable!("it was made by this process"));
-                let visited = visit(number, &record)?;
-                number += 1;
-                if visited.is_break() {
-                    return Ok(Reached::Stopped);
-                }
+            if visit_page(&page.records, &mut number, visit)?.is_break() {
+                return Ok(Reached::Stopped);
             }
             if page.next.is_none() {
                 return Ok(Reached::End(number));
