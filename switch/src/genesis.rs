@@ -20,6 +20,14 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         payee_share_ns: genesis.rules.payee_share_ms * NS_PER_MS,
         skew_ns: genesis.rules.skew_ms * NS_PER_MS,
         outcomes_kept: genesis.rules.outcomes_kept,
+        bulk_timeout_ns: genesis.rules.bulk_timeout_ms * NS_PER_MS,
+        posting_follow_up_ns: genesis.rules.posting_follow_up_ms * NS_PER_MS,
+        recall_window_ns: genesis.rules.recall_window_ms * NS_PER_MS,
+        recall_answer_ns: genesis.rules.recall_answer_ms * NS_PER_MS,
+        information_answer_ns: genesis.rules.information_answer_ms * NS_PER_MS,
+        request_expiry_max_ns: genesis.rules.request_expiry_max_ms * NS_PER_MS,
+        bulk_purposes: genesis.rules.bulk_purposes().unwrap_or_else(|_| unreachable!("the genesis was checked")),
+        has_self_payments: u8::from(genesis.rules.self_payments),
     };
     add(&|out| write_command(out, EntryKind::SchemeRules, &rules));
     for currency in &genesis.currency {

@@ -76,11 +76,7 @@ impl Outboxes {
     /// If its number is not the next: the engine gives them without a gap.
     pub fn keep(&mut self, effect: &Effect) {
         let Delivery::Outbox { lane, number, .. } = effect.delivery else { return };
-        let position = match effect.news {
-            News::Forward { .. } => effect.source,
-            News::Status(status) => status.position,
-            News::Recheck => unreachable!("a recheck has no number"),
-        };
+        let position = effect.position();
         let participant = effect.participant;
         let place = participant.0 as usize - 1;
         if self.list.len() <= place {
@@ -90,7 +86,7 @@ impl Outboxes {
         assert!(number == records.enqueued + 1, "outbox numbers have no gap and no repetition");
         records.enqueued = number;
         records.held.push_back(OutboxRecord {
-            payment_id: effect.payment_id,
+            payment_id: effect.id,
             news: effect.news,
             source: effect.source,
         });

@@ -15,6 +15,8 @@ pub struct Participant {
     pub settlement_accounts: Vec<AccountIndex>,
     /// Its open payments as payer provider.
     pub in_flight: u32,
+    /// Cases that it has opened and that are not closed.
+    pub cases_open: u32,
     /// The highest number given out in each outbox lane.
     pub enqueued: Cursors,
 }
@@ -22,7 +24,7 @@ pub struct Participant {
 impl Participant {
     /// A new participant without accounts.
     pub fn new(code: ParticipantCode) -> Participant {
-        Participant { code, settlement_accounts: Vec::new(), in_flight: 0, enqueued: [0; OUTBOX_LANES] }
+        Participant { code, settlement_accounts: Vec::new(), in_flight: 0, cases_open: 0, enqueued: [0; OUTBOX_LANES] }
     }
 
     /// The next number of an outbox lane.
