@@ -252,8 +252,12 @@ impl Books {
     ) -> Result<(), Inapplicable> {
         while let Some(effect) = told.next_if(|effect| effect.position() == at.position) {
             match (effect.news, entry.map(|entry| entry.body)) {
-                (News::Returned { .. }, Some(Body::Return(message, _))) => self.give_back(at, entry, effect, message)?,
-                (News::Status(status), Some(Body::Return(message, _))) => self.refuse_return(at, effect, message, status),
+                (News::Returned { .. }, Some(Body::Return(message, _))) => {
+                    self.give_back(at, entry, effect, message)?
+                }
+                (News::Status(status), Some(Body::Return(message, _))) => {
+                    self.refuse_return(at, effect, message, status)
+                }
                 (News::Status(status), _) => self.decide(at, entry, effect, status)?,
                 (News::Forward { .. }, _) => self.reserve(at, entry, effect)?,
                 _ => {}

@@ -318,9 +318,7 @@ impl HistoryRecord {
         let is_payer = self.payer == participant;
         let (news, source) = match self.event {
             HistoryEvent::Forwarded { deadline_ns } => (News::Forward { deadline_ns }, self.position),
-            HistoryEvent::Decided { note, .. } => {
-                (News::Status(self.status()?), if is_payer { note } else { 0 })
-            }
+            HistoryEvent::Decided { note, .. } => (News::Status(self.status()?), if is_payer { note } else { 0 }),
             HistoryEvent::Returned { .. } if is_payer => (News::Status(self.status()?), 0),
             // Which payment it is of stands in its entry.
             HistoryEvent::Returned { total, .. } => (News::Returned { total }, self.position),
@@ -434,7 +432,6 @@ impl IndexSchema for HistorySchema {
 pub fn outbox_group(participant: ParticipantId, lane: Lane) -> u64 {
     u64::from(participant.0) << 8 | lane as u64
 }
-
 
 /// Where a record stands in an outbox: whose, which lane, which number.
 pub(crate) type OutboxPlace = (ParticipantId, Lane, u64);
@@ -925,6 +922,7 @@ mod tests {
             payee: Some(ParticipantId(9)),
             amount: 12_345,
             currency: *b"KES",
+            lane: Lane::Payments,
             event: HistoryEvent::Decided {
                 outcome: Outcome::Rejected,
                 reason: Reason::of(b"AC04"),
@@ -934,6 +932,34 @@ mod tests {
         }
     }
 
+    /// One record of each kind.
+    fn samples() -> Vec<HistoryRecord> {
+        let (outcome, reason, field) = (Outcome::Committed, Reason::NONE, Field::None);
+        let case = |kind, state| HistoryEvent::CaseChanged {
+            kind,
+            state,
+            reason: Reason::of(b"CUST"),
+            field: Field::None,
+            detail: 77,
+        };
+        let events = [
+            decided().event,
+            HistoryEvent::Forwarded { deadline_ns: 5 },
+            HistoryEvent::Returned { outcome, reason, field, total: 10 },
+            HistoryEvent::Total { returned: 10, decided_at_ns: 0x3132_3334_3536_3738 },
+            HistoryEvent::CaseOpened { kind: CaseKind::Recall, reason: Reason::of(b"DUPL"), deadline_ns: 6 },
+            case(CaseKind::Recall, CaseState::Refused),
+            case(CaseKind::PaymentRequest, CaseState::Accepted),
+            case(CaseKind::Posting, CaseState::Open),
+            case(CaseKind::Posting, CaseState::Expired),
+        ];
+        let digest_of = |event| if matches!(event, HistoryEvent::Total { .. }) { [0; 16] } else { [0xd1; 16] };
+        let mut samples: Vec<_> =
+            events.map(|event| HistoryRecord { event, digest: digest_of(event), ..decided() }).into();
+        samples.push(HistoryRecord { payee: None, lane: Lane::Bulk, ..decided() });
+        samples
+    }
+
     #[test]
     fn the_documented_bytes() {
         let bytes = decided().encode();
@@ -941,17 +967,15 @@ mod tests {
         expected.extend_from_slice(&decided().payment_id.bytes());
         expected.extend_from_slice(&[0xd1; 16]);
         expected.extend_from_slice(&[7, 0, 0, 0, 9, 0, 0, 0, 0x39, 0x30, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0]);
-        expected.extend_from_slice(b"KES\x02AC04");
+        expected.extend_from_slice(b"KES\x01AC04");
         expected.push(Field::Amount as u8);
-        expected.extend_from_slice(&[0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21]);
+        expected.extend_from_slice(&[0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, 2, 1, 0]);
         assert_eq!(bytes[..], expected[..]);
     }
 
     #[test]
     fn what_was_written_is_read_again_and_nothing_else() {
-        let forwarded = HistoryRecord { event: HistoryEvent::Forwarded { deadline_ns: 5 }, ..decided() };
-        let refused = HistoryRecord { payee: None, ..decided() };
-        for record in [decided(), forwarded, refused] {
+        for record in samples() {
             assert_eq!(HistoryRecord::decode(&record.encode()), Some(record));
             for at in 0..RECORD_BYTES {
                 for value in 0..=255 {
@@ -967,13 +991,26 @@ mod tests {
 
     #[test]
     fn who_finds_a_record_by_what() {
-        let group = |number| Some(outbox_group(ParticipantId(number), Lane::Payments));
-        let forwarded = HistoryRecord { event: HistoryEvent::Forwarded { deadline_ns: 5 }, ..decided() };
-        let refused = HistoryRecord { payee: None, ..decided() };
-        assert_eq!(HistorySchema::key(&decided().encode()), Some(decided().payment_id.bytes()));
-        assert_eq!(HistorySchema::key(&forwarded.encode()), None);
-        assert_eq!(HistorySchema::groups(&decided().encode()), [group(7), group(9)]);
-        assert_eq!(HistorySchema::groups(&forwarded.encode()), [None, group(9)]);
-        assert_eq!(HistorySchema::groups(&refused.encode()), [group(7), None]);
+        let id = decided().payment_id.bytes();
+        let [payer, payee] = [7, 9].map(|number| Some(outbox_group(ParticipantId(number), Lane::Payments)));
+        let expected = [
+            (Some(id), [payer, payee]),
+            (None, [None, payee]),
+            (Some(id), [payer, payee]),
+            (Some(total_key(id)), [None, None]),
+            (None, [payer, payee]),
+            (Some(id), [payer, payee]),
+            (None, [payer, payee]),
+            (None, [payer, payee]),
+            (Some(posting_key(id)), [payer, payee]),
+            (Some(id), [Some(outbox_group(ParticipantId(7), Lane::Bulk)), None]),
+        ];
+        for (record, (key, groups)) in samples().into_iter().zip(expected) {
+            let bytes = record.encode();
+            assert_eq!((HistorySchema::key(&bytes), HistorySchema::groups(&bytes)), (key, groups), "{record:?}");
+        }
+        let within = HistoryRecord { payee: Some(ParticipantId(7)), ..decided() };
+        assert_eq!(HistorySchema::groups(&within.encode()), [payer, None], "whoever is both is told once");
+        assert!(PaymentId::from_bytes(total_key(id)).is_none() && PaymentId::from_bytes(posting_key(id)).is_none());
     }
 }

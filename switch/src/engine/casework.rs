@@ -47,7 +47,9 @@ impl Engine {
             _ => self.admit_question(moment, sender, (kind, message), &annotation.original),
         };
         let (state, reason, field) = match admitted {
-            Ok(_) => (CaseState::Open, Reason::from_bytes(message.reason).ok_or("a reason that is no code")?, Field::None),
+            Ok(_) => {
+                (CaseState::Open, Reason::from_bytes(message.reason).ok_or("a reason that is no code")?, Field::None)
+            }
             Err(reject) => (CaseState::Rejected, reject.reason(), reject.field()),
         };
         let admitted = admitted.ok();

@@ -18,16 +18,15 @@ mod returns;
 pub mod rules;
 
 use adapters::message::{
-    ArchivedAnswer, ArchivedCreditTransfer, Cursors, Decision, Field, Lane, Outcome, ParticipantCode, PaymentId,
-    Reason,
+    ArchivedAnswer, ArchivedCreditTransfer, Cursors, Decision, Field, Lane, Outcome, ParticipantCode, PaymentId, Reason,
 };
 use ledger::{
     AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement,
     TransferId,
 };
 
-use crate::engine::deadlines::{Deadline, Deadlines};
 use crate::engine::cases::{Case, CaseIndex, Cases};
+use crate::engine::deadlines::{Deadline, Deadlines};
 use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
 use crate::engine::funds::{FundsBooked, FundsReferences};
 use crate::engine::originals::Originals;

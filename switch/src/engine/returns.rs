@@ -84,8 +84,7 @@ impl Engine {
                 self.counts.returned += 1;
                 original.returned += message.amount.to_native();
                 self.originals.put(original_id, original, moment.position);
-                let delivery =
-                    self.outbox(payer, Traits::RETURN.lane(), Subject::Payment(index), moment.position);
+                let delivery = self.outbox(payer, Traits::RETURN.lane(), Subject::Payment(index), moment.position);
                 let news = News::Returned { total: original.returned };
                 effects.push(Effect { participant: payer, delivery, id, news, source: moment.position });
                 self.close_returned(moment, (original_id, original), case, effects);

@@ -202,14 +202,18 @@ impl Reject {
             Reject::AmountAboveLimit => (b"AM13", Field::Amount, false, "the amount is above the scheme's limit"),
             Reject::AcceptedInFuture => (b"DT04", Field::AcceptedAt, true, "the acceptance time is in the future"),
             Reject::TooLate => (b"TM01", Field::AcceptedAt, false, "too little time is left for the payee provider"),
-            Reject::RequestUnknown => (b"IRNR", Field::RequestId, false, "no such request was made to the payer provider"),
+            Reject::RequestUnknown => {
+                (b"IRNR", Field::RequestId, false, "no such request was made to the payer provider")
+            }
             Reject::RequestPaid => (b"APAR", Field::RequestId, false, "the request was paid already"),
             Reject::RequestRefused => (b"ARFR", Field::RequestId, false, "the request was refused"),
             Reject::RequestExpired => (b"AEXR", Field::RequestId, false, "the request has expired"),
             Reject::RequestCancelled => (b"CN01", Field::RequestId, false, "the request was taken back"),
             Reject::RequestBeingPaid => (b"ALAC", Field::RequestId, true, "a payment for the request is in flight"),
             Reject::RequestPayeeDiffers => (b"AGNT", Field::Payee, false, "the request is of another provider"),
-            Reject::RequestAmountDiffers => (b"AM09", Field::Amount, false, "the request is for another amount or currency"),
+            Reject::RequestAmountDiffers => {
+                (b"AM09", Field::Amount, false, "the request is for another amount or currency")
+            }
             Reject::FundsInsufficient => (b"AM04", Field::Amount, true, "the sender's funds are insufficient"),
             Reject::SenderIsNotOpener => (b"AGNT", Field::Opener, false, "the opener is not the sender"),
             Reject::OriginalUnknown => (b"AG09", Field::OriginalId, false, "there is no such payment of the sender"),

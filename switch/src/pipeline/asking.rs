@@ -250,9 +250,7 @@ impl<S: Storage> Pipeline<S> {
             };
             let what = match entry.body {
                 Body::CreditTransfer(_, annotation) => order(EntryKind::CreditTransfer, annotation.digest, NO_ID),
-                Body::Return(message, annotation) => {
-                    order(EntryKind::Return, annotation.digest, message.original_id)
-                }
+                Body::Return(message, annotation) => order(EntryKind::Return, annotation.digest, message.original_id),
                 Body::CaseOpen(message, annotation) => {
                     order(EntryKind::CaseOpen, annotation.digest, message.original_id)
                 }

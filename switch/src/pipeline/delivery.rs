@@ -143,9 +143,7 @@ impl<S: Storage> Pipeline<S> {
                 Asks::Status if engine.find_payment(id).is_some() => {
                     (News::Status(engine.status_for(participant, id)), case.map(News::CaseStatus))
                 }
-                Asks::Status => {
-                    (case.map_or(News::Status(engine.status_for(participant, id)), News::CaseStatus), None)
-                }
+                Asks::Status => (case.map_or(News::Status(engine.status_for(participant, id)), News::CaseStatus), None),
             };
             self.sessions.write(key, |session| {
                 write_reply(session, id, &first);

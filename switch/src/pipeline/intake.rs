@@ -109,11 +109,23 @@ impl<S: Storage> Pipeline<S> {
             }
             Request::Return(message) => {
                 let routing = message.routing();
-                self.admit_reference((key, number), participant, EntryKind::Return, (routing.return_id, routing.original_id), &message);
+                self.admit_reference(
+                    (key, number),
+                    participant,
+                    EntryKind::Return,
+                    (routing.return_id, routing.original_id),
+                    &message,
+                );
             }
             Request::CaseOpen(message) => {
                 let routing = message.routing();
-                self.admit_reference((key, number), participant, EntryKind::CaseOpen, (routing.case_id, routing.original_id), &message);
+                self.admit_reference(
+                    (key, number),
+                    participant,
+                    EntryKind::CaseOpen,
+                    (routing.case_id, routing.original_id),
+                    &message,
+                );
             }
             Request::CaseAnswer(message) => {
                 let id = message.routing().case_id;
@@ -123,9 +135,9 @@ impl<S: Storage> Pipeline<S> {
                 let id = message.routing().case_id;
                 self.take_case_input((key, number), participant, EntryKind::CaseCancel, id, &message);
             }
-            Request::Hello { .. }
-            | Request::SignOn
-            | Request::SignOff => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+            Request::Hello { .. } | Request::SignOn | Request::SignOff => {
+                self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed))
+            }
         }
     }
 
@@ -241,7 +253,8 @@ impl<S: Storage> Pipeline<S> {
         let (routing, private) = (message.routing_bytes().to_vec(), message.private_bytes().to_vec());
         let order = Order { kind, digest, original: PaymentId::from_bytes(original), routing, private };
         if self.decisions.engine.remembers_all() {
-            let nothing = HistoryAnswer { payment_id, outcome: None, original: OriginalFound::NONE, checked_through: 0 };
+            let nothing =
+                HistoryAnswer { payment_id, outcome: None, original: OriginalFound::NONE, checked_through: 0 };
             return self.sequence_order((key, number), &order, &nothing);
         }
         self.ask(Asked { session: key, number, participant, payment_id, what: What::Order(order) });

@@ -19,7 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use adapters::message::{Answer, CreditTransfer, Field, Lane, OUTBOX_LANES, Part, PaymentId, Reason};
+use adapters::message::{Answer, CaseKind, CreditTransfer, Field, Lane, OUTBOX_LANES, Part, PaymentId, Reason};
 use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
 use switch::entry::{self, EntryHead, EntryKind, ParticipantId, SchemeRules, Sender, TransferAnnotation};
@@ -159,6 +159,7 @@ pub(crate) fn write_rules(out: &mut Vec<u8>, outcomes_kept: u32) {
         payee_share_ns: 2 * NS_PER_S,
         skew_ns: NS_PER_S,
         outcomes_kept,
+        ..switch::genesis::scheme_rules(&switch::config::GenesisRules::default())
     };
     entry::write_command(out, EntryKind::SchemeRules, &rules);
 }
@@ -194,7 +195,7 @@ pub(crate) fn time(text: &str) -> u64 {
 /// An effect as the language has it.
 pub(crate) fn text_of(effect: &Effect) -> String {
     let who = NAMES[effect.participant.0 as usize - 1];
-    let payment = payment_name(effect.payment_id);
+    let payment = payment_name(effect.id);
     let mut text = match effect.delivery {
         Delivery::Outbox { .. } => format!("{who} "),
         Delivery::Reply { .. } => format!("reply {who} "),
@@ -204,13 +205,26 @@ pub(crate) fn text_of(effect: &Effect) -> String {
         News::Recheck => text += &format!("recheck {payment}"),
         News::Status(status) => {
             text += &format!("{} {payment}", status.outcome.name());
-            if status.reason != Reason::NONE {
-                text += &format!(" {}", status.reason.as_str());
-            }
-            if status.field != Field::None {
-                text += &format!(" {}", status.field.name());
-            }
+            text += &because(status.reason, status.field);
         }
+        News::Returned { total } => text += &format!("returned {payment} {total} in all"),
+        News::CaseForward { .. } => text += &format!("asked {payment}"),
+        News::CaseStatus(news) => {
+            let kind = news.kind.map_or("case", CaseKind::name);
+            text += &format!("{kind} {} {payment}", news.state.name());
+            text += &because(news.reason, news.field);
+        }
+    }
+    text
+}
+
+fn because(reason: Reason, field: Field) -> String {
+    let mut text = String::new();
+    if reason != Reason::NONE {
+        text += &format!(" {}", reason.as_str());
+    }
+    if field != Field::None {
+        text += &format!(" {}", field.name());
     }
     text
 }

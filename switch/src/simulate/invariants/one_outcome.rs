@@ -48,7 +48,8 @@ fn answers(process: &Process, place: usize, id: Id) -> Result<Vec<Status>, Strin
     let is_in_files = of_engine.is_none_or(|status| status.position <= process.pipeline.watermarks().indexed);
     let mut answers = Vec::from_iter(of_engine);
     if is_in_files {
-        let answer = process.asker.answer(HistoryQuestion { payment_id, original: None }).map_err(|fault| fault.to_string())?;
+        let answer =
+            process.asker.answer(HistoryQuestion { payment_id, original: None }).map_err(|fault| fault.to_string())?;
         let unknown = Status::undecided(Outcome::Unknown);
         let said = answer.outcome.map(|record| record.news_for(participant));
         answers.push(match said {
