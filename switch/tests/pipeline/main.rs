@@ -17,6 +17,8 @@ mod window;
 
 mod model;
 
+mod flows;
+
 mod hub;
 mod provider;
 
