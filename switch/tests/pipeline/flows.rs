@@ -386,7 +386,10 @@ fn what_is_told_adds_up_whatever_happens() {
         replay(&play, seed);
     }
     // Otherwise the histories are not worth their name.
-    assert!(rechecks > 1_000 && returns > 10_000 && closed > 10_000 && paid > 1_000, "{rechecks} {returns} {closed} {paid}");
+    assert!(
+        rechecks > 1_000 && returns > 10_000 && closed > 10_000 && paid > 1_000,
+        "{rechecks} {returns} {closed} {paid}"
+    );
 }
 
 /// A second engine that is given the same batches tells the same and comes to the same state.

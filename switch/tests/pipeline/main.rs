@@ -39,3 +39,5 @@ mod wire;
 mod sessions;
 
 mod conduct;
+
+mod lanes;
