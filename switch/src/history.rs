@@ -286,6 +286,15 @@ impl HistoryRecord {
         self.case_news().filter(|_| is_party).unwrap_or(CaseNews::UNKNOWN)
     }
 
+    /// What became of the payment or of the return, if the record says so: outcome, reason, field to blame.
+    pub fn decision(&self) -> Option<(Outcome, Reason, Field)> {
+        match self.event {
+            HistoryEvent::Decided { outcome, reason, field, .. }
+            | HistoryEvent::Returned { outcome, reason, field, .. } => Some((outcome, reason, field)),
+            _ => None,
+        }
+    }
+
     /// Of a payment or a return.
     fn status(&self) -> Option<Status> {
         match self.event {
@@ -345,12 +354,12 @@ const LANE_AT: usize = 90;
 const CASE_KIND_AT: usize = 91;
 
 /// The key of what has been returned of a payment. An id is a version-4 UUID, so no id is such a key.
-fn total_key(id: [u8; 16]) -> [u8; 16] {
+pub(crate) fn total_key(id: [u8; 16]) -> [u8; 16] {
     key_of_version(id, 0xf)
 }
 
 /// The key of the posting follow-up of a payment, which has the payment's id.
-fn posting_key(id: [u8; 16]) -> [u8; 16] {
+pub(crate) fn posting_key(id: [u8; 16]) -> [u8; 16] {
     key_of_version(id, 0xe)
 }
 

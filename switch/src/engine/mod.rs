@@ -738,6 +738,11 @@ impl Engine {
         self.participants.get(participant).map_or(0, |participant| participant.cases_open)
     }
 
+    /// How much of a payment was returned, if that was lately.
+    pub fn returned_of(&self, id: PaymentId) -> Option<u64> {
+        self.originals.find(id).map(|original| original.returned)
+    }
+
     /// The parameters of the scheme.
     pub fn rules(&self) -> &Rules {
         &self.rules
