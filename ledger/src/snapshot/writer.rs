@@ -13,7 +13,7 @@ use super::fault::SnapshotFault;
 use super::file::{Foot, HEAD_BYTES, Layout, PREPARING_NAME, encode_foot, encode_head};
 use super::{Snapshot, SnapshotWork, Snapshots, snapshot_name};
 use crate::journal::Storage;
-use crate::limits::{PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize};
+use crate::limits::{CAPTURE_PIECE_BYTES, PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize};
 
 /// Takes the body of a snapshot. Dropped before [`SnapshotWriter::finish`], it leaves nothing that counts.
 pub struct SnapshotWriter<S: Storage> {
@@ -23,11 +23,17 @@ pub struct SnapshotWriter<S: Storage> {
 }
 
 /// Pieces that travel together, because most are small.
-#[derive(Default)]
 struct Portion {
     bytes: Vec<u8>,
     /// Where each piece belongs in the body, and its length.
     pieces: Vec<(u64, usize)>,
+}
+
+impl Portion {
+    /// With room for all that it will take, so that it never has to be moved.
+    fn new() -> Portion {
+        Portion { bytes: Vec::with_capacity(SNAPSHOT_PORTION_BYTES + CAPTURE_PIECE_BYTES), pieces: Vec::new() }
+    }
 }
 
 /// Who does the writing.
@@ -52,16 +58,17 @@ impl<S: Storage> SnapshotWriter<S> {
     pub(super) fn begin(snapshots: Snapshots<S>, snapshot: Snapshot) -> Result<SnapshotWriter<S>, SnapshotFault> {
         let work = snapshots.options.work;
         let storage = snapshots.storage.clone();
-        let job = Job::begin(snapshots, snapshot)?;
         let to = match work {
-            SnapshotWork::Inline => To::Inline(Box::new(job)),
+            SnapshotWork::Inline => To::Inline(Box::new(Job::begin(snapshots, snapshot)?)),
             SnapshotWork::Beside => {
                 let (queue, portions) = sync_channel(SNAPSHOT_QUEUE_PORTIONS);
                 let (finished, result) = channel();
                 let (done, portions_done) = channel();
+                // The file is made there, too: the owner touches no disk.
                 let run = move || {
+                    let result = Job::begin(snapshots, snapshot).and_then(|job| job.run(&portions, &done));
                     // Nobody may want to know any more: then the writer was dropped.
-                    let _ = finished.send(job.run(&portions, &done));
+                    let _ = finished.send(result);
                 };
                 let handle = std::thread::Builder::new()
                     .name("snapshot-write".to_owned())
@@ -71,7 +78,7 @@ impl<S: Storage> SnapshotWriter<S> {
                 To::Beside { queue, thread }
             }
         };
-        Ok(SnapshotWriter { portion: Portion::default(), to })
+        Ok(SnapshotWriter { portion: Portion::new(), to })
     }
 
     /// How many bytes may be given now without waiting for the disk.
@@ -111,7 +118,7 @@ impl<S: Storage> SnapshotWriter<S> {
         if self.portion.pieces.is_empty() {
             return Ok(());
         }
-        let portion = core::mem::take(&mut self.portion);
+        let portion = core::mem::replace(&mut self.portion, Portion::new());
         match &mut self.to {
             To::Inline(job) => job.write_or_clear(&portion),
             To::Beside { queue, thread } => {
@@ -254,6 +261,10 @@ fn applied(of_bits: &[u32; 32], crc: u32) -> u32 {
 impl<S: Storage> Job<S> {
     fn begin(snapshots: Snapshots<S>, snapshot: Snapshot) -> Result<Job<S>, SnapshotFault> {
         let storage = &snapshots.storage;
+        let names = storage.list().map_err(SnapshotFault::on(storage, "list", "."))?;
+        if names.iter().any(|file| file.name == PREPARING_NAME) {
+            storage.remove(PREPARING_NAME).map_err(SnapshotFault::on(storage, "remove", PREPARING_NAME))?;
+        }
         // Empty: it grows as it is written, so that nothing is written twice.
         let file = storage.create(PREPARING_NAME, 0).map_err(SnapshotFault::on(storage, "create", PREPARING_NAME))?;
         let layout = Layout { body_bytes: snapshot.body_bytes };
