@@ -34,7 +34,14 @@ impl<const WIDTH: usize> CaptureSection<WIDTH> {
     /// So many items, the first of which stands at `offset` in the whole.
     pub fn new(offset: u64, len: u32) -> CaptureSection<WIDTH> {
         let early_bits = vec![0; (len as usize).div_ceil(64)];
-        CaptureSection { offset, len, next: 0, early_bits, early: BTreeMap::new(), early_max: CAPTURE_EARLY_BYTES_MAX / WIDTH }
+        CaptureSection {
+            offset,
+            len,
+            next: 0,
+            early_bits,
+            early: BTreeMap::new(),
+            early_max: CAPTURE_EARLY_BYTES_MAX / WIDTH,
+        }
     }
 
     /// Where the last item ends in the whole.

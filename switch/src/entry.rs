@@ -24,7 +24,7 @@ pub enum EntryKind {
     /// A payee provider's decision.
     Answer = MessageKind::Answer as u8,
     /// The operator sets the scheme's parameters.
-    SchemeRules = 128,
+    ActivateRules = 128,
     /// The operator admits a currency.
     CurrencyOpened = 129,
     /// The operator admits a participant.
@@ -38,7 +38,7 @@ impl EntryKind {
         Some(match number {
             6 => EntryKind::CreditTransfer,
             8 => EntryKind::Answer,
-            128 => EntryKind::SchemeRules,
+            128 => EntryKind::ActivateRules,
             129 => EntryKind::CurrencyOpened,
             130 => EntryKind::ParticipantOpened,
             131 => EntryKind::FundsIn,
@@ -79,7 +79,7 @@ mod layout {
 
     /// Parameters of the scheme.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-    pub struct SchemeRules {
+    pub struct ActivateRules {
         pub rules_version: u32,
         pub timeout_ns: u64,
         pub payee_share_ns: u64,
@@ -116,7 +116,7 @@ pub use layout::*;
 
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
-    assert!(size_of::<ArchivedSchemeRules>() == 32);
+    assert!(size_of::<ArchivedActivateRules>() == 32);
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
     assert!(size_of::<ArchivedFundsIn>() == 31);
@@ -224,7 +224,7 @@ pub enum Body<'a> {
     /// A decision.
     Answer(&'a <Answer as Archive>::Archived),
     /// Parameters.
-    SchemeRules(&'a ArchivedSchemeRules),
+    ActivateRules(&'a ArchivedActivateRules),
     /// A currency.
     CurrencyOpened(&'a ArchivedCurrencyOpened),
     /// A participant.
@@ -238,7 +238,7 @@ impl std::fmt::Debug for Body<'_> {
         f.write_str(match self {
             Body::CreditTransfer(..) => "CreditTransfer",
             Body::Answer(..) => "Answer",
-            Body::SchemeRules(..) => "SchemeRules",
+            Body::ActivateRules(..) => "ActivateRules",
             Body::CurrencyOpened(..) => "CurrencyOpened",
             Body::ParticipantOpened(..) => "ParticipantOpened",
             Body::FundsIn(..) => "FundsIn",
@@ -336,7 +336,7 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
     Some(match kind {
         EntryKind::CreditTransfer => Body::CreditTransfer(CreditTransfer::read(routing)?, fixed(annotation)?),
         EntryKind::Answer => Body::Answer(Answer::read(routing)?),
-        EntryKind::SchemeRules => Body::SchemeRules(fixed(routing)?),
+        EntryKind::ActivateRules => Body::ActivateRules(fixed(routing)?),
         EntryKind::CurrencyOpened => Body::CurrencyOpened(fixed(routing)?),
         EntryKind::ParticipantOpened => Body::ParticipantOpened(fixed(routing)?),
         EntryKind::FundsIn => Body::FundsIn(fixed(routing)?),

@@ -3,7 +3,7 @@
 use adapters::message::ParticipantCode;
 
 use crate::config::Genesis;
-use crate::entry::{CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, SchemeRules, write_command};
+use crate::entry::{ActivateRules, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, write_command};
 use crate::limits::NS_PER_MS;
 
 /// The entries of a genesis that was checked, in order: each element appends one.
@@ -14,14 +14,14 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         write(&mut entry);
         entries.push(entry);
     };
-    let rules = SchemeRules {
+    let rules = ActivateRules {
         rules_version: genesis.rules.version,
         timeout_ns: genesis.rules.timeout_ms * NS_PER_MS,
         payee_share_ns: genesis.rules.payee_share_ms * NS_PER_MS,
         skew_ns: genesis.rules.skew_ms * NS_PER_MS,
         outcomes_kept: genesis.rules.outcomes_kept,
     };
-    add(&|out| write_command(out, EntryKind::SchemeRules, &rules));
+    add(&|out| write_command(out, EntryKind::ActivateRules, &rules));
     for currency in &genesis.currency {
         let (minor_digits, amount_max) = (currency.minor_digits, currency.amount_max);
         let command = CurrencyOpened { currency: letters(&currency.code), minor_digits, amount_max };

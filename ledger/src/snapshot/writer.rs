@@ -13,7 +13,9 @@ use super::fault::SnapshotFault;
 use super::file::{Foot, HEAD_BYTES, Layout, PREPARING_NAME, encode_foot, encode_head};
 use super::{Snapshot, SnapshotWork, Snapshots, snapshot_name};
 use crate::journal::Storage;
-use crate::limits::{CAPTURE_PIECE_BYTES, PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize};
+use crate::limits::{
+    CAPTURE_PIECE_BYTES, PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize,
+};
 
 /// Takes the body of a snapshot. Dropped before [`SnapshotWriter::finish`], it leaves nothing that counts.
 pub struct SnapshotWriter<S: Storage> {

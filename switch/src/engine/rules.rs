@@ -21,7 +21,15 @@ pub struct Rules {
 impl Rules {
     /// Before the scheme has said anything: nothing is accepted in time.
     pub const UNSET: Rules = Rules { version: 0, timeout_ns: 0, payee_share_ns: 0, skew_ns: 0, outcomes_kept: 0 };
+
+    /// Does this program have these rules?
+    pub fn is_known(&self) -> bool {
+        RULES_VERSIONS_KNOWN.contains(&self.version)
+    }
 }
+
+/// The versions of the rules that this program has. Old ones stay for as long as journals need them.
+pub const RULES_VERSIONS_KNOWN: std::ops::RangeInclusive<u32> = 1..=1;
 
 /// A currency of the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

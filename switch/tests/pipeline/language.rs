@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use adapters::message::{Answer, CreditTransfer, Field, Lane, OUTBOX_LANES, Part, PaymentId, Reason};
 use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
-use switch::entry::{self, EntryHead, EntryKind, ParticipantId, SchemeRules, Sender, TransferAnnotation};
+use switch::entry::{self, ActivateRules, EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
 
 use crate::orders::{NAMES, NS_PER_S, START_NS, TIMEOUT_NS, WINDOW_DEFAULT, code, genesis, id, kes, number_of, order};
 
@@ -153,14 +153,14 @@ pub(crate) fn write_order(out: &mut Vec<u8>, sender: &str, order: &CreditTransfe
 
 /// Appends an operator's command: the default rules with another window.
 pub(crate) fn write_rules(out: &mut Vec<u8>, outcomes_kept: u32) {
-    let rules = SchemeRules {
-        rules_version: 2,
+    let rules = ActivateRules {
+        rules_version: 1,
         timeout_ns: TIMEOUT_NS,
         payee_share_ns: 2 * NS_PER_S,
         skew_ns: NS_PER_S,
         outcomes_kept,
     };
-    entry::write_command(out, EntryKind::SchemeRules, &rules);
+    entry::write_command(out, EntryKind::ActivateRules, &rules);
 }
 
 pub(crate) fn write_answer(out: &mut Vec<u8>, sender: &str, answer: &Answer) {

@@ -20,6 +20,8 @@ mod provider;
 
 mod replay;
 
+mod snapshots;
+
 mod books;
 
 mod traffic;

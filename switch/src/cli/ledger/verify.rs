@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::{Damage, Failure};
 use crate::cli::print::grouped;
-use crate::data::{self, OpenError};
+use crate::data::{self, OpenError, Replayed};
 use crate::engine::PaymentCounts;
 
-/// Walks the journal's chain, replays every batch, and checks that the books balance. Status 1 at damage or imbalance.
+/// Walks the journal's chain, replays every batch, checks that the books balance, and compares the snapshots. Status 1 at damage or imbalance.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// The data directory; nothing in it is changed
@@ -33,6 +33,10 @@ struct Verdict {
     balances: BTreeMap<String, Sides>,
     last_digest: String,
     state_digest: String,
+    /// Positions of the snapshots that hold what the replay had there.
+    snapshots: Vec<u64>,
+    /// Snapshots that no start would use, and why.
+    snapshots_refused: Vec<String>,
     damage: Option<Damage>,
 }
 
@@ -47,18 +51,26 @@ struct Sides {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     report_assertions(arguments.json);
     let verdict = match data::replay(&arguments.data) {
-        Ok((engine, report)) => {
+        Ok(Replayed { engine, report, snapshots, differing, refused }) => {
             let totals = engine.totals();
+            let balances = totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending);
+            let damage = differing.map(|segment| {
+                let reason =
+                    "this snapshot holds another state than the journal; remove it, and report this".to_owned();
+                Damage { segment, offset: 0, reason }
+            });
             let sides =
                 |t: &ledger::CurrencyTotals| Sides { debits: t.debits.to_string(), credits: t.credits.to_string() };
             Verdict {
-                ok: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
+                ok: balances && damage.is_none(),
                 batches: report.batches,
                 payments: engine.counts(),
                 balances: totals.iter().map(|t| (t.currency.to_string(), sides(t))).collect(),
                 last_digest: hex(&report.chain_digest),
                 state_digest: hex(&engine.digest()),
-                damage: None,
+                snapshots,
+                snapshots_refused: refused,
+                damage,
             }
         }
         Err(OpenError::Journal(fault)) => damaged(&fault).ok_or_else(|| Failure::start(&fault))?,
@@ -91,6 +103,8 @@ impl Verdict {
             balances: BTreeMap::new(),
             last_digest: String::new(),
             state_digest: String::new(),
+            snapshots: Vec::new(),
+            snapshots_refused: Vec::new(),
             damage: Some(damage),
         }
     }
