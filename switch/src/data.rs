@@ -368,6 +368,7 @@ impl SnapshotChecker {
         let position = engine.applied();
         let Some(snapshot) = self.whole.iter().find(|snapshot| snapshot.position == position) else { return Ok(()) };
         let Some((storage, lineage)) = &self.snapshots else { return Ok(()) };
+        let name = storage.path_of(&snapshot_name(position));
         let mut is_equal = snapshot.body_digest == engine.snapshot_digest();
         if is_equal {
             let mut snapshots = snapshots::open(storage.clone(), *lineage, SnapshotWork::Inline);
@@ -375,7 +376,7 @@ impl SnapshotChecker {
                 Engine::restore(0, body).map_err(|fault| fault.to_string())
             };
             let loaded = snapshots.load(position, restore)?;
-            is_equal = loaded.refused.is_empty();
+            is_equal = loaded.refused.iter().all(|refused| refused.path != name);
             // A running switch may have removed it meanwhile; then an older one was found.
             if let Some((_, restored)) = loaded.found.filter(|(found, _)| found.position == position) {
                 is_equal &= restored.digest() == engine.digest();
@@ -384,7 +385,7 @@ impl SnapshotChecker {
         if is_equal {
             self.equal.push(position);
         } else {
-            self.differing.get_or_insert(storage.path_of(&snapshot_name(position)));
+            self.differing.get_or_insert(name);
         }
         Ok(())
     }
