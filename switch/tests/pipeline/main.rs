@@ -22,6 +22,8 @@ mod replay;
 
 mod snapshots;
 
+mod golden;
+
 mod books;
 
 mod traffic;

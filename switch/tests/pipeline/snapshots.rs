@@ -1,17 +1,22 @@
 //! Snapshots of the engine: whatever is taken whenever is the state of its position, and who starts from it decides and tells what everybody else does.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use adapters::message::Answer;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
-use ledger::journal::{Lineage, Storage};
+use ledger::journal::{DiskStorage, JournalPlace, Lineage, Position, Storage};
 use ledger::snapshot::{SnapshotWork, snapshot_name};
 use switch::engine::effect::Effect;
 use switch::engine::{Batch, Engine};
-use switch::pipeline::PipelineLimits;
-use switch::snapshots::{self, SnapshotNews};
+use switch::history::{History, HistoryOptions};
+use switch::limits::{OUTCOMES_KEPT_DEFAULT, PAYMENTS_EXPECTED};
+use switch::pipeline::{Decisions, PipelineLimits};
+use switch::snapshots::{self, SnapshotNews, SnapshotTaker};
 
 use crate::hub::{Began, Hub, Keys, LINEAGE, OPTIONS_LARGE, SnapshotDisk, found, remove_all};
-use crate::orders::{NAMES, START_NS};
+use crate::language::{write_answer, write_order};
+use crate::orders::{NAMES, START_NS, genesis, id, order};
 use crate::replay::{Recorded, everything, recorded};
 use crate::traffic::Traffic;
 
@@ -406,4 +411,82 @@ fn after_a_power_cut_in_the_middle_of_a_snapshot_the_older_one_serves() {
         }
     }
     assert!(starts.len() > 10 && starts.first() != starts.last(), "{starts:?}");
+}
+
+/// Orders or answers of `NAMES[0]` and `NAMES[1]` about these payments, as one batch.
+fn batch_of(orders: std::ops::Range<u64>, answers: std::ops::Range<u64>, applied: u64) -> Vec<u8> {
+    let mut payload = Vec::new();
+    orders.for_each(|number| {
+        write_order(&mut payload, NAMES[0], &order(number, NAMES[0], NAMES[1], 1, START_NS), applied)
+    });
+    answers.for_each(|number| write_answer(&mut payload, NAMES[1], &Answer::accept(id(number))));
+    payload
+}
+
+/// How long the hot loop stands still for a snapshot, at the most: with a full table, at 4,096 payments a turn.
+#[test]
+#[ignore = "a measurement, of minutes where nothing is optimised: run it alone"]
+#[allow(clippy::disallowed_methods, reason = "it measures")]
+fn the_longest_step_of_a_snapshot_of_a_full_table() {
+    const OUTCOMES: u64 = OUTCOMES_KEPT_DEFAULT as u64;
+    const OPEN: u64 = 200_000;
+    const TURN: u64 = 4_096;
+    let directory = tempfile::tempdir().unwrap();
+    let disk = |name: &str| DiskStorage::create(&directory.path().join(name)).unwrap();
+    let (mut history, _) = History::open(disk("history"), LINEAGE, HistoryOptions::beside(1)).unwrap();
+    let mut decisions = Decisions::with_room(PAYMENTS_EXPECTED);
+    let go_on = |decisions: &mut Decisions, history: &mut History<DiskStorage>, payload: Vec<u8>| {
+        let first_sequence = decisions.engine.applied() + 1;
+        let began = Instant::now();
+        decisions.absorb(Batch { first_sequence, time_ns: START_NS, payload: &payload }).unwrap();
+        let us = began.elapsed().as_micros();
+        history.follow(decisions).unwrap();
+        us
+    };
+    go_on(&mut decisions, &mut history, genesis([1_000_000_000; 4], OUTCOMES_KEPT_DEFAULT).0);
+    let (mut ordered, mut answered) = (0, 0);
+    while answered < OUTCOMES + 8 * TURN {
+        let answers = if ordered < OPEN { 0 } else { TURN };
+        let applied = decisions.engine.applied();
+        let payload = batch_of(ordered..ordered + TURN, answered..answered + answers, applied);
+        go_on(&mut decisions, &mut history, payload);
+        (ordered, answered) = (ordered + TURN, answered + answers);
+    }
+    let files = snapshots::open(disk("snapshots"), LINEAGE, SnapshotWork::Beside);
+    let mut taker = SnapshotTaker::new(files, 1, 0);
+    let (mut longest_us, mut steps, mut total_us, mut turns_us, mut others_us) = (0, 0u64, 0, Vec::new(), Vec::new());
+    let until = Instant::now() + Duration::from_secs(60);
+    let news = loop {
+        assert!(Instant::now() < until, "it takes less than a minute");
+        let place = JournalPlace {
+            lineage: LINEAGE,
+            position: Position { segment: 1, offset: 0 },
+            next_sequence: decisions.engine.applied() + 1,
+            time_ns: START_NS,
+            epoch: 0,
+            digest: [0; 32],
+        };
+        let is_capturing = decisions.engine.is_capturing();
+        let began = Instant::now();
+        taker.go_on(&mut decisions.engine, &mut history, || place).unwrap();
+        let us = began.elapsed().as_micros();
+        (longest_us, steps, total_us) = (us.max(longest_us), steps + 1, total_us + us);
+        if let Some(news) = taker.take_news() {
+            break news;
+        }
+        let applied = decisions.engine.applied();
+        let payload = batch_of(ordered..ordered + TURN, answered..answered + TURN, applied);
+        let turn = go_on(&mut decisions, &mut history, payload);
+        if is_capturing {
+            turns_us.push(turn)
+        } else {
+            others_us.push(turn)
+        }
+        (ordered, answered) = (ordered + TURN, answered + TURN);
+    };
+    let mean = |turns: &[u128]| turns.iter().sum::<u128>() / (turns.len() as u128).max(1);
+    println!("{news:?}");
+    println!("{steps} steps, {total_us} us in all, the longest {longest_us} us");
+    println!("a turn's decisions: {} us while it is captured, {} us otherwise", mean(&turns_us), mean(&others_us));
+    assert!(longest_us < 5_000, "the hot loop stood still for {longest_us} us");
 }
