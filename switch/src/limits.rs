@@ -155,6 +155,9 @@ pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 2_000_000;
 /// The least that a configuration may ask for: each snapshot costs the disk the whole state.
 pub const SNAPSHOT_EVERY_ENTRIES_MIN: u64 = 100;
 
+/// What is captured for a snapshot between two batches: half a millisecond.
+pub const SNAPSHOT_BYTES_PER_TURN: usize = 512 * 1024;
+
 /// While a snapshot waits for its disk or for the history's files, a turn looks for that so often, in journal time.
 pub const SNAPSHOT_LOOK_NS: u64 = 10 * NS_PER_MS;
 

@@ -10,7 +10,6 @@
 //! that snapshot and no payment.
 
 use ledger::journal::{JournalPlace, Lineage, Storage, check_place};
-use ledger::limits::CAPTURE_BYTES_PER_BATCH;
 use ledger::snapshot::{
     Refused, SnapshotFault, SnapshotFinishing, SnapshotOptions, SnapshotWork, SnapshotWriter, Snapshots,
 };
@@ -18,7 +17,7 @@ use ledger::snapshot::{
 use crate::engine::Engine;
 use crate::engine::snapshot::ENGINE_SNAPSHOT_FORMAT;
 use crate::history::{History, HistoryFault};
-use crate::limits::SNAPSHOT_LOOK_NS;
+use crate::limits::{SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_LOOK_NS};
 
 /// What came of a snapshot, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,18 +73,21 @@ impl<S: Storage> SnapshotTaker<S> {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Idle => {
                 let is_due = self.every_entries != 0 && applied - self.last >= self.every_entries;
-                if is_due && !history.is_writing() {
+                if is_due {
                     self.begin(engine, history, &place())?;
                 }
             }
             Stage::Capturing(mut writer) => {
                 let room = writer.room_bytes();
-                self.capture(engine, writer, room.min(CAPTURE_BYTES_PER_BATCH));
+                self.capture(engine, writer, room.min(SNAPSHOT_BYTES_PER_TURN));
             }
             Stage::Uncovered(writer) if self.last <= history.indexed() => {
                 self.stage = Stage::Finishing(writer.finish());
             }
-            Stage::Uncovered(writer) => self.stage = Stage::Uncovered(writer),
+            Stage::Uncovered(writer) => {
+                cut(engine, history)?;
+                self.stage = Stage::Uncovered(writer);
+            }
             Stage::Finishing(mut finishing) => match finishing.poll() {
                 Some(finished) => self.note(finished),
                 None => self.stage = Stage::Finishing(finishing),
@@ -129,7 +131,6 @@ impl<S: Storage> SnapshotTaker<S> {
         self.news.take()
     }
 
-    /// The history is cut at the same position, so that its files soon cover it.
     fn begin(
         &mut self,
         engine: &mut Engine,
@@ -139,7 +140,7 @@ impl<S: Storage> SnapshotTaker<S> {
         let position = engine.applied();
         assert_eq!(place.next_sequence, position + 1, "the journal ends where the engine is");
         self.last = position;
-        history.cut(engine)?;
+        cut(engine, history)?;
         let bytes = engine.begin_capture();
         match self.snapshots.begin(position, &place.to_bytes(), bytes) {
             Ok(writer) => self.stage = Stage::Capturing(writer),
@@ -172,8 +173,9 @@ impl<S: Storage> SnapshotTaker<S> {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Idle) {
                 Stage::Idle => return Ok(()),
-                Stage::Capturing(writer) => self.capture(engine, writer, CAPTURE_BYTES_PER_BATCH),
+                Stage::Capturing(writer) => self.capture(engine, writer, SNAPSHOT_BYTES_PER_TURN),
                 Stage::Uncovered(writer) => {
+                    history.cut(engine)?;
                     history.wait_covered(self.last)?;
                     self.stage = Stage::Finishing(writer.finish());
                 }
@@ -196,6 +198,11 @@ impl<S: Storage> SnapshotTaker<S> {
             Err(fault) => SnapshotNews::Failed(fault),
         });
     }
+}
+
+/// Cuts the history here, so that its files soon cover what was captured; unless something is on its way into files, behind which this would have to wait.
+fn cut<S: Storage>(engine: &Engine, history: &mut History<S>) -> Result<(), HistoryFault> {
+    if history.is_writing() { Ok(()) } else { history.cut(engine) }
 }
 
 /// The snapshots in a directory.

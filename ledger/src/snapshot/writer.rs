@@ -36,6 +36,11 @@ impl Portion {
     fn new() -> Portion {
         Portion { bytes: Vec::with_capacity(SNAPSHOT_PORTION_BYTES + CAPTURE_PIECE_BYTES), pieces: Vec::new() }
     }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.pieces.clear();
+    }
 }
 
 /// Who does the writing.
@@ -51,7 +56,9 @@ enum To<S: Storage> {
 /// The thread, and what it comes to.
 struct Thread {
     result: Receiver<Result<Snapshot, SnapshotFault>>,
-    portions_done: Receiver<()>,
+    /// Written: their room is used again.
+    portions_done: Receiver<Portion>,
+    spare: Vec<Portion>,
     portions_waiting: usize,
     handle: Option<JoinHandle<()>>,
 }
@@ -76,7 +83,8 @@ impl<S: Storage> SnapshotWriter<S> {
                     .name("snapshot-write".to_owned())
                     .spawn(run)
                     .map_err(SnapshotFault::on(&storage, "start a thread for", "."))?;
-                let thread = Thread { result, portions_done, portions_waiting: 0, handle: Some(handle) };
+                let spare = Vec::new();
+                let thread = Thread { result, portions_done, spare, portions_waiting: 0, handle: Some(handle) };
                 To::Beside { queue, thread }
             }
         };
@@ -120,10 +128,15 @@ impl<S: Storage> SnapshotWriter<S> {
         if self.portion.pieces.is_empty() {
             return Ok(());
         }
-        let portion = core::mem::replace(&mut self.portion, Portion::new());
         match &mut self.to {
-            To::Inline(job) => job.write_or_clear(&portion),
+            To::Inline(job) => {
+                job.write_or_clear(&self.portion)?;
+                self.portion.clear();
+                Ok(())
+            }
             To::Beside { queue, thread } => {
+                let next = thread.spare.pop().unwrap_or_else(Portion::new);
+                let portion = core::mem::replace(&mut self.portion, next);
                 thread.portions_waiting += 1;
                 queue.send(portion).map_err(|_| thread.fault())
             }
@@ -133,7 +146,11 @@ impl<S: Storage> SnapshotWriter<S> {
 
 impl Thread {
     fn waiting(&mut self) -> usize {
-        self.portions_waiting -= self.portions_done.try_iter().count();
+        for mut written in self.portions_done.try_iter() {
+            written.clear();
+            self.spare.push(written);
+            self.portions_waiting -= 1;
+        }
         self.portions_waiting
     }
 
@@ -273,11 +290,11 @@ impl<S: Storage> Job<S> {
         Ok(Job { snapshots, file, snapshot, layout, given: Given::default(), unsynced: 0 })
     }
 
-    fn run(mut self, portions: &Receiver<Portion>, done: &Sender<()>) -> Result<Snapshot, SnapshotFault> {
+    fn run(mut self, portions: &Receiver<Portion>, done: &Sender<Portion>) -> Result<Snapshot, SnapshotFault> {
         for portion in portions {
             self.write_or_clear(&portion)?;
             // Nobody may ask for room any more.
-            let _ = done.send(());
+            let _ = done.send(portion);
         }
         self.complete_or_clear()
     }

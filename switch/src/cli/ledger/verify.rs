@@ -124,17 +124,26 @@ fn text_of(verdict: &Verdict) -> String {
         );
     }
     let PaymentCounts { committed, rejected, expired, in_flight } = verdict.payments;
+    let snapshots = match verdict.snapshots.as_slice() {
+        [] => String::new(),
+        positions => {
+            let positions: Vec<_> = positions.iter().map(u64::to_string).collect();
+            format!("snapshots {}: as the journal says\n", positions.join(", "))
+        }
+    };
+    let refused = verdict.snapshots_refused.iter().map(|refused| format!("          no start uses {refused}\n"));
     let books = verdict.balances.iter().map(|(currency, sides)| {
         format!("books     {currency}: debits {} = credits {} minor units\n", sides.debits, sides.credits)
     });
     format!(
-        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\n{}chain     {}\nstate     {}\n{}\n",
+        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\n{}{snapshots}{}chain     {}\nstate     {}\n{}\n",
         grouped(verdict.batches.into()),
         grouped(committed.into()),
         grouped(rejected.into()),
         grouped(expired.into()),
         grouped(in_flight.into()),
         books.collect::<String>(),
+        refused.collect::<String>(),
         verdict.last_digest,
         verdict.state_digest,
         if verdict.ok { "ok: the chain is whole and the books balance" } else { "NOT OK: the books do not balance" }
