@@ -217,9 +217,9 @@ impl Site {
             let copy = storage.copy(7);
             copy.set_plan(FaultPlan::default());
             if cuts_power {
-                copy.cut_power()
+                copy.cut_power();
             } else {
-                copy.kill()
+                copy.kill();
             }
             copy
         };
@@ -423,7 +423,7 @@ fn batch_of(orders: std::ops::Range<u64>, answers: std::ops::Range<u64>, applied
     let mut payload = Vec::new();
     let accepted_ns = time_at(applied);
     orders.for_each(|number| {
-        write_order(&mut payload, NAMES[0], &order(number, NAMES[0], NAMES[1], 1, accepted_ns), applied)
+        write_order(&mut payload, NAMES[0], &order(number, NAMES[0], NAMES[1], 1, accepted_ns), applied);
     });
     answers.for_each(|number| write_answer(&mut payload, NAMES[1], &Answer::accept(id(number))));
     payload
@@ -485,9 +485,9 @@ fn the_longest_step_of_a_snapshot_of_a_full_table() {
         let payload = batch_of(ordered..ordered + TURN, answered..answered + TURN, applied);
         let turn = go_on(&mut decisions, &mut history, payload);
         if is_capturing {
-            turns_us.push(turn)
+            turns_us.push(turn);
         } else {
-            others_us.push(turn)
+            others_us.push(turn);
         }
         (ordered, answered) = (ordered + TURN, answered + TURN);
     };
