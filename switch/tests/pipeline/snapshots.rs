@@ -413,6 +413,12 @@ fn after_a_power_cut_in_the_middle_of_a_snapshot_the_older_one_serves() {
     assert!(starts.len() > 10 && starts.first() != starts.last(), "{starts:?}");
 }
 
+/// A place in a journal that ends where the engine is.
+fn some_place(engine: &Engine) -> JournalPlace {
+    let (position, next_sequence) = (Position { segment: 1, offset: 0 }, engine.applied() + 1);
+    JournalPlace { lineage: LINEAGE, position, next_sequence, time_ns: engine.time_ns(), epoch: 0, digest: [0; 32] }
+}
+
 /// Journal time of a batch behind this position: a million entries a second.
 fn time_at(applied: u64) -> u64 {
     START_NS + applied * 1_000
@@ -464,14 +470,7 @@ fn the_longest_step_of_a_snapshot_of_a_full_table() {
     let until = Instant::now() + Duration::from_secs(60);
     let news = loop {
         assert!(Instant::now() < until, "it takes less than a minute");
-        let place = JournalPlace {
-            lineage: LINEAGE,
-            position: Position { segment: 1, offset: 0 },
-            next_sequence: decisions.engine.applied() + 1,
-            time_ns: decisions.engine.time_ns(),
-            epoch: 0,
-            digest: [0; 32],
-        };
+        let place = some_place(&decisions.engine);
         let is_capturing = decisions.engine.is_capturing();
         let began = Instant::now();
         taker.go_on(&mut decisions.engine, &mut history, || place).unwrap();
