@@ -177,6 +177,18 @@ pub const MARK_AFTER_NS: u64 = 10_000_000;
 /// While a frame waits until more is indexed, a turn looks for that so often, in journal time: the files are written elsewhere, and nothing else may come.
 pub const INDEXED_LOOK_NS: u64 = NS_PER_MS;
 
+/// Journal entries between two snapshots where the configuration says nothing else: those of a million payments, which a start replays in about a second.
+pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 2_000_000;
+
+/// The least that a configuration may ask for: each snapshot costs the disk the whole state.
+pub const SNAPSHOT_EVERY_ENTRIES_MIN: u64 = 100;
+
+/// What is captured for a snapshot between two batches: half a millisecond.
+pub const SNAPSHOT_BYTES_PER_TURN: usize = 512 * 1024;
+
+/// While a snapshot waits for its disk or for the history's files, a turn looks for that so often, in journal time.
+pub const SNAPSHOT_LOOK_NS: u64 = 10 * NS_PER_MS;
+
 /// `busy` suggests to wait so long, in milliseconds: a few batches of a slow disk.
 pub const BUSY_RETRY_MS: u32 = 50;
 

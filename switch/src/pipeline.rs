@@ -48,6 +48,7 @@ use crate::outbox::Outboxes;
 use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
+use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
@@ -136,6 +137,12 @@ pub struct Decisions {
 }
 
 impl Decisions {
+    /// Behind a snapshot of the engine. What was told until then is in the history's files.
+    pub fn behind(engine: Engine) -> Decisions {
+        let outboxes = Outboxes::behind(engine.participants().map(|(id, _)| engine.enqueued(id)));
+        Decisions { engine, outboxes, ..Decisions::default() }
+    }
+
     /// Before the first batch, with room for so many payments.
     pub fn with_room(payments_expected: u32) -> Decisions {
         Decisions { engine: Engine::with_room(payments_expected), ..Decisions::default() }
@@ -230,6 +237,8 @@ pub struct Pipeline<S: Storage> {
     log: LocalLog<S>,
     decisions: Decisions,
     history: History<S>,
+    /// None where no snapshots are taken.
+    snapshots: Option<SnapshotTaker<S>>,
     watermarks: Watermarks,
     behind: Vec<SessionKey>,
     /// Who waits for older records, in the order of asking; at most one for each lane of each connection.
@@ -272,6 +281,7 @@ impl<S: Storage> Pipeline<S> {
             log,
             decisions,
             history,
+            snapshots: None,
             watermarks: Watermarks { sequenced: through, durable: through, applied: through, indexed },
             behind: Vec::new(),
             to_render: VecDeque::new(),
@@ -280,6 +290,12 @@ impl<S: Storage> Pipeline<S> {
             last_turn_ns: time_ns,
             received_ns: time_ns,
         }
+    }
+
+    /// The same, and from now on snapshots are taken.
+    #[must_use]
+    pub fn with_snapshots(self, snapshots: SnapshotTaker<S>) -> Pipeline<S> {
+        Pipeline { snapshots: Some(snapshots), ..self }
     }
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
@@ -305,6 +321,7 @@ impl<S: Storage> Pipeline<S> {
         });
         self.catch_up();
         self.look_after_history()?;
+        self.go_on_with_snapshot()?;
         self.mark_when_idle(now_ns)
     }
 
@@ -352,6 +369,13 @@ impl<S: Storage> Pipeline<S> {
         }
         self.watermarks.indexed = self.history.indexed();
         Ok(())
+    }
+
+    /// Does the next step of a snapshot, if one is due or under way. Between two batches: all that is journaled is applied.
+    fn go_on_with_snapshot(&mut self) -> Result<(), Fault> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let (engine, log) = (&mut self.decisions.engine, &self.log);
+        snapshots.go_on(engine, &mut self.history, || log.place()).map_err(Fault::History)
     }
 
     /// After a while without batches, records that all of them are known to be on disk.
@@ -447,7 +471,9 @@ impl<S: Storage> Pipeline<S> {
         let answers_ns = (self.waiting.has_answers() || self.has_bulk_to_admit()).then_some(0);
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
-        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).min()
+        let last_turn_ns = self.last_turn_ns;
+        let snapshot_ns = self.snapshots.as_mut().and_then(|snapshots| snapshots.next_step_ns(last_turn_ns));
+        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).chain(snapshot_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
@@ -486,6 +512,18 @@ impl<S: Storage> Pipeline<S> {
             self.log.mark().map_err(Fault::Journal)?;
         }
         Ok(())
+    }
+
+    /// Takes a last snapshot, and waits for it: the next start has nothing to replay. To be called once nobody waits for anything else.
+    pub fn take_last_snapshot(&mut self) -> Result<(), Fault> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let place = self.log.place();
+        snapshots.close(&mut self.decisions.engine, &mut self.history, &place).map_err(Fault::History)
+    }
+
+    /// What came of the last snapshot, once.
+    pub fn take_snapshot_news(&mut self) -> Option<SnapshotNews> {
+        self.snapshots.as_mut()?.take_news()
     }
 
     /// Whose connection this is, by its certificate.

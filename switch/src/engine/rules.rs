@@ -53,7 +53,15 @@ impl Rules {
         bulk_purposes: [[0; 4]; BULK_PURPOSES_MAX],
         has_self_payments: false,
     };
+
+    /// Does this program have these rules?
+    pub fn is_known(&self) -> bool {
+        RULES_VERSIONS_KNOWN.contains(&self.version)
+    }
 }
+
+/// The versions of the rules that this program has. Old ones stay for as long as journals need them.
+pub const RULES_VERSIONS_KNOWN: std::ops::RangeInclusive<u32> = 1..=1;
 
 /// A currency of the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

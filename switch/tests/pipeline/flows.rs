@@ -10,8 +10,8 @@ use adapters::message::{
     AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, Lane, NO_ID, Outcome,
     Return,
 };
-use switch::engine::Batch;
 use switch::engine::effect::{Delivery, Effect, News};
+use switch::engine::{Batch, Engine};
 use switch::entry::{EntryKind, OriginalFound};
 
 use crate::language::{Desk, Said, write_answer, write_message, write_order, write_reference};
@@ -402,4 +402,63 @@ fn replay(play: &Play, seed: u64) {
     }
     assert_eq!(effects, play.effects);
     assert_eq!(second.digest(), play.desk.engine.digest());
+}
+
+/// All bytes of a snapshot, put together from portions. `between` is called behind each.
+fn captured(engine: &mut Engine, bytes_max: usize, mut between: impl FnMut(&mut Engine)) -> Vec<u8> {
+    let mut body = vec![0; engine.begin_capture() as usize];
+    loop {
+        let more = engine.capture(bytes_max, |offset, piece| {
+            body[offset as usize..][..piece.len()].copy_from_slice(piece);
+        });
+        if !more {
+            return body;
+        }
+        between(engine);
+    }
+}
+
+/// Whoever starts from a snapshot of any batch decides and tells what everybody else does.
+#[test]
+fn a_restart_at_every_batch_changes_nothing() {
+    for seed in 0..30 {
+        println!("seed {seed}");
+        let mut play = Play::new(seed);
+        (0..120).for_each(|_| play.batch());
+        let mut engine = Play::new(seed).desk.engine;
+        for (first_sequence, time_ns, payload) in &play.batches {
+            let batch = Batch { first_sequence: *first_sequence, time_ns: *time_ns, payload };
+            let body = captured(&mut engine, usize::MAX, |_| {});
+            let mut restored = Engine::restore(0, &body[..]).unwrap();
+            assert_eq!(restored.digest(), engine.digest(), "before position {first_sequence}");
+            let (mut told, mut told_again) = (Vec::new(), Vec::new());
+            engine.apply(batch, &mut told).unwrap();
+            restored.apply(batch, &mut told_again).unwrap();
+            assert_eq!(told, told_again, "at position {first_sequence}");
+        }
+        assert_eq!(engine.digest(), play.desk.engine.digest());
+    }
+}
+
+/// A snapshot that is taken over many batches has the state of the moment at which it began.
+#[test]
+fn a_snapshot_taken_while_everything_changes_is_of_one_moment() {
+    for seed in 0..30 {
+        println!("seed {seed}");
+        let mut play = Play::new(seed);
+        (0..150).for_each(|_| play.batch());
+        let mut engine = Play::new(seed).desk.engine;
+        let mut batches = play.batches.iter();
+        let mut apply_next = |engine: &mut Engine| {
+            let Some((first_sequence, time_ns, payload)) = batches.next() else { return };
+            let batch = Batch { first_sequence: *first_sequence, time_ns: *time_ns, payload };
+            engine.apply(batch, &mut Vec::new()).unwrap();
+        };
+        for _ in 0..5 {
+            (0..10).for_each(|_| apply_next(&mut engine));
+            let at_once = captured(&mut engine, usize::MAX, |_| {});
+            let in_portions = captured(&mut engine, 600, &mut apply_next);
+            assert!(at_once == in_portions, "the bytes are those of the beginning");
+        }
+    }
 }

@@ -36,7 +36,7 @@ use switch::config::GenesisRules;
 use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
 use switch::entry::{
-    self, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, SchemeRules, Sender,
+    self, ActivateRules, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender,
     TransferAnnotation,
 };
 use switch::genesis::scheme_rules;
@@ -327,7 +327,7 @@ fn write_command_of_rules(out: &mut Vec<u8>, changes: &[&str]) {
             what => panic!("rules have no `{what}`"),
         }
     }
-    entry::write_command(out, EntryKind::SchemeRules, &rules);
+    entry::write_command(out, EntryKind::ActivateRules, &rules);
 }
 
 fn alter(order: &mut CreditTransfer, what: &str, value: &str) {
@@ -352,15 +352,15 @@ pub(crate) fn write_order(out: &mut Vec<u8>, sender: &str, order: &CreditTransfe
 
 /// Appends an operator's command: the default rules with another window.
 pub(crate) fn write_rules(out: &mut Vec<u8>, outcomes_kept: u32) {
-    let rules = SchemeRules {
-        rules_version: 2,
+    let rules = ActivateRules {
+        rules_version: 1,
         timeout_ns: TIMEOUT_NS,
         payee_share_ns: 2 * NS_PER_S,
         skew_ns: NS_PER_S,
         outcomes_kept,
         ..scheme_rules(&GenesisRules::default())
     };
-    entry::write_command(out, EntryKind::SchemeRules, &rules);
+    entry::write_command(out, EntryKind::ActivateRules, &rules);
 }
 
 pub(crate) fn write_answer(out: &mut Vec<u8>, sender: &str, answer: &Answer) {

@@ -24,6 +24,10 @@ mod provider;
 
 mod replay;
 
+mod snapshots;
+
+mod golden;
+
 mod books;
 
 mod traffic;
