@@ -22,6 +22,9 @@ pub const EXTENSION_BYTES_MAX: usize = 8_192;
 /// A participant's code outside: a BIC or a scheme code. ISO 20022 Max35Text.
 pub const PARTICIPANT_CODE_BYTES: usize = 35;
 
+/// Connections that one participant may have at a time, each in a slot of its own: one more than it needs, so that a line may break without anybody waiting.
+pub const CONNECTION_SLOTS: usize = 2;
+
 /// How long a new connection may take to say `Hello`, in milliseconds.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 

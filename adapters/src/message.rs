@@ -83,7 +83,7 @@ pub const CONDUCT: [Conduct; 10] = {
         Conduct { kind, name, from_provider, from_switch, journaled, numbered, routing_bytes }
     }
     [
-        row(K::Hello, "Hello", [true, false, false], Never, 75),
+        row(K::Hello, "Hello", [true, false, false], Never, 76),
         row(K::Welcome, "Welcome", [false, true, false], Never, 80),
         row(K::Ack, "Ack", [true, true, false], Never, 24),
         row(K::Error, "Error", [false, true, false], Never, 32),
@@ -373,6 +373,8 @@ pub enum Field {
     Seen = 12,
     /// Of an `Echo`.
     Reply = 13,
+    /// Of a `Hello`.
+    Slot = 19,
     /// Private.
     PayerName = 20,
     /// Private.
@@ -393,7 +395,7 @@ pub enum Field {
 
 impl Field {
     /// Every field with its name in documents, reports and on screens.
-    pub const NAMES: [(Field, &'static str); 22] = [
+    pub const NAMES: [(Field, &'static str); 23] = [
         (Field::None, "none"),
         (Field::PaymentId, "payment_id"),
         (Field::Payer, "payer"),
@@ -408,6 +410,7 @@ impl Field {
         (Field::Lineage, "lineage"),
         (Field::Seen, "seen"),
         (Field::Reply, "reply"),
+        (Field::Slot, "slot"),
         (Field::PayerName, "payer_name"),
         (Field::PayerAccount, "payer_account"),
         (Field::PayeeName, "payee_name"),
@@ -528,6 +531,7 @@ mod layout {
         pub participant: [u8; PARTICIPANT_CODE_BYTES],
         pub lineage: Lineage,
         pub seen: Cursors,
+        pub slot: u8,
     }
 
     /// Routing part of a `Welcome`.
@@ -670,7 +674,7 @@ macro_rules! parts {
 }
 
 parts! {
-    Hello ArchivedHello 75 true;
+    Hello ArchivedHello 76 true;
     Welcome ArchivedWelcome 80 true;
     Ack ArchivedAck 24 true;
     Error ArchivedError 32 true;

@@ -1,6 +1,6 @@
 //! Every bound of the switch, with its reason and the relations between them.
 
-use adapters::limits::FRAME_BYTES_MAX;
+use adapters::limits::{CONNECTION_SLOTS, FRAME_BYTES_MAX};
 use adapters::native::link::READ_BYTES;
 
 /// Nanoseconds in a millisecond: bounds are given in milliseconds, time in nanoseconds.
@@ -115,6 +115,10 @@ pub const LOOKUP_STALL_MS: u64 = 30_000;
 /// So long a question waits for the hot loop, in milliseconds: a turn takes less than a second unless the disk stands still.
 pub const LOOKUP_HOT_LOOP_MS: u64 = 10_000;
 
+/// Stretches of numbers of one lane that are remembered because they were given to one of two connections and not acknowledged: 64 KiB. Two connections take
+/// turns, so it is a stretch a turn: a second and more of turns, where a provider acknowledges in each of its own. With more, all goes to one connection until it does.
+pub const SPANS_MAX: usize = 4_096;
+
 /// Requests that wait for the renderer, over all connections.
 pub const RENDER_REQUESTS_MAX: usize = 1_024;
 
@@ -125,7 +129,7 @@ pub const ARRIVALS_MAX: usize = 1_024;
 /// a turn, for a second.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
-/// Connections of one participant at a time: one in use, others that are being made or have not noticed their end.
+/// Connections of one participant at a time: two in use, others that are being made or have not noticed their end.
 pub const CONNECTIONS_PER_PARTICIPANT_MAX: usize = 8;
 
 /// Handshakes at a time. One that is waited for costs a file descriptor and a few KiB; more than so many at once are an attack.
@@ -165,6 +169,8 @@ const _: () = {
     // at worst all records of a run are outcomes.
     assert!((HISTORY_RUN_RECORDS + IN_FLIGHT_MAX) as usize + INGRESS_TRANSFERS_MAX <= OUTCOMES_KEPT_DEFAULT as usize);
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
+    // Who replaces both of its connections needs as many more, for a moment.
+    assert!(2 * CONNECTION_SLOTS <= CONNECTIONS_PER_PARTICIPANT_MAX);
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.

@@ -31,6 +31,7 @@ use crate::digest::OrderDigester;
 use crate::engine::effect::{Delivery, Effect};
 use crate::engine::{Batch, Engine, Inapplicable};
 use crate::entry::ParticipantId;
+use crate::feed::Feeds;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
@@ -140,7 +141,7 @@ impl Decisions {
 pub struct Queues {
     /// Frames whose payment may be older than memory, until the history has answered.
     pub waiting_for_history: u64,
-    /// Lanes of connections whose older messages are to be asked for.
+    /// Lanes of participants whose older messages are to be asked for.
     pub waiting_for_renderer: u64,
     /// Messages of all outboxes that are held in memory: what is not in the history's files, and the newest of each lane.
     pub outbox_records_held: u64,
@@ -174,8 +175,8 @@ pub struct Pipeline<S: Storage> {
     digester: OrderDigester,
     sealers: HashMap<ParticipantCode, Sealer, foldhash::fast::RandomState>,
     sessions: Sessions,
-    /// The live session of each participant, by its number less one.
-    live: Vec<Option<SessionKey>>,
+    /// What each participant is sent, over which connections.
+    feeds: Feeds,
     ingress: Ingress,
     /// Sessions with frames that came since the last turn.
     touched: Vec<SessionKey>,
@@ -193,9 +194,12 @@ pub struct Pipeline<S: Storage> {
     decisions: Decisions,
     history: History<S>,
     watermarks: Watermarks,
-    behind: Vec<SessionKey>,
-    /// Who waits for older records, in the order of asking; at most one for each lane of each connection.
-    to_render: VecDeque<(SessionKey, Lane)>,
+    /// Whose lanes have what must be made into frames.
+    behind: Vec<ParticipantId>,
+    /// What is to be sent again since the last turn: the next must not wait for something to arrive.
+    is_cut: bool,
+    /// Who waits for older records, in the order of asking, and in which life of its feed; at most one for each lane of a participant.
+    to_render: VecDeque<(ParticipantId, Lane, u64)>,
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
@@ -218,7 +222,7 @@ impl<S: Storage> Pipeline<S> {
             digester: OrderDigester::new(digest_key),
             sealers: HashMap::default(),
             sessions: Sessions::default(),
-            live: Vec::new(),
+            feeds: Feeds::default(),
             ingress: Ingress::new(),
             touched: Vec::new(),
             ahead: Ahead::default(),
@@ -232,6 +236,7 @@ impl<S: Storage> Pipeline<S> {
             history,
             watermarks: Watermarks { sequenced: through, durable: through, applied: through, indexed },
             behind: Vec::new(),
+            is_cut: false,
             to_render: VecDeque::new(),
             is_draining: false,
             last_batch_ns: time_ns,
@@ -342,10 +347,17 @@ impl<S: Storage> Pipeline<S> {
 
     /// From now on nothing is delivered to this connection.
     fn leave(&mut self, key: SessionKey) {
-        let Some(participant) = self.sessions.get(key).and_then(Session::participant) else { return };
-        let live = self.live_slot(participant);
-        if *live == Some(key) {
-            *live = None;
+        let Some(session) = self.sessions.get(key) else { return };
+        let (slot, Some(participant)) = (session.slot, session.participant()) else { return };
+        self.leave_slot(participant, slot, key);
+    }
+
+    /// As `leave`, of a connection that was this participant's in this slot.
+    fn leave_slot(&mut self, participant: ParticipantId, slot: usize, key: SessionKey) {
+        let Some(feed) = self.feeds.get_mut(participant).filter(|feed| feed.line(slot) == Some(key)) else { return };
+        if feed.leave(slot) {
+            self.is_cut = true;
+            self.fall_behind(participant);
         }
     }
 
@@ -403,23 +415,29 @@ impl<S: Storage> Pipeline<S> {
         let answers_ns = self.waiting.has_answers().then_some(0);
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
-        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).min()
+        let cut_ns = self.is_cut.then_some(0);
+        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).chain(cut_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
     pub fn check_sessions(&mut self, now_ns: u64) {
         for key in self.sessions.keys() {
+            let Some(session) = self.sessions.get(key) else { continue };
+            let (slot, participant) = (session.slot, session.participant());
             self.sessions.write(key, |session| session.check_time(now_ns));
-            let session = self.sessions.get(key);
-            if let Some((session, participant)) = session.and_then(|s| Some((s, s.participant()?))) {
-                let enqueued = self.decisions.outboxes.enqueued(participant);
-                assert_eq!(
-                    enqueued,
-                    self.decisions.engine.enqueued(participant),
-                    "the outbox keeps what the engine has numbered"
-                );
-                session.validate(enqueued);
+            let has_ended = self.sessions.get(key).is_some_and(|session| session.phase == Phase::Closing);
+            if let Some(participant) = participant.filter(|_| has_ended) {
+                self.leave_slot(participant, slot, key);
             }
+        }
+        for (participant, feed) in self.feeds.iter().filter(|(_, feed)| feed.is_live()) {
+            let enqueued = self.decisions.outboxes.enqueued(participant);
+            assert_eq!(
+                enqueued,
+                self.decisions.engine.enqueued(participant),
+                "the outbox keeps what the engine has numbered"
+            );
+            feed.validate(enqueued);
         }
     }
 
@@ -498,18 +516,9 @@ impl<S: Storage> Pipeline<S> {
         self.watermarks
     }
 
-    /// How far each lane of a connection has come; none before it has said who it is.
+    /// How far each lane of a connection's participant has come; none before it has said who it is.
     pub fn lane_watermarks(&self, key: SessionKey) -> Option<[LaneWatermarks; OUTBOX_LANES]> {
-        let session = self.sessions.get(key)?;
-        Some(session.lane_watermarks(self.decisions.outboxes.enqueued(session.participant()?)))
-    }
-
-    /// The place of a participant's live session.
-    fn live_slot(&mut self, participant: ParticipantId) -> &mut Option<SessionKey> {
-        let place = participant.0 as usize - 1;
-        if self.live.len() <= place {
-            self.live.resize(place + 1, None);
-        }
-        &mut self.live[place]
+        let participant = self.sessions.get(key)?.participant()?;
+        Some(self.feeds.get(participant)?.watermarks(self.decisions.outboxes.enqueued(participant)))
     }
 }

@@ -245,7 +245,7 @@ impl ClientSession {
         self.disconnected();
         self.phase = Phase::Greeting;
         self.told = self.seen;
-        let hello = Hello { participant: *self.code.bytes(), lineage: self.lineage, seen: self.seen };
+        let hello = Hello { participant: *self.code.bytes(), lineage: self.lineage, seen: self.seen, slot: 0 };
         frame::encode(&mut self.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |_| {});
     }
 

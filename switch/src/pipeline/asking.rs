@@ -195,7 +195,7 @@ impl<S: Storage> Pipeline<S> {
             (What::Question { is_answer: false }, Some(record)) => {
                 self.told.push(Told { session, payment_id, status: record.status_for(participant) });
             }
-            (What::Order { digest, routing, private }, None) => match self.why_not_now(session, participant) {
+            (What::Order { digest, routing, private }, None) => match self.why_not_now(participant) {
                 Some(code) => {
                     self.refuse(session, number, Refusal { payment_id: payment_id.bytes(), ..Refusal::plain(code) });
                 }

@@ -34,4 +34,6 @@ mod wire;
 
 mod sessions;
 
+mod two_lines;
+
 mod conduct;

@@ -34,7 +34,12 @@ impl Line {
     }
 
     pub(crate) fn hello(&mut self, name: &str, lineage: Lineage, seen: Cursors) {
-        let hello = Hello { participant: *code(name).bytes(), lineage, seen };
+        self.hello_in(0, name, lineage, seen);
+    }
+
+    /// As `hello`, in one of the participant's slots.
+    pub(crate) fn hello_in(&mut self, slot: u8, name: &str, lineage: Lineage, seen: Cursors) {
+        let hello = Hello { participant: *code(name).bytes(), lineage, seen, slot };
         frame::encode(&mut self.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |_| {});
     }
 
