@@ -10,9 +10,9 @@ use crate::limits::{
     REMITTANCE_BYTES_MAX,
 };
 use crate::message::{
-    Answer, ArchivedAnswer, ArchivedCreditTransfer, ArchivedNote, ArchivedPaymentPrivate, CreditTransfer, Cursors,
-    Decision, Echo, ErrorCode, Field, Hello, Lineage, MessageKind, Note, Part, ParticipantCode, PaymentId,
-    PaymentPrivate, Reason, StatusRequest,
+    AmountForm, Answer, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel, CaseKind, CaseOpen,
+    CreditTransfer, Cursors, Decision, Echo, ErrorCode, Field, Hello, Lane, Lineage, MessageKind, NO_ID, Note, Part,
+    ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
 };
 use crate::native::frame::Frame;
 
@@ -34,23 +34,45 @@ impl Refusal {
     }
 }
 
-/// A payment order whose form is right.
-#[derive(Clone, Copy)]
-pub struct CheckedTransfer<'a> {
+/// A message whose form is right: what it is, is in the type of its routing part.
+pub struct Checked<'a, M: Part> {
     routing_bytes: &'a [u8],
-    routing: &'a ArchivedCreditTransfer,
+    routing: &'a M::Archived,
     private_bytes: &'a [u8],
-    private: Option<&'a ArchivedPaymentPrivate>,
+    private: Private<'a>,
 }
 
-impl<'a> CheckedTransfer<'a> {
+impl<M: Part> Clone for Checked<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Part> Copy for Checked<'_, M> {}
+
+/// How many fields the private part of a payment has.
+const PAYMENT_PRIVATE_FIELDS: usize = 7;
+
+/// How many fields a note has.
+const NOTE_FIELDS: usize = 2;
+
+/// A private part that was checked.
+#[derive(Clone, Copy)]
+enum Private<'a> {
+    EmptyPayment,
+    EmptyNote,
+    Payment(&'a ArchivedPaymentPrivate),
+    Note(&'a ArchivedNote),
+}
+
+impl<'a, M: Part> Checked<'a, M> {
     /// The routing part as received.
     pub fn routing_bytes(&self) -> &'a [u8] {
         self.routing_bytes
     }
 
     /// The routing part.
-    pub fn routing(&self) -> &'a ArchivedCreditTransfer {
+    pub fn routing(&self) -> &'a M::Archived {
         self.routing
     }
 
@@ -59,36 +81,22 @@ impl<'a> CheckedTransfer<'a> {
         self.private_bytes
     }
 
-    /// The private fields in the order of their layout, or none where the part is empty.
-    pub fn private_fields(&self) -> Option<[&'a [u8]; 7]> {
-        self.private.map(|private| private_fields(private).map(|(_, _, bytes)| bytes))
+    /// Calls with each private field in the order of their layout. A part that is empty says the same as one whose fields all are.
+    pub fn each_private_field(&self, mut take: impl FnMut(&'a [u8])) {
+        match self.private {
+            Private::EmptyPayment => (0..PAYMENT_PRIVATE_FIELDS).for_each(|_| take(&[])),
+            Private::EmptyNote => (0..NOTE_FIELDS).for_each(|_| take(&[])),
+            Private::Payment(private) => private_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),
+            Private::Note(note) => [&note.text, &note.extension].into_iter().for_each(|bytes| take(bytes)),
+        }
     }
 }
+
+/// A payment order whose form is right.
+pub type CheckedTransfer<'a> = Checked<'a, CreditTransfer>;
 
 /// A payee provider's decision whose form is right.
-#[derive(Clone, Copy)]
-pub struct CheckedAnswer<'a> {
-    routing_bytes: &'a [u8],
-    routing: &'a ArchivedAnswer,
-    private_bytes: &'a [u8],
-}
-
-impl<'a> CheckedAnswer<'a> {
-    /// The routing part as received.
-    pub fn routing_bytes(&self) -> &'a [u8] {
-        self.routing_bytes
-    }
-
-    /// The routing part.
-    pub fn routing(&self) -> &'a ArchivedAnswer {
-        self.routing
-    }
-
-    /// The private part as received.
-    pub fn private_bytes(&self) -> &'a [u8] {
-        self.private_bytes
-    }
-}
+pub type CheckedAnswer<'a> = Checked<'a, Answer>;
 
 /// What a provider may send, with its form checked.
 #[derive(Clone, Copy)]
@@ -117,8 +125,20 @@ pub enum Request<'a> {
     CreditTransfer(CheckedTransfer<'a>),
     /// A decision.
     Answer(CheckedAnswer<'a>),
-    /// What became of this payment?
+    /// What became of this payment, or of this case?
     StatusRequest(PaymentId),
+    /// Money goes back.
+    Return(Checked<'a, Return>),
+    /// A request to another provider.
+    CaseOpen(Checked<'a, CaseOpen>),
+    /// An answer to such a request.
+    CaseAnswer(Checked<'a, CaseAnswer>),
+    /// A request is taken back.
+    CaseCancel(Checked<'a, CaseCancel>),
+    /// The provider can be paid again.
+    SignOn,
+    /// The provider is not to be paid.
+    SignOff,
 }
 
 /// Checks what a provider sent.
@@ -130,9 +150,19 @@ pub fn request<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
         MessageKind::Echo => echo(frame),
         MessageKind::Ack => ack(frame),
         MessageKind::Hello => hello(frame),
-        MessageKind::Welcome | MessageKind::Error | MessageKind::Forward | MessageKind::Status => {
-            Err(Refusal::plain(ErrorCode::NotAllowed))
-        }
+        MessageKind::Return => payment_return(frame).map(Request::Return),
+        MessageKind::CaseOpen => case_open(frame).map(Request::CaseOpen),
+        MessageKind::CaseAnswer => case_answer(frame).map(Request::CaseAnswer),
+        MessageKind::CaseCancel => case_cancel(frame).map(Request::CaseCancel),
+        MessageKind::SignOn => nothing_private(frame).map(|()| Request::SignOn),
+        MessageKind::SignOff => nothing_private(frame).map(|()| Request::SignOff),
+        MessageKind::Welcome
+        | MessageKind::Error
+        | MessageKind::Forward
+        | MessageKind::Status
+        | MessageKind::Returned
+        | MessageKind::CaseForward
+        | MessageKind::CaseStatus => Err(Refusal::plain(ErrorCode::NotAllowed)),
     }
 }
 
@@ -190,8 +220,31 @@ impl Blame {
         Refusal { code: ErrorCode::BadMessage, field: Field::None, payment_id: self.0 }
     }
 
+    fn id(&self, id: [u8; 16], field: Field) -> Result<(), Refusal> {
+        self.unless(PaymentId::from_bytes(id).is_some(), field)
+    }
+
+    /// An id, or none.
+    fn id_or_none(&self, id: [u8; 16], field: Field) -> Result<(), Refusal> {
+        self.unless(id == NO_ID || PaymentId::from_bytes(id).is_some(), field)
+    }
+
     fn unless(&self, holds: bool, field: Field) -> Result<(), Refusal> {
         if holds { Ok(()) } else { Err(self.field(field)) }
+    }
+
+    /// A reason that must be there.
+    fn given(&self, reason: [u8; 4]) -> Result<(), Refusal> {
+        self.unless(Reason::from_bytes(reason).is_some_and(|reason| reason != Reason::NONE), Field::Reason)
+    }
+
+    /// A reject says why; an accept has nothing to explain.
+    fn explained(&self, decision: Decision, reason: [u8; 4]) -> Result<(), Refusal> {
+        if decision == Decision::Reject {
+            self.given(reason)
+        } else {
+            self.unless(reason == Reason::NONE.bytes(), Field::Reason)
+        }
     }
 
     fn text(&self, bytes: &[u8], bytes_max: usize, field: Field) -> Result<(), Refusal> {
@@ -214,20 +267,22 @@ fn transfer<'a>(frame: &Frame<'a>) -> Result<CheckedTransfer<'a>, Refusal> {
     let routing = CreditTransfer::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let blame = Blame(routing.payment_id);
     let accepted_at_ns = routing.accepted_at_ns.to_native();
-    blame.unless(PaymentId::from_bytes(routing.payment_id).is_some(), Field::PaymentId)?;
+    blame.id(routing.payment_id, Field::PaymentId)?;
     blame.unless(ParticipantCode::from_bytes(routing.payer).is_some(), Field::Payer)?;
     blame.unless(ParticipantCode::from_bytes(routing.payee).is_some(), Field::Payee)?;
     blame.unless(Amount::new(routing.amount.to_native()).is_some(), Field::Amount)?;
     blame.unless(Currency::parse(&routing.currency).is_some(), Field::Currency)?;
     blame.unless(0 < accepted_at_ns && accepted_at_ns <= TIME_NS_MAX, Field::AcceptedAt)?;
     blame.unless(Reason::from_bytes(routing.purpose).is_some(), Field::Purpose)?;
+    blame.unless(matches!(Lane::from_number(routing.lane), Some(Lane::Payments | Lane::Bulk)), Field::Lane)?;
+    blame.id_or_none(routing.request_id, Field::RequestId)?;
     let private = payment_private(&blame, frame.private)?;
     Ok(CheckedTransfer { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
 }
 
-fn payment_private<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Option<&'a ArchivedPaymentPrivate>, Refusal> {
+fn payment_private<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Private<'a>, Refusal> {
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(Private::EmptyPayment);
     }
     let private = PaymentPrivate::read(bytes).ok_or(blame.layout())?;
     for (field, bytes_max, bytes) in private_fields(private) {
@@ -237,10 +292,10 @@ fn payment_private<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Option<&'a Arch
             blame.text(bytes, bytes_max, field)?;
         }
     }
-    Ok(Some(private))
+    Ok(Private::Payment(private))
 }
 
-fn private_fields(private: &ArchivedPaymentPrivate) -> [(Field, usize, &[u8]); 7] {
+fn private_fields(private: &ArchivedPaymentPrivate) -> [(Field, usize, &[u8]); PAYMENT_PRIVATE_FIELDS] {
     [
         (Field::PayerName, NAME_BYTES_MAX, &private.payer_name),
         (Field::PayerAccount, ACCOUNT_BYTES_MAX, &private.payer_account),
@@ -255,21 +310,98 @@ fn private_fields(private: &ArchivedPaymentPrivate) -> [(Field, usize, &[u8]); 7
 fn answer<'a>(frame: &Frame<'a>) -> Result<CheckedAnswer<'a>, Refusal> {
     let routing = Answer::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let blame = Blame(routing.payment_id);
-    blame.unless(PaymentId::from_bytes(routing.payment_id).is_some(), Field::PaymentId)?;
+    blame.id(routing.payment_id, Field::PaymentId)?;
     let decision = Decision::from_number(routing.decision).ok_or(blame.field(Field::Decision))?;
-    let reason = Reason::from_bytes(routing.reason).ok_or(blame.field(Field::Reason))?;
-    // A reject says why; an accept has nothing to explain.
-    blame.unless((decision == Decision::Reject) == (reason != Reason::NONE), Field::Reason)?;
-    note(&blame, frame.private)?;
-    Ok(CheckedAnswer { routing_bytes: frame.routing, routing, private_bytes: frame.private })
+    blame.explained(decision, routing.reason)?;
+    let private = note(&blame, frame.private)?;
+    Ok(CheckedAnswer { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
 }
 
-fn note<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Option<&'a ArchivedNote>, Refusal> {
+fn payment_return<'a>(frame: &Frame<'a>) -> Result<Checked<'a, Return>, Refusal> {
+    let routing = Return::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.return_id);
+    blame.id(routing.return_id, Field::PaymentId)?;
+    blame.id(routing.original_id, Field::OriginalId)?;
+    blame.unless(routing.original_id != routing.return_id, Field::OriginalId)?;
+    blame.id_or_none(routing.case_id, Field::CaseId)?;
+    blame.unless(Amount::new(routing.amount.to_native()).is_some(), Field::Amount)?;
+    blame.unless(Currency::parse(&routing.currency).is_some(), Field::Currency)?;
+    blame.given(routing.reason)?;
+    let private = note(&blame, frame.private)?;
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+/// Which fields a case must have and which it must leave empty, by its kind:
+///
+/// | kind | original | counterparty | amount | currency | reason |
+/// |---|---|---|---|---|---|
+/// | recall | yes | no | none, or fixed | with an amount | yes |
+/// | information | yes | no | none | no | yes |
+/// | payment request | no | yes | fixed, or up to | yes | no |
+/// | posting | only the switch opens one | | | | |
+fn case_open<'a>(frame: &Frame<'a>) -> Result<Checked<'a, CaseOpen>, Refusal> {
+    let routing = CaseOpen::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.case_id);
+    blame.id(routing.case_id, Field::CaseId)?;
+    let kind = CaseKind::from_number(routing.kind).ok_or(blame.field(Field::CaseKind))?;
+    blame.unless(kind != CaseKind::Posting, Field::CaseKind)?;
+    let is_request = kind == CaseKind::PaymentRequest;
+    if is_request {
+        blame.unless(routing.original_id == NO_ID, Field::OriginalId)?;
+        blame.unless(ParticipantCode::from_bytes(routing.counterparty).is_some(), Field::Counterparty)?;
+    } else {
+        blame.id(routing.original_id, Field::OriginalId)?;
+        blame.unless(routing.original_id != routing.case_id, Field::OriginalId)?;
+        blame.unless(routing.counterparty.iter().all(|&byte| byte == 0), Field::Counterparty)?;
+    }
+    let form = AmountForm::from_number(routing.amount_form).ok_or(blame.field(Field::AmountForm))?;
+    let is_form_right = match kind {
+        CaseKind::Recall => form != AmountForm::UpTo,
+        CaseKind::Information | CaseKind::Posting => form == AmountForm::None,
+        CaseKind::PaymentRequest => form != AmountForm::None,
+    };
+    blame.unless(is_form_right, Field::AmountForm)?;
+    let (amount, has_amount) = (routing.amount.to_native(), form != AmountForm::None);
+    blame.unless(Amount::new(amount).is_some() == has_amount && (has_amount || amount == 0), Field::Amount)?;
+    let is_currency_right =
+        if has_amount { Currency::parse(&routing.currency).is_some() } else { routing.currency == [0; 3] };
+    blame.unless(is_currency_right, Field::Currency)?;
+    if is_request {
+        blame.unless(routing.reason == Reason::NONE.bytes(), Field::Reason)?;
+    } else {
+        blame.given(routing.reason)?;
+    }
+    blame.unless(routing.expires_at_ns.to_native() <= TIME_NS_MAX, Field::ExpiresAt)?;
+    let private = payment_private(&blame, frame.private)?;
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+fn case_answer<'a>(frame: &Frame<'a>) -> Result<Checked<'a, CaseAnswer>, Refusal> {
+    let routing = CaseAnswer::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.case_id);
+    blame.id(routing.case_id, Field::CaseId)?;
+    let decision = Decision::from_number(routing.decision);
+    let decision = decision.filter(|&decision| decision != Decision::AcceptWithoutPosting);
+    blame.explained(decision.ok_or(blame.field(Field::Decision))?, routing.reason)?;
+    let private = note(&blame, frame.private)?;
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+fn case_cancel<'a>(frame: &Frame<'a>) -> Result<Checked<'a, CaseCancel>, Refusal> {
+    let routing = CaseCancel::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.case_id);
+    blame.id(routing.case_id, Field::CaseId)?;
+    blame.given(routing.reason)?;
+    let private = note(&blame, frame.private)?;
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+fn note<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Private<'a>, Refusal> {
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(Private::EmptyNote);
     }
     let note = Note::read(bytes).ok_or(blame.layout())?;
     blame.text(&note.text, NAME_BYTES_MAX, Field::Text)?;
     blame.unless(note.extension.len() <= EXTENSION_BYTES_MAX, Field::Extension)?;
-    Ok(Some(note))
+    Ok(Private::Note(note))
 }

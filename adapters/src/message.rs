@@ -35,8 +35,26 @@ pub enum MessageKind {
     Answer = 8,
     /// What became of a payment.
     Status = 9,
-    /// What became of this payment?
+    /// What became of this payment, or of this case?
     StatusRequest = 10,
+    /// Money of a committed payment goes back, in whole or in part: from the provider that was paid.
+    Return = 11,
+    /// The same, to the provider that had paid.
+    Returned = 12,
+    /// A request that another provider is to answer: a recall, an information request, a request to pay.
+    CaseOpen = 13,
+    /// The same request, to the provider that is to answer.
+    CaseForward = 14,
+    /// The answer to a case.
+    CaseAnswer = 15,
+    /// Whoever opened a case takes it back.
+    CaseCancel = 16,
+    /// Where a case stands.
+    CaseStatus = 17,
+    /// The provider can be paid again.
+    SignOn = 18,
+    /// From now on the provider is not to be paid.
+    SignOff = 19,
 }
 
 /// One row of the table "which message does what".
@@ -65,12 +83,12 @@ pub enum Numbered {
     Never,
     /// Always.
     Always,
-    /// Unless it answers a `StatusRequest`, a duplicate or an `Answer` that changed nothing.
+    /// Unless it answers a `StatusRequest`, a duplicate, or an answer or a cancellation that changed nothing.
     UnlessReply,
 }
 
 /// Which message does what. The same table stands in `docs/formats/native.md`; a test compares them.
-pub const CONDUCT: [Conduct; 10] = {
+pub const CONDUCT: [Conduct; 19] = {
     use MessageKind as K;
     use Numbered::{Always, Never, UnlessReply};
     const fn row(
@@ -88,11 +106,20 @@ pub const CONDUCT: [Conduct; 10] = {
         row(K::Ack, "Ack", [true, true, false], Never, 24),
         row(K::Error, "Error", [false, true, false], Never, 32),
         row(K::Echo, "Echo", [true, true, false], Never, 9),
-        row(K::CreditTransfer, "CreditTransfer", [true, false, true], Never, 109),
-        row(K::Forward, "Forward", [false, true, false], Always, 117),
+        row(K::CreditTransfer, "CreditTransfer", [true, false, true], Never, 126),
+        row(K::Forward, "Forward", [false, true, false], Always, 134),
         row(K::Answer, "Answer", [true, false, true], Never, 21),
         row(K::Status, "Status", [false, true, false], UnlessReply, 38),
         row(K::StatusRequest, "StatusRequest", [true, false, false], Never, 16),
+        row(K::Return, "Return", [true, false, true], Never, 63),
+        row(K::Returned, "Returned", [false, true, false], Always, 87),
+        row(K::CaseOpen, "CaseOpen", [true, false, true], Never, 92),
+        row(K::CaseForward, "CaseForward", [false, true, false], Always, 127),
+        row(K::CaseAnswer, "CaseAnswer", [true, false, true], Never, 21),
+        row(K::CaseCancel, "CaseCancel", [true, false, true], Never, 20),
+        row(K::CaseStatus, "CaseStatus", [false, true, false], UnlessReply, 39),
+        row(K::SignOn, "SignOn", [true, false, true], Never, 0),
+        row(K::SignOff, "SignOff", [true, false, true], Never, 0),
     ]
 };
 
@@ -189,6 +216,9 @@ impl std::fmt::Display for PaymentId {
     }
 }
 
+/// Where a message may name a payment or a case and names none.
+pub const NO_ID: [u8; 16] = [0; 16];
+
 /// A participant's name outside: a BIC or a scheme code, 1 to 35 of `A-Z 0-9 - _`, then zero bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ParticipantCode([u8; PARTICIPANT_CODE_BYTES]);
@@ -284,12 +314,14 @@ impl Outcome {
     }
 }
 
-/// The payee provider's decision. The numbers are on the wire; 2 is kept for accept without posting.
+/// The payee provider's decision. The numbers are on the wire.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// The payee's account exists and will be credited.
     Accept = 1,
+    /// The payment is taken, but not yet credited to the payee (ISO 20022 `ACWP`): a case stays open until it is, or until it is returned.
+    AcceptWithoutPosting = 2,
     /// The payment is refused, for a reason.
     Reject = 3,
 }
@@ -299,13 +331,150 @@ impl Decision {
     pub fn from_number(number: u8) -> Option<Decision> {
         match number {
             1 => Some(Decision::Accept),
+            2 => Some(Decision::AcceptWithoutPosting),
             3 => Some(Decision::Reject),
             _ => None,
         }
     }
 }
 
-/// An ISO 20022 external status reason code; all zeros for none.
+/// What a case is about. The numbers are on the wire.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CaseKind {
+    /// The payer provider asks for a committed payment back (ISO 20022 camt.056, camt.029). The positive answer is a `Return`.
+    Recall = 1,
+    /// Either provider asks the other about a committed payment (ISO 20022 camt.026, camt.027).
+    Information = 2,
+    /// The payee provider asks the payer provider to have a payment made (ISO 20022 pain.013, pain.014).
+    PaymentRequest = 3,
+    /// A payment was accepted without being posted: the payee provider owes word that it was, or a `Return`. Opened by the switch; its id is the
+    /// payment's.
+    Posting = 4,
+}
+
+impl CaseKind {
+    /// All of them.
+    pub const ALL: [CaseKind; 4] =
+        [CaseKind::Recall, CaseKind::Information, CaseKind::PaymentRequest, CaseKind::Posting];
+
+    /// The kind with this number on the wire.
+    pub fn from_number(number: u8) -> Option<CaseKind> {
+        CaseKind::ALL.into_iter().find(|&kind| kind as u8 == number)
+    }
+
+    /// Its name in documents, reports and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            CaseKind::Recall => "recall",
+            CaseKind::Information => "information",
+            CaseKind::PaymentRequest => "payment_request",
+            CaseKind::Posting => "posting",
+        }
+    }
+
+    /// In which lane its messages go: what a person waits for in the one, what clerks deal with in the other.
+    pub fn lane(self) -> Lane {
+        match self {
+            CaseKind::PaymentRequest | CaseKind::Posting => Lane::Payments,
+            CaseKind::Recall | CaseKind::Information => Lane::Bulk,
+        }
+    }
+}
+
+/// Where a case stands. The numbers are on the wire.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CaseState {
+    /// It waits for an answer.
+    Open = 1,
+    /// A request to pay that the payer provider has accepted: the payment is to come.
+    Accepted = 2,
+    /// A request to pay whose payment is in flight.
+    Paying = 3,
+    /// Final: what was asked for was done: returned, told, paid, posted.
+    Settled = 4,
+    /// Final: refused by the provider that was asked.
+    Refused = 5,
+    /// Final: not done in time.
+    Expired = 6,
+    /// Final: taken back by the provider that had opened it.
+    Cancelled = 7,
+    /// Final: refused by the rules of the scheme; nobody was asked.
+    Rejected = 8,
+    /// The switch knows no such case of the one who asks: open it again with the same id.
+    Unknown = 9,
+    /// Refused: this id was used with other content. Says nothing about what has the id.
+    Duplicate = 10,
+}
+
+impl CaseState {
+    /// All of them.
+    pub const ALL: [CaseState; 10] = [
+        CaseState::Open,
+        CaseState::Accepted,
+        CaseState::Paying,
+        CaseState::Settled,
+        CaseState::Refused,
+        CaseState::Expired,
+        CaseState::Cancelled,
+        CaseState::Rejected,
+        CaseState::Unknown,
+        CaseState::Duplicate,
+    ];
+
+    /// The state with this number on the wire.
+    pub fn from_number(number: u8) -> Option<CaseState> {
+        CaseState::ALL.into_iter().find(|&state| state as u8 == number)
+    }
+
+    /// Will it never change again?
+    pub fn is_final(self) -> bool {
+        (CaseState::Settled..=CaseState::Rejected).contains(&self)
+    }
+
+    /// Can something still come of it?
+    pub fn is_open(self) -> bool {
+        self <= CaseState::Paying
+    }
+
+    /// Its name in documents, reports and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            CaseState::Open => "open",
+            CaseState::Accepted => "accepted",
+            CaseState::Paying => "paying",
+            CaseState::Settled => "settled",
+            CaseState::Refused => "refused",
+            CaseState::Expired => "expired",
+            CaseState::Cancelled => "cancelled",
+            CaseState::Rejected => "rejected",
+            CaseState::Unknown => "unknown",
+            CaseState::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// What the amount of a case means. The numbers are on the wire.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AmountForm {
+    /// There is none: the amount is 0. A recall asks for all that was not returned yet.
+    None = 0,
+    /// Exactly this.
+    Fixed = 1,
+    /// Of a request to pay: the payer chooses, up to this.
+    UpTo = 2,
+}
+
+impl AmountForm {
+    /// The form with this number on the wire.
+    pub fn from_number(number: u8) -> Option<AmountForm> {
+        [AmountForm::None, AmountForm::Fixed, AmountForm::UpTo].into_iter().find(|&form| form as u8 == number)
+    }
+}
+
+/// An ISO 20022 external reason code (of a status, a return or a cancellation); all zeros for none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Reason([u8; 4]);
 
@@ -373,8 +542,18 @@ pub enum Field {
     Seen = 12,
     /// Of an `Echo`.
     Reply = 13,
-    /// Of a `Hello`.
-    Slot = 19,
+    /// The stream that a payment is to go in.
+    Lane = 14,
+    /// The request to pay that a payment pays.
+    RequestId = 15,
+    /// The payment that a return or a case is about.
+    OriginalId = 16,
+    /// Not a version-4 UUID.
+    CaseId = 17,
+    /// What a case is about.
+    CaseKind = 18,
+    /// Who is to answer a case.
+    Counterparty = 19,
     /// Private.
     PayerName = 20,
     /// Private.
@@ -391,11 +570,17 @@ pub enum Field {
     Extension = 26,
     /// Private.
     Text = 27,
+    /// What the amount of a case means.
+    AmountForm = 28,
+    /// When a case is to end.
+    ExpiresAt = 29,
+    /// Of a `Hello`.
+    Slot = 30,
 }
 
 impl Field {
     /// Every field with its name in documents, reports and on screens.
-    pub const NAMES: [(Field, &'static str); 23] = [
+    pub const NAMES: [(Field, &'static str); 31] = [
         (Field::None, "none"),
         (Field::PaymentId, "payment_id"),
         (Field::Payer, "payer"),
@@ -410,7 +595,12 @@ impl Field {
         (Field::Lineage, "lineage"),
         (Field::Seen, "seen"),
         (Field::Reply, "reply"),
-        (Field::Slot, "slot"),
+        (Field::Lane, "lane"),
+        (Field::RequestId, "request_id"),
+        (Field::OriginalId, "original_id"),
+        (Field::CaseId, "case_id"),
+        (Field::CaseKind, "case_kind"),
+        (Field::Counterparty, "counterparty"),
         (Field::PayerName, "payer_name"),
         (Field::PayerAccount, "payer_account"),
         (Field::PayeeName, "payee_name"),
@@ -419,6 +609,9 @@ impl Field {
         (Field::Remittance, "remittance"),
         (Field::Extension, "extension"),
         (Field::Text, "text"),
+        (Field::AmountForm, "amount_form"),
+        (Field::ExpiresAt, "expires_at"),
+        (Field::Slot, "slot"),
     ];
 
     /// The field with this number on the wire.
@@ -579,6 +772,8 @@ mod layout {
         pub currency: [u8; 3],
         pub accepted_at_ns: u64,
         pub purpose: [u8; 4],
+        pub lane: u8,
+        pub request_id: [u8; 16],
     }
 
     /// Routing part of a `Forward`.
@@ -591,6 +786,8 @@ mod layout {
         pub currency: [u8; 3],
         pub accepted_at_ns: u64,
         pub purpose: [u8; 4],
+        pub lane: u8,
+        pub request_id: [u8; 16],
         pub deadline_ns: u64,
     }
 
@@ -619,7 +816,88 @@ mod layout {
         pub payment_id: [u8; 16],
     }
 
-    /// Private part of a `CreditTransfer` and of its `Forward`.
+    /// Routing part of a `Return`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct Return {
+        pub return_id: [u8; 16],
+        pub original_id: [u8; 16],
+        pub case_id: [u8; 16],
+        pub amount: u64,
+        pub currency: [u8; 3],
+        pub reason: [u8; 4],
+    }
+
+    /// Routing part of a `Returned`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct Returned {
+        pub return_id: [u8; 16],
+        pub original_id: [u8; 16],
+        pub case_id: [u8; 16],
+        pub amount: u64,
+        pub currency: [u8; 3],
+        pub reason: [u8; 4],
+        pub returned_total: u64,
+        pub decided_at_ns: u64,
+        pub position: u64,
+    }
+
+    /// Routing part of a `CaseOpen`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CaseOpen {
+        pub case_id: [u8; 16],
+        pub kind: u8,
+        pub original_id: [u8; 16],
+        pub counterparty: [u8; PARTICIPANT_CODE_BYTES],
+        pub amount: u64,
+        pub currency: [u8; 3],
+        pub amount_form: u8,
+        pub reason: [u8; 4],
+        pub expires_at_ns: u64,
+    }
+
+    /// Routing part of a `CaseForward`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CaseForward {
+        pub case_id: [u8; 16],
+        pub kind: u8,
+        pub original_id: [u8; 16],
+        pub opener: [u8; PARTICIPANT_CODE_BYTES],
+        pub responder: [u8; PARTICIPANT_CODE_BYTES],
+        pub amount: u64,
+        pub currency: [u8; 3],
+        pub amount_form: u8,
+        pub reason: [u8; 4],
+        pub deadline_ns: u64,
+    }
+
+    /// Routing part of a `CaseAnswer`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CaseAnswer {
+        pub case_id: [u8; 16],
+        pub decision: u8,
+        pub reason: [u8; 4],
+    }
+
+    /// Routing part of a `CaseCancel`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CaseCancel {
+        pub case_id: [u8; 16],
+        pub reason: [u8; 4],
+    }
+
+    /// Routing part of a `CaseStatus`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CaseStatus {
+        pub case_id: [u8; 16],
+        pub kind: u8,
+        pub state: u8,
+        pub reason: [u8; 4],
+        pub field: u8,
+        pub at_ns: u64,
+        pub position: u64,
+    }
+
+    /// Private part of a `CreditTransfer` and of its `Forward`, of a `CaseOpen` and of its `CaseForward`.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
     pub struct PaymentPrivate {
         pub payer_name: Vec<u8>,
@@ -631,7 +909,7 @@ mod layout {
         pub extension: Vec<u8>,
     }
 
-    /// Private part of an `Answer`, of the `Status` that follows from it, and of an `Error`.
+    /// Private part of an `Answer`, a `Return`, a `CaseAnswer` or a `CaseCancel`, of what follows from it, and of an `Error`.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
     pub struct Note {
         pub text: Vec<u8>,
@@ -679,18 +957,25 @@ parts! {
     Ack ArchivedAck 24 true;
     Error ArchivedError 32 true;
     Echo ArchivedEcho 9 true;
-    CreditTransfer ArchivedCreditTransfer 109 true;
-    Forward ArchivedForward 117 true;
+    CreditTransfer ArchivedCreditTransfer 126 true;
+    Forward ArchivedForward 134 true;
     Answer ArchivedAnswer 21 true;
     Status ArchivedStatus 38 true;
     StatusRequest ArchivedStatusRequest 16 true;
+    Return ArchivedReturn 63 true;
+    Returned ArchivedReturned 87 true;
+    CaseOpen ArchivedCaseOpen 92 true;
+    CaseForward ArchivedCaseForward 127 true;
+    CaseAnswer ArchivedCaseAnswer 21 true;
+    CaseCancel ArchivedCaseCancel 20 true;
+    CaseStatus ArchivedCaseStatus 39 true;
     PaymentPrivate ArchivedPaymentPrivate 56 false;
     Note ArchivedNote 16 false;
 }
 
 /// The forms that a routing part's fields must have, for those who fill one in.
 impl CreditTransfer {
-    /// A payment order with no purpose code.
+    /// A payment order of the lane `Payments`, with no purpose code, that pays no request.
     pub fn new(
         id: PaymentId,
         payer: ParticipantCode,
@@ -707,6 +992,8 @@ impl CreditTransfer {
             currency: currency.bytes(),
             accepted_at_ns,
             purpose: [0; 4],
+            lane: Lane::Payments as u8,
+            request_id: NO_ID,
         }
     }
 }
@@ -717,8 +1004,25 @@ impl Answer {
         Answer { payment_id: id.bytes(), decision: Decision::Accept as u8, reason: Reason::NONE.bytes() }
     }
 
+    /// The payment is accepted, and posted later.
+    pub fn accept_without_posting(id: PaymentId) -> Answer {
+        Answer { decision: Decision::AcceptWithoutPosting as u8, ..Answer::accept(id) }
+    }
+
     /// The payment is refused.
     pub fn reject(id: PaymentId, reason: Reason) -> Answer {
         Answer { payment_id: id.bytes(), decision: Decision::Reject as u8, reason: reason.bytes() }
+    }
+}
+
+impl CaseAnswer {
+    /// What was asked for is, or will be, done.
+    pub fn accept(case: PaymentId) -> CaseAnswer {
+        CaseAnswer { case_id: case.bytes(), decision: Decision::Accept as u8, reason: Reason::NONE.bytes() }
+    }
+
+    /// What was asked for is refused.
+    pub fn refuse(case: PaymentId, reason: Reason) -> CaseAnswer {
+        CaseAnswer { case_id: case.bytes(), decision: Decision::Reject as u8, reason: reason.bytes() }
     }
 }

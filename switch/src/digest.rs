@@ -1,9 +1,10 @@
-//! The digest of a payment order: which payment this is, whatever envelope it came in. Keyed, so that the journal cannot be searched for
+//! The digest of a payment order, a return or a case: which one this is, whatever envelope it came in. Keyed, so that the journal cannot be searched for
 //! a name. The order of the fields is fixed in `docs/formats/entries.md`, section 3.
 
-use adapters::check::CheckedTransfer;
+use adapters::check::Checked;
+use adapters::message::Part;
 
-/// Digests payment orders under one key, reusing one buffer.
+/// Digests orders under one key, reusing one buffer.
 pub struct OrderDigester {
     key: [u8; 32],
     fields: Vec<u8>,
@@ -15,23 +16,16 @@ impl OrderDigester {
         OrderDigester { key, fields: Vec::new() }
     }
 
-    /// The first 128 bits of the keyed BLAKE3 of the order's business fields.
-    pub fn digest(&mut self, order: &CheckedTransfer<'_>) -> [u8; 16] {
-        let routing = order.routing();
+    /// The first 128 bits of the keyed BLAKE3 of the message's business fields: all of its routing part, and each private field with its length.
+    pub fn digest<M: Part>(&mut self, message: &Checked<'_, M>) -> [u8; 16] {
         let fields = &mut self.fields;
         fields.clear();
-        fields.extend_from_slice(&routing.payment_id);
-        fields.extend_from_slice(&routing.payer);
-        fields.extend_from_slice(&routing.payee);
-        fields.extend_from_slice(&routing.amount.to_native().to_le_bytes());
-        fields.extend_from_slice(&routing.currency);
-        fields.extend_from_slice(&routing.accepted_at_ns.to_native().to_le_bytes());
-        fields.extend_from_slice(&routing.purpose);
-        for field in order.private_fields().unwrap_or([&[]; 7]) {
+        fields.extend_from_slice(message.routing_bytes());
+        message.each_private_field(|field| {
             let length = u32::try_from(field.len()).unwrap_or_else(|_| unreachable!("fields are bounded"));
             fields.extend_from_slice(&length.to_le_bytes());
             fields.extend_from_slice(field);
-        }
+        });
         let mut digest = [0; 16];
         digest.copy_from_slice(&blake3::keyed_hash(&self.key, fields).as_bytes()[..16]);
         digest

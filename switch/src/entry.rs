@@ -2,7 +2,7 @@
 //!
 //! Written once, straight into the batch; read in place by the engine. It knows bytes and places, not meaning.
 
-use adapters::message::{Answer, CreditTransfer, MessageKind, Part};
+use adapters::message::{Answer, CaseAnswer, CaseCancel, CaseOpen, CreditTransfer, MessageKind, Part, Return};
 use rkyv::rancor::Failure;
 use rkyv::ser::allocator::SubAllocator;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -23,6 +23,14 @@ pub enum EntryKind {
     CreditTransfer = MessageKind::CreditTransfer as u8,
     /// A payee provider's decision.
     Answer = MessageKind::Answer as u8,
+    /// Money goes back.
+    Return = MessageKind::Return as u8,
+    /// A request to another provider.
+    CaseOpen = MessageKind::CaseOpen as u8,
+    /// The answer to one.
+    CaseAnswer = MessageKind::CaseAnswer as u8,
+    /// A request is taken back.
+    CaseCancel = MessageKind::CaseCancel as u8,
     /// The operator sets the scheme's parameters.
     SchemeRules = 128,
     /// The operator admits a currency.
@@ -38,6 +46,10 @@ impl EntryKind {
         Some(match number {
             6 => EntryKind::CreditTransfer,
             8 => EntryKind::Answer,
+            11 => EntryKind::Return,
+            13 => EntryKind::CaseOpen,
+            15 => EntryKind::CaseAnswer,
+            16 => EntryKind::CaseCancel,
             128 => EntryKind::SchemeRules,
             129 => EntryKind::CurrencyOpened,
             130 => EntryKind::ParticipantOpened,
@@ -48,7 +60,11 @@ impl EntryKind {
 
     /// Length of the annotation that the edge adds.
     fn annotation_bytes(self) -> usize {
-        if self == EntryKind::CreditTransfer { size_of::<ArchivedTransferAnnotation>() } else { 0 }
+        match self {
+            EntryKind::CreditTransfer => size_of::<ArchivedTransferAnnotation>(),
+            EntryKind::Return | EntryKind::CaseOpen => size_of::<ArchivedReferenceAnnotation>(),
+            _ => 0,
+        }
     }
 }
 
@@ -75,6 +91,28 @@ mod layout {
     pub struct TransferAnnotation {
         pub digest: [u8; 16],
         pub checked_through: u64,
+    }
+
+    /// What the edge adds to a message that may refer to an earlier payment.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct ReferenceAnnotation {
+        pub digest: [u8; 16],
+        pub checked_through: u64,
+        pub original: OriginalFound,
+    }
+
+    /// What the history says of that payment: its outcome and parties, and how much of it was returned.
+    #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct OriginalFound {
+        /// 0 where the history has no outcome of it; else the outcome's number.
+        pub outcome: u8,
+        pub is_return: u8,
+        pub payer: u32,
+        pub payee: u32,
+        pub amount: u64,
+        pub currency: [u8; 3],
+        pub decided_at_ns: u64,
+        pub returned: u64,
     }
 
     /// Parameters of the scheme.
@@ -116,6 +154,7 @@ pub use layout::*;
 
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
+    assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
     assert!(size_of::<ArchivedSchemeRules>() == 32);
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
@@ -128,6 +167,29 @@ impl TransferAnnotation {
         let mut bytes = [0; 24];
         bytes[..16].copy_from_slice(&self.digest);
         bytes[16..].copy_from_slice(&self.checked_through.to_le_bytes());
+        bytes
+    }
+}
+
+impl OriginalFound {
+    /// The history has no outcome of it, or there is nothing to look for.
+    pub const NONE: OriginalFound = OriginalFound {
+        outcome: 0,
+        is_return: 0,
+        payer: 0,
+        payee: 0,
+        amount: 0,
+        currency: [0; 3],
+        decided_at_ns: 0,
+        returned: 0,
+    };
+}
+
+impl ReferenceAnnotation {
+    /// Its bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(size_of::<ArchivedReferenceAnnotation>());
+        archive(&mut bytes, self);
         bytes
     }
 }
@@ -223,6 +285,14 @@ pub enum Body<'a> {
     CreditTransfer(&'a <CreditTransfer as Archive>::Archived, &'a ArchivedTransferAnnotation),
     /// A decision.
     Answer(&'a <Answer as Archive>::Archived),
+    /// Money goes back, with the edge's annotation.
+    Return(&'a <Return as Archive>::Archived, &'a ArchivedReferenceAnnotation),
+    /// A request, with the edge's annotation.
+    CaseOpen(&'a <CaseOpen as Archive>::Archived, &'a ArchivedReferenceAnnotation),
+    /// Its answer.
+    CaseAnswer(&'a <CaseAnswer as Archive>::Archived),
+    /// It is taken back.
+    CaseCancel(&'a <CaseCancel as Archive>::Archived),
     /// Parameters.
     SchemeRules(&'a ArchivedSchemeRules),
     /// A currency.
@@ -238,6 +308,10 @@ impl std::fmt::Debug for Body<'_> {
         f.write_str(match self {
             Body::CreditTransfer(..) => "CreditTransfer",
             Body::Answer(..) => "Answer",
+            Body::Return(..) => "Return",
+            Body::CaseOpen(..) => "CaseOpen",
+            Body::CaseAnswer(..) => "CaseAnswer",
+            Body::CaseCancel(..) => "CaseCancel",
             Body::SchemeRules(..) => "SchemeRules",
             Body::CurrencyOpened(..) => "CurrencyOpened",
             Body::ParticipantOpened(..) => "ParticipantOpened",
@@ -336,6 +410,10 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
     Some(match kind {
         EntryKind::CreditTransfer => Body::CreditTransfer(CreditTransfer::read(routing)?, fixed(annotation)?),
         EntryKind::Answer => Body::Answer(Answer::read(routing)?),
+        EntryKind::Return => Body::Return(Return::read(routing)?, fixed(annotation)?),
+        EntryKind::CaseOpen => Body::CaseOpen(CaseOpen::read(routing)?, fixed(annotation)?),
+        EntryKind::CaseAnswer => Body::CaseAnswer(CaseAnswer::read(routing)?),
+        EntryKind::CaseCancel => Body::CaseCancel(CaseCancel::read(routing)?),
         EntryKind::SchemeRules => Body::SchemeRules(fixed(routing)?),
         EntryKind::CurrencyOpened => Body::CurrencyOpened(fixed(routing)?),
         EntryKind::ParticipantOpened => Body::ParticipantOpened(fixed(routing)?),

@@ -23,6 +23,8 @@ pub fn forward(out: &mut Vec<u8>, head: Head, order: &ArchivedCreditTransfer, de
         currency: order.currency,
         accepted_at_ns: order.accepted_at_ns.to_native(),
         purpose: order.purpose,
+        lane: order.lane,
+        request_id: order.request_id,
         deadline_ns,
     };
     encode(out, MessageKind::Forward, head, &routing, |out| out.extend_from_slice(private));

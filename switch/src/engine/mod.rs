@@ -307,7 +307,7 @@ impl Engine {
             (State::InFlight { transfer, deadline_ns, .. }, _) if moment.time_ns >= deadline_ns => {
                 self.expire(moment, index, transfer, effects);
             }
-            (State::InFlight { transfer, .. }, Decision::Accept) => {
+            (State::InFlight { transfer, .. }, Decision::Accept | Decision::AcceptWithoutPosting) => {
                 let amount = self.book.transfer(transfer).amount();
                 let posted = self.book.post(transfer, amount);
                 assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");

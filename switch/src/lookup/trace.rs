@@ -102,6 +102,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
                 let kind = if decision == Some(position) { StepKind::Answer } else { StepKind::LateAnswer };
                 let name = match said {
                     Decision::Accept => "accept",
+                    Decision::AcceptWithoutPosting => "accept without posting",
                     Decision::Reject => "reject",
                 };
                 (kind, words(name, reason))

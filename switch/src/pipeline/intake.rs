@@ -104,7 +104,13 @@ impl<S: Storage> Pipeline<S> {
                     self.take_acknowledgement(key, lane, number);
                 }
             }
-            Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+            Request::Hello { .. }
+            | Request::Return(_)
+            | Request::CaseOpen(_)
+            | Request::CaseAnswer(_)
+            | Request::CaseCancel(_)
+            | Request::SignOn
+            | Request::SignOff => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
 

@@ -59,6 +59,8 @@ fn say(line: &mut Line, kind: MessageKind) {
                 accepted_at_ns: START_NS,
                 purpose: [0; 4],
                 deadline_ns: START_NS + TIMEOUT_NS,
+                lane: 1,
+                request_id: [0; 16],
             };
             line.say(kind, &forward);
         }
@@ -67,6 +69,7 @@ fn say(line: &mut Line, kind: MessageKind) {
                 Status { payment_id, outcome: 1, reason: [0; 4], field: 0, decided_at_ns: START_NS, position: 3 };
             line.say(kind, &status);
         }
+        other => panic!("{other:?} has no row"),
     }
 }
 

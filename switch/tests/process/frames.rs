@@ -132,11 +132,12 @@ fn bad_others() -> Vec<BadFrame> {
         change(&mut answer);
         written(&answer)
     };
-    let reserved = Answer { decision: 2, ..Answer::accept(id) };
+    let reserved = Answer { decision: 4, ..Answer::accept(id) };
     let note = |text: &[u8]| written(&Note { text: text.to_vec(), extension: Vec::new() });
-    let CreditTransfer { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose } = order(1, 2, 7);
+    let CreditTransfer { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose, lane, request_id } =
+        order(1, 2, 7);
     let deadline_ns = accepted_at_ns + 1;
-    let forward = Forward { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose, deadline_ns };
+    let forward = Forward { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose, lane, request_id, deadline_ns };
     let status = Status { payment_id, outcome: 1, reason: [0; 4], field: 0, decided_at_ns: now_ns(), position: 9 };
     let welcome = Welcome {
         lineage: [1; 16],

@@ -1,6 +1,6 @@
 //! What a provider orders: mostly ordinary payments, and at the edges of every rule.
 
-use adapters::message::{CreditTransfer, Part};
+use adapters::message::{CreditTransfer, Lane, NO_ID, Part};
 
 use super::{Around, OpenOrder, Provider, Ticket, hex};
 use crate::limits::NS_PER_MS;
@@ -109,6 +109,8 @@ impl Provider {
             currency,
             accepted_at_ns: draw_accepted(own_ns, around, random),
             purpose: if random.percent(30) { *b"SALA" } else { [0; 4] },
+            lane: Lane::Payments as u8,
+            request_id: NO_ID,
         };
         if random.per_mille(5) {
             order.payee = *self.plan.code.bytes();
