@@ -127,12 +127,15 @@ impl LaneFeed {
         self.again.0.len() + self.given.iter().map(|spans| spans.0.len()).sum::<usize>()
     }
 
-    fn acknowledge(&mut self, number: u64) {
-        if number > self.acknowledged {
+    /// True if that is news.
+    fn acknowledge(&mut self, number: u64) -> bool {
+        let is_news = number > self.acknowledged;
+        if is_news {
             self.acknowledged = number;
             self.given.iter_mut().for_each(|spans| spans.trim(number));
             self.again.trim(number);
         }
+        is_news
     }
 }
 
@@ -149,6 +152,8 @@ pub struct Feed {
     life: u64,
     /// Is it in the list of those with records to be made into frames?
     pub is_behind: bool,
+    /// Is it in the list of those whose acknowledgements are to be journaled?
+    pub has_moved: bool,
     /// The batch in which the participant has payment orders, and how many.
     orders: (u64, u32),
 }
@@ -309,16 +314,13 @@ impl Feed {
         Some(key)
     }
 
-    /// The provider says that it has everything up to `number` of a lane, on either connection. False where it cannot have that.
+    /// The provider says that it has everything up to `number` of a lane, on either connection. Tells whether that is news; none where it cannot have that.
     #[must_use]
-    pub fn take_acknowledgement(&mut self, lane: Lane, number: u64) -> bool {
-        let Some(place) = lane.outbox_index() else { return true };
+    pub fn take_acknowledgement(&mut self, lane: Lane, number: u64) -> Option<bool> {
+        let Some(place) = lane.outbox_index() else { return Some(false) };
         let lane = &mut self.lanes[place];
         let is_possible = number <= lane.sent;
-        if is_possible {
-            lane.acknowledge(number);
-        }
-        is_possible
+        is_possible.then(|| lane.acknowledge(number))
     }
 
     /// What the provider has, of each lane.
@@ -546,7 +548,7 @@ mod tests {
                 Step::Has(more) if self.feed.is_live() => {
                     let number = self.feed.lanes[0].acknowledged + more;
                     let is_possible = number <= self.feed.lanes[0].sent;
-                    assert_eq!(self.feed.take_acknowledgement(LANE, number), is_possible);
+                    assert_eq!(self.feed.take_acknowledgement(LANE, number), is_possible.then_some(true));
                     if is_possible {
                         self.move_each(Span { first: 1, last: number }, Input::Acknowledge);
                     }
@@ -647,7 +649,8 @@ mod tests {
         assert_eq!(last, offer(&mut world.feed, [true; 2]), "always the same");
         let has_room = [last == Some(1), last == Some(0)];
         assert_eq!(offer(&mut world.feed, has_room), None, "the other cannot be given a span of its own");
-        assert!(world.feed.take_acknowledgement(LANE, first + 10));
+        assert_eq!(world.feed.take_acknowledgement(LANE, first + 10), Some(true));
+        assert_eq!(world.feed.take_acknowledgement(LANE, first + 10), Some(false), "no news");
         assert!(offer(&mut world.feed, has_room).is_some());
     }
 

@@ -147,6 +147,25 @@ pub const RENDER_KEYS_KEPT_MAX: usize = 1_024;
 /// Overdue payments that one batch expires, so that a hundred thousand of them do not stop the pipeline.
 pub const EXPIRED_PER_BATCH_MAX: usize = 1_024;
 
+/// How often what a participant has acknowledged is journaled, in journal time: it bounds what need be kept, and an entry a second costs nothing.
+pub const ACKNOWLEDGED_EVERY_NS: u64 = 1_000 * NS_PER_MS;
+
+/// Participants whose acknowledgements one batch takes: as many as can be connected.
+pub const ACKNOWLEDGED_PER_BATCH_MAX: usize = CONNECTIONS_MAX;
+
+/// Participants that one batch calls absent or present: at a start with 100,000 that are not there the rest comes with the next ones.
+pub const PRESENCES_PER_BATCH_MAX: usize = 1_024;
+
+/// How long a participant may be without a connection before nobody can pay it, in milliseconds, where the configuration says nothing else: a provider that
+/// restarts, or finds another way, is back before that, and half of a payment's time is left.
+pub const ABSENCE_GRACE_MS_DEFAULT: u64 = 5_000;
+
+/// How long an absent participant must have been connected before it can be paid, in milliseconds, where the configuration says nothing else.
+pub const PRESENCE_SETTLE_MS_DEFAULT: u64 = 200;
+
+/// The longest that a configuration may make either, in milliseconds: a day.
+pub const PRESENCE_WAIT_MS_MAX: u64 = 86_400_000;
+
 /// Idleness after which a sync mark is written, in nanoseconds (design of the journal: what is behind a mark is known to be on disk).
 pub const MARK_AFTER_NS: u64 = 10_000_000;
 
@@ -171,6 +190,11 @@ const _: () = {
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
     // Who replaces both of its connections needs as many more, for a moment.
     assert!(2 * CONNECTION_SLOTS <= CONNECTIONS_PER_PARTICIPANT_MAX);
+    // A batch that one connection's turn has taken beyond the cut has room for what the switch observes: entries of at most 64 bytes.
+    assert!(
+        BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX)
+            <= BATCH_BYTES_MAX
+    );
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.

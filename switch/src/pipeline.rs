@@ -19,6 +19,7 @@
 mod asking;
 mod delivery;
 mod intake;
+mod observing;
 
 use std::collections::VecDeque;
 
@@ -35,8 +36,9 @@ use crate::feed::Feeds;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
-    HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX,
-    INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, QUESTIONS_MAX,
+    ABSENCE_GRACE_MS_DEFAULT, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX,
+    IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, PRESENCE_SETTLE_MS_DEFAULT,
+    QUESTIONS_MAX,
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
@@ -45,6 +47,8 @@ use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
+pub use observing::PresenceTimes;
+use observing::{Moved, Watch};
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -84,6 +88,8 @@ pub struct PipelineLimits {
     pub history_waiting_max: usize,
     /// The same of one connection.
     pub history_waiting_per_session_max: usize,
+    /// When the switch believes that a participant has gone, or has come.
+    pub presence: PresenceTimes,
 }
 
 impl Default for PipelineLimits {
@@ -95,6 +101,10 @@ impl Default for PipelineLimits {
             questions_max: QUESTIONS_MAX,
             history_waiting_max: HISTORY_WAITING_MAX,
             history_waiting_per_session_max: HISTORY_WAITING_PER_SESSION_MAX,
+            presence: PresenceTimes {
+                absence_grace_ms: ABSENCE_GRACE_MS_DEFAULT,
+                presence_settle_ms: PRESENCE_SETTLE_MS_DEFAULT,
+            },
         }
     }
 }
@@ -200,9 +210,15 @@ pub struct Pipeline<S: Storage> {
     is_cut: bool,
     /// Who waits for older records, in the order of asking, and in which life of its feed; at most one for each lane of a participant.
     to_render: VecDeque<(ParticipantId, Lane, u64)>,
+    /// Who has come and who has gone.
+    watch: Watch,
+    /// Whose acknowledgements have moved.
+    moved: Moved,
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
+    /// The latest time that anything was called with.
+    now_ns: u64,
 }
 
 impl<S: Storage> Pipeline<S> {
@@ -238,15 +254,19 @@ impl<S: Storage> Pipeline<S> {
             behind: Vec::new(),
             is_cut: false,
             to_render: VecDeque::new(),
+            watch: Watch::default(),
+            moved: Moved::default(),
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
+            now_ns: time_ns,
         }
     }
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
         self.last_turn_ns = now_ns;
+        self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
@@ -269,9 +289,11 @@ impl<S: Storage> Pipeline<S> {
         self.mark_when_idle(now_ns)
     }
 
-    /// Cuts the batch and stamps it; none where there is nothing to do. A batch without entries is cut when a payment's time is over.
+    /// Cuts the batch and stamps it; none where there is nothing to do. A batch without entries is cut when a payment's time is over, one of what the switch observes
+    /// when that is due.
     fn sequence(&mut self, now_ns: u64) -> Option<u64> {
         let is_due = self.decisions.engine.next_deadline_ns().is_some_and(|deadline_ns| deadline_ns <= now_ns);
+        self.observe(now_ns, is_due);
         (self.ingress.count() > 0 || is_due).then(|| {
             self.last_batch_ns = now_ns;
             self.sequencer.stamp(now_ns)
@@ -355,9 +377,14 @@ impl<S: Storage> Pipeline<S> {
     /// As `leave`, of a connection that was this participant's in this slot.
     fn leave_slot(&mut self, participant: ParticipantId, slot: usize, key: SessionKey) {
         let Some(feed) = self.feeds.get_mut(participant).filter(|feed| feed.line(slot) == Some(key)) else { return };
-        if feed.leave(slot) {
+        let has_more = feed.leave(slot);
+        let is_live = feed.is_live();
+        if has_more {
             self.is_cut = true;
             self.fall_behind(participant);
+        }
+        if !is_live {
+            self.note_presence(participant, false, self.now_ns);
         }
     }
 
@@ -416,11 +443,14 @@ impl<S: Storage> Pipeline<S> {
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
         let cut_ns = self.is_cut.then_some(0);
-        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).chain(cut_ns).min()
+        let observed_ns = self.watch.next_ns().into_iter().chain(self.moved.next_ns());
+        let others_ns = answers_ns.into_iter().chain(indexed_ns).chain(cut_ns).chain(observed_ns);
+        mark_ns.into_iter().chain(deadline_ns).chain(others_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
     pub fn check_sessions(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
         for key in self.sessions.keys() {
             let Some(session) = self.sessions.get(key) else { continue };
             let (slot, participant) = (session.slot, session.participant());

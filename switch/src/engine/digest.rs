@@ -8,7 +8,7 @@ use super::rules::Rules;
 
 impl Engine {
     /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, rules version, position, time, the rules' three times and the size of the window,
-    /// currencies, participants (code, open payments, outbox numbers), references of funds, the window's floor, open payments in order of arrival and outcomes in
+    /// currencies, participants (code, open payments, signed off, absent, outbox numbers, acknowledged cursors), references of funds, the window's floor, open payments in order of arrival and outcomes in
     /// order of decision, each with its count before it, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
@@ -26,7 +26,8 @@ impl Engine {
         for (_, participant) in self.participants.iter() {
             hasher.update(participant.code.bytes());
             hasher.update(&participant.in_flight.to_le_bytes());
-            for number in participant.enqueued {
+            hasher.update(&[u8::from(participant.is_signed_off), u8::from(participant.is_absent)]);
+            for number in participant.enqueued.into_iter().chain(participant.acknowledged) {
                 hasher.update(&number.to_le_bytes());
             }
         }

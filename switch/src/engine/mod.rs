@@ -11,6 +11,7 @@ pub mod effect;
 pub mod funds;
 pub mod participants;
 pub mod payments;
+pub mod presence;
 pub mod rules;
 
 use adapters::message::{
@@ -26,6 +27,7 @@ use crate::engine::effect::{Delivery, Effect, News, Status};
 use crate::engine::funds::{FundsBooked, FundsReferences};
 use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, State};
+use crate::engine::presence::PresenceInput;
 use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, Reject, Rules};
 use crate::entry::{
     ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened, ArchivedSchemeRules,
@@ -185,6 +187,10 @@ impl Engine {
             (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
             (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
             (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
+            (Body::SignOn, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOn),
+            (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
+            (Body::Presence(presence), Sender::Switch) => self.observe(presence),
+            (Body::Acknowledged(acknowledged), Sender::Switch) => self.acknowledge(acknowledged),
             (body, sender) => Err(format!("{body:?} from {sender:?}")),
         }
     }
@@ -248,6 +254,7 @@ impl Engine {
         let payee = ParticipantCode::from_bytes(order.payee).and_then(|code| self.participants.find(&code));
         let payee = payee.ok_or(Reject::PayeeUnknown)?;
         unless(payee != sender, Reject::PayeeIsPayer)?;
+        unless(self.participants[payee].is_reachable(), Reject::PayeeUnreachable)?;
         let currency = self.currencies.iter().position(|c| c.currency.bytes() == order.currency);
         let currency = currency.ok_or(Reject::CurrencyNotOffered)?;
         let amount = Amount::new(order.amount.to_native()).ok_or(Reject::AmountAboveLimit)?;

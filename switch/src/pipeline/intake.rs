@@ -18,6 +18,7 @@ use crate::session::{Phase, Session, SessionKey, text_of};
 impl<S: Storage> Pipeline<S> {
     /// Takes what a connection has received; returns how much of it is dealt with. The rest is the start of a frame.
     pub fn receive(&mut self, key: SessionKey, bytes: &[u8], now_ns: u64) -> usize {
+        self.now_ns = self.now_ns.max(now_ns);
         stages::admit(|| self.look_ahead(bytes));
         let mut consumed = 0;
         loop {
@@ -104,13 +105,13 @@ impl<S: Storage> Pipeline<S> {
                     self.take_acknowledgement(key, lane, number);
                 }
             }
+            Request::SignOn => self.seal((key, number), EntryKind::SignOn, [&[]; 3]),
+            Request::SignOff => self.seal((key, number), EntryKind::SignOff, [&[]; 3]),
             Request::Hello { .. }
             | Request::Return(_)
             | Request::CaseOpen(_)
             | Request::CaseAnswer(_)
-            | Request::CaseCancel(_)
-            | Request::SignOn
-            | Request::SignOff => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+            | Request::CaseCancel(_) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
 
@@ -129,13 +130,15 @@ impl<S: Storage> Pipeline<S> {
     fn take_acknowledgement(&mut self, key: SessionKey, lane: Lane, number: u64) {
         let participant = self.sessions.get(key).and_then(Session::participant);
         let feed = participant.and_then(|participant| self.feeds.get_mut(participant));
-        let is_possible = match feed {
+        let taken = match feed {
             Some(feed) => feed.take_acknowledgement(lane, number),
             // Who was not welcomed was sent nothing.
-            None => lane == Lane::Session || number == 0,
+            None => (lane == Lane::Session || number == 0).then_some(false),
         };
-        if !is_possible {
-            self.refuse(key, 0, Refusal::plain(ErrorCode::BadNumber));
+        match (taken, participant) {
+            (None, _) => self.refuse(key, 0, Refusal::plain(ErrorCode::BadNumber)),
+            (Some(true), Some(participant)) => self.note_cursors(participant),
+            (Some(_), _) => {}
         }
     }
 
@@ -174,6 +177,8 @@ impl<S: Storage> Pipeline<S> {
         };
         self.sessions.write(key, |session| session.welcome(participant, slot, &welcome));
         self.fall_behind(participant);
+        self.note_presence(participant, true, self.now_ns);
+        self.note_cursors(participant);
         tracing::info!(participant = %proved, slot, resumed_after = ?resumed_after, "provider connected");
     }
 

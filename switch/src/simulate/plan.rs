@@ -9,7 +9,7 @@ use super::faults::Fault;
 use super::random::Random;
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
-use crate::pipeline::PipelineLimits;
+use crate::pipeline::{PipelineLimits, PresenceTimes};
 
 /// A moment in 2026, at which every run begins.
 pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
@@ -136,6 +136,7 @@ impl Plan {
             questions_max: if is_tiny { 2 } else { 5_000 },
             history_waiting_max: if is_tiny { 5 } else { 2_000 },
             history_waiting_per_session_max: if is_tiny { 2 } else { 200 },
+            presence: PresenceTimes { absence_grace_ms: u64::MAX, presence_settle_ms: 0 },
         };
         let is_flood_left_alone = flood_at_ns.is_some() && random.percent(75);
         let drift_ppb = i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000;

@@ -36,4 +36,8 @@ mod sessions;
 
 mod two_lines;
 
+mod presence;
+
+mod cursors;
+
 mod conduct;

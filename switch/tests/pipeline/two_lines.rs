@@ -7,7 +7,7 @@ use adapters::native::frame::Head;
 use switch::limits::{OUTGOING_BYTES_MAX, RENDER_RECORDS_MAX};
 use switch::pipeline::PipelineLimits;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, patient};
 use crate::orders::{START_NS, order};
 use crate::wire::Line;
 
@@ -201,7 +201,7 @@ fn frames_that_were_asked_for_in_an_earlier_life_are_nobodys() {
 /// The limit is the participant's, over both of its connections.
 #[test]
 fn two_connections_get_no_second_allowance() {
-    let mut hub = Hub::limited(PipelineLimits { in_flight_per_participant_max: 2, ..PipelineLimits::default() });
+    let mut hub = Hub::limited(PipelineLimits { in_flight_per_participant_max: 2, ..patient() });
     let mut first = Line::welcomed(&mut hub, "ALPHA");
     let mut second = Line::silent(&mut hub, "ALPHA");
     second.hello_in(1, "ALPHA", LINEAGE, [0; 3]);

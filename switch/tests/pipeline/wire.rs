@@ -33,6 +33,14 @@ impl Line {
         line
     }
 
+    /// A connection that has said `Hello` in this lineage; what was told before comes again.
+    pub(crate) fn welcomed_after(hub: &mut Hub, name: &str) -> Line {
+        let mut line = Line::silent(hub, name);
+        line.hello(name, [0x42; 16], [0; 3]);
+        assert_eq!(line.exchange(hub), ["welcome after 0"]);
+        line
+    }
+
     pub(crate) fn hello(&mut self, name: &str, lineage: Lineage, seen: Cursors) {
         self.hello_in(0, name, lineage, seen);
     }
@@ -51,6 +59,12 @@ impl Line {
 
     pub(crate) fn say_under<P: Part>(&mut self, kind: MessageKind, head: Head, part: &P) {
         frame::encode(&mut self.outgoing, kind, head, part, |_| {});
+    }
+
+    /// Adds a frame without a routing part under the next number.
+    pub(crate) fn say_bare(&mut self, kind: MessageKind) {
+        self.number += 1;
+        frame::encode_raw(&mut self.outgoing, kind, Head { number: self.number, ..Head::PLAIN }, &[], &[]);
     }
 
     pub(crate) fn pay(&mut self, order: &CreditTransfer) {

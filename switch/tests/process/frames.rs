@@ -137,7 +137,8 @@ fn bad_others() -> Vec<BadFrame> {
     let CreditTransfer { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose, lane, request_id } =
         order(1, 2, 7);
     let deadline_ns = accepted_at_ns + 1;
-    let forward = Forward { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose, lane, request_id, deadline_ns };
+    let forward =
+        Forward { payment_id, payer, payee, amount, currency, accepted_at_ns, purpose, lane, request_id, deadline_ns };
     let status = Status { payment_id, outcome: 1, reason: [0; 4], field: 0, decided_at_ns: now_ns(), position: 9 };
     let welcome = Welcome {
         lineage: [1; 16],
