@@ -10,7 +10,8 @@ use ledger::{Amount, Currency};
 use super::{Failure, config_path};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{
-    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
+    ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, PARTICIPANTS_MAX,
+    PRESENCE_SETTLE_MS_DEFAULT, SEGMENT_BYTES_DEFAULT,
 };
 use crate::pki::Authority;
 use crate::seal::create_key_file;
@@ -161,6 +162,11 @@ in_flight_max = {IN_FLIGHT_MAX}
 in_flight_per_participant_max = {IN_FLIGHT_PER_PARTICIPANT_MAX}
 # Payments that one journal batch takes.
 ingress_transfers_max = {INGRESS_TRANSFERS_MAX}
+
+[presence]
+# Without a connection for so long a participant cannot be paid (AB08); connected again for so long, it can.
+absence_grace_ms = {ABSENCE_GRACE_MS_DEFAULT}
+presence_settle_ms = {PRESENCE_SETTLE_MS_DEFAULT}
 "#
     )
 }

@@ -36,6 +36,8 @@ mod sessions;
 
 mod two_lines;
 
+mod pair;
+
 mod presence;
 
 mod cursors;

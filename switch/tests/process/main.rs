@@ -26,5 +26,7 @@ mod payments;
 mod privacy;
 mod resume;
 
+mod presence;
+
 // Not part of the gate: `make torture`.
 mod torture;
