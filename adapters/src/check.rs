@@ -333,12 +333,12 @@ fn payment_return<'a>(frame: &Frame<'a>) -> Result<Checked<'a, Return>, Refusal>
 
 /// Which fields a case must have and which it must leave empty, by its kind:
 ///
-/// | kind | original | counterparty | amount | currency | reason |
-/// |---|---|---|---|---|---|
-/// | recall | yes | no | none, or fixed | with an amount | yes |
-/// | information | yes | no | none | no | yes |
-/// | payment request | no | yes | fixed, or up to | yes | no |
-/// | posting | only the switch opens one | | | | |
+/// | kind | original | amount | currency | reason |
+/// |---|---|---|---|---|
+/// | recall | yes | none, or fixed | with an amount | yes |
+/// | information | yes | none | no | yes |
+/// | payment request | no | fixed, or up to | yes | no |
+/// | posting | only the switch opens one | | | |
 fn case_open<'a>(frame: &Frame<'a>) -> Result<Checked<'a, CaseOpen>, Refusal> {
     let routing = CaseOpen::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let blame = Blame(routing.case_id);
@@ -348,12 +348,12 @@ fn case_open<'a>(frame: &Frame<'a>) -> Result<Checked<'a, CaseOpen>, Refusal> {
     let is_request = kind == CaseKind::PaymentRequest;
     if is_request {
         blame.unless(routing.original_id == NO_ID, Field::OriginalId)?;
-        blame.unless(ParticipantCode::from_bytes(routing.counterparty).is_some(), Field::Counterparty)?;
     } else {
         blame.id(routing.original_id, Field::OriginalId)?;
         blame.unless(routing.original_id != routing.case_id, Field::OriginalId)?;
-        blame.unless(routing.counterparty.iter().all(|&byte| byte == 0), Field::Counterparty)?;
     }
+    blame.unless(ParticipantCode::from_bytes(routing.opener).is_some(), Field::Opener)?;
+    blame.unless(ParticipantCode::from_bytes(routing.responder).is_some(), Field::Responder)?;
     let form = AmountForm::from_number(routing.amount_form).ok_or(blame.field(Field::AmountForm))?;
     let is_form_right = match kind {
         CaseKind::Recall => form != AmountForm::UpTo,

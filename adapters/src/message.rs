@@ -113,7 +113,7 @@ pub const CONDUCT: [Conduct; 19] = {
         row(K::StatusRequest, "StatusRequest", [true, false, false], Never, 16),
         row(K::Return, "Return", [true, false, true], Never, 63),
         row(K::Returned, "Returned", [false, true, false], Always, 87),
-        row(K::CaseOpen, "CaseOpen", [true, false, true], Never, 92),
+        row(K::CaseOpen, "CaseOpen", [true, false, true], Never, 127),
         row(K::CaseForward, "CaseForward", [false, true, false], Always, 127),
         row(K::CaseAnswer, "CaseAnswer", [true, false, true], Never, 21),
         row(K::CaseCancel, "CaseCancel", [true, false, true], Never, 20),
@@ -553,7 +553,7 @@ pub enum Field {
     /// What a case is about.
     CaseKind = 18,
     /// Who is to answer a case.
-    Counterparty = 19,
+    Responder = 19,
     /// Private.
     PayerName = 20,
     /// Private.
@@ -574,13 +574,15 @@ pub enum Field {
     AmountForm = 28,
     /// When a case is to end.
     ExpiresAt = 29,
+    /// Who opens a case.
+    Opener = 30,
     /// Of a `Hello`.
-    Slot = 30,
+    Slot = 31,
 }
 
 impl Field {
     /// Every field with its name in documents, reports and on screens.
-    pub const NAMES: [(Field, &'static str); 31] = [
+    pub const NAMES: [(Field, &'static str); 32] = [
         (Field::None, "none"),
         (Field::PaymentId, "payment_id"),
         (Field::Payer, "payer"),
@@ -600,7 +602,7 @@ impl Field {
         (Field::OriginalId, "original_id"),
         (Field::CaseId, "case_id"),
         (Field::CaseKind, "case_kind"),
-        (Field::Counterparty, "counterparty"),
+        (Field::Responder, "responder"),
         (Field::PayerName, "payer_name"),
         (Field::PayerAccount, "payer_account"),
         (Field::PayeeName, "payee_name"),
@@ -611,6 +613,7 @@ impl Field {
         (Field::Text, "text"),
         (Field::AmountForm, "amount_form"),
         (Field::ExpiresAt, "expires_at"),
+        (Field::Opener, "opener"),
         (Field::Slot, "slot"),
     ];
 
@@ -847,7 +850,8 @@ mod layout {
         pub case_id: [u8; 16],
         pub kind: u8,
         pub original_id: [u8; 16],
-        pub counterparty: [u8; PARTICIPANT_CODE_BYTES],
+        pub opener: [u8; PARTICIPANT_CODE_BYTES],
+        pub responder: [u8; PARTICIPANT_CODE_BYTES],
         pub amount: u64,
         pub currency: [u8; 3],
         pub amount_form: u8,
@@ -964,7 +968,7 @@ parts! {
     StatusRequest ArchivedStatusRequest 16 true;
     Return ArchivedReturn 63 true;
     Returned ArchivedReturned 87 true;
-    CaseOpen ArchivedCaseOpen 92 true;
+    CaseOpen ArchivedCaseOpen 127 true;
     CaseForward ArchivedCaseForward 127 true;
     CaseAnswer ArchivedCaseAnswer 21 true;
     CaseCancel ArchivedCaseCancel 20 true;

@@ -102,7 +102,7 @@ impl Walk {
         if !matches!(effect.delivery, Delivery::Outbox { .. }) {
             return;
         }
-        let id = effect.payment_id.bytes();
+        let id = effect.id.bytes();
         if !self.run.made(&id) {
             self.has_strangers = true;
             return;

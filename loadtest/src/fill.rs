@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use adapters::check::{self, Request};
-use adapters::message::{Answer, CreditTransfer, MessageKind, Part, ParticipantCode, PaymentId};
+use adapters::message::{Answer, CreditTransfer, Lane, MessageKind, NO_ID, Part, ParticipantCode, PaymentId};
 use adapters::native::frame::{Decoded, Head, decode, encode};
 use ledger::journal::{DiskStorage, Journal, JournalOptions, Preparation, RecordBuffer};
 use serde::Serialize;
@@ -166,6 +166,8 @@ impl Filler {
             currency: CURRENCY,
             accepted_at_ns: time_ns,
             purpose: [0; 4],
+            lane: Lane::Payments as u8,
+            request_id: NO_ID,
         };
         let private = &self.private_parts[self.draw.below(self.private_parts.len())];
         self.frame.clear();

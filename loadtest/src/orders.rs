@@ -1,6 +1,6 @@
 //! Which payment comes next: who pays whom how much, and which order is submitted a second time.
 
-use adapters::message::CreditTransfer;
+use adapters::message::{CreditTransfer, Lane, NO_ID};
 
 use crate::connection::{CURRENCY, Connection, Shared};
 use crate::draw::{Draw, private_parts};
@@ -93,6 +93,8 @@ impl Orders {
             currency: CURRENCY,
             accepted_at_ns: intended_ns,
             purpose: [0; 4],
+            lane: Lane::Payments as u8,
+            request_id: NO_ID,
         };
         connections[payer].submit_order(&order, &self.private_parts[private], place, flight);
         if self.mix.repeat_percent > 0 {

@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 use std::iter::Peekable;
 
-use adapters::message::{ArchivedCreditTransfer, Field, Outcome, PaymentId, Reason};
-use hashbrown::HashMap;
+use adapters::message::{ArchivedCreditTransfer, ArchivedReturn, Field, Outcome, PaymentId, Reason};
+use hashbrown::{HashMap, HashSet};
 use ledger::{Account, AccountIndex, Amount, Balances};
 
 use crate::engine::accounts::AccountOwner;
@@ -85,7 +85,7 @@ pub enum Happening {
         /// Why.
         reason: Reason,
     },
-    /// It moved in one step: money that was paid in.
+    /// It moved in one step: money that was paid in, or a return.
     Moved,
 }
 
@@ -153,6 +153,8 @@ pub struct Books {
     owners: Vec<AccountOwner>,
     balances: Vec<Balances>,
     in_flight: HashMap<TransferName, (Moment, Transfer), foldhash::fast::RandomState>,
+    /// Payments in flight whose payer and payee provider are one: they move nothing.
+    within: HashSet<TransferName, foldhash::fast::RandomState>,
     fundings: BTreeSet<[u8; 16]>,
     /// What was decided last: its second telling, to the payee provider, is no second decision.
     decided: Option<(PaymentId, u64)>,
@@ -248,11 +250,17 @@ impl Books {
         entry: Option<&Entry<'_>>,
         told: &mut Peekable<impl Iterator<Item = &'a Effect>>,
     ) -> Result<(), Inapplicable> {
-        while let Some(effect) = told.next_if(|effect| position_of(effect) == at.position) {
-            if let News::Status(status) = effect.news {
-                self.decide(at, entry, effect, status)?;
-            } else if let News::Forward { .. } = effect.news {
-                self.reserve(at, entry, effect)?;
+        while let Some(effect) = told.next_if(|effect| effect.position() == at.position) {
+            match (effect.news, entry.map(|entry| entry.body)) {
+                (News::Returned { .. }, Some(Body::Return(message, _))) => {
+                    self.give_back(at, entry, effect, message)?
+                }
+                (News::Status(status), Some(Body::Return(message, _))) => {
+                    self.refuse_return(at, effect, message, status)
+                }
+                (News::Status(status), _) => self.decide(at, entry, effect, status)?,
+                (News::Forward { .. }, _) => self.reserve(at, entry, effect)?,
+                _ => {}
             }
         }
         Ok(())
@@ -264,12 +272,16 @@ impl Books {
         let (Sender::Participant(payer), payee) = (sender, effect.participant) else {
             return Err(inapplicable(at, "an order from no participant"));
         };
+        if payer == payee {
+            self.within.insert(TransferName(effect.id.bytes()));
+            return Ok(());
+        }
         let (Some(debit), Some(credit), Some(amount)) =
             (account(payer), account(payee), Amount::new(order.amount.to_native()))
         else {
             return Err(inapplicable(at, "a reservation without accounts or amount"));
         };
-        let transfer = Transfer { name: TransferName(effect.payment_id.bytes()), debit, credit, amount };
+        let transfer = Transfer { name: TransferName(effect.id.bytes()), debit, credit, amount };
         if self.in_flight.insert(transfer.name, (at, transfer)).is_some() {
             return Err(inapplicable(at, "a payment that is in flight is reserved again"));
         }
@@ -284,11 +296,14 @@ impl Books {
         effect: &Effect,
         Status { outcome, reason, field, .. }: Status,
     ) -> Result<(), Inapplicable> {
-        let name = TransferName(effect.payment_id.bytes());
-        if self.decided == Some((effect.payment_id, at.position)) {
+        let name = TransferName(effect.id.bytes());
+        if self.decided == Some((effect.id, at.position)) {
             return Ok(());
         }
-        self.decided = Some((effect.payment_id, at.position));
+        self.decided = Some((effect.id, at.position));
+        if self.within.remove(&name) {
+            return Ok(());
+        }
         if let Some((reserved, transfer)) = self.in_flight.remove(&name) {
             let happening = match outcome {
                 Outcome::Committed => Happening::Posted { reserved },
@@ -302,6 +317,37 @@ impl Books {
         let amount = order.amount.to_native();
         self.refusals.push(Refusal { at, name, payer, payee, currency, amount, reason, field });
         Ok(())
+    }
+
+    /// A return: `effect` tells the provider that had paid.
+    fn give_back(
+        &mut self,
+        at: Moment,
+        entry: Option<&Entry<'_>>,
+        effect: &Effect,
+        message: &ArchivedReturn,
+    ) -> Result<(), Inapplicable> {
+        let account = |participant| self.engine.settlement_account(participant, message.currency);
+        let Some(Sender::Participant(sender)) = entry.map(|entry| entry.sender) else {
+            return Err(inapplicable(at, "a return from no participant"));
+        };
+        let (Some(debit), Some(credit), Some(amount)) =
+            (account(sender), account(effect.participant), Amount::new(message.amount.to_native()))
+        else {
+            return Err(inapplicable(at, "a return without accounts or amount"));
+        };
+        let transfer = Transfer { name: TransferName(message.return_id), debit, credit, amount };
+        self.enter(at, transfer, Happening::Moved);
+        Ok(())
+    }
+
+    /// A return that a rule refused; one that was committed is entered where the other provider is told.
+    fn refuse_return(&mut self, at: Moment, effect: &Effect, message: &ArchivedReturn, status: Status) {
+        let Status { outcome: Outcome::Rejected, reason, field, .. } = status else { return };
+        let payer = self.engine.code_of(effect.participant).map_or([0; 35], |code| *code.bytes());
+        let (name, currency, amount) = (TransferName(message.return_id), message.currency, message.amount.to_native());
+        // Whom it was to go back to is not known: the payment may not exist.
+        self.refusals.push(Refusal { at, name, payer, payee: [0; 35], currency, amount, reason, field });
     }
 
     /// Money paid in. The same reference again is the same money, which the engine has compared.
@@ -351,14 +397,6 @@ impl Books {
             }
         }
         Ok(())
-    }
-}
-
-/// Position of the entry, or of the tick, that an effect comes from.
-fn position_of(effect: &Effect) -> u64 {
-    match effect.news {
-        News::Status(status) => status.position,
-        _ => effect.source,
     }
 }
 

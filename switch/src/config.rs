@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use adapters::message::ParticipantCode;
+use adapters::message::{ParticipantCode, Reason};
 use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    BATCH_BYTES_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX,
-    PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
+    BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
+    OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
 };
 use crate::pipeline::{PipelineLimits, PresenceTimes};
 
@@ -213,7 +213,26 @@ pub struct GenesisRules {
     pub skew_ms: u64,
     /// How many outcomes the engine holds in memory; older ones are looked up in the history on disk.
     pub outcomes_kept: u32,
+    /// From acceptance to the end of a payment in the bulk lane; 0 for no bulk lane.
+    pub bulk_timeout_ms: u64,
+    /// From acceptance without posting to the word that it was posted; 0 where payments are not accepted so.
+    pub posting_follow_up_ms: u64,
+    /// How long after its outcome a payment can be recalled.
+    pub recall_window_ms: u64,
+    /// The longest time for the answer to a recall; 0 for no recalls.
+    pub recall_answer_ms: u64,
+    /// The longest time for the answer to a request for information; 0 for none of these.
+    pub information_answer_ms: u64,
+    /// The longest life of a request to pay; 0 for none of these.
+    pub request_expiry_max_ms: u64,
+    /// Purpose codes whose payments belong into the bulk lane, at most eight.
+    pub bulk_purposes: Vec<String>,
+    /// May payer and payee provider be one?
+    pub self_payments: bool,
 }
+
+/// A day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
 
 impl Default for GenesisRules {
     fn default() -> GenesisRules {
@@ -223,7 +242,51 @@ impl Default for GenesisRules {
             payee_share_ms: 2_000,
             skew_ms: 1_000,
             outcomes_kept: OUTCOMES_KEPT_DEFAULT,
+            bulk_timeout_ms: 600_000,
+            posting_follow_up_ms: DAY_MS,
+            recall_window_ms: 400 * DAY_MS,
+            recall_answer_ms: 15 * DAY_MS,
+            information_answer_ms: 10 * DAY_MS,
+            request_expiry_max_ms: 90 * DAY_MS,
+            bulk_purposes: Vec::new(),
+            self_payments: false,
         }
+    }
+}
+
+impl GenesisRules {
+    /// The purpose codes as they are journaled.
+    pub fn bulk_purposes(&self) -> Result<[[u8; 4]; BULK_PURPOSES_MAX], String> {
+        let mut purposes = [[0; 4]; BULK_PURPOSES_MAX];
+        if self.bulk_purposes.len() > BULK_PURPOSES_MAX {
+            return Err(format!("rules: bulk_purposes has more than {BULK_PURPOSES_MAX} codes"));
+        }
+        for (place, purpose) in purposes.iter_mut().zip(&self.bulk_purposes) {
+            let code = purpose.as_bytes().try_into().ok().and_then(Reason::from_bytes);
+            let code = code.filter(|code| *code != Reason::NONE);
+            let code = code.ok_or(format!("rules: bulk_purposes: `{purpose}` is no code of four A-Z 0-9"))?;
+            *place = code.bytes();
+        }
+        Ok(purposes)
+    }
+
+    fn check_times(&self) -> Result<(), String> {
+        let bulk = self.bulk_timeout_ms;
+        if bulk > DAY_MS || (0 < bulk && bulk <= self.payee_share_ms) {
+            return Err("rules: bulk_timeout_ms must be 0, or more than payee_share_ms and at most a day".into());
+        }
+        for (name, time_ms) in [
+            ("posting_follow_up_ms", self.posting_follow_up_ms),
+            ("recall_window_ms", self.recall_window_ms),
+            ("recall_answer_ms", self.recall_answer_ms),
+            ("information_answer_ms", self.information_answer_ms),
+            ("request_expiry_max_ms", self.request_expiry_max_ms),
+        ] {
+            if time_ms > CASE_DAYS_MAX * DAY_MS {
+                return Err(format!("rules: {name} must be at most {CASE_DAYS_MAX} days"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -263,6 +326,8 @@ impl Genesis {
         if !(payee_share_ms < timeout_ms && timeout_ms <= 86_400_000 && skew_ms < timeout_ms) {
             return Err("rules: payee_share_ms and skew_ms must be less than timeout_ms, and that at most a day".into());
         }
+        self.rules.check_times()?;
+        self.rules.bulk_purposes()?;
         if !(1..=OUTCOMES_KEPT_MAX).contains(&outcomes_kept) {
             return Err(format!("rules: outcomes_kept must be from 1 to {OUTCOMES_KEPT_MAX}"));
         }

@@ -98,6 +98,7 @@ pub enum Sender {
 #[allow(missing_docs, reason = "the derive copies the fields, not their documentation; the format document has them")]
 mod layout {
     use super::{Archive, Deserialize, Serialize};
+    use crate::limits::BULK_PURPOSES_MAX;
     use adapters::limits::PARTICIPANT_CODE_BYTES;
     use adapters::message::Cursors;
 
@@ -138,6 +139,14 @@ mod layout {
         pub payee_share_ns: u64,
         pub skew_ns: u64,
         pub outcomes_kept: u32,
+        pub bulk_timeout_ns: u64,
+        pub posting_follow_up_ns: u64,
+        pub recall_window_ns: u64,
+        pub recall_answer_ns: u64,
+        pub information_answer_ns: u64,
+        pub request_expiry_max_ns: u64,
+        pub bulk_purposes: [[u8; 4]; BULK_PURPOSES_MAX],
+        pub has_self_payments: u8,
     }
 
     /// A currency of the scheme.
@@ -184,7 +193,7 @@ pub use layout::*;
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
     assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
-    assert!(size_of::<ArchivedSchemeRules>() == 32);
+    assert!(size_of::<ArchivedSchemeRules>() == 113);
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
     assert!(size_of::<ArchivedFundsIn>() == 31);

@@ -2,7 +2,7 @@
 
 use adapters::message::ParticipantCode;
 
-use crate::config::Genesis;
+use crate::config::{Genesis, GenesisRules};
 use crate::entry::{CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, SchemeRules, write_command};
 use crate::limits::NS_PER_MS;
 
@@ -14,13 +14,7 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         write(&mut entry);
         entries.push(entry);
     };
-    let rules = SchemeRules {
-        rules_version: genesis.rules.version,
-        timeout_ns: genesis.rules.timeout_ms * NS_PER_MS,
-        payee_share_ns: genesis.rules.payee_share_ms * NS_PER_MS,
-        skew_ns: genesis.rules.skew_ms * NS_PER_MS,
-        outcomes_kept: genesis.rules.outcomes_kept,
-    };
+    let rules = scheme_rules(&genesis.rules);
     add(&|out| write_command(out, EntryKind::SchemeRules, &rules));
     for currency in &genesis.currency {
         let (minor_digits, amount_max) = (currency.minor_digits, currency.amount_max);
@@ -41,6 +35,25 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         }
     }
     entries
+}
+
+/// Rules as they are journaled.
+pub fn scheme_rules(rules: &GenesisRules) -> SchemeRules {
+    SchemeRules {
+        rules_version: rules.version,
+        timeout_ns: rules.timeout_ms * NS_PER_MS,
+        payee_share_ns: rules.payee_share_ms * NS_PER_MS,
+        skew_ns: rules.skew_ms * NS_PER_MS,
+        outcomes_kept: rules.outcomes_kept,
+        bulk_timeout_ns: rules.bulk_timeout_ms * NS_PER_MS,
+        posting_follow_up_ns: rules.posting_follow_up_ms * NS_PER_MS,
+        recall_window_ns: rules.recall_window_ms * NS_PER_MS,
+        recall_answer_ns: rules.recall_answer_ms * NS_PER_MS,
+        information_answer_ns: rules.information_answer_ms * NS_PER_MS,
+        request_expiry_max_ns: rules.request_expiry_max_ms * NS_PER_MS,
+        bulk_purposes: rules.bulk_purposes().unwrap_or_else(|_| unreachable!("the genesis was checked")),
+        has_self_payments: u8::from(rules.self_payments),
+    }
 }
 
 fn letters(code: &str) -> [u8; 3] {

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
+use adapters::message::{CaseKind, CaseState, Field, Lane, OUTBOX_LANES, Outcome, PaymentId, Reason};
 use adapters::stages;
 use ledger::index::{
     GroupQuery, Index, IndexFault, IndexOptions, IndexReader, IndexReport, IndexSchema, IndexWork, TimePage,
@@ -18,40 +18,43 @@ use ledger::journal::{Lineage, Storage};
 use ledger::limits::{INDEX_KEYS_IN_MEMORY_DEFAULT, INDEX_RUNS_UNFINISHED_MAX};
 
 use crate::engine::Engine;
-use crate::engine::effect::{Delivery, Effect, News, Status};
-use crate::engine::payments::Payment;
-use crate::entry::ParticipantId;
+use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
+use crate::engine::originals::Original;
+use crate::engine::payments::{Payment, Traits};
+use crate::entry::{OriginalFound, ParticipantId};
 use crate::limits::HISTORY_RUN_RECORDS;
 use crate::outbox::OutboxRecord;
 use crate::pipeline::Decisions;
 
 /// Length of a record.
-pub const RECORD_BYTES: usize = 89;
+pub const RECORD_BYTES: usize = 92;
 
 /// Format id of our records in the index's files.
-pub const HISTORY_FORMAT: u32 = 2;
+pub const HISTORY_FORMAT: u32 = 3;
 
-/// What has happened to a payment.
+/// What has happened to a payment, a return or a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryRecord {
-    /// Journal position: of the order that was forwarded, or of the decision.
+    /// Journal position: of the order that was forwarded, of the decision, or of the change.
     pub position: u64,
     /// Journal time of that.
     pub time_ns: u64,
-    /// Journal position of the order.
+    /// Journal position of the order, or of the entry that opened the case.
     pub order: u64,
-    /// Which payment.
+    /// Which payment, return or case.
     pub payment_id: PaymentId,
-    /// What was ordered, as the edge digested it.
+    /// What was ordered or asked, as the edge digested it.
     pub digest: [u8; 16],
-    /// The sender of the order.
+    /// The sender of the order, or who opened the case.
     pub payer: ParticipantId,
-    /// The payee provider; none where the order was rejected before one was told.
+    /// The payee provider, or who is to answer; none where nobody but the sender was told.
     pub payee: Option<ParticipantId>,
     /// As ordered, in minor units.
     pub amount: u64,
     /// As ordered.
     pub currency: [u8; 3],
+    /// The lane in which it was told.
+    pub lane: Lane,
     /// What.
     pub event: HistoryEvent,
 }
@@ -75,102 +78,286 @@ pub enum HistoryEvent {
         /// Journal position of the answer whose note goes to the payer provider; 0 for none.
         note: u64,
     },
+    /// A return was decided.
+    Returned {
+        /// Committed or rejected.
+        outcome: Outcome,
+        /// Why it was rejected.
+        reason: Reason,
+        /// The field that was the cause.
+        field: Field,
+        /// How much of its original was returned with it, in all; 0 where it was rejected.
+        total: u64,
+    },
+    /// So much of a committed payment has been returned. The record's other fields are the payment's.
+    Total {
+        /// In minor units.
+        returned: u64,
+        /// Journal time of the payment's outcome.
+        decided_at_ns: u64,
+    },
+    /// A case was opened by one provider, and another was asked.
+    CaseOpened {
+        /// What it is about.
+        kind: CaseKind,
+        /// As the opener gave it.
+        reason: Reason,
+        /// An answer counts before this journal time.
+        deadline_ns: u64,
+    },
+    /// A case stands elsewhere from now on.
+    CaseChanged {
+        /// What it is about.
+        kind: CaseKind,
+        /// Where it stands.
+        state: CaseState,
+        /// Why.
+        reason: Reason,
+        /// The field that was the cause.
+        field: Field,
+        /// Of an open case its deadline; of another the journal position of the entry whose note goes along, 0 for none.
+        detail: u64,
+    },
+}
+
+/// Events by their numbers in the record.
+const FORWARDED: u8 = 0;
+const DECIDED: u8 = 1;
+const RETURNED: u8 = 2;
+const TOTAL: u8 = 3;
+const CASE_OPENED: u8 = 4;
+const CASE_CHANGED: u8 = 5;
+
+/// The parts of a record that depend on its event.
+struct Parts {
+    event: u8,
+    detail: u64,
+    /// Outcome or state.
+    stands: u8,
+    reason: Reason,
+    field: Field,
+    case_kind: u8,
+}
+
+impl HistoryEvent {
+    fn parts(self) -> Parts {
+        let none = Parts { event: 0, detail: 0, stands: 0, reason: Reason::NONE, field: Field::None, case_kind: 0 };
+        match self {
+            HistoryEvent::Forwarded { deadline_ns } => Parts { event: FORWARDED, detail: deadline_ns, ..none },
+            HistoryEvent::Decided { outcome, reason, field, note } => {
+                Parts { event: DECIDED, detail: note, stands: outcome as u8, reason, field, ..none }
+            }
+            HistoryEvent::Returned { outcome, reason, field, total } => {
+                Parts { event: RETURNED, detail: total, stands: outcome as u8, reason, field, ..none }
+            }
+            // Its second number stands in place of the digest, which nobody asks of it.
+            HistoryEvent::Total { returned, .. } => Parts { event: TOTAL, detail: returned, ..none },
+            HistoryEvent::CaseOpened { kind, reason, deadline_ns } => {
+                Parts { event: CASE_OPENED, detail: deadline_ns, reason, case_kind: kind as u8, ..none }
+            }
+            HistoryEvent::CaseChanged { kind, state, reason, field, detail } => {
+                Parts { event: CASE_CHANGED, detail, stands: state as u8, reason, field, case_kind: kind as u8 }
+            }
+        }
+    }
+
+    /// Makes the event of its parts; none where no event has such parts.
+    fn of(parts: &Parts, digest: [u8; 16]) -> Option<HistoryEvent> {
+        let &Parts { event, detail, stands, reason, field, case_kind } = parts;
+        let made = match event {
+            FORWARDED => HistoryEvent::Forwarded { deadline_ns: detail },
+            DECIDED => {
+                let outcome = Outcome::from_number(stands).filter(|outcome| outcome.is_final())?;
+                HistoryEvent::Decided { outcome, reason, field, note: detail }
+            }
+            RETURNED => {
+                let outcome = Outcome::from_number(stands).filter(|outcome| outcome.is_final())?;
+                HistoryEvent::Returned { outcome, reason, field, total: detail }
+            }
+            TOTAL => HistoryEvent::Total { returned: detail, decided_at_ns: u64_at(&digest, 0) },
+            CASE_OPENED => {
+                HistoryEvent::CaseOpened { kind: CaseKind::from_number(case_kind)?, reason, deadline_ns: detail }
+            }
+            CASE_CHANGED => {
+                let (kind, state) = (CaseKind::from_number(case_kind)?, CaseState::from_number(stands)?);
+                HistoryEvent::CaseChanged { kind, state, reason, field, detail }
+            }
+            _ => return None,
+        };
+        let again = made.parts();
+        let is_exact = (again.stands, again.reason, again.field, again.case_kind) == (stands, reason, field, case_kind);
+        is_exact.then_some(made)
+    }
 }
 
 impl HistoryRecord {
     /// Its bytes.
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
-        let (detail, outcome, reason, field) = match self.event {
-            HistoryEvent::Forwarded { deadline_ns } => (deadline_ns, 0, [0; 4], 0),
-            HistoryEvent::Decided { outcome, reason, field, note } => {
-                (note, outcome as u8, reason.bytes(), field as u8)
-            }
-        };
+        let Parts { event, detail, stands, reason, field, case_kind } = self.event.parts();
+        let mut digest = self.digest;
+        if let HistoryEvent::Total { decided_at_ns, .. } = self.event {
+            digest = [0; 16];
+            digest[..8].copy_from_slice(&decided_at_ns.to_le_bytes());
+        }
         let mut bytes = [0; RECORD_BYTES];
         bytes[0..8].copy_from_slice(&self.position.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.time_ns.to_le_bytes());
-        bytes[16..32].copy_from_slice(&self.payment_id.bytes());
-        bytes[32..48].copy_from_slice(&self.digest);
-        bytes[48..52].copy_from_slice(&self.payer.0.to_le_bytes());
-        bytes[52..56].copy_from_slice(&self.payee.map_or(0, |payee| payee.0).to_le_bytes());
+        bytes[ID_AT..ID_AT + 16].copy_from_slice(&self.payment_id.bytes());
+        bytes[32..48].copy_from_slice(&digest);
+        bytes[PAYER_AT..52].copy_from_slice(&self.payer.0.to_le_bytes());
+        bytes[PAYEE_AT..56].copy_from_slice(&self.payee.map_or(0, |payee| payee.0).to_le_bytes());
         bytes[56..64].copy_from_slice(&self.amount.to_le_bytes());
         bytes[64..72].copy_from_slice(&detail.to_le_bytes());
         bytes[72..75].copy_from_slice(&self.currency);
-        bytes[OUTCOME_AT] = outcome;
-        bytes[76..80].copy_from_slice(&reason);
-        bytes[80] = field;
-        bytes[ORDER_AT..].copy_from_slice(&self.order.to_le_bytes());
+        bytes[EVENT_AT] = event;
+        bytes[76..80].copy_from_slice(&reason.bytes());
+        bytes[80] = field as u8;
+        bytes[81..89].copy_from_slice(&self.order.to_le_bytes());
+        bytes[STANDS_AT] = stands;
+        bytes[LANE_AT] = self.lane as u8;
+        bytes[CASE_KIND_AT] = case_kind;
         bytes
     }
 
     /// Reads what `encode` has written; none where these bytes are something else.
     pub fn decode(bytes: &[u8]) -> Option<HistoryRecord> {
         let bytes: &[u8; RECORD_BYTES] = bytes.try_into().ok()?;
-        let detail = u64_at(bytes, 64);
-        let event = match bytes[OUTCOME_AT] {
-            0 if bytes[76..ORDER_AT] == [0; 5] => HistoryEvent::Forwarded { deadline_ns: detail },
-            outcome => HistoryEvent::Decided {
-                outcome: Outcome::from_number(outcome).filter(|outcome| outcome.is_final())?,
-                reason: Reason::from_bytes(array_at(bytes, 76))?,
-                field: Field::from_number(bytes[80])?,
-                note: detail,
-            },
+        let parts = Parts {
+            event: bytes[EVENT_AT],
+            detail: u64_at(bytes, 64),
+            stands: bytes[STANDS_AT],
+            reason: Reason::from_bytes(array_at(bytes, 76))?,
+            field: Field::from_number(bytes[80])?,
+            case_kind: bytes[CASE_KIND_AT],
         };
+        let digest = array_at(bytes, 32);
+        let event = HistoryEvent::of(&parts, digest)?;
+        let is_total = parts.event == TOTAL;
+        if is_total && digest[8..] != [0; 8] {
+            return None;
+        }
         Some(HistoryRecord {
             position: u64_at(bytes, 0),
             time_ns: u64_at(bytes, 8),
-            order: u64_at(bytes, ORDER_AT),
-            payment_id: PaymentId::from_bytes(array_at(bytes, 16))?,
-            digest: array_at(bytes, 32),
-            payer: ParticipantId(u32_at(bytes, 48)),
-            payee: Some(ParticipantId(u32_at(bytes, 52))).filter(|payee| payee.0 != 0),
+            order: u64_at(bytes, 81),
+            payment_id: PaymentId::from_bytes(array_at(bytes, ID_AT))?,
+            digest: if is_total { [0; 16] } else { digest },
+            payer: ParticipantId(u32_at(bytes, PAYER_AT)),
+            payee: Some(ParticipantId(u32_at(bytes, PAYEE_AT))).filter(|payee| payee.0 != 0),
             amount: u64_at(bytes, 56),
             currency: array_at(bytes, 72),
+            lane: Lane::from_number(bytes[LANE_AT]).filter(|lane| *lane != Lane::Session)?,
             event,
         })
     }
 
-    /// What an order with this id is told: to its sender the first outcome, if it is the same order.
+    /// What an order or a return with this id is told: to its sender the first outcome, if it is the same.
     pub fn status_for_order(&self, sender: ParticipantId, digest: [u8; 16]) -> Status {
-        if self.payer == sender && self.digest == digest { self.status() } else { Status::DUPLICATE }
+        let is_same = self.payer == sender && self.digest == digest;
+        self.status().filter(|_| is_same).unwrap_or(Status::DUPLICATE)
     }
 
-    /// What a participant is told when it asks. Who is no party to a payment learns nothing about it.
-    pub fn status_for(&self, participant: ParticipantId) -> Status {
+    /// What the opening of a case with this id is told: to its opener where it stands, if it is the same.
+    pub fn news_for_opening(&self, sender: ParticipantId, digest: [u8; 16]) -> CaseNews {
+        let is_same = self.payer == sender && self.digest == digest;
+        self.case_news().filter(|_| is_same).unwrap_or(CaseNews::DUPLICATE)
+    }
+
+    /// What a participant is told when it asks. Who is no party learns nothing about it.
+    pub fn news_for(&self, participant: ParticipantId) -> News {
         let is_party = self.payer == participant || self.payee == Some(participant);
-        if is_party { self.status() } else { Status::undecided(Outcome::Unknown) }
+        let unknown = News::Status(Status::undecided(Outcome::Unknown));
+        match (is_party, self.status(), self.case_news()) {
+            (true, Some(status), _) => News::Status(status),
+            (true, None, Some(news)) => News::CaseStatus(news),
+            _ => unknown,
+        }
     }
 
     /// What a participant is told whose answer no payment waited for.
     pub fn status_for_payee(&self, participant: ParticipantId) -> Status {
-        if self.payee == Some(participant) { self.status() } else { Status::undecided(Outcome::Unknown) }
+        let is_payee = self.payee == Some(participant) && matches!(self.event, HistoryEvent::Decided { .. });
+        self.status().filter(|_| is_payee).unwrap_or(Status::undecided(Outcome::Unknown))
     }
 
-    fn status(&self) -> Status {
+    /// What a participant is told whose answer or cancellation no case waited for.
+    pub fn news_for_case_input(&self, participant: ParticipantId) -> CaseNews {
+        let is_party = self.payer == participant || self.payee == Some(participant);
+        self.case_news().filter(|_| is_party).unwrap_or(CaseNews::UNKNOWN)
+    }
+
+    /// Of a payment or a return.
+    fn status(&self) -> Option<Status> {
         match self.event {
-            HistoryEvent::Forwarded { .. } => Status::undecided(Outcome::InFlight),
-            HistoryEvent::Decided { outcome, reason, field, .. } => {
-                Status { outcome, reason, field, decided_at_ns: self.time_ns, position: self.position }
+            HistoryEvent::Forwarded { .. } => Some(Status::undecided(Outcome::InFlight)),
+            HistoryEvent::Decided { outcome, reason, field, .. }
+            | HistoryEvent::Returned { outcome, reason, field, .. } => {
+                Some(Status { outcome, reason, field, decided_at_ns: self.time_ns, position: self.position })
             }
+            HistoryEvent::Total { .. } | HistoryEvent::CaseOpened { .. } | HistoryEvent::CaseChanged { .. } => None,
         }
     }
 
-    /// As it stands in the outbox of one of those it concerns.
-    fn in_outbox_of(&self, participant: ParticipantId) -> OutboxRecord {
+    /// Of a case.
+    fn case_news(&self) -> Option<CaseNews> {
+        let (kind, state, reason, field, at_ns) = match self.event {
+            HistoryEvent::CaseOpened { kind, reason, deadline_ns } => {
+                (kind, CaseState::Open, reason, Field::None, deadline_ns)
+            }
+            HistoryEvent::CaseChanged { kind, state: CaseState::Open, reason, field, detail } => {
+                (kind, CaseState::Open, reason, field, detail)
+            }
+            HistoryEvent::CaseChanged { kind, state, reason, field, .. } => (kind, state, reason, field, self.time_ns),
+            _ => return None,
+        };
+        Some(CaseNews { kind: Some(kind), state, reason, field, at_ns, position: self.position })
+    }
+
+    /// As it stands in the outbox of one of those it concerns; none where it stands in none.
+    fn in_outbox_of(&self, participant: ParticipantId) -> Option<OutboxRecord> {
+        let is_payer = self.payer == participant;
         let (news, source) = match self.event {
             HistoryEvent::Forwarded { deadline_ns } => (News::Forward { deadline_ns }, self.position),
-            HistoryEvent::Decided { note, .. } if self.payer == participant => (News::Status(self.status()), note),
-            HistoryEvent::Decided { .. } => (News::Status(self.status()), 0),
+            HistoryEvent::Decided { note, .. } => (News::Status(self.status()?), if is_payer { note } else { 0 }),
+            HistoryEvent::Returned { .. } if is_payer => (News::Status(self.status()?), 0),
+            // Which payment it is of stands in its entry.
+            HistoryEvent::Returned { total, .. } => (News::Returned { total }, self.position),
+            HistoryEvent::Total { .. } => return None,
+            HistoryEvent::CaseOpened { .. } if is_payer => (News::CaseStatus(self.case_news()?), 0),
+            HistoryEvent::CaseOpened { deadline_ns, .. } => (News::CaseForward { deadline_ns }, self.position),
+            HistoryEvent::CaseChanged { state, detail, .. } => {
+                // A note goes to the one who did not write it; who opened a case writes when it is taken back.
+                let is_noted = state != CaseState::Open && is_payer != (state == CaseState::Cancelled);
+                (News::CaseStatus(self.case_news()?), if is_noted { detail } else { 0 })
+            }
         };
-        OutboxRecord { payment_id: self.payment_id, news, source }
+        Some(OutboxRecord { payment_id: self.payment_id, news, source })
     }
 }
 
-/// Where a record says its outcome, or 0 that it has none.
-const OUTCOME_AT: usize = 75;
+/// Where a record says whose it is, who is concerned, what it is of, and in which lane it was told.
+const ID_AT: usize = 16;
+const PAYER_AT: usize = 48;
+const PAYEE_AT: usize = 52;
+const EVENT_AT: usize = 75;
+const STANDS_AT: usize = 89;
+const LANE_AT: usize = 90;
+const CASE_KIND_AT: usize = 91;
 
-/// Where it says the position of the order: at the end, so that all else stands where it stood.
-const ORDER_AT: usize = 81;
+/// The key of what has been returned of a payment. An id is a version-4 UUID, so no id is such a key.
+fn total_key(id: [u8; 16]) -> [u8; 16] {
+    key_of_version(id, 0xf)
+}
+
+/// The key of the posting follow-up of a payment, which has the payment's id.
+fn posting_key(id: [u8; 16]) -> [u8; 16] {
+    key_of_version(id, 0xe)
+}
+
+fn key_of_version(mut id: [u8; 16], version: u8) -> [u8; 16] {
+    id[6] = (id[6] & 0x0f) | version << 4;
+    id
+}
 
 fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut array = [0; N];
@@ -202,16 +389,30 @@ impl IndexSchema for HistorySchema {
         (u64_at(record, 0), u64_at(record, 8))
     }
 
-    /// An outcome is found by the payment's id.
+    /// What is final is found by its id; what has been returned of a payment by a key of its own.
     fn key(record: &[u8]) -> Option<[u8; 16]> {
-        (record[OUTCOME_AT] != 0).then(|| array_at(record, 16))
+        let id = array_at(record, ID_AT);
+        let is_closed = || CaseState::from_number(record[STANDS_AT]).is_some_and(CaseState::is_final);
+        match record[EVENT_AT] {
+            DECIDED | RETURNED => Some(id),
+            TOTAL => Some(total_key(id)),
+            CASE_CHANGED if !is_closed() => None,
+            CASE_CHANGED if record[CASE_KIND_AT] == CaseKind::Posting as u8 => Some(posting_key(id)),
+            CASE_CHANGED => Some(id),
+            _ => None,
+        }
     }
 
-    /// The outboxes it stands in: a Forward in the payee provider's, an outcome in those of all who were told.
+    /// The outboxes it stands in: a Forward in the payee provider's, anything else in those of the one or the two who were told.
     fn groups(record: &[u8]) -> [Option<u64>; 2] {
-        let payer = (record[OUTCOME_AT] != 0).then(|| u32_at(record, 48));
-        let payee = Some(u32_at(record, 52)).filter(|&payee| payee != 0);
-        [payer, payee].map(|participant| participant.map(|number| outbox_group(ParticipantId(number), Lane::Payments)))
+        let (payer, payee) = (u32_at(record, PAYER_AT), u32_at(record, PAYEE_AT));
+        let [is_payer_told, is_payee_told] = match record[EVENT_AT] {
+            FORWARDED => [false, true],
+            TOTAL => [false, false],
+            _ => [true, payee != 0 && payee != payer],
+        };
+        let group = |number| u64::from(number) << 8 | u64::from(record[LANE_AT]);
+        [is_payer_told.then(|| group(payer)), is_payee_told.then(|| group(payee))]
     }
 
     fn advance(state: &mut OutboxCount, _: u64, _: &[u8]) {
@@ -228,19 +429,14 @@ impl IndexSchema for HistorySchema {
 }
 
 /// The group of an outbox lane.
-fn outbox_group(participant: ParticipantId, lane: Lane) -> u64 {
+pub fn outbox_group(participant: ParticipantId, lane: Lane) -> u64 {
     u64::from(participant.0) << 8 | lane as u64
 }
 
-/// The group of a participant's payments.
-pub fn payments_group(participant: ParticipantId) -> u64 {
-    outbox_group(participant, Lane::Payments)
-}
+/// Where a record stands in an outbox: whose, which lane, which number.
+pub(crate) type OutboxPlace = (ParticipantId, Lane, u64);
 
-/// Where a record stands in an outbox.
-pub(crate) type OutboxPlace = (ParticipantId, u64);
-
-/// Makes the records of a batch from its effects, in order. An outcome is told to the payer provider first, then to the payee provider.
+/// Makes the records of a batch from its effects, in order. Who sent what is decided is told first, then the other provider.
 pub(crate) fn for_each_record(
     engine: &Engine,
     effects: &[Effect],
@@ -248,32 +444,116 @@ pub(crate) fn for_each_record(
 ) {
     let mut effects = effects.iter();
     while let Some(effect) = effects.next() {
-        let Delivery::Outbox { number, payment, order, .. } = effect.delivery else { continue };
-        let payment = engine.payment(payment);
-        match effect.news {
-            News::Forward { deadline_ns } => {
-                let event = HistoryEvent::Forwarded { deadline_ns };
-                let record = record_of(payment, order, (effect.source, engine.time_ns()), event);
-                keep(&record, [None, Some((effect.participant, number))]);
+        let Delivery::Outbox { subject, order, lane, .. } = effect.delivery else { continue };
+        let place = place_of(effect);
+        match subject {
+            Subject::Payment(payment) => {
+                let payment = engine.payment(payment);
+                if let News::Forward { deadline_ns } = effect.news {
+                    let event = HistoryEvent::Forwarded { deadline_ns };
+                    let record = record_of(payment, order, (effect.source, engine.time_ns()), event);
+                    keep(&record, [None, Some(place)]);
+                    continue;
+                }
+                let News::Status(status) = effect.news else { unreachable!("it is forwarded or decided") };
+                assert_eq!(effect.participant, payment.payer, "who sent it is told first");
+                let other = payment.payee.filter(|&payee| payee != payment.payer);
+                let other = other.map(|payee| next_of(&mut effects, payee));
+                let moment = (status.position, status.decided_at_ns);
+                let Status { outcome, reason, field, .. } = status;
+                let places = [Some(place), other.map(place_of)];
+                if !payment.traits.has(Traits::RETURN) {
+                    let event = HistoryEvent::Decided { outcome, reason, field, note: effect.source };
+                    keep(&record_of(payment, order, moment, event), places);
+                    continue;
+                }
+                let total = other.map_or(0, |other| returned_total(other.news));
+                let event = HistoryEvent::Returned { outcome, reason, field, total };
+                keep(&record_of(payment, order, moment, event), places);
+                if let Some(returned) = engine.returned_at(status.position) {
+                    keep(&total_of(returned, total, moment), [None, None]);
+                }
             }
-            News::Status(Status { outcome, reason, field, decided_at_ns, position }) => {
-                assert_eq!(effect.participant, payment.payer, "the payer provider is told first");
-                let payee_place = payment.payee.map(|payee| match effects.next().map(|next| (next, next.delivery)) {
-                    Some((next, Delivery::Outbox { number, .. })) if next.participant == payee => (payee, number),
-                    _ => unreachable!("the payee provider is told next"),
-                });
-                let event = HistoryEvent::Decided { outcome, reason, field, note: effect.source };
-                let record = record_of(payment, order, (position, decided_at_ns), event);
-                keep(&record, [Some((effect.participant, number)), payee_place]);
+            Subject::Case(case) => {
+                let case = engine.case(case);
+                let News::CaseStatus(news) = effect.news else { unreachable!("the opener is told first") };
+                assert_eq!(effect.participant, case.opener, "who opened it is told first");
+                let other = case.responder.map(|responder| next_of(&mut effects, responder));
+                let CaseNews { state, reason, field, at_ns, .. } = news;
+                let kind = case.kind;
+                let event = match other.map(|other| other.news) {
+                    Some(News::CaseForward { deadline_ns }) => HistoryEvent::CaseOpened { kind, reason, deadline_ns },
+                    _ => {
+                        let note = effect.source.max(other.map_or(0, |other| other.source));
+                        let detail = if state == CaseState::Open { at_ns } else { note };
+                        HistoryEvent::CaseChanged { kind, state, reason, field, detail }
+                    }
+                };
+                let record = HistoryRecord {
+                    position: news.position,
+                    time_ns: engine.time_ns(),
+                    order,
+                    payment_id: case.id,
+                    digest: case.digest,
+                    payer: case.opener,
+                    payee: case.responder,
+                    amount: case.amount,
+                    currency: case.currency,
+                    lane,
+                    event,
+                };
+                keep(&record, [Some(place), other.map(place_of)]);
             }
-            News::Recheck => unreachable!("a recheck has no number"),
         }
+    }
+}
+/// The outbox place of a numbered effect.
+fn place_of(effect: &Effect) -> OutboxPlace {
+    match effect.delivery {
+        Delivery::Outbox { lane, number, .. } => (effect.participant, lane, number),
+        Delivery::Reply { .. } => unreachable!("replies have no place"),
+    }
+}
+
+/// The effect that tells the other provider.
+fn next_of<'a>(effects: &mut impl Iterator<Item = &'a Effect>, other: ParticipantId) -> &'a Effect {
+    let next = effects.next().filter(|next| next.participant == other);
+    next.unwrap_or_else(|| unreachable!("the other provider is told next"))
+}
+
+fn returned_total(news: News) -> u64 {
+    match news {
+        News::Returned { total } => total,
+        _ => unreachable!("of a return the other provider hears what came back"),
     }
 }
 
 fn record_of(payment: &Payment, order: u64, (position, time_ns): (u64, u64), event: HistoryEvent) -> HistoryRecord {
-    let &Payment { id: payment_id, digest, payer, payee, amount, currency, .. } = payment;
-    HistoryRecord { position, time_ns, order, payment_id, digest, payer, payee, amount, currency, event }
+    let &Payment { id: payment_id, digest, payer, payee, amount, currency, traits, .. } = payment;
+    let lane = traits.lane();
+    HistoryRecord { position, time_ns, order, payment_id, digest, payer, payee, amount, currency, lane, event }
+}
+
+/// What has been returned of a payment by now.
+fn total_of(
+    (payment_id, original): (PaymentId, &Original),
+    returned: u64,
+    (position, time_ns): (u64, u64),
+) -> HistoryRecord {
+    let &Original { payer, payee, amount, currency, decided_at_ns, .. } = original;
+    HistoryRecord {
+        position,
+        time_ns,
+        order: position,
+        payment_id,
+        digest: [0; 16],
+        payer,
+        payee: Some(payee),
+        amount,
+        currency,
+        lane: Lane::Payments,
+        event: HistoryEvent::Total { returned, decided_at_ns },
+    }
 }
 
 /// Where a run of the index was cut.
@@ -317,7 +597,7 @@ impl HistoryOptions {
 /// The writing side of the history, and how far it has come.
 pub struct History<S: Storage> {
     index: Index<S, HistorySchema>,
-    /// The run in which each participant's outbox was first mentioned last, by its number less one: the index wants to know a group's state once a run.
+    /// The run in which each outbox lane was first mentioned last, by the participant's number less one, then by lane: the index wants to know a group's state once a run.
     mentioned: Vec<u32>,
     /// Cuts whose runs are not in files yet, the oldest first.
     cuts: VecDeque<Cut>,
@@ -372,9 +652,9 @@ impl<S: Storage> History<S> {
         let Decisions { engine, effects, .. } = decisions;
         let (index, mentioned, run) = (&mut self.index, &mut self.mentioned, self.run);
         for_each_record(engine, effects, |record, places| {
-            for (participant, number) in places.into_iter().flatten() {
-                if is_first_mention(mentioned, participant, run) {
-                    index.push_state(outbox_group(participant, Lane::Payments), &OutboxCount(number - 1));
+            for (participant, lane, number) in places.into_iter().flatten() {
+                if is_first_mention(mentioned, (participant, lane), run) {
+                    index.push_state(outbox_group(participant, lane), &OutboxCount(number - 1));
                 }
             }
             index.push(&record.encode());
@@ -476,9 +756,10 @@ impl<S: Storage> History<S> {
     }
 }
 
-/// True for the first record of this participant's outbox in this run.
-fn is_first_mention(mentioned: &mut Vec<u32>, participant: ParticipantId, run: u32) -> bool {
-    let place = participant.0 as usize - 1;
+/// True for the first record of this outbox lane in this run.
+fn is_first_mention(mentioned: &mut Vec<u32>, (participant, lane): (ParticipantId, Lane), run: u32) -> bool {
+    let lane = lane.outbox_index().unwrap_or_else(|| unreachable!("the session lane has no outbox"));
+    let place = (participant.0 as usize - 1) * OUTBOX_LANES + lane;
     if mentioned.len() <= place {
         mentioned.resize(place + 1, 0);
     }
@@ -488,11 +769,13 @@ fn is_first_mention(mentioned: &mut Vec<u32>, participant: ParticipantId, run: u
 /// Reads what is in files.
 pub type HistoryReader<S> = IndexReader<S, HistorySchema>;
 
-/// Asks what became of a payment.
+/// Asks what became of a payment, a return or a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryQuestion {
     /// Which.
     pub payment_id: PaymentId,
+    /// The payment that it names, whose facts are wanted too.
+    pub original: Option<PaymentId>,
 }
 
 /// What the history says.
@@ -502,7 +785,9 @@ pub struct HistoryAnswer {
     pub payment_id: PaymentId,
     /// What was found.
     pub outcome: Option<HistoryRecord>,
-    /// Where nothing was found: there is no outcome of it up to this journal position.
+    /// What is known of the payment that it names.
+    pub original: OriginalFound,
+    /// Where nothing was found: there is no outcome of it, and nothing more to know of the original, up to this journal position.
     pub checked_through: u64,
 }
 
@@ -562,14 +847,43 @@ impl<S: Storage> HistoryAsker<S> {
     pub fn answer(&self, question: HistoryQuestion) -> Result<HistoryAnswer, HistoryFault> {
         let payment_id = question.payment_id;
         let checked_through = self.reader.covered_through();
-        let outcome = match self.reader.find(&payment_id.bytes())? {
-            None => None,
-            Some(bytes) => {
-                let record = HistoryRecord::decode(&bytes).filter(|record| record.payment_id == payment_id);
-                Some(record.ok_or(HistoryFault::Mismatch)?)
-            }
+        let outcome = self.find(payment_id, payment_id.bytes())?;
+        let original = question.original.map(|original| self.original(original)).transpose()?;
+        let original = original.unwrap_or(OriginalFound::NONE);
+        Ok(HistoryAnswer { payment_id, outcome, original, checked_through })
+    }
+
+    /// The newest record with a key.
+    fn find(&self, id: PaymentId, key: [u8; 16]) -> Result<Option<HistoryRecord>, HistoryFault> {
+        let found = self.reader.find(&key)?;
+        let record = found.map(|bytes| HistoryRecord::decode(&bytes).filter(|record| record.payment_id == id));
+        record.map(|record| record.ok_or(HistoryFault::Mismatch)).transpose()
+    }
+
+    /// What is known of a payment that a return or a case names.
+    fn original(&self, id: PaymentId) -> Result<OriginalFound, HistoryFault> {
+        let Some(record) = self.find(id, id.bytes())? else { return Ok(OriginalFound::NONE) };
+        let (outcome, is_return) = match record.event {
+            HistoryEvent::Decided { outcome, .. } => (outcome, false),
+            HistoryEvent::Returned { outcome, .. } => (outcome, true),
+            // A case has no money.
+            _ => return Ok(OriginalFound::NONE),
         };
-        Ok(HistoryAnswer { payment_id, outcome, checked_through })
+        let returned = match self.find(id, total_key(id.bytes()))?.map(|total| total.event) {
+            Some(HistoryEvent::Total { returned, .. }) => returned,
+            Some(_) => return Err(HistoryFault::Mismatch),
+            None => 0,
+        };
+        Ok(OriginalFound {
+            outcome: outcome as u8,
+            is_return: u8::from(is_return),
+            payer: record.payer.0,
+            payee: record.payee.map_or(0, |payee| payee.0),
+            amount: record.amount,
+            currency: record.currency,
+            decided_at_ns: record.time_ns,
+            returned,
+        })
     }
 }
 
@@ -588,7 +902,7 @@ pub fn outbox_records<S: Storage>(
         return Err(HistoryFault::Mismatch);
     }
     let records = page.records.chunks(RECORD_BYTES).map(HistoryRecord::decode);
-    let records = records.map(|record| record.map(|record| record.in_outbox_of(participant)));
+    let records = records.map(|record| record.and_then(|record| record.in_outbox_of(participant)));
     records.collect::<Option<Vec<_>>>().ok_or(HistoryFault::Mismatch)
 }
 
@@ -608,6 +922,7 @@ mod tests {
             payee: Some(ParticipantId(9)),
             amount: 12_345,
             currency: *b"KES",
+            lane: Lane::Payments,
             event: HistoryEvent::Decided {
                 outcome: Outcome::Rejected,
                 reason: Reason::of(b"AC04"),
@@ -617,6 +932,34 @@ mod tests {
         }
     }
 
+    /// One record of each kind.
+    fn samples() -> Vec<HistoryRecord> {
+        let (outcome, reason, field) = (Outcome::Committed, Reason::NONE, Field::None);
+        let case = |kind, state| HistoryEvent::CaseChanged {
+            kind,
+            state,
+            reason: Reason::of(b"CUST"),
+            field: Field::None,
+            detail: 77,
+        };
+        let events = [
+            decided().event,
+            HistoryEvent::Forwarded { deadline_ns: 5 },
+            HistoryEvent::Returned { outcome, reason, field, total: 10 },
+            HistoryEvent::Total { returned: 10, decided_at_ns: 0x3132_3334_3536_3738 },
+            HistoryEvent::CaseOpened { kind: CaseKind::Recall, reason: Reason::of(b"DUPL"), deadline_ns: 6 },
+            case(CaseKind::Recall, CaseState::Refused),
+            case(CaseKind::PaymentRequest, CaseState::Accepted),
+            case(CaseKind::Posting, CaseState::Open),
+            case(CaseKind::Posting, CaseState::Expired),
+        ];
+        let digest_of = |event| if matches!(event, HistoryEvent::Total { .. }) { [0; 16] } else { [0xd1; 16] };
+        let mut samples: Vec<_> =
+            events.map(|event| HistoryRecord { event, digest: digest_of(event), ..decided() }).into();
+        samples.push(HistoryRecord { payee: None, lane: Lane::Bulk, ..decided() });
+        samples
+    }
+
     #[test]
     fn the_documented_bytes() {
         let bytes = decided().encode();
@@ -624,17 +967,15 @@ mod tests {
         expected.extend_from_slice(&decided().payment_id.bytes());
         expected.extend_from_slice(&[0xd1; 16]);
         expected.extend_from_slice(&[7, 0, 0, 0, 9, 0, 0, 0, 0x39, 0x30, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0]);
-        expected.extend_from_slice(b"KES\x02AC04");
+        expected.extend_from_slice(b"KES\x01AC04");
         expected.push(Field::Amount as u8);
-        expected.extend_from_slice(&[0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21]);
+        expected.extend_from_slice(&[0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, 2, 1, 0]);
         assert_eq!(bytes[..], expected[..]);
     }
 
     #[test]
     fn what_was_written_is_read_again_and_nothing_else() {
-        let forwarded = HistoryRecord { event: HistoryEvent::Forwarded { deadline_ns: 5 }, ..decided() };
-        let refused = HistoryRecord { payee: None, ..decided() };
-        for record in [decided(), forwarded, refused] {
+        for record in samples() {
             assert_eq!(HistoryRecord::decode(&record.encode()), Some(record));
             for at in 0..RECORD_BYTES {
                 for value in 0..=255 {
@@ -650,13 +991,26 @@ mod tests {
 
     #[test]
     fn who_finds_a_record_by_what() {
-        let group = |number| Some(outbox_group(ParticipantId(number), Lane::Payments));
-        let forwarded = HistoryRecord { event: HistoryEvent::Forwarded { deadline_ns: 5 }, ..decided() };
-        let refused = HistoryRecord { payee: None, ..decided() };
-        assert_eq!(HistorySchema::key(&decided().encode()), Some(decided().payment_id.bytes()));
-        assert_eq!(HistorySchema::key(&forwarded.encode()), None);
-        assert_eq!(HistorySchema::groups(&decided().encode()), [group(7), group(9)]);
-        assert_eq!(HistorySchema::groups(&forwarded.encode()), [None, group(9)]);
-        assert_eq!(HistorySchema::groups(&refused.encode()), [group(7), None]);
+        let id = decided().payment_id.bytes();
+        let [payer, payee] = [7, 9].map(|number| Some(outbox_group(ParticipantId(number), Lane::Payments)));
+        let expected = [
+            (Some(id), [payer, payee]),
+            (None, [None, payee]),
+            (Some(id), [payer, payee]),
+            (Some(total_key(id)), [None, None]),
+            (None, [payer, payee]),
+            (Some(id), [payer, payee]),
+            (None, [payer, payee]),
+            (None, [payer, payee]),
+            (Some(posting_key(id)), [payer, payee]),
+            (Some(id), [Some(outbox_group(ParticipantId(7), Lane::Bulk)), None]),
+        ];
+        for (record, (key, groups)) in samples().into_iter().zip(expected) {
+            let bytes = record.encode();
+            assert_eq!((HistorySchema::key(&bytes), HistorySchema::groups(&bytes)), (key, groups), "{record:?}");
+        }
+        let within = HistoryRecord { payee: Some(ParticipantId(7)), ..decided() };
+        assert_eq!(HistorySchema::groups(&within.encode()), [payer, None], "whoever is both is told once");
+        assert!(PaymentId::from_bytes(total_key(id)).is_none() && PaymentId::from_bytes(posting_key(id)).is_none());
     }
 }

@@ -37,6 +37,18 @@ pub const DEADLINES_SWEPT_MIN: usize = 1_024;
 /// Lists of deadlines that wait to be used again: those of half a second.
 pub const DEADLINE_SPOKES_SPARE_MAX: usize = 128;
 
+/// Purpose codes that rules can put into the bulk lane: salaries, pensions, benefits, taxes and the like, and their place in the entry is fixed.
+pub const BULK_PURPOSES_MAX: usize = 8;
+
+/// Days that rules may give a case, or a payment until it cannot be recalled: ten years.
+pub const CASE_DAYS_MAX: u64 = 3_653;
+
+/// Open cases that one participant may have opened, a quarter of a KiB each: the recalls of a bad day. Above this the answer is `busy`.
+pub const CASES_OPEN_PER_PARTICIPANT_MAX: u32 = 1 << 17;
+
+/// Open cases of the whole switch: 256 MiB. Above this the answer is `busy`.
+pub const CASES_OPEN_MAX: u64 = 1 << 20;
+
 /// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
 pub const FUNDS_IN_MAX: usize = 1 << 20;
 

@@ -135,7 +135,7 @@ pub struct OpenPayment {
 impl OpenPayment {
     /// None where it is decided.
     pub fn of(payment: &Payment) -> Option<OpenPayment> {
-        let &Payment { id, digest, payer, payee, amount, currency, state } = payment;
+        let &Payment { id, digest, payer, payee, amount, currency, state, .. } = payment;
         match state {
             State::InFlight { deadline_ns, position: order, .. } => {
                 Some(OpenPayment { id, digest, payer, payee: payee?, amount, currency, deadline_ns, order })

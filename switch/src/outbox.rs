@@ -76,11 +76,7 @@ impl Outboxes {
     /// If its number is not the next: the engine gives them without a gap.
     pub fn keep(&mut self, effect: &Effect) {
         let Delivery::Outbox { lane, number, .. } = effect.delivery else { return };
-        let position = match effect.news {
-            News::Forward { .. } => effect.source,
-            News::Status(status) => status.position,
-            News::Recheck => unreachable!("a recheck has no number"),
-        };
+        let position = effect.position();
         let participant = effect.participant;
         let place = participant.0 as usize - 1;
         if self.list.len() <= place {
@@ -89,11 +85,7 @@ impl Outboxes {
         let records = &mut self.list[place][lane_index(lane)];
         assert!(number == records.enqueued + 1, "outbox numbers have no gap and no repetition");
         records.enqueued = number;
-        records.held.push_back(OutboxRecord {
-            payment_id: effect.payment_id,
-            news: effect.news,
-            source: effect.source,
-        });
+        records.held.push_back(OutboxRecord { payment_id: effect.id, news: effect.news, source: effect.source });
         self.unindexed.push_back(Unindexed { position, participant, lane });
         self.kept += 1;
     }
@@ -142,6 +134,7 @@ fn lane_index(lane: Lane) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::effect::Subject;
     use crate::engine::payments::PaymentIndex;
 
     const KEPT: u64 = OUTBOX_RECORDS_KEPT_MAX as u64;
@@ -155,10 +148,10 @@ mod tests {
             delivery: Delivery::Outbox {
                 lane: Lane::Payments,
                 number,
-                payment: PaymentIndex::default(),
+                subject: Subject::Payment(PaymentIndex::default()),
                 order: position,
             },
-            payment_id: PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("a version-4 UUID")),
+            id: PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("a version-4 UUID")),
             news: News::Forward { deadline_ns: number },
             source: position,
         }

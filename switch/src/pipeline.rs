@@ -36,9 +36,9 @@ use crate::feed::Feeds;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
-    ABSENCE_GRACE_MS_DEFAULT, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX,
-    IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, PRESENCE_SETTLE_MS_DEFAULT,
-    QUESTIONS_MAX,
+    ABSENCE_GRACE_MS_DEFAULT, CASES_OPEN_MAX, CASES_OPEN_PER_PARTICIPANT_MAX, HISTORY_WAITING_MAX,
+    HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS,
+    INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, PRESENCE_SETTLE_MS_DEFAULT, QUESTIONS_MAX,
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
@@ -80,6 +80,10 @@ pub struct PipelineLimits {
     pub in_flight_max: u32,
     /// Open payments of one participant.
     pub in_flight_per_participant_max: u32,
+    /// Open cases of all participants.
+    pub cases_open_max: u64,
+    /// Open cases that one participant has opened.
+    pub cases_open_per_participant_max: u32,
     /// Payment orders in one batch.
     pub ingress_transfers_max: usize,
     /// Questions that wait for the end of the turn.
@@ -97,6 +101,8 @@ impl Default for PipelineLimits {
         PipelineLimits {
             in_flight_max: IN_FLIGHT_MAX,
             in_flight_per_participant_max: IN_FLIGHT_PER_PARTICIPANT_MAX,
+            cases_open_max: CASES_OPEN_MAX,
+            cases_open_per_participant_max: CASES_OPEN_PER_PARTICIPANT_MAX,
             ingress_transfers_max: INGRESS_TRANSFERS_MAX,
             questions_max: QUESTIONS_MAX,
             history_waiting_max: HISTORY_WAITING_MAX,
@@ -159,6 +165,17 @@ pub struct Queues {
     pub outcomes_unindexed: u64,
 }
 
+/// What a question is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// A status request.
+    Status,
+    /// An answer that no payment waits for.
+    Answer,
+    /// An answer or a cancellation that no case waits for.
+    CaseInput,
+}
+
 /// What a provider asked, and hears after the batch that was open then.
 #[derive(Clone, Copy)]
 struct Question {
@@ -166,16 +183,15 @@ struct Question {
     /// The frame it came in.
     number: u64,
     payment_id: PaymentId,
-    /// It was an answer that no payment waits for.
-    is_answer: bool,
-    /// The history has no outcome of this payment up to here; 0 where it was not asked.
+    asks: Asks,
+    /// The history has no outcome of this id up to here; 0 where it was not asked.
     checked_through: u64,
 }
 
 impl Question {
     /// A question of a frame that has just arrived.
-    fn new((session, number): (SessionKey, u64), payment_id: PaymentId, is_answer: bool) -> Question {
-        Question { session, number, payment_id, is_answer, checked_through: 0 }
+    fn new((session, number): (SessionKey, u64), payment_id: PaymentId, asks: Asks) -> Question {
+        Question { session, number, payment_id, asks, checked_through: 0 }
     }
 }
 

@@ -1,11 +1,14 @@
 //! Makes the bytes of messages: from what is at hand in the hot loop, or, for a provider that was away, from outbox records, the history and the
 //! journal, on a thread of its own.
 
-use adapters::message::{ArchivedCreditTransfer, Forward, Lane, MessageKind, Status as StatusPart};
+use adapters::message::{
+    ArchivedCaseOpen, ArchivedCreditTransfer, ArchivedReturn, CaseForward, CaseStatus as CaseStatusPart, Forward, Lane,
+    MessageKind, Returned, Status as StatusPart,
+};
 use adapters::native::frame::{Head, encode};
 use ledger::journal::{JournalFault, JournalReader, Storage};
 
-use crate::engine::effect::{News, Status};
+use crate::engine::effect::{CaseNews, News, Status};
 use crate::entry::{self, Body, Entry, ParticipantId};
 use crate::feed::Span;
 use crate::history::{HistoryFault, HistoryReader, outbox_records};
@@ -14,7 +17,7 @@ use crate::outbox::{OutboxRecord, OutboxRecords};
 use crate::seal::{DataKey, SealFault};
 
 /// Appends a `Forward` of a payment order.
-pub fn forward(out: &mut Vec<u8>, head: Head, order: &ArchivedCreditTransfer, deadline_ns: u64, private: &[u8]) {
+fn forward(out: &mut Vec<u8>, head: Head, order: &ArchivedCreditTransfer, deadline_ns: u64, private: &[u8]) {
     let routing = Forward {
         payment_id: order.payment_id,
         payer: order.payer,
@@ -31,7 +34,7 @@ pub fn forward(out: &mut Vec<u8>, head: Head, order: &ArchivedCreditTransfer, de
 }
 
 /// Appends a `Status`.
-pub fn status(out: &mut Vec<u8>, head: Head, payment_id: [u8; 16], status: &Status, note: &[u8]) {
+fn status(out: &mut Vec<u8>, head: Head, payment_id: [u8; 16], status: &Status, note: &[u8]) {
     let routing = StatusPart {
         payment_id,
         outcome: status.outcome as u8,
@@ -41,6 +44,103 @@ pub fn status(out: &mut Vec<u8>, head: Head, payment_id: [u8; 16], status: &Stat
         position: status.position,
     };
     encode(out, MessageKind::Status, head, &routing, |out| out.extend_from_slice(note));
+}
+
+/// Appends a `Returned`, of a return that was committed.
+fn returned(out: &mut Vec<u8>, head: Head, message: &ArchivedReturn, total: u64, at: Moment, note: &[u8]) {
+    let routing = Returned {
+        return_id: message.return_id,
+        original_id: message.original_id,
+        case_id: message.case_id,
+        amount: message.amount.to_native(),
+        currency: message.currency,
+        reason: message.reason,
+        returned_total: total,
+        decided_at_ns: at.time_ns,
+        position: at.position,
+    };
+    encode(out, MessageKind::Returned, head, &routing, |out| out.extend_from_slice(note));
+}
+
+/// Appends a `CaseForward`.
+fn case_forward(out: &mut Vec<u8>, head: Head, message: &ArchivedCaseOpen, deadline_ns: u64, private: &[u8]) {
+    let routing = CaseForward {
+        case_id: message.case_id,
+        kind: message.kind,
+        original_id: message.original_id,
+        opener: message.opener,
+        responder: message.responder,
+        amount: message.amount.to_native(),
+        currency: message.currency,
+        amount_form: message.amount_form,
+        reason: message.reason,
+        deadline_ns,
+    };
+    encode(out, MessageKind::CaseForward, head, &routing, |out| out.extend_from_slice(private));
+}
+
+/// Appends a `CaseStatus`.
+fn case_status(out: &mut Vec<u8>, head: Head, case_id: [u8; 16], news: &CaseNews, note: &[u8]) {
+    let routing = CaseStatusPart {
+        case_id,
+        kind: news.kind.map_or(0, |kind| kind as u8),
+        state: news.state as u8,
+        reason: news.reason.bytes(),
+        field: news.field as u8,
+        at_ns: news.at_ns,
+        position: news.position,
+    };
+    encode(out, MessageKind::CaseStatus, head, &routing, |out| out.extend_from_slice(note));
+}
+
+/// Time and position of the batch entry that a message comes of.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// Journal time.
+    pub time_ns: u64,
+    /// Journal position.
+    pub position: u64,
+}
+
+/// Where the rest of a message is: the entry that it comes of, and that entry's private part in clear.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The entry.
+    pub entry: &'a Entry<'a>,
+    /// In clear; empty where it has none, or where its key was erased.
+    pub private: &'a [u8],
+    /// When it was journaled.
+    pub at: Moment,
+}
+
+/// Appends the message that tells these news about a payment or a case. False where the source is not what such news come of.
+#[must_use]
+pub fn message(out: &mut Vec<u8>, head: Head, id: [u8; 16], news: &News, source: Option<Source<'_>>) -> bool {
+    let note = source.map_or(&[][..], |source| source.private);
+    match (news, source.map(|source| (source.entry.body, source.at))) {
+        (News::Forward { deadline_ns }, Some((Body::CreditTransfer(order, _), _))) if order.payment_id == id => {
+            forward(out, head, order, *deadline_ns, note);
+        }
+        (News::Returned { total }, Some((Body::Return(message, _), at))) if message.return_id == id => {
+            returned(out, head, message, *total, at, note);
+        }
+        (News::CaseForward { deadline_ns }, Some((Body::CaseOpen(message, _), _))) if message.case_id == id => {
+            case_forward(out, head, message, *deadline_ns, note);
+        }
+        (News::Status(news), None) => status(out, head, id, news, &[]),
+        (News::Status(news), Some((Body::Answer(answer), _))) if answer.payment_id == id => {
+            status(out, head, id, news, note);
+        }
+        (News::CaseStatus(news), None) => case_status(out, head, id, news, &[]),
+        (News::CaseStatus(news), Some((Body::CaseAnswer(answer), _))) if answer.case_id == id => {
+            case_status(out, head, id, news, note);
+        }
+        (News::CaseStatus(news), Some((Body::CaseCancel(cancel), _))) if cancel.case_id == id => {
+            case_status(out, head, id, news, note);
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// Asks for the frames of some outbox records of one lane.
@@ -176,12 +276,10 @@ impl<S: Storage> Renderer<S> {
         find_key: &mut impl FnMut(u64) -> Result<DataKey, SealFault>,
     ) -> Result<(), RenderFault> {
         let id = record.payment_id.bytes();
-        if record.source == 0 {
-            let News::Status(news) = record.news else { return Err(RenderFault::Mismatch(record.source)) };
-            status(frames, head, id, &news, &[]);
-            return Ok(());
-        }
         let mismatch = || RenderFault::Mismatch(record.source);
+        if record.source == 0 {
+            return if message(frames, head, id, &record.news, None) { Ok(()) } else { Err(mismatch()) };
+        }
         let batch = self.journal.read(record.source).map_err(RenderFault::Journal)?;
         let place = record.source - batch.first_sequence;
         let entry = self.cursor.seek(batch.first_sequence, place, batch.payload).ok_or_else(mismatch)?;
@@ -194,15 +292,8 @@ impl<S: Storage> Renderer<S> {
                 Err(fault) => return Err(RenderFault::Seal(fault)),
             }
         };
-        match (record.news, entry.body) {
-            (News::Forward { deadline_ns }, Body::CreditTransfer(order, _)) if order.payment_id == id => {
-                forward(frames, head, order, deadline_ns, private);
-            }
-            (News::Status(news), Body::Answer(answer)) if answer.payment_id == id => {
-                status(frames, head, id, &news, private);
-            }
-            _ => return Err(mismatch()),
-        }
-        Ok(())
+        let at = Moment { time_ns: batch.time_ns, position: record.source };
+        let source = Source { entry: &entry, private, at };
+        if message(frames, head, id, &record.news, Some(source)) { Ok(()) } else { Err(mismatch()) }
     }
 }

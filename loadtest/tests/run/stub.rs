@@ -327,6 +327,8 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
                 currency: routing.currency,
                 accepted_at_ns: routing.accepted_at_ns.to_native(),
                 purpose: routing.purpose,
+                lane: 1,
+                request_id: [0; 16],
                 deadline_ns: u64::MAX,
             };
             let slow = script.slow_every.filter(|&(every, _)| orders.is_multiple_of(every));
@@ -344,7 +346,7 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
             let answer = status(id.bytes(), world.borrow().outcome(id.bytes()));
             world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
         }
-        Request::Hello { .. } | Request::Ack(_) | Request::Echo { .. } => {}
+        _ => {}
     }
     true
 }

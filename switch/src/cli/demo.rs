@@ -405,7 +405,7 @@ fn say(leg: Leg) -> String {
 }
 
 fn print_books(report: &Report) {
-    let PaymentCounts { committed, rejected, expired, in_flight } = report.payments;
+    let PaymentCounts { committed, rejected, expired, in_flight, .. } = report.payments;
     println!(
         "\nThe books, over all runs: {} payments committed, {rejected} rejected, {expired} expired, {in_flight} in flight",
         grouped(committed.into())

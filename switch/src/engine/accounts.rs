@@ -83,7 +83,7 @@ impl Engine {
         self.funding_accounts.get(self.currency_place(currency)?).copied()
     }
 
-    fn currency_place(&self, currency: [u8; 3]) -> Option<usize> {
+    pub(super) fn currency_place(&self, currency: [u8; 3]) -> Option<usize> {
         self.currencies.iter().position(|rules| rules.currency.bytes() == currency)
     }
 }

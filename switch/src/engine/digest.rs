@@ -3,19 +3,21 @@
 use adapters::message::Outcome;
 
 use super::Engine;
+use super::cases::Case;
+use super::originals::Original;
 use super::payments::{Payment, State};
 use super::rules::Rules;
 
 impl Engine {
-    /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, rules version, position, time, the rules' three times and the size of the window,
-    /// currencies, participants (code, open payments, signed off, absent, outbox numbers, acknowledged cursors), references of funds, the window's floor, open payments in order of arrival and outcomes in
-    /// order of decision, each with its count before it, and the book's own digest.
+    /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, the rules as journaled, position, time,
+    /// currencies, participants (code, open payments, open cases, signed off, absent, outbox numbers, acknowledged cursors), references of funds, the window's floor, open payments in order of arrival and outcomes in
+    /// order of decision, open cases in order of opening and closed ones in order of closing, payments with returns in order of their last, each with its count
+    /// before it, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"CLSPENGN");
-        let Rules { version, timeout_ns, payee_share_ns, skew_ns, outcomes_kept } = self.rules;
-        hasher.update(&version.to_le_bytes());
-        for word in [self.applied, self.time_ns, timeout_ns, payee_share_ns, skew_ns, u64::from(outcomes_kept)] {
+        hash_rules(&mut hasher, &self.rules);
+        for word in [self.applied, self.time_ns] {
             hasher.update(&word.to_le_bytes());
         }
         for rules in &self.currencies {
@@ -26,6 +28,7 @@ impl Engine {
         for (_, participant) in self.participants.iter() {
             hasher.update(participant.code.bytes());
             hasher.update(&participant.in_flight.to_le_bytes());
+            hasher.update(&participant.cases_open.to_le_bytes());
             hasher.update(&[u8::from(participant.is_signed_off), u8::from(participant.is_absent)]);
             for number in participant.enqueued.into_iter().chain(participant.acknowledged) {
                 hasher.update(&number.to_le_bytes());
@@ -43,9 +46,69 @@ impl Engine {
         open.into_iter().for_each(|payment| hash_payment(&mut hasher, payment));
         hasher.update(&(self.payments.outcomes().count() as u64).to_le_bytes());
         self.payments.outcomes().for_each(|payment| hash_payment(&mut hasher, payment));
+        self.hash_cases(&mut hasher);
         hasher.update(&self.book.digest());
         hasher.finalize().into()
     }
+
+    fn hash_cases(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(&(self.cases.open_count() as u64).to_le_bytes());
+        self.cases.open().for_each(|case| hash_case(hasher, case));
+        hasher.update(&(self.cases.closed().len() as u64).to_le_bytes());
+        self.cases.closed().for_each(|case| hash_case(hasher, case));
+        hasher.update(&(self.originals.iter().count() as u64).to_le_bytes());
+        for (id, original, position) in self.originals.iter() {
+            let &Original { payer, payee, amount, currency, decided_at_ns, returned } = original;
+            hasher.update(&id.bytes());
+            hasher.update(&payer.0.to_le_bytes());
+            hasher.update(&payee.0.to_le_bytes());
+            hasher.update(&currency);
+            for word in [amount, decided_at_ns, returned, position] {
+                hasher.update(&word.to_le_bytes());
+            }
+        }
+    }
+}
+
+fn hash_rules(hasher: &mut blake3::Hasher, rules: &Rules) {
+    let &Rules { version, timeout_ns, payee_share_ns, skew_ns, outcomes_kept, bulk_purposes, .. } = rules;
+    let &Rules { bulk_timeout_ns, posting_follow_up_ns, recall_window_ns, recall_answer_ns, .. } = rules;
+    let &Rules { information_answer_ns, request_expiry_max_ns, has_self_payments, .. } = rules;
+    hasher.update(&version.to_le_bytes());
+    hasher.update(&outcomes_kept.to_le_bytes());
+    for word in [
+        timeout_ns,
+        payee_share_ns,
+        skew_ns,
+        bulk_timeout_ns,
+        posting_follow_up_ns,
+        recall_window_ns,
+        recall_answer_ns,
+        information_answer_ns,
+        request_expiry_max_ns,
+    ] {
+        hasher.update(&word.to_le_bytes());
+    }
+    bulk_purposes.iter().for_each(|purpose| {
+        hasher.update(purpose);
+    });
+    hasher.update(&[u8::from(has_self_payments)]);
+}
+
+fn hash_case(hasher: &mut blake3::Hasher, case: &Case) {
+    let &Case { id, digest, kind, original, opener, responder, amount, currency, form, .. } = case;
+    let &Case { opened, deadline_ns, state, reason, field, at_ns, position, payment, .. } = case;
+    for bytes in [id.bytes(), digest, original, payment] {
+        hasher.update(&bytes);
+    }
+    hasher.update(&opener.0.to_le_bytes());
+    hasher.update(&responder.map_or(0, |responder| responder.0).to_le_bytes());
+    for word in [amount, opened, deadline_ns, at_ns, position] {
+        hasher.update(&word.to_le_bytes());
+    }
+    hasher.update(&currency);
+    hasher.update(&reason.bytes());
+    hasher.update(&[kind as u8, form as u8, state as u8, field as u8]);
 }
 
 /// Id, digest, payer, payee, amount, currency, outcome, reason, field, time (deadline of an open one), position (of its order, where it is open).
@@ -62,7 +125,7 @@ fn hash_payment(hasher: &mut blake3::Hasher, payment: &Payment) {
     hasher.update(&payment.payee.map_or(0, |payee| payee.0).to_le_bytes());
     hasher.update(&payment.amount.to_le_bytes());
     hasher.update(&payment.currency);
-    hasher.update(&[outcome as u8, field]);
+    hasher.update(&[outcome as u8, field, payment.traits.bits()]);
     hasher.update(&reason);
     hasher.update(&time_ns.to_le_bytes());
     hasher.update(&position.to_le_bytes());

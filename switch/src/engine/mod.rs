@@ -5,13 +5,17 @@
 //! `docs/payment-rules.md`.
 
 pub mod accounts;
+pub mod cases;
+mod casework;
 pub mod deadlines;
 mod digest;
 pub mod effect;
 pub mod funds;
+pub mod originals;
 pub mod participants;
 pub mod payments;
 pub mod presence;
+mod returns;
 pub mod rules;
 
 use adapters::message::{
@@ -19,14 +23,16 @@ use adapters::message::{
 };
 use ledger::{
     AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement,
-    TransferId, TransferIndex,
+    TransferId,
 };
 
+use crate::engine::cases::{Case, CaseIndex, Cases};
 use crate::engine::deadlines::{Deadline, Deadlines};
-use crate::engine::effect::{Delivery, Effect, News, Status};
+use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
 use crate::engine::funds::{FundsBooked, FundsReferences};
+use crate::engine::originals::Originals;
 use crate::engine::participants::{Participant, Participants};
-use crate::engine::payments::{Payment, PaymentIndex, Payments, State};
+use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
 use crate::engine::presence::PresenceInput;
 use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, Reject, Rules};
 use crate::entry::{
@@ -79,12 +85,21 @@ pub struct PaymentCounts {
     pub expired: u64,
     /// Not decided yet.
     pub in_flight: u64,
+    /// Returns that went back.
+    pub returned: u64,
+    /// Returns that were refused.
+    pub returns_rejected: u64,
+    /// Cases that are not closed.
+    pub cases_open: u64,
+    /// Cases that are, those that were refused at once included.
+    pub cases_closed: u64,
 }
 
 impl PaymentCounts {
-    /// How many are final.
+    /// How many are final: payments, returns and cases. Each of them was an outcome in the window once.
     pub fn decided(&self) -> u64 {
-        self.committed + self.rejected + self.expired
+        let payments = self.committed + self.rejected + self.expired;
+        payments + self.returned + self.returns_rejected + self.cases_closed
     }
 }
 
@@ -98,6 +113,8 @@ pub struct Engine {
     participants: Participants,
     funds: FundsReferences,
     payments: Payments,
+    originals: Originals,
+    cases: Cases,
     deadlines: Deadlines,
     counts: PaymentCounts,
     time_ns: u64,
@@ -126,6 +143,16 @@ struct Moment {
     entry: u32,
 }
 
+/// A payment that all rules let pass.
+#[derive(Clone, Copy)]
+struct Admitted {
+    payee: ParticipantId,
+    reservation: Reservation,
+    deadline_ns: u64,
+    /// The request that it pays.
+    request: Option<CaseIndex>,
+}
+
 impl Engine {
     /// The state before the first batch.
     pub fn new() -> Engine {
@@ -142,6 +169,8 @@ impl Engine {
             participants: Participants::default(),
             funds: FundsReferences::default(),
             payments: Payments::with_room(payments_expected as usize),
+            originals: Originals::default(),
+            cases: Cases::default(),
             deadlines: Deadlines::default(),
             counts: PaymentCounts::default(),
             time_ns: 0,
@@ -156,10 +185,11 @@ impl Engine {
         assert!(self.applied < batch.first_sequence, "a batch is applied once");
         self.time_ns = batch.time_ns;
         let mut moment = Moment { time_ns: batch.time_ns, position: batch.first_sequence, entry: 0 };
-        self.payments.trim(self.rules.outcomes_kept as usize);
+        self.trim_window();
         self.book.trim();
         self.book.set_position(batch.first_sequence);
         self.expire_overdue(moment, effects);
+        self.expire_cases(moment, effects);
         for entry in Entries::new(batch.payload) {
             moment.position += 1;
             moment.entry += 1;
@@ -173,6 +203,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Lets the oldest outcomes go, of payments and of cases, until as many are held as the rules say.
+    fn trim_window(&mut self) {
+        let held = self.payments.outcomes_held() + self.cases.closed().len();
+        for _ in self.rules.outcomes_kept as usize..held {
+            let oldest_case = self.cases.closed().next().map(|case| case.position);
+            match (self.payments.oldest_outcome(), oldest_case) {
+                (payment, Some(case)) if payment.is_none_or(|payment| case < payment) => {
+                    self.cases.let_oldest_go();
+                    self.payments.raise_floor(case);
+                }
+                _ => self.payments.let_oldest_go(),
+            }
+        }
+        self.originals.trim(self.payments.floor());
+    }
+
     fn apply_entry(&mut self, moment: Moment, entry: &Entry<'_>, effects: &mut Vec<Effect>) -> Result<(), String> {
         self.seal_key_max = self.seal_key_max.max(entry.seal_key);
         match (entry.body, entry.sender) {
@@ -180,8 +226,19 @@ impl Engine {
                 self.credit_transfer(moment, sender, order, annotation, effects)
             }
             (Body::Answer(answer), Sender::Participant(sender)) => {
-                let note = if entry.sealed.is_empty() { 0 } else { moment.position };
-                self.answer(moment, sender, answer, note, effects)
+                self.answer(moment, sender, answer, note_of(moment, entry), effects)
+            }
+            (Body::Return(message, annotation), Sender::Participant(sender)) => {
+                self.payment_return(moment, sender, (message, annotation), effects)
+            }
+            (Body::CaseOpen(message, annotation), Sender::Participant(sender)) => {
+                self.open_case(moment, sender, (message, annotation), effects)
+            }
+            (Body::CaseAnswer(answer), Sender::Participant(sender)) => {
+                self.answer_case(moment, sender, answer, note_of(moment, entry), effects)
+            }
+            (Body::CaseCancel(cancel), Sender::Participant(sender)) => {
+                self.cancel_case(moment, sender, cancel, note_of(moment, entry), effects)
             }
             (Body::SchemeRules(rules), Sender::Operator) => self.set_rules(rules),
             (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
@@ -208,31 +265,39 @@ impl Engine {
     ) -> Result<(), String> {
         self.participants.get(sender).ok_or("a sender that is not in the scheme")?;
         let id = PaymentId::from_bytes(order.payment_id).ok_or("a payment id that is no version-4 UUID")?;
-        if let Some(index) = self.payments.find(id) {
-            effects.push(self.repeated(moment, sender, annotation, index));
+        let lane = Lane::from_number(order.lane).filter(|lane| matches!(lane, Lane::Payments | Lane::Bulk));
+        let lane = lane.ok_or("a lane that no payment goes in")?;
+        if let Some(repeated) = self.repeated(moment, sender, id, annotation.digest) {
+            effects.push(repeated);
             return Ok(());
         }
         if annotation.checked_through < self.payments.floor() {
             effects.push(reply(moment, sender, id, News::Recheck));
             return Ok(());
         }
-        let admitted = self.admit(moment, sender, order);
+        let admitted = self.admit(moment, (sender, lane), order);
         let (payee, state) = match admitted {
-            Ok((payee, transfer, deadline_ns)) => {
-                (Some(payee), State::InFlight { transfer, deadline_ns, position: moment.position })
+            Ok(Admitted { payee, reservation, deadline_ns, .. }) => {
+                (Some(payee), State::InFlight { reservation, deadline_ns, position: moment.position })
             }
             Err(reject) => (None, State::decided(rejected(moment, reject))),
         };
+        let request = admitted.ok().and_then(|admitted| admitted.request);
+        let traits = Traits::default().with(Traits::BULK, lane == Lane::Bulk);
+        let traits = traits.with(Traits::PAYS_REQUEST, request.is_some());
         let (digest, amount, currency) = (annotation.digest, order.amount.to_native(), order.currency);
-        let index = self.payments.add(Payment { id, digest, payer: sender, payee, amount, currency, state });
+        let index = self.payments.add(Payment { id, digest, payer: sender, payee, amount, currency, traits, state });
         match admitted {
-            Ok((payee, _, deadline_ns)) => {
+            Ok(Admitted { payee, deadline_ns, .. }) => {
+                if let Some(request) = request {
+                    self.pay_request(moment, request, id);
+                }
                 self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
                 self.counts.in_flight += 1;
-                let delivery = self.outbox(payee, index, moment.position);
+                let delivery = self.outbox(payee, lane, Subject::Payment(index), moment.position);
                 let news = News::Forward { deadline_ns };
-                effects.push(Effect { participant: payee, delivery, payment_id: id, news, source: moment.position });
+                effects.push(Effect { participant: payee, delivery, id, news, source: moment.position });
             }
             Err(_) => {
                 self.counts.rejected += 1;
@@ -246,24 +311,29 @@ impl Engine {
     fn admit(
         &mut self,
         moment: Moment,
-        sender: ParticipantId,
+        (sender, lane): (ParticipantId, Lane),
         order: &ArchivedCreditTransfer,
-    ) -> Result<(ParticipantId, TransferIndex, u64), Reject> {
+    ) -> Result<Admitted, Reject> {
         let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         unless(order.payer == *self.participants[sender].code.bytes(), Reject::SenderIsNotPayer)?;
         let payee = ParticipantCode::from_bytes(order.payee).and_then(|code| self.participants.find(&code));
         let payee = payee.ok_or(Reject::PayeeUnknown)?;
-        unless(payee != sender, Reject::PayeeIsPayer)?;
+        unless(payee != sender || self.rules.has_self_payments, Reject::PayeeIsPayer)?;
         unless(self.participants[payee].is_reachable(), Reject::PayeeUnreachable)?;
         let currency = self.currencies.iter().position(|c| c.currency.bytes() == order.currency);
         let currency = currency.ok_or(Reject::CurrencyNotOffered)?;
+        let timeout_ns = self.timeout_in(lane, order.purpose)?;
         let amount = Amount::new(order.amount.to_native()).ok_or(Reject::AmountAboveLimit)?;
         unless(amount <= self.currencies[currency].amount_max, Reject::AmountAboveLimit)?;
         let accepted_at_ns = order.accepted_at_ns.to_native();
         unless(accepted_at_ns <= moment.time_ns.saturating_add(self.rules.skew_ns), Reject::AcceptedInFuture)?;
-        let deadline_ns = accepted_at_ns.saturating_add(self.rules.timeout_ns);
+        let deadline_ns = accepted_at_ns.saturating_add(timeout_ns);
         let answerable_ns = moment.time_ns.saturating_add(self.rules.payee_share_ns);
         unless(answerable_ns < deadline_ns, Reject::TooLate)?;
+        let request = self.request_to_pay(moment, (sender, payee), order)?;
+        if payee == sender {
+            return Ok(Admitted { payee, reservation: Reservation::NOTHING, deadline_ns, request });
+        }
         let movement = Movement {
             id: TransferId(u128::from_be_bytes(order.payment_id)),
             debit: self.participants[sender].settlement_accounts[currency],
@@ -273,25 +343,31 @@ impl Engine {
         match self.book.reserve(movement) {
             Ok(applied) => {
                 assert!(!applied.repeated, "the id is new to the engine, so it is new to the book");
-                Ok((payee, applied.index, deadline_ns))
+                Ok(Admitted { payee, reservation: Reservation::of(applied.index), deadline_ns, request })
             }
             Err(ledger::Reject::DebitLimitExceeded) => Err(Reject::FundsInsufficient),
             Err(other) => panic!("the book refuses what the engine has checked: {other:?}"),
         }
     }
 
-    /// What a payment order with a known id is told.
-    fn repeated(
-        &self,
-        moment: Moment,
-        sender: ParticipantId,
-        annotation: &ArchivedTransferAnnotation,
-        index: PaymentIndex,
-    ) -> Effect {
-        let payment = &self.payments[index];
-        let same = payment.payer == sender && payment.digest == annotation.digest;
-        let status = if same { payment.state.status() } else { Status::DUPLICATE };
-        reply(moment, sender, payment.id, News::Status(status))
+    /// How long a payment of this lane has, if it may go there.
+    fn timeout_in(&self, lane: Lane, purpose: [u8; 4]) -> Result<u64, Reject> {
+        match lane {
+            Lane::Bulk if self.rules.bulk_timeout_ns == 0 => Err(Reject::BulkNotOffered),
+            Lane::Bulk => Ok(self.rules.bulk_timeout_ns),
+            _ if purpose != [0; 4] && self.rules.bulk_purposes.contains(&purpose) => Err(Reject::PriorityAbused),
+            _ => Ok(self.rules.timeout_ns),
+        }
+    }
+
+    /// What an order or a return with a known id is told; none where it is new.
+    fn repeated(&self, moment: Moment, sender: ParticipantId, id: PaymentId, digest: [u8; 16]) -> Option<Effect> {
+        let status = match self.payments.find(id).map(|index| &self.payments[index]) {
+            Some(payment) if payment.payer == sender && payment.digest == digest => payment.state.status(),
+            Some(_) => Status::DUPLICATE,
+            None => self.cases.find(id).map(|_| Status::DUPLICATE)?,
+        };
+        Some(reply(moment, sender, id, News::Status(status)))
     }
 
     fn answer(
@@ -311,17 +387,21 @@ impl Engine {
         };
         match (self.payments[index].state, decision) {
             (state @ State::Final { .. }, _) => effects.push(reply(moment, sender, id, News::Status(state.status()))),
-            (State::InFlight { transfer, deadline_ns, .. }, _) if moment.time_ns >= deadline_ns => {
-                self.expire(moment, index, transfer, effects);
+            (State::InFlight { reservation, deadline_ns, .. }, _) if moment.time_ns >= deadline_ns => {
+                self.expire(moment, index, reservation, effects);
             }
-            (State::InFlight { transfer, .. }, Decision::Accept | Decision::AcceptWithoutPosting) => {
-                let amount = self.book.transfer(transfer).amount();
-                let posted = self.book.post(transfer, amount);
-                assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");
+            (state, Decision::AcceptWithoutPosting) if self.rules.posting_follow_up_ns == 0 => {
+                effects.push(reply(moment, sender, id, News::Status(state.status())));
+            }
+            (State::InFlight { reservation, .. }, Decision::Accept | Decision::AcceptWithoutPosting) => {
+                self.post(reservation);
                 self.decide(moment, index, Outcome::Committed, Reason::NONE, note, effects);
+                if decision == Decision::AcceptWithoutPosting && self.payments[index].payer != sender {
+                    self.open_posting(moment, index, effects);
+                }
             }
-            (State::InFlight { transfer, .. }, Decision::Reject) => {
-                self.release(transfer);
+            (State::InFlight { reservation, .. }, Decision::Reject) => {
+                self.release(reservation);
                 self.decide(moment, index, Outcome::Rejected, reason, note, effects);
             }
         }
@@ -338,8 +418,8 @@ impl Engine {
         let mut expired = 0;
         while expired < EXPIRED_PER_BATCH_MAX {
             let Some(deadline) = self.deadlines.take_due(moment.time_ns) else { return };
-            if let Some(transfer) = self.reservation_of(deadline) {
-                self.expire(moment, deadline.payment, transfer, effects);
+            if let Some(reservation) = self.reservation_of(deadline) {
+                self.expire(moment, deadline.payment, reservation, effects);
                 expired += 1;
             }
         }
@@ -357,19 +437,27 @@ impl Engine {
     }
 
     /// What the payment of a deadline has reserved; none if it was decided in time.
-    fn reservation_of(&self, deadline: Deadline) -> Option<TransferIndex> {
+    fn reservation_of(&self, deadline: Deadline) -> Option<Reservation> {
         match self.payments[deadline.payment].state {
-            State::InFlight { transfer, position, .. } if position == deadline.position => Some(transfer),
+            State::InFlight { reservation, position, .. } if position == deadline.position => Some(reservation),
             _ => None,
         }
     }
 
-    fn expire(&mut self, moment: Moment, index: PaymentIndex, transfer: TransferIndex, effects: &mut Vec<Effect>) {
-        self.release(transfer);
+    fn expire(&mut self, moment: Moment, index: PaymentIndex, reservation: Reservation, effects: &mut Vec<Effect>) {
+        self.release(reservation);
         self.decide(moment, index, Outcome::Expired, REASON_EXPIRED, 0, effects);
     }
 
-    fn release(&mut self, transfer: TransferIndex) {
+    fn post(&mut self, reservation: Reservation) {
+        let Some(transfer) = reservation.transfer() else { return };
+        let amount = self.book.transfer(transfer).amount();
+        let posted = self.book.post(transfer, amount);
+        assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");
+    }
+
+    fn release(&mut self, reservation: Reservation) {
+        let Some(transfer) = reservation.transfer() else { return };
         let voided = self.book.void(transfer);
         assert!(voided.is_ok_and(|applied| !applied.repeated), "a reservation is voided once");
     }
@@ -387,7 +475,7 @@ impl Engine {
         let Moment { time_ns, position, .. } = moment;
         let status = Status { outcome, reason, field: Field::None, decided_at_ns: time_ns, position };
         let (payment, order) = self.payments.decide(index, status);
-        let (payer, payee) = (payment.payer, payment.payee);
+        let (id, payer, payee, traits) = (payment.id, payment.payer, payment.payee, payment.traits);
         self.participants[payer].in_flight -= 1;
         self.counts.in_flight -= 1;
         *match outcome {
@@ -397,7 +485,13 @@ impl Engine {
         } += 1;
         self.tell(payer, (index, order), source, effects);
         let payee = payee.unwrap_or_else(|| unreachable!("what was in flight has a payee provider"));
-        self.tell(payee, (index, order), 0, effects);
+        // Where both are one, it is told once.
+        if payee != payer {
+            self.tell(payee, (index, order), 0, effects);
+        }
+        if traits.has(Traits::PAYS_REQUEST) {
+            self.request_decided(moment, id, outcome, effects);
+        }
     }
 
     /// Tells a participant what became of a payment, whose order stands at this journal position.
@@ -408,21 +502,26 @@ impl Engine {
         source: u64,
         effects: &mut Vec<Effect>,
     ) {
-        let delivery = self.outbox(participant, index, order);
+        let lane = self.payments[index].traits.lane();
+        let delivery = self.outbox(participant, lane, Subject::Payment(index), order);
         let payment = &self.payments[index];
         let news = News::Status(payment.state.status());
-        effects.push(Effect { participant, delivery, payment_id: payment.id, news, source });
+        effects.push(Effect { participant, delivery, id: payment.id, news, source });
     }
 
-    fn outbox(&mut self, participant: ParticipantId, payment: PaymentIndex, order: u64) -> Delivery {
-        let lane = Lane::Payments;
-        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane), payment, order }
+    fn outbox(&mut self, participant: ParticipantId, lane: Lane, subject: Subject, order: u64) -> Delivery {
+        Delivery::Outbox { lane, number: self.participants[participant].number_in(lane), subject, order }
     }
 }
 
 /// An answer to the connection that sent the entry: not numbered, nothing goes along.
-fn reply(moment: Moment, participant: ParticipantId, payment_id: PaymentId, news: News) -> Effect {
-    Effect { participant, delivery: Delivery::Reply { entry: moment.entry }, payment_id, news, source: 0 }
+fn reply(moment: Moment, participant: ParticipantId, id: PaymentId, news: News) -> Effect {
+    Effect { participant, delivery: Delivery::Reply { entry: moment.entry }, id, news, source: 0 }
+}
+
+/// Where the note of an entry is to be found; 0 where it has none.
+fn note_of(moment: Moment, entry: &Entry<'_>) -> u64 {
+    if entry.sealed.is_empty() { 0 } else { moment.position }
 }
 
 fn rejected(moment: Moment, reject: Reject) -> Status {
@@ -444,6 +543,14 @@ impl Engine {
             payee_share_ns: rules.payee_share_ns.to_native(),
             skew_ns: rules.skew_ns.to_native(),
             outcomes_kept,
+            bulk_timeout_ns: rules.bulk_timeout_ns.to_native(),
+            posting_follow_up_ns: rules.posting_follow_up_ns.to_native(),
+            recall_window_ns: rules.recall_window_ns.to_native(),
+            recall_answer_ns: rules.recall_answer_ns.to_native(),
+            information_answer_ns: rules.information_answer_ns.to_native(),
+            request_expiry_max_ns: rules.request_expiry_max_ns.to_native(),
+            bulk_purposes: rules.bulk_purposes,
+            has_self_payments: rules.has_self_payments != 0,
         };
         Ok(())
     }
@@ -547,6 +654,11 @@ impl Engine {
 
     /// When the next open payment ends. Forgets deadlines of payments that are decided, which changes nothing but memory.
     pub fn next_deadline_ns(&mut self) -> Option<u64> {
+        let of_case = self.cases.earliest().map(|(at_ns, _)| at_ns);
+        self.next_payment_deadline_ns().into_iter().chain(of_case).min()
+    }
+
+    fn next_payment_deadline_ns(&mut self) -> Option<u64> {
         loop {
             let earliest = self.deadlines.earliest()?;
             if self.reservation_of(earliest).is_some() {
@@ -576,6 +688,11 @@ impl Engine {
         self.participants.iter().map(|(id, participant)| (id, participant.code))
     }
 
+    /// A participant's code.
+    pub fn code_of(&self, participant: ParticipantId) -> Option<&ParticipantCode> {
+        self.participants.get(participant).map(|participant| &participant.code)
+    }
+
     /// The highest numbers given out to a participant.
     pub fn enqueued(&self, participant: ParticipantId) -> Cursors {
         self.participants.get(participant).map_or([0; 3], |participant| participant.enqueued)
@@ -590,9 +707,43 @@ impl Engine {
         }
     }
 
-    /// Is a payment with this id open, or is its outcome in the window?
+    /// Is a payment or a case with this id open, or is its outcome in the window?
     pub fn holds(&self, id: PaymentId) -> bool {
-        self.payments.find(id).is_some()
+        self.payments.find(id).is_some() || self.cases.find(id).is_some()
+    }
+
+    /// What a participant is told of a case when it asks, of what is held. Who is no party to it learns nothing about it.
+    pub fn case_for(&self, participant: ParticipantId, id: PaymentId) -> Option<CaseNews> {
+        let case = &self.cases[self.cases.find(id)?];
+        case.concerns(participant).then(|| case.news())
+    }
+
+    /// Could an answer or a cancellation of this participant still change this case?
+    pub fn awaits_case_input(&self, participant: ParticipantId, id: PaymentId) -> bool {
+        self.cases.find(id).is_some_and(|index| {
+            let case = &self.cases[index];
+            case.state.is_open() && case.concerns(participant)
+        })
+    }
+
+    /// A case that is held.
+    pub fn find_case(&self, id: PaymentId) -> Option<&Case> {
+        self.cases.find(id).map(|index| &self.cases[index])
+    }
+
+    /// A case of an effect of the last batch.
+    pub fn case(&self, index: CaseIndex) -> &Case {
+        &self.cases[index]
+    }
+
+    /// Open cases of one opener.
+    pub fn cases_open_of(&self, participant: ParticipantId) -> u32 {
+        self.participants.get(participant).map_or(0, |participant| participant.cases_open)
+    }
+
+    /// The parameters of the scheme.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// A payment that is held, by its id.

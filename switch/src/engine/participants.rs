@@ -15,6 +15,8 @@ pub struct Participant {
     pub settlement_accounts: Vec<AccountIndex>,
     /// Its open payments as payer provider.
     pub in_flight: u32,
+    /// Cases that it has opened and that are not closed.
+    pub cases_open: u32,
     /// The highest number given out in each outbox lane.
     pub enqueued: Cursors,
     /// What of that it has acknowledged, as far as it is journaled: never more, and never less than before.
@@ -32,6 +34,7 @@ impl Participant {
             code,
             settlement_accounts: Vec::new(),
             in_flight: 0,
+            cases_open: 0,
             enqueued: [0; OUTBOX_LANES],
             acknowledged: [0; OUTBOX_LANES],
             is_signed_off: false,

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
-use adapters::message::{Field, Outcome, PaymentId, Reason};
+use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 use ledger::TransferIndex;
 use ledger::id_table::IdTable;
 
@@ -34,8 +34,69 @@ pub struct Payment {
     pub amount: u64,
     /// As ordered; none of the scheme where it was rejected for that.
     pub currency: [u8; 3],
+    /// What else it is.
+    pub traits: Traits,
     /// Where it stands.
     pub state: State,
+}
+
+/// What a payment is beside an ordinary one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits(u8);
+
+impl Traits {
+    /// It goes in the bulk lane.
+    pub const BULK: Traits = Traits(1);
+    /// It pays a request.
+    pub const PAYS_REQUEST: Traits = Traits(2);
+    /// It is a return: its payer is the provider that had been paid.
+    pub const RETURN: Traits = Traits(4);
+
+    /// As they stand in a digest or a snapshot.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From `bits`; none where there is no such trait.
+    pub fn from_bits(bits: u8) -> Option<Traits> {
+        (bits < 8).then_some(Traits(bits))
+    }
+
+    /// With these as well, where `holds`.
+    #[must_use]
+    pub fn with(self, others: Traits, holds: bool) -> Traits {
+        if holds { Traits(self.0 | others.0) } else { self }
+    }
+
+    /// Are these among them?
+    pub fn has(self, others: Traits) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// The lane in which it is told of.
+    pub fn lane(self) -> Lane {
+        if self.has(Traits::BULK) { Lane::Bulk } else { Lane::Payments }
+    }
+}
+
+/// What a payment in flight has reserved in the book: nothing where payer and payee provider are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation(u32);
+
+impl Reservation {
+    /// Nothing.
+    pub const NOTHING: Reservation = Reservation(u32::MAX);
+
+    /// This transfer.
+    pub fn of(transfer: TransferIndex) -> Reservation {
+        assert!(transfer.get() != u32::MAX, "the book's last place means nothing");
+        Reservation(transfer.get())
+    }
+
+    /// The transfer, if there is one.
+    pub fn transfer(self) -> Option<TransferIndex> {
+        (self != Reservation::NOTHING).then_some(TransferIndex::from_place(self.0))
+    }
 }
 
 // A window of half a million is 40 MB.
@@ -46,8 +107,8 @@ const _: () = assert!(size_of::<Payment>() == 80);
 pub enum State {
     /// Reserved and forwarded.
     InFlight {
-        /// The reservation.
-        transfer: TransferIndex,
+        /// What it has reserved.
+        reservation: Reservation,
         /// An answer counts before this journal time.
         deadline_ns: u64,
         /// Journal position of the order.
@@ -160,18 +221,35 @@ impl Payments {
         (payment, order)
     }
 
-    /// Lets the oldest outcomes go until so many are held.
-    pub fn trim(&mut self, outcomes_kept: usize) {
-        let leaving = self.outcomes.len().saturating_sub(outcomes_kept);
-        for _ in 0..leaving {
-            let slot = self.outcomes.pop_front().unwrap_or_else(|| unreachable!("no more leave than there are"));
-            let payment = &self.slots[slot as usize];
-            let State::Final { position, .. } = payment.state else { unreachable!("only outcomes leave") };
-            assert!(self.floor <= position, "outcomes leave in the order of their decisions");
-            self.floor = position;
-            self.by_id.remove(self.hash(payment.id), slot);
-            self.free.push(slot);
+    /// Lets the oldest outcome go.
+    pub fn let_oldest_go(&mut self) {
+        let Some(slot) = self.outcomes.pop_front() else { return };
+        let payment = &self.slots[slot as usize];
+        let State::Final { position, .. } = payment.state else { unreachable!("only outcomes leave") };
+        assert!(self.floor <= position, "outcomes leave in the order of their decisions");
+        self.floor = position;
+        self.by_id.remove(self.hash(payment.id), slot);
+        self.free.push(slot);
+    }
+
+    /// Something else that was decided at this position has left the window.
+    pub fn raise_floor(&mut self, position: u64) {
+        assert!(self.floor <= position, "outcomes leave in the order of their decisions");
+        self.floor = position;
+    }
+
+    /// Journal position of the oldest outcome that is held.
+    pub fn oldest_outcome(&self) -> Option<u64> {
+        let slot = *self.outcomes.front()?;
+        match self.slots[slot as usize].state {
+            State::Final { position, .. } => Some(position),
+            State::InFlight { .. } => unreachable!("it is an outcome"),
         }
+    }
+
+    /// How many outcomes are held.
+    pub fn outcomes_held(&self) -> usize {
+        self.outcomes.len()
     }
 
     /// Journal position of the newest outcome that has left; 0 as long as none has.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use adapters::message::{Field, Outcome, ParticipantCode, PaymentId, Reason};
+use adapters::message::{Field, Lane, Outcome, ParticipantCode, PaymentId, Reason};
 use ledger::Currency;
 use ledger::index::{GroupQuery, TimeQuery};
 use ledger::journal::Storage;
@@ -13,7 +13,7 @@ use super::{
     Beyond, Cursor, ListQuery, Lookup, Names, OpenPayment, OutcomeFilter, PaymentRow, REMOVE, Reached, Trouble, decode,
 };
 use crate::entry::ParticipantId;
-use crate::history::{HistoryEvent, HistoryRecord, RECORD_BYTES, payments_group};
+use crate::history::{HistoryEvent, HistoryRecord, RECORD_BYTES, outbox_group};
 use crate::limits::LOOKUP_RECORDS_MAX;
 
 /// A message that lists who is known lists so many.
@@ -184,7 +184,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             let (from_ns, until_ns, records_max) = (filter.from_ns, filter.to_ns, LOOKUP_RECORDS_MAX);
             let (records, numbers): (Vec<u8>, Vec<u64>);
             if let Some(participant) = filter.participant {
-                let group = payments_group(participant);
+                let group = outbox_group(participant, Lane::Payments);
                 let page =
                     self.history.group_page(&GroupQuery { group, from_record, from_ns, until_ns, records_max })?;
                 (records, numbers, next) = (page.records, page.numbers, page.next);
@@ -286,6 +286,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             payee,
             amount,
             currency,
+            lane: Lane::Payments,
             event,
         })
     }

@@ -2,14 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use adapters::message::PaymentId;
+use adapters::message::{Lane, PaymentId};
 use hashbrown::HashMap;
 use ledger::index::{GroupQuery, IndexSchema};
 use ledger::journal::Storage;
 
 use super::{Beyond, Lookup, OpenPayment, Trouble, decode};
 use crate::entry::ParticipantId;
-use crate::history::{HistoryEvent, HistoryRecord, HistorySchema, RECORD_BYTES, payments_group};
+use crate::history::{HistoryEvent, HistoryRecord, HistorySchema, RECORD_BYTES, outbox_group};
 use crate::limits::LOOKUP_RECORDS_MAX;
 
 /// How often a payment that is decided and indexed while it is looked for is looked for again.
@@ -68,12 +68,13 @@ impl Newest {
         if record.payment_id != id {
             return;
         }
-        let count = |who: Option<ParticipantId>| who.map_or(0, |who| self.counts[&payments_group(who)]);
+        let count = |who: Option<ParticipantId>| who.map_or(0, |who| self.counts[&outbox_group(who, record.lane)]);
         match record.event {
             HistoryEvent::Forwarded { .. } => self.forward = Some((*record, count(record.payee))),
             HistoryEvent::Decided { .. } => {
                 self.outcome = Some((*record, [count(Some(record.payer)), count(record.payee)]));
             }
+            _ => {}
         }
     }
 }
@@ -154,7 +155,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
 
     /// How many messages a participant's outbox had before the record with this number.
     fn count_before(&self, participant: ParticipantId, from_record: u64) -> Result<u64, Trouble> {
-        let group = payments_group(participant);
+        let group = outbox_group(participant, Lane::Payments);
         let query = GroupQuery { from_record, records_max: 0, ..GroupQuery::all(group) };
         Ok(self.history.group_page(&query)?.state_before.0)
     }
@@ -178,7 +179,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         time_ns: u64,
         is_it: impl Fn(&HistoryRecord) -> bool,
     ) -> Result<Option<(HistoryRecord, u64)>, Trouble> {
-        let (group, mut from) = (payments_group(participant), Some(0));
+        let (group, mut from) = (outbox_group(participant, Lane::Payments), Some(0));
         while let Some(from_record) = from {
             let (from_ns, until_ns) = (time_ns, time_ns.saturating_add(1));
             let query = GroupQuery { group, from_record, from_ns, until_ns, records_max: LOOKUP_RECORDS_MAX };

@@ -78,7 +78,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         let row = PaymentRow { payee: row.payee.or_else(|| code_text(payee)), ..row };
         let deadline_ns = facts.forward.and_then(|(record, _)| match record.event {
             HistoryEvent::Forwarded { deadline_ns } => Some(deadline_ns),
-            HistoryEvent::Decided { .. } => None,
+            _ => None,
         });
         let mut steps = Vec::new();
         for (&position, entry) in found {

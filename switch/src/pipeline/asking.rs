@@ -14,12 +14,12 @@
 use std::collections::VecDeque;
 
 use adapters::check::Refusal;
-use adapters::message::{ErrorCode, Outcome, PaymentId};
+use adapters::message::{CaseState, ErrorCode, NO_ID, Outcome, PaymentId};
 use ledger::journal::Storage;
 
-use super::{Pipeline, Question};
-use crate::engine::effect::{Delivery, Effect, News, Status};
-use crate::entry::{Body, ParticipantId};
+use super::{Asks, Pipeline, Question};
+use crate::engine::effect::{Delivery, Effect, News};
+use crate::entry::{Body, EntryKind, ParticipantId};
 use crate::history::{HistoryAnswer, HistoryQuestion};
 use crate::session::SessionKey;
 
@@ -35,17 +35,27 @@ pub(super) struct Asked {
 
 /// What the frame is.
 pub(super) enum What {
-    /// A payment order, whole, so that it can still be sequenced.
-    Order { digest: [u8; 16], routing: Vec<u8>, private: Vec<u8> },
-    /// A status request, or an answer that no payment waits for.
-    Question { is_answer: bool },
+    /// A payment order, a return or the opening of a case: whole, so that it can still be sequenced.
+    Order(Order),
+    /// A status request, or an answer or a cancellation that nothing waits for.
+    Question(Asks),
+}
+
+/// Something new under an id of its own, on its way into a batch.
+pub(super) struct Order {
+    pub(super) kind: EntryKind,
+    pub(super) digest: [u8; 16],
+    /// The payment that it names.
+    pub(super) original: Option<PaymentId>,
+    pub(super) routing: Vec<u8>,
+    pub(super) private: Vec<u8>,
 }
 
 /// An outcome from the history, for whoever has asked.
 pub(super) struct Told {
     pub(super) session: SessionKey,
-    pub(super) payment_id: PaymentId,
-    pub(super) status: Status,
+    pub(super) id: PaymentId,
+    pub(super) news: News,
 }
 
 /// Everything that waits for the history.
@@ -121,7 +131,8 @@ pub(super) fn is_open(effect: &Effect, floor: u64) -> bool {
     match effect.news {
         News::Recheck => true,
         News::Status(status) => status.outcome == Outcome::Unknown && floor > 0,
-        News::Forward { .. } => false,
+        News::CaseStatus(news) => news.state == CaseState::Unknown && floor > 0,
+        News::Forward { .. } | News::Returned { .. } | News::CaseForward { .. } => false,
     }
 }
 
@@ -162,7 +173,11 @@ impl<S: Storage> Pipeline<S> {
         }
         let asked = self.waiting.queue.get(self.waiting.asked)?;
         self.waiting.asked += 1;
-        Some(HistoryQuestion { payment_id: asked.payment_id })
+        let original = match &asked.what {
+            What::Order(order) => order.original,
+            What::Question(_) => None,
+        };
+        Some(HistoryQuestion { payment_id: asked.payment_id, original })
     }
 
     /// The history has answered. The next turn deals with it.
@@ -184,26 +199,32 @@ impl<S: Storage> Pipeline<S> {
     }
 
     fn resume(&mut self, asked: Asked, answer: &HistoryAnswer) {
-        let Asked { session, number, participant, payment_id, what } = asked;
+        let Asked { session, number, participant, payment_id: id, what } = asked;
         match (what, answer.outcome) {
-            (What::Order { digest, .. }, Some(record)) => {
-                self.told.push(Told { session, payment_id, status: record.status_for_order(participant, digest) });
+            (What::Order(order), Some(record)) => {
+                let news = match order.kind {
+                    EntryKind::CaseOpen => News::CaseStatus(record.news_for_opening(participant, order.digest)),
+                    _ => News::Status(record.status_for_order(participant, order.digest)),
+                };
+                self.told.push(Told { session, id, news });
             }
-            (What::Question { is_answer: true }, Some(record)) => {
-                self.told.push(Told { session, payment_id, status: record.status_for_payee(participant) });
+            (What::Question(asks), Some(record)) => {
+                let news = match asks {
+                    Asks::Status => record.news_for(participant),
+                    Asks::Answer => News::Status(record.status_for_payee(participant)),
+                    Asks::CaseInput => News::CaseStatus(record.news_for_case_input(participant)),
+                };
+                self.told.push(Told { session, id, news });
             }
-            (What::Question { is_answer: false }, Some(record)) => {
-                self.told.push(Told { session, payment_id, status: record.status_for(participant) });
-            }
-            (What::Order { digest, routing, private }, None) => match self.why_not_now(participant) {
+            (What::Order(order), None) => match self.why_not_now(participant, order.kind) {
                 Some(code) => {
-                    self.refuse(session, number, Refusal { payment_id: payment_id.bytes(), ..Refusal::plain(code) });
+                    self.refuse(session, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(code) });
                 }
-                None => self.sequence_order((session, number), digest, answer.checked_through, [&routing, &private]),
+                None => self.sequence_order((session, number), &order, answer),
             },
-            (What::Question { is_answer }, None) => {
+            (What::Question(asks), None) => {
                 let checked_through = answer.checked_through;
-                self.questions.push(Question { session, number, payment_id, is_answer, checked_through });
+                self.questions.push(Question { session, number, payment_id: id, asks, checked_through });
             }
         }
     }
@@ -222,16 +243,24 @@ impl<S: Storage> Pipeline<S> {
             }
             let (session, number) = self.ingress.origin_of(entry as usize);
             let (entry, private) = self.ingress.entry(entry as usize);
-            let (participant, payment_id) = (effect.participant, effect.payment_id);
-            match entry.body {
-                Body::CreditTransfer(_, annotation) => {
-                    let (digest, routing, private) = (annotation.digest, entry.routing.to_vec(), private.to_vec());
-                    let what = What::Order { digest, routing, private };
-                    self.ask(Asked { session, number, participant, payment_id, what });
+            let (participant, payment_id) = (effect.participant, effect.id);
+            let order = |kind, digest, original: [u8; 16]| {
+                let (routing, private) = (entry.routing.to_vec(), private.to_vec());
+                What::Order(Order { kind, digest, original: PaymentId::from_bytes(original), routing, private })
+            };
+            let what = match entry.body {
+                Body::CreditTransfer(_, annotation) => order(EntryKind::CreditTransfer, annotation.digest, NO_ID),
+                Body::Return(message, annotation) => order(EntryKind::Return, annotation.digest, message.original_id),
+                Body::CaseOpen(message, annotation) => {
+                    order(EntryKind::CaseOpen, annotation.digest, message.original_id)
                 }
-                _ => {
-                    let question = Question { session, number, payment_id, is_answer: true, checked_through: 0 };
-                    self.questions.push(question);
+                Body::Answer(_) => What::Question(Asks::Answer),
+                _ => What::Question(Asks::CaseInput),
+            };
+            match what {
+                What::Order(_) => self.ask(Asked { session, number, participant, payment_id, what }),
+                What::Question(asks) => {
+                    self.questions.push(Question { session, number, payment_id, asks, checked_through: 0 });
                 }
             }
         }
@@ -255,10 +284,10 @@ impl<S: Storage> Pipeline<S> {
     }
 
     fn set_aside(&mut self, question: Question) {
-        let Question { session, number, payment_id, is_answer, .. } = question;
+        let Question { session, number, payment_id, asks, .. } = question;
         let participant = self.sessions.get(session).and_then(|session| session.participant());
         if let Some(participant) = participant {
-            self.ask(Asked { session, number, participant, payment_id, what: What::Question { is_answer } });
+            self.ask(Asked { session, number, participant, payment_id, what: What::Question(asks) });
         }
     }
 

@@ -3,13 +3,13 @@
 //! A provider that is connected and keeps up gets its frames from what is at hand. One that was away, or is slow, falls behind: its
 //! frames are made from outbox records (those that are held, or older ones from the history) and the journal, elsewhere, and come back through `rendered`. Order is kept either way.
 
-use adapters::message::Lane;
+use adapters::message::{Lane, PaymentId};
 use ledger::journal::Storage;
 
 use super::asking::{Told, is_open};
-use super::{Pipeline, Question};
-use crate::engine::effect::{Delivery, Effect, News};
-use crate::entry::{Body, ParticipantId};
+use super::{Asks, Pipeline, Question};
+use crate::engine::effect::{CaseNews, Delivery, Effect, News};
+use crate::entry::ParticipantId;
 use crate::ingress::Ingress;
 use crate::limits::RENDER_RECORDS_MAX;
 use crate::render::{self, RenderRequest, Rendered};
@@ -36,6 +36,7 @@ impl<S: Storage> Pipeline<S> {
     pub(super) fn deliver(&mut self, first_sequence: u64) {
         let effects = std::mem::take(&mut self.decisions.effects);
         let floor = self.decisions.engine.floor();
+        let time_ns = self.decisions.engine.time_ns();
         for effect in &effects {
             match effect.delivery {
                 // What is open waits for the history.
@@ -43,7 +44,8 @@ impl<S: Storage> Pipeline<S> {
                 Delivery::Reply { entry } => {
                     let (key, _) = self.ingress.origin_of(entry as usize);
                     self.sessions.write(key, |session| {
-                        write_effect(session, Lane::Session, 0, effect, first_sequence, &self.ingress);
+                        let batch = BatchAtHand { first_sequence, time_ns, entries: &self.ingress };
+                        write_effect(session, (Lane::Session, 0), effect, batch);
                     });
                 }
                 Delivery::Outbox { lane, number, .. } => {
@@ -56,7 +58,8 @@ impl<S: Storage> Pipeline<S> {
                         continue;
                     };
                     self.sessions.write(key, |session| {
-                        write_effect(session, lane, number, effect, first_sequence, &self.ingress);
+                        let batch = BatchAtHand { first_sequence, time_ns, entries: &self.ingress };
+                        write_effect(session, (lane, number), effect, batch);
                     });
                 }
             }
@@ -124,46 +127,58 @@ impl<S: Storage> Pipeline<S> {
 
     /// Answers who has asked, and those for whom the history was asked. It comes after the batch, so that an order and a question about it may travel together.
     pub(super) fn answer_questions(&mut self) {
-        for Told { session, payment_id, status } in self.told.drain(..) {
-            self.sessions.write(session, |session| {
-                let head = session.plain_head();
-                render::status(session.outgoing(), head, payment_id.bytes(), &status, &[]);
-            });
+        for Told { session, id, news } in self.told.drain(..) {
+            self.sessions.write(session, |session| write_reply(session, id, &news));
         }
-        for Question { session: key, payment_id, is_answer, .. } in self.questions.drain(..) {
+        for Question { session: key, payment_id: id, asks, .. } in self.questions.drain(..) {
             let participant = self.sessions.get(key).and_then(Session::participant);
             let Some(participant) = participant else { continue };
             let engine = &self.decisions.engine;
-            let status = match is_answer {
-                true => engine.status_for_payee(participant, payment_id),
-                false => engine.status_for(participant, payment_id),
+            let case = engine.case_for(participant, id);
+            // A payment that was accepted without being posted has a case under its own id.
+            let (first, second) = match asks {
+                Asks::Answer => (News::Status(engine.status_for_payee(participant, id)), None),
+                Asks::CaseInput => (News::CaseStatus(case.unwrap_or(CaseNews::UNKNOWN)), None),
+                Asks::Status if engine.find_payment(id).is_some() => {
+                    (News::Status(engine.status_for(participant, id)), case.map(News::CaseStatus))
+                }
+                Asks::Status => (case.map_or(News::Status(engine.status_for(participant, id)), News::CaseStatus), None),
             };
             self.sessions.write(key, |session| {
-                let head = session.plain_head();
-                render::status(session.outgoing(), head, payment_id.bytes(), &status, &[]);
+                write_reply(session, id, &first);
+                second.iter().for_each(|news| write_reply(session, id, news));
             });
         }
     }
 }
 
+/// Writes the frame of what is told without a number and without a note.
+fn write_reply(session: &mut Session, id: PaymentId, news: &News) {
+    let head = session.plain_head();
+    let is_written = render::message(session.outgoing(), head, id.bytes(), news, None);
+    assert!(is_written, "a reply says where something stands");
+}
+
 /// Writes the frame of an effect of the batch that is at hand.
-fn write_effect(session: &mut Session, lane: Lane, number: u64, effect: &Effect, first_sequence: u64, batch: &Ingress) {
+fn write_effect(session: &mut Session, (lane, number): (Lane, u64), effect: &Effect, batch: BatchAtHand<'_>) {
     let head = session.numbered_head(lane, number);
+    let BatchAtHand { first_sequence, time_ns, entries } = batch;
     let source = match effect.source {
         0 => None,
-        position => usize::try_from(position - first_sequence).ok().map(|place| batch.entry(place)),
+        position => usize::try_from(position - first_sequence).ok().map(|place| (entries.entry(place), position)),
     };
-    let id = effect.payment_id.bytes();
-    match (effect.news, source) {
-        (News::Forward { deadline_ns }, Some((entry, private))) => {
-            let Body::CreditTransfer(order, _) = entry.body else { unreachable!("a Forward comes of an order") };
-            render::forward(session.outgoing(), head, order, deadline_ns, private);
-        }
-        (News::Status(status), source) => {
-            let note = source.map_or(&[][..], |(_, private)| private);
-            render::status(session.outgoing(), head, id, &status, note);
-        }
-        (News::Forward { .. }, None) => unreachable!("a Forward comes of an order in the same batch"),
-        (News::Recheck, _) => unreachable!("a recheck is no message"),
-    }
+    let source = source.as_ref().map(|((entry, private), position)| {
+        let at = render::Moment { time_ns, position: *position };
+        render::Source { entry, private, at }
+    });
+    let is_written = render::message(session.outgoing(), head, effect.id.bytes(), &effect.news, source);
+    assert!(is_written, "an effect comes of an entry of its batch");
+}
+
+/// The batch that was applied last.
+#[derive(Clone, Copy)]
+struct BatchAtHand<'a> {
+    first_sequence: u64,
+    time_ns: u64,
+    entries: &'a Ingress,
 }

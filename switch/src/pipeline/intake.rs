@@ -1,17 +1,20 @@
 //! The first half of a payment's way: decode, check, admit, seal. What is refused here leaves no trace.
 
-use adapters::check::{self, CheckedAnswer, CheckedTransfer, Refusal, Request};
+use adapters::check::{self, Checked, CheckedAnswer, CheckedTransfer, Refusal, Request};
 use adapters::limits::{CONNECTION_SLOTS, FRAME_BYTES_MAX};
 use adapters::message::{
-    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, ParticipantCode, PaymentId, Welcome,
+    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, Part, ParticipantCode, PaymentId, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame};
 use adapters::stages;
 use ledger::journal::Storage;
 
-use super::asking::{Asked, What};
-use super::{Pipeline, Question};
-use crate::entry::{EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
+use super::asking::{Asked, Order, What};
+use super::{Asks, Pipeline, Question};
+use crate::entry::{
+    EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, TransferAnnotation,
+};
+use crate::history::HistoryAnswer;
 use crate::limits::BUSY_RETRY_MS;
 use crate::session::{Phase, Session, SessionKey, text_of};
 
@@ -93,7 +96,7 @@ impl<S: Storage> Pipeline<S> {
             Request::CreditTransfer(order) => stages::admit(|| self.admit(key, participant, number, &order)),
             Request::Answer(answer) => stages::admit(|| self.take_answer((key, number), participant, &answer)),
             Request::StatusRequest(id) if self.questions.len() < self.limits.questions_max => {
-                self.questions.push(Question::new((key, number), id, false));
+                self.questions.push(Question::new((key, number), id, Asks::Status));
             }
             Request::StatusRequest(id) => {
                 self.refuse(key, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(ErrorCode::Busy) });
@@ -105,13 +108,37 @@ impl<S: Storage> Pipeline<S> {
                     self.take_acknowledgement(key, lane, number);
                 }
             }
+            Request::Return(message) => {
+                let routing = message.routing();
+                self.admit_reference(
+                    (key, number),
+                    participant,
+                    EntryKind::Return,
+                    (routing.return_id, routing.original_id),
+                    &message,
+                );
+            }
+            Request::CaseOpen(message) => {
+                let routing = message.routing();
+                self.admit_reference(
+                    (key, number),
+                    participant,
+                    EntryKind::CaseOpen,
+                    (routing.case_id, routing.original_id),
+                    &message,
+                );
+            }
+            Request::CaseAnswer(message) => {
+                let id = message.routing().case_id;
+                self.take_case_input((key, number), participant, EntryKind::CaseAnswer, id, &message);
+            }
+            Request::CaseCancel(message) => {
+                let id = message.routing().case_id;
+                self.take_case_input((key, number), participant, EntryKind::CaseCancel, id, &message);
+            }
             Request::SignOn => self.seal((key, number), EntryKind::SignOn, [&[]; 3]),
             Request::SignOff => self.seal((key, number), EntryKind::SignOff, [&[]; 3]),
-            Request::Hello { .. }
-            | Request::Return(_)
-            | Request::CaseOpen(_)
-            | Request::CaseAnswer(_)
-            | Request::CaseCancel(_) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+            Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
 
@@ -219,7 +246,7 @@ impl<S: Storage> Pipeline<S> {
     /// Takes a payment order into the batch, or refuses it at once where there is no room for it. Where its id may be older than the window, it waits until the
     /// history has been asked.
     fn admit(&mut self, key: SessionKey, participant: ParticipantId, number: u64, order: &CheckedTransfer<'_>) {
-        if let Some(code) = self.why_not_now(participant) {
+        if let Some(code) = self.why_not_now(participant, EntryKind::CreditTransfer) {
             return self.refuse(
                 key,
                 number,
@@ -229,21 +256,55 @@ impl<S: Storage> Pipeline<S> {
         let payment_id = PaymentId::from_bytes(order.routing().payment_id);
         let payment_id = payment_id.unwrap_or_else(|| unreachable!("a checked order has an id"));
         let digest = self.digester.digest(order);
-        let parts = [order.routing_bytes(), order.private_bytes()];
+        let (routing, private) = (order.routing_bytes(), order.private_bytes());
         if let Some(checked_through) = self.checked_in_memory(payment_id) {
-            return self.sequence_order((key, number), digest, checked_through, parts);
+            return self.sequence_transfer((key, number), (digest, checked_through), [routing, private]);
         }
-        let [routing, private] = parts.map(<[u8]>::to_vec);
-        let what = What::Order { digest, routing, private };
+        let (routing, private) = (routing.to_vec(), private.to_vec());
+        let what = What::Order(Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private });
         self.ask(Asked { session: key, number, participant, payment_id, what });
     }
 
+    /// As `admit`, of a return or the opening of a case: what it names may be older than the window, so as soon as anything is, the history is asked.
+    fn admit_reference<M: Part>(
+        &mut self,
+        (key, number): (SessionKey, u64),
+        participant: ParticipantId,
+        kind: EntryKind,
+        (id, original): ([u8; 16], [u8; 16]),
+        message: &Checked<'_, M>,
+    ) {
+        if let Some(code) = self.why_not_now(participant, kind) {
+            return self.refuse(key, number, Refusal { payment_id: id, ..Refusal::plain(code) });
+        }
+        let payment_id = PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("what was checked has an id"));
+        let digest = self.digester.digest(message);
+        let (routing, private) = (message.routing_bytes().to_vec(), message.private_bytes().to_vec());
+        let order = Order { kind, digest, original: PaymentId::from_bytes(original), routing, private };
+        if self.decisions.engine.remembers_all() {
+            let nothing =
+                HistoryAnswer { payment_id, outcome: None, original: OriginalFound::NONE, checked_through: 0 };
+            return self.sequence_order((key, number), &order, &nothing);
+        }
+        self.ask(Asked { session: key, number, participant, payment_id, what: What::Order(order) });
+    }
+
+    /// Adds something new to the batch, of which the history has said what it knows.
+    pub(super) fn sequence_order(&mut self, frame: (SessionKey, u64), order: &Order, said: &HistoryAnswer) {
+        let Order { kind, digest, routing, private, .. } = order;
+        let (digest, checked_through) = (*digest, said.checked_through);
+        if *kind == EntryKind::CreditTransfer {
+            return self.sequence_transfer(frame, (digest, checked_through), [routing, private]);
+        }
+        let annotation = ReferenceAnnotation { digest, checked_through, original: said.original }.bytes();
+        self.seal(frame, *kind, [&annotation, routing, private]);
+    }
+
     /// Adds a payment order to the batch. The history has no outcome of its id through `checked_through`.
-    pub(super) fn sequence_order(
+    fn sequence_transfer(
         &mut self,
         frame: (SessionKey, u64),
-        digest: [u8; 16],
-        checked_through: u64,
+        (digest, checked_through): ([u8; 16], u64),
         [routing, private]: [&[u8]; 2],
     ) {
         let annotation = TransferAnnotation { digest, checked_through }.bytes();
@@ -254,8 +315,8 @@ impl<S: Storage> Pipeline<S> {
         self.seal(frame, EntryKind::CreditTransfer, [&annotation, routing, private]);
     }
 
-    /// Why a payment order gets no room now.
-    pub(super) fn why_not_now(&mut self, participant: ParticipantId) -> Option<ErrorCode> {
+    /// Why something new gets no room now.
+    pub(super) fn why_not_now(&mut self, participant: ParticipantId, kind: EntryKind) -> Option<ErrorCode> {
         let engine = &self.decisions.engine;
         let in_batch = self.ingress.transfers() as u64;
         let of_participant = self.feeds.get(participant).map_or(0, |feed| feed.orders_after(self.watermarks.sequenced));
@@ -263,9 +324,20 @@ impl<S: Storage> Pipeline<S> {
         // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet.
         let is_index_late =
             self.history.outcomes_unindexed() + open >= u64::from(engine.outcomes_kept()) || self.history.is_behind();
-        let is_full = in_batch >= self.limits.ingress_transfers_max as u64
-            || open >= u64::from(self.limits.in_flight_max)
-            || engine.in_flight_of(participant) + of_participant >= self.limits.in_flight_per_participant_max;
+        let limits = &self.limits;
+        let is_full = match kind {
+            EntryKind::CreditTransfer => {
+                in_batch >= limits.ingress_transfers_max as u64
+                    || open >= u64::from(limits.in_flight_max)
+                    || engine.in_flight_of(participant) + of_participant >= limits.in_flight_per_participant_max
+            }
+            // What the open batch adds to these is little: a batch is bounded.
+            EntryKind::CaseOpen => {
+                engine.counts().cases_open >= limits.cases_open_max
+                    || engine.cases_open_of(participant) >= limits.cases_open_per_participant_max
+            }
+            _ => false,
+        };
         self.is_index_late |= is_index_late;
         match (self.is_draining, is_full || is_index_late) {
             (true, _) => Some(ErrorCode::ShuttingDown),
@@ -283,7 +355,25 @@ impl<S: Storage> Pipeline<S> {
         if waits || self.questions.len() >= self.limits.questions_max {
             self.seal(frame, EntryKind::Answer, [&[], answer.routing_bytes(), answer.private_bytes()]);
         } else {
-            self.questions.push(Question::new(frame, id, true));
+            self.questions.push(Question::new(frame, id, Asks::Answer));
+        }
+    }
+
+    /// As `take_answer`, of what may change a case.
+    fn take_case_input<M: Part>(
+        &mut self,
+        frame: (SessionKey, u64),
+        participant: ParticipantId,
+        kind: EntryKind,
+        id: [u8; 16],
+        message: &Checked<'_, M>,
+    ) {
+        let id = PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("what was checked names a case"));
+        let waits = self.decisions.engine.awaits_case_input(participant, id);
+        if waits || self.questions.len() >= self.limits.questions_max {
+            self.seal(frame, kind, [&[], message.routing_bytes(), message.private_bytes()]);
+        } else {
+            self.questions.push(Question::new(frame, id, Asks::CaseInput));
         }
     }
 

@@ -132,6 +132,8 @@ impl Plan {
         let limits = PipelineLimits {
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
+            cases_open_max: if is_tiny { 30 } else { 10_000 },
+            cases_open_per_participant_max: if is_tiny { 9 } else { 5_000 },
             ingress_transfers_max: if is_tiny { 6 } else { 5_000 },
             questions_max: if is_tiny { 2 } else { 5_000 },
             history_waiting_max: if is_tiny { 5 } else { 2_000 },

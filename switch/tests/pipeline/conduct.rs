@@ -1,7 +1,8 @@
 //! The table "which message does what", obeyed: every message, before and after `Hello`.
 
 use adapters::message::{
-    Ack, Answer, CONDUCT, Conduct, Echo, Error, Forward, Hello, MessageKind, Status, StatusRequest, Welcome,
+    Ack, AmountForm, Answer, CONDUCT, CaseAnswer, CaseCancel, CaseForward, CaseKind, CaseOpen, CaseStatus, Conduct,
+    Echo, Error, Forward, Hello, MessageKind, NO_ID, Return, Returned, Status, StatusRequest, Welcome,
 };
 use adapters::native::frame::Head;
 
@@ -10,7 +11,7 @@ use crate::orders::{START_NS, TIMEOUT_NS, code, id, order};
 use crate::wire::Line;
 
 /// What ALPHA hears after it has said this first, and after it has said it once welcomed.
-const ROWS: [(MessageKind, &[&str], &[&str]); 10] = {
+const ROWS: [(MessageKind, &[&str], &[&str]); 19] = {
     use MessageKind as K;
     const NOT_ALLOWED: &[&str] = &["error not_allowed frame 1", "ack, 1 decided"];
     const NOT_ALLOWED_UNNUMBERED: &[&str] = &["error not_allowed frame 0"];
@@ -25,6 +26,15 @@ const ROWS: [(MessageKind, &[&str], &[&str]); 10] = {
         (K::Answer, NOT_ALLOWED, &["status unknown T1 reply, 1 decided"]),
         (K::Status, NOT_ALLOWED, NOT_ALLOWED),
         (K::StatusRequest, NOT_ALLOWED, &["status unknown T1 reply, 1 decided"]),
+        (K::Return, NOT_ALLOWED, &["status rejected T1 number 1, 1 decided"]),
+        (K::Returned, NOT_ALLOWED, NOT_ALLOWED),
+        (K::CaseOpen, NOT_ALLOWED, &["payment_request open T1 number 1, 1 decided"]),
+        (K::CaseForward, NOT_ALLOWED, NOT_ALLOWED),
+        (K::CaseAnswer, NOT_ALLOWED, &["case unknown T1 reply, 1 decided"]),
+        (K::CaseCancel, NOT_ALLOWED, &["case unknown T1 reply, 1 decided"]),
+        (K::CaseStatus, NOT_ALLOWED, NOT_ALLOWED),
+        (K::SignOn, NOT_ALLOWED, &["ack, 1 decided"]),
+        (K::SignOff, NOT_ALLOWED, &["ack, 1 decided"]),
     ]
 };
 
@@ -58,9 +68,9 @@ fn say(line: &mut Line, kind: MessageKind) {
                 currency: order.currency,
                 accepted_at_ns: START_NS,
                 purpose: [0; 4],
-                deadline_ns: START_NS + TIMEOUT_NS,
                 lane: 1,
-                request_id: [0; 16],
+                request_id: NO_ID,
+                deadline_ns: START_NS + TIMEOUT_NS,
             };
             line.say(kind, &forward);
         }
@@ -69,7 +79,72 @@ fn say(line: &mut Line, kind: MessageKind) {
                 Status { payment_id, outcome: 1, reason: [0; 4], field: 0, decided_at_ns: START_NS, position: 3 };
             line.say(kind, &status);
         }
-        other => panic!("{other:?} has no row"),
+        _ => say_of_case(line, kind),
+    }
+}
+
+/// As `say`, of returns, cases and presence.
+fn say_of_case(line: &mut Line, kind: MessageKind) {
+    let currency = order(1, "ALPHA", "BRAVO", 60, START_NS).currency;
+    let (case_id, original_id) = (id(1).bytes(), id(2).bytes());
+    let [opener, responder] = ["ALPHA", "BRAVO"].map(|name| *code(name).bytes());
+    let (reason, position) = (*b"CUST", 3);
+    let request = CaseOpen {
+        case_id,
+        kind: CaseKind::PaymentRequest as u8,
+        original_id: NO_ID,
+        opener,
+        responder,
+        amount: 60,
+        currency,
+        amount_form: AmountForm::Fixed as u8,
+        reason: [0; 4],
+        expires_at_ns: 0,
+    };
+    let back = Return { return_id: case_id, original_id, case_id: NO_ID, amount: 60, currency, reason };
+    match kind {
+        MessageKind::Return => line.say(kind, &back),
+        MessageKind::Returned => {
+            let Return { return_id, case_id, amount, .. } = back;
+            let (returned_total, decided_at_ns) = (60, START_NS);
+            let returned = Returned {
+                return_id,
+                original_id,
+                case_id,
+                amount,
+                currency,
+                reason,
+                returned_total,
+                decided_at_ns,
+                position,
+            };
+            line.say(kind, &returned);
+        }
+        MessageKind::CaseOpen => line.say(kind, &request),
+        MessageKind::CaseForward => {
+            let CaseOpen { kind: about, amount, amount_form, reason, .. } = request;
+            let forward = CaseForward {
+                case_id,
+                kind: about,
+                original_id,
+                opener,
+                responder,
+                amount,
+                currency,
+                amount_form,
+                reason,
+                deadline_ns: START_NS + TIMEOUT_NS,
+            };
+            line.say(kind, &forward);
+        }
+        MessageKind::CaseAnswer => line.say(kind, &CaseAnswer::accept(id(1))),
+        MessageKind::CaseCancel => line.say(kind, &CaseCancel { case_id, reason }),
+        MessageKind::CaseStatus => {
+            let status = CaseStatus { case_id, kind: 3, state: 1, reason, field: 0, at_ns: START_NS, position };
+            line.say(kind, &status);
+        }
+        MessageKind::SignOn | MessageKind::SignOff => line.say_empty(kind),
+        other => panic!("{other:?} is said elsewhere"),
     }
 }
 
@@ -106,12 +181,17 @@ fn check_live(conduct: &Conduct, expected: &[&str]) {
     say(&mut line, kind);
     assert_eq!(line.exchange(&mut hub), expected, "{kind:?} once welcomed");
     let is_journaled = hub.pipeline.engine().applied() > applied;
-    // No payment waits for the Answer of this row, so it changes nothing and leaves no trace; one that decides is in every other test.
-    let is_to_be_journaled = conduct.journaled && conduct.from_provider && kind != MessageKind::Answer;
+    // Nothing waits for the answers of these rows, so it changes nothing and leaves no trace; one that decides is in every other test.
+    let is_for_nothing = matches!(kind, MessageKind::Answer | MessageKind::CaseAnswer | MessageKind::CaseCancel);
+    let is_to_be_journaled = conduct.journaled && conduct.from_provider && !is_for_nothing;
     assert_eq!(is_journaled, is_to_be_journaled, "is {kind:?} journaled?");
     let is_refused = expected.iter().any(|text| text.contains("not_allowed"));
     assert_eq!(is_refused, !conduct.from_provider || kind == MessageKind::Hello, "may a provider send {kind:?}?");
-    let forwarded: &[&str] = if kind == MessageKind::CreditTransfer { &["forward T1 number 1"] } else { &[] };
+    let forwarded: &[&str] = match kind {
+        MessageKind::CreditTransfer => &["forward T1 number 1"],
+        MessageKind::CaseOpen => &["asked payment_request T1 number 1"],
+        _ => &[],
+    };
     assert_eq!(payee.heard(&mut hub), forwarded, "after {kind:?}");
     // Whatever it was, the connection goes on.
     line.echo(8);

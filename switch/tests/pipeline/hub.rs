@@ -12,7 +12,7 @@ use ledger::journal::Storage;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
 use switch::engine::Batch;
-use switch::engine::effect::Status;
+use switch::engine::effect::{News, Status};
 use switch::entry::{PAYLOAD_FORMAT, ParticipantId};
 use switch::history::{History, HistoryAnswer, HistoryAsker, HistoryOptions, HistoryQuestion};
 use switch::log::local::LocalLog;
@@ -240,9 +240,13 @@ impl Hub {
         if self.pipeline.engine().holds(id) {
             return self.pipeline.engine().status_for(participant, id);
         }
-        let answer = self.asker.answer(HistoryQuestion { payment_id: id }).unwrap();
+        let answer = self.asker.answer(HistoryQuestion { payment_id: id, original: None }).unwrap();
         assert!(answer.checked_through >= self.pipeline.engine().floor(), "what has left is in the history");
-        answer.outcome.map_or(Status::undecided(Outcome::Unknown), |record| record.status_for(participant))
+        match answer.outcome.map(|record| record.news_for(participant)) {
+            Some(News::Status(status)) => status,
+            Some(other) => unreachable!("a payment is told as a payment: {other:?}"),
+            None => Status::undecided(Outcome::Unknown),
+        }
     }
 
     fn render(&mut self) -> Result<(), Stopped> {

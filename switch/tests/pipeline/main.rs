@@ -8,6 +8,8 @@ mod orders;
 
 mod language;
 
+mod cases;
+mod returns;
 mod rules;
 mod states;
 mod sweep;

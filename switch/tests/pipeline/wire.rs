@@ -1,8 +1,8 @@
 //! A connection by hand: frames that a well-behaved provider would never send, and everything that comes back, as text.
 
 use adapters::message::{
-    CreditTransfer, Cursors, Echo, Error, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, Outcome, Part,
-    PaymentId, Status, Welcome,
+    CaseForward, CaseKind, CaseState, CaseStatus, CreditTransfer, Cursors, Echo, Error, ErrorCode, Forward, Hello,
+    Lane, Lineage, MessageKind, Outcome, Part, PaymentId, Returned, Status, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame, Head};
 use switch::session::SessionKey;
@@ -55,6 +55,12 @@ impl Line {
     pub(crate) fn say<P: Part>(&mut self, kind: MessageKind, part: &P) {
         self.number += 1;
         self.say_under(kind, Head { number: self.number, ..Head::PLAIN }, part);
+    }
+
+    /// Adds a frame that says nothing but what it is.
+    pub(crate) fn say_empty(&mut self, kind: MessageKind) {
+        self.number += 1;
+        frame::encode_raw(&mut self.outgoing, kind, Head { number: self.number, ..Head::PLAIN }, &[], &[]);
     }
 
     pub(crate) fn say_under<P: Part>(&mut self, kind: MessageKind, head: Head, part: &P) {
@@ -137,6 +143,22 @@ fn text(frame: &Frame<'_>) -> String {
             let status = Status::read(frame.routing).unwrap();
             let outcome = Outcome::from_number(status.outcome).unwrap().name();
             format!("status {outcome} T{} {}", payment(status.payment_id), number(frame.head))
+        }
+        MessageKind::Returned => {
+            let returned = Returned::read(frame.routing).unwrap();
+            let total = returned.returned_total.to_native();
+            format!("returned T{} {total} in all {}", payment(returned.original_id), number(frame.head))
+        }
+        MessageKind::CaseForward => {
+            let asked = CaseForward::read(frame.routing).unwrap();
+            let kind = CaseKind::from_number(asked.kind).unwrap().name();
+            format!("asked {kind} T{} {}", payment(asked.case_id), number(frame.head))
+        }
+        MessageKind::CaseStatus => {
+            let status = CaseStatus::read(frame.routing).unwrap();
+            let kind = CaseKind::from_number(status.kind).map_or("case", CaseKind::name);
+            let state = CaseState::from_number(status.state).unwrap().name();
+            format!("{kind} {state} T{} {}", payment(status.case_id), number(frame.head))
         }
         MessageKind::Ack => "ack".to_owned(),
         other => panic!("a provider is never sent {other:?}"),

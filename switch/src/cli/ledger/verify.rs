@@ -109,17 +109,21 @@ fn text_of(verdict: &Verdict) -> String {
             "DAMAGED   {segment} at offset {offset}: {reason}\n          nothing was changed; restore this file from a copy\n"
         );
     }
-    let PaymentCounts { committed, rejected, expired, in_flight } = verdict.payments;
+    let PaymentCounts { committed, rejected, expired, in_flight, returned, cases_open, cases_closed, .. } =
+        verdict.payments;
     let books = verdict.balances.iter().map(|(currency, sides)| {
         format!("books     {currency}: debits {} = credits {} minor units\n", sides.debits, sides.credits)
     });
     format!(
-        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\n{}chain     {}\nstate     {}\n{}\n",
+        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\nreturns   {}\ncases     {} open, {} closed\n{}chain     {}\nstate     {}\n{}\n",
         grouped(verdict.batches.into()),
         grouped(committed.into()),
         grouped(rejected.into()),
         grouped(expired.into()),
         grouped(in_flight.into()),
+        grouped(returned.into()),
+        grouped(cases_open.into()),
+        grouped(cases_closed.into()),
         books.collect::<String>(),
         verdict.last_digest,
         verdict.state_digest,

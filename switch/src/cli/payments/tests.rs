@@ -107,10 +107,10 @@ fn recount(data: &Path) -> Vec<Known> {
         for effect in effects {
             let Delivery::Outbox { lane: Lane::Payments, number, .. } = effect.delivery else { continue };
             let who = NAMES[effect.participant.0 as usize - 1].to_owned();
-            let (order, amount, payer) = orders[&effect.payment_id.bytes()].clone();
+            let (order, amount, payer) = orders[&effect.id.bytes()].clone();
             match effect.news {
                 News::Forward { .. } => open.push(Known {
-                    id: effect.payment_id,
+                    id: effect.id,
                     outcome: Outcome::InFlight,
                     reason: String::new(),
                     time_ns: batch.time_ns,
@@ -123,12 +123,12 @@ fn recount(data: &Path) -> Vec<Known> {
                     statuses: [None; 2],
                 }),
                 News::Status(status) => match decided.last_mut() {
-                    Some(known) if known.id == effect.payment_id => known.statuses[1] = Some(number),
+                    Some(known) if known.id == effect.id => known.statuses[1] = Some(number),
                     _ => {
-                        let forwarded = open.iter().position(|known| known.id == effect.payment_id);
+                        let forwarded = open.iter().position(|known| known.id == effect.id);
                         let forwarded = forwarded.map(|place| open.remove(place));
                         decided.push(Known {
-                            id: effect.payment_id,
+                            id: effect.id,
                             outcome: status.outcome,
                             reason: status.reason.as_str().to_owned(),
                             time_ns: batch.time_ns,
@@ -142,7 +142,7 @@ fn recount(data: &Path) -> Vec<Known> {
                         });
                     }
                 },
-                News::Recheck => unreachable!("it has no number"),
+                other => unreachable!("nothing else is in this journal: {other:?}"),
             }
         }
         Ok(())

@@ -4,7 +4,7 @@
 use adapters::message::{Outcome, PaymentId};
 
 use super::Finding;
-use crate::engine::effect::Status;
+use crate::engine::effect::{News, Status};
 use crate::entry::ParticipantId;
 use crate::history::HistoryQuestion;
 use crate::simulate::auditor::Auditor;
@@ -48,9 +48,15 @@ fn answers(process: &Process, place: usize, id: Id) -> Result<Vec<Status>, Strin
     let is_in_files = of_engine.is_none_or(|status| status.position <= process.pipeline.watermarks().indexed);
     let mut answers = Vec::from_iter(of_engine);
     if is_in_files {
-        let answer = process.asker.answer(HistoryQuestion { payment_id }).map_err(|fault| fault.to_string())?;
+        let answer =
+            process.asker.answer(HistoryQuestion { payment_id, original: None }).map_err(|fault| fault.to_string())?;
         let unknown = Status::undecided(Outcome::Unknown);
-        answers.push(answer.outcome.map_or(unknown, |record| record.status_for(participant)));
+        let said = answer.outcome.map(|record| record.news_for(participant));
+        answers.push(match said {
+            Some(News::Status(status)) => status,
+            Some(other) => return Err(format!("{} is told as {other:?}", hex(&id))),
+            None => unknown,
+        });
     }
     Ok(answers)
 }

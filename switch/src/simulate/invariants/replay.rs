@@ -36,7 +36,7 @@ pub(in super::super) fn check_effects(effects: &[Effect], auditor: &Auditor) -> 
 }
 
 fn is_same(effect: &Effect, right: &Told) -> bool {
-    let id = effect.payment_id.bytes();
+    let id = effect.id.bytes();
     match (effect.news, right) {
         (News::Forward { deadline_ns }, Told::Forward { routing, .. }) => {
             wire::array(routing, 0) == id && wire::u64_at(routing, routing.len() - 8) == deadline_ns
