@@ -12,6 +12,7 @@ use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
     OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
 };
+use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
 
 /// A configuration that cannot be used: which file, and what to do.
@@ -100,6 +101,10 @@ pub struct LimitSettings {
     pub in_flight_max: u32,
     /// Open payments of one participant.
     pub in_flight_per_participant_max: u32,
+    /// Orders, returns, cases and questions of one participant a second; 0 for no limit.
+    pub orders_per_second: u32,
+    /// What of these one participant may send at once after a pause.
+    pub orders_burst: u32,
     /// Payment orders in one batch.
     pub ingress_transfers_max: usize,
 }
@@ -110,6 +115,8 @@ impl Default for LimitSettings {
         LimitSettings {
             in_flight_max: limits.in_flight_max,
             in_flight_per_participant_max: limits.in_flight_per_participant_max,
+            orders_per_second: limits.rate.per_second,
+            orders_burst: limits.rate.burst,
             ingress_transfers_max: limits.ingress_transfers_max,
         }
     }
@@ -155,6 +162,9 @@ impl Config {
                 "limits.in_flight_max must be from 1 to {IN_FLIGHT_MAX}, and limits.in_flight_per_participant_max from 1 to that"
             ));
         }
+        if limits.orders_per_second > 0 && limits.orders_burst == 0 {
+            return Err("limits.orders_burst must be at least 1 where limits.orders_per_second is not 0".into());
+        }
         if !(1..=INGRESS_TRANSFERS_MAX).contains(&limits.ingress_transfers_max) {
             return Err(format!("limits.ingress_transfers_max must be from 1 to {INGRESS_TRANSFERS_MAX}"));
         }
@@ -177,6 +187,7 @@ impl Config {
         PipelineLimits {
             in_flight_max: self.limits.in_flight_max,
             in_flight_per_participant_max: self.limits.in_flight_per_participant_max,
+            rate: Rate { per_second: self.limits.orders_per_second, burst: self.limits.orders_burst },
             ingress_transfers_max: self.limits.ingress_transfers_max,
             presence: PresenceTimes {
                 absence_grace_ms: self.presence.absence_grace_ms,

@@ -14,10 +14,14 @@
 //! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
 //! has sockets and a clock; a test's or a simulator's has neither.
 //!
+//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs).
+//!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
 
 mod asking;
+mod bulk;
 mod delivery;
+pub mod fairness;
 mod intake;
 mod observing;
 
@@ -36,9 +40,10 @@ use crate::feed::Feeds;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
-    ABSENCE_GRACE_MS_DEFAULT, CASES_OPEN_MAX, CASES_OPEN_PER_PARTICIPANT_MAX, HISTORY_WAITING_MAX,
-    HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS,
-    INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, PRESENCE_SETTLE_MS_DEFAULT, QUESTIONS_MAX,
+    ABSENCE_GRACE_MS_DEFAULT, BULK_WAITING_MAX, BULK_WAITING_PER_SESSION_MAX, CASES_OPEN_MAX,
+    CASES_OPEN_PER_PARTICIPANT_MAX, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX,
+    IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, ORDERS_BURST_DEFAULT,
+    ORDERS_PER_SECOND_DEFAULT, PRESENCE_SETTLE_MS_DEFAULT, QUESTIONS_MAX,
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
@@ -47,6 +52,8 @@ use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
+use bulk::BulkWaiting;
+use fairness::{Buckets, Rate};
 pub use observing::PresenceTimes;
 use observing::{Moved, Watch};
 
@@ -84,6 +91,12 @@ pub struct PipelineLimits {
     pub cases_open_max: u64,
     /// Open cases that one participant has opened.
     pub cases_open_per_participant_max: u32,
+    /// How fast one participant may send orders, returns, cases and questions.
+    pub rate: Rate,
+    /// Bulk orders that wait for room.
+    pub bulk_waiting_max: usize,
+    /// The same of one connection.
+    pub bulk_waiting_per_session_max: usize,
     /// Payment orders in one batch.
     pub ingress_transfers_max: usize,
     /// Questions that wait for the end of the turn.
@@ -103,6 +116,9 @@ impl Default for PipelineLimits {
             in_flight_per_participant_max: IN_FLIGHT_PER_PARTICIPANT_MAX,
             cases_open_max: CASES_OPEN_MAX,
             cases_open_per_participant_max: CASES_OPEN_PER_PARTICIPANT_MAX,
+            rate: Rate { per_second: ORDERS_PER_SECOND_DEFAULT, burst: ORDERS_BURST_DEFAULT },
+            bulk_waiting_max: BULK_WAITING_MAX,
+            bulk_waiting_per_session_max: BULK_WAITING_PER_SESSION_MAX,
             ingress_transfers_max: INGRESS_TRANSFERS_MAX,
             questions_max: QUESTIONS_MAX,
             history_waiting_max: HISTORY_WAITING_MAX,
@@ -157,6 +173,8 @@ impl Decisions {
 pub struct Queues {
     /// Frames whose payment may be older than memory, until the history has answered.
     pub waiting_for_history: u64,
+    /// Bulk orders, until retail leaves them room.
+    pub bulk_waiting: u64,
     /// Lanes of participants whose older messages are to be asked for.
     pub waiting_for_renderer: u64,
     /// Messages of all outboxes that are held in memory: what is not in the history's files, and the newest of each lane.
@@ -211,6 +229,9 @@ pub struct Pipeline<S: Storage> {
     questions: Vec<Question>,
     /// What the history was asked, or is to be.
     waiting: Waiting,
+    /// Bulk orders that wait for room.
+    bulk: BulkWaiting,
+    buckets: Buckets,
     /// What the history has said, to be told at the end of the turn.
     told: Vec<Told>,
     /// Was an order refused because too much is not indexed yet?
@@ -233,6 +254,8 @@ pub struct Pipeline<S: Storage> {
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
+    /// When what is being received came.
+    received_ns: u64,
     /// The latest time that anything was called with.
     now_ns: u64,
 }
@@ -260,6 +283,8 @@ impl<S: Storage> Pipeline<S> {
             ahead: Ahead::default(),
             questions: Vec::new(),
             waiting: Waiting::default(),
+            bulk: BulkWaiting::default(),
+            buckets: Buckets::default(),
             told: Vec::new(),
             is_index_late: false,
             sequencer: Sequencer::after(time_ns),
@@ -275,6 +300,7 @@ impl<S: Storage> Pipeline<S> {
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
+            received_ns: time_ns,
             now_ns: time_ns,
         }
     }
@@ -284,6 +310,7 @@ impl<S: Storage> Pipeline<S> {
         self.last_turn_ns = now_ns;
         self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
+        self.admit_bulk();
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
             self.apply(time_ns, appended, durable)?;
@@ -455,7 +482,7 @@ impl<S: Storage> Pipeline<S> {
     pub fn next_turn_ns(&mut self) -> Option<u64> {
         let mark_ns = self.log.is_unmarked().then(|| self.last_batch_ns.saturating_add(MARK_AFTER_NS));
         let deadline_ns = self.decisions.engine.next_deadline_ns();
-        let answers_ns = self.waiting.has_answers().then_some(0);
+        let answers_ns = (self.waiting.has_answers() || self.has_bulk_to_admit()).then_some(0);
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
         let cut_ns = self.is_cut.then_some(0);
@@ -495,7 +522,8 @@ impl<S: Storage> Pipeline<S> {
     /// Is nothing open, and has everything left that anyone waits for?
     pub fn is_drained(&self) -> bool {
         let flushed = |key| self.sessions.get(key).is_none_or(Session::is_flushed);
-        let is_decided = self.decisions.engine.counts().in_flight == 0 && self.waiting.is_empty();
+        let is_waiting = !self.waiting.is_empty() || self.bulk.len() > 0;
+        let is_decided = self.decisions.engine.counts().in_flight == 0 && !is_waiting;
         is_decided && self.sessions.keys().into_iter().all(flushed)
     }
 
@@ -531,6 +559,7 @@ impl<S: Storage> Pipeline<S> {
     pub fn queues(&self) -> Queues {
         Queues {
             waiting_for_history: self.waiting.len() as u64,
+            bulk_waiting: self.bulk.len() as u64,
             waiting_for_renderer: self.to_render.len() as u64,
             outbox_records_held: self.outbox_records_held() as u64,
             outcomes_unindexed: self.history.outcomes_unindexed(),

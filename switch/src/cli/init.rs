@@ -10,8 +10,9 @@ use ledger::{Amount, Currency};
 use super::{Failure, config_path};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{
-    ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, PARTICIPANTS_MAX,
-    PRESENCE_SETTLE_MS_DEFAULT, SEGMENT_BYTES_DEFAULT,
+    ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX,
+    ORDERS_BURST_DEFAULT, ORDERS_PER_SECOND_DEFAULT, PARTICIPANTS_MAX, PRESENCE_SETTLE_MS_DEFAULT,
+    SEGMENT_BYTES_DEFAULT,
 };
 use crate::pki::Authority;
 use crate::seal::create_key_file;
@@ -160,6 +161,9 @@ segment_bytes = {SEGMENT_BYTES_DEFAULT}
 # Open payments of all participants, and of one. Above, a payment is refused as busy and leaves no trace.
 in_flight_max = {IN_FLIGHT_MAX}
 in_flight_per_participant_max = {IN_FLIGHT_PER_PARTICIPANT_MAX}
+# What one participant may send a second (orders, returns, cases, questions; answers are free), and at once after a pause. 0 a second: no limit.
+orders_per_second = {ORDERS_PER_SECOND_DEFAULT}
+orders_burst = {ORDERS_BURST_DEFAULT}
 # Payments that one journal batch takes.
 ingress_transfers_max = {INGRESS_TRANSFERS_MAX}
 

@@ -85,6 +85,8 @@ pub struct PaymentCounts {
     pub expired: u64,
     /// Not decided yet.
     pub in_flight: u64,
+    /// Of these, in the bulk lane.
+    pub bulk_in_flight: u64,
     /// Returns that went back.
     pub returned: u64,
     /// Returns that were refused.
@@ -295,6 +297,7 @@ impl Engine {
                 self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
                 self.counts.in_flight += 1;
+                self.counts.bulk_in_flight += u64::from(lane == Lane::Bulk);
                 let delivery = self.outbox(payee, lane, Subject::Payment(index), moment.position);
                 let news = News::Forward { deadline_ns };
                 effects.push(Effect { participant: payee, delivery, id, news, source: moment.position });
@@ -478,6 +481,7 @@ impl Engine {
         let (id, payer, payee, traits) = (payment.id, payment.payer, payment.payee, payment.traits);
         self.participants[payer].in_flight -= 1;
         self.counts.in_flight -= 1;
+        self.counts.bulk_in_flight -= u64::from(traits.has(Traits::BULK));
         *match outcome {
             Outcome::Committed => &mut self.counts.committed,
             Outcome::Rejected => &mut self.counts.rejected,

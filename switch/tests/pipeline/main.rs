@@ -17,6 +17,8 @@ mod window;
 
 mod model;
 
+mod flows;
+
 mod hub;
 mod provider;
 
@@ -45,3 +47,5 @@ mod presence;
 mod cursors;
 
 mod conduct;
+
+mod lanes;
