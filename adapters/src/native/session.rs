@@ -319,7 +319,7 @@ impl ClientSession {
             && self.unacknowledged.bytes_held() + FRAME_BYTES_MAX <= self.unacknowledged_max.bytes
     }
 
-    /// Takes a `CreditTransfer`, an `Answer` or a `StatusRequest`, to be sent now or after the next `Welcome`, and again until it
+    /// Takes a `CreditTransfer`, an `Answer`, a `StatusRequest`, a `SignOn` or a `SignOff`, to be sent now or after the next `Welcome`, and again until it
     /// is acknowledged. Gives its ticket: submissions are counted 1, 2, 3 ... for as long as the session lives.
     ///
     /// # Panics
@@ -342,8 +342,9 @@ impl ClientSession {
     }
 
     fn submit_with(&mut self, kind: MessageKind, encode: impl FnOnce(&mut Vec<u8>, Head)) -> Result<u64, Full> {
-        use MessageKind::{Answer, CreditTransfer, StatusRequest};
-        assert!(matches!(kind, CreditTransfer | Answer | StatusRequest), "{kind:?} is not for a provider to submit");
+        use MessageKind::{Answer, CreditTransfer, SignOff, SignOn, StatusRequest};
+        let is_submitted = matches!(kind, CreditTransfer | Answer | StatusRequest | SignOn | SignOff);
+        assert!(is_submitted, "{kind:?} is not for a provider to submit");
         if !self.has_room() {
             return Err(Full);
         }

@@ -84,7 +84,7 @@ pub(super) fn status(routing: &[u8]) -> Option<Status> {
     })
 }
 
-/// The fields of a `CreditTransfer` that decide, from its 109 bytes.
+/// The fields of a `CreditTransfer` that decide, from its 126 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) id: Id,
@@ -96,7 +96,7 @@ pub(super) struct Order {
 }
 
 pub(super) fn order(routing: &[u8]) -> Option<Order> {
-    (routing.len() == 109).then(|| Order {
+    (routing.len() == 126).then(|| Order {
         id: array(routing, 0),
         payer: array(routing, 16),
         payee: array(routing, 51),
