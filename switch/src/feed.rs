@@ -388,6 +388,8 @@ impl Feeds {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    #![allow(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
     use super::*;
     use crate::session::{Session, Sessions};
     use adapters::message::ParticipantCode;
@@ -508,10 +510,9 @@ mod tests {
                     }
                 }
                 Step::Ask if self.feed.is_live() && self.asked.is_none() => {
-                    if self.feed.is_lane_behind(LANE, enqueued) && self.feed.begin_rendering(LANE) {
-                        let life = self.feed.life();
-                        self.asked = self.feed.wanted(LANE, enqueued).map(|span| (life, span));
-                    }
+                    let is_asked = self.feed.is_lane_behind(LANE, enqueued) && self.feed.begin_rendering(LANE);
+                    let wanted = if is_asked { self.feed.wanted(LANE, enqueued) } else { None };
+                    self.asked = wanted.map(|span| (self.feed.life(), span));
                 }
                 Step::Made(one) => {
                     let Some((life, asked)) = self.asked.take() else { return };

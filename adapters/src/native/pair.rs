@@ -49,7 +49,7 @@ impl ClientPair {
     /// May a connection in this slot be made now? The second waits until the first is welcomed.
     pub fn may_connect(&self, slot: usize) -> bool {
         let other = &self.sessions[1 - slot];
-        other.is_open() || (other.is_closed() && slot == 0) || (slot == 1 && self.has_lineage() && other.is_closed())
+        other.is_open() || (other.is_closed() && (slot == 0 || self.has_lineage()))
     }
 
     fn has_lineage(&self) -> bool {
@@ -61,8 +61,8 @@ impl ClientPair {
         self.with(slot, ClientSession::connected);
     }
 
-    /// The connection of this slot is over. What it had submitted and the switch has not acknowledged is sent on the other, if that is open: gives its new tickets, in the order
-    /// of the old ones. Otherwise it is kept for the next connection of either.
+    /// The connection of this slot is over. What it had submitted and the switch has not acknowledged is sent on the other, if that is open: gives its new
+    /// tickets, in the order of the old ones. Otherwise it is kept for the next connection of either.
     pub fn disconnected(&mut self, slot: usize) -> Vec<PairTicket> {
         self.with(slot, ClientSession::disconnected);
         if self.sessions.iter().all(ClientSession::is_closed) {

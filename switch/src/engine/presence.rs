@@ -127,11 +127,15 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
     use super::*;
     use adapters::message::ParticipantCode;
 
-    /// The table of the module: (signed off, absent), input, what comes of it. What has no row changes nothing.
-    const TABLE: [((bool, bool), PresenceInput, (bool, bool)); 8] = {
+    /// (signed off, absent), input, what comes of it.
+    type Row = ((bool, bool), PresenceInput, (bool, bool));
+
+    /// The table of the module. What has no row changes nothing.
+    const TABLE: [Row; 8] = {
         use PresenceInput::{Absent, Present, SignOff, SignOn};
         [
             ((false, false), SignOff, (true, false)),
