@@ -22,6 +22,13 @@ pub const EXTENSION_BYTES_MAX: usize = 8_192;
 /// A participant's code outside: a BIC or a scheme code. ISO 20022 Max35Text.
 pub const PARTICIPANT_CODE_BYTES: usize = 35;
 
+/// Connections that one participant may have at a time, each in a slot of its own: one more than it needs, so that a line may break without anybody waiting.
+pub const CONNECTION_SLOTS: usize = 2;
+
+/// Bytes of frames that came over one of two connections and are held until a gap before them closes: seconds of a provider's traffic. Beyond this both connections are made anew,
+/// and everything comes again in order.
+pub const ARRIVALS_AHEAD_BYTES_MAX: usize = 16 << 20;
+
 /// How long a new connection may take to say `Hello`, in milliseconds.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 

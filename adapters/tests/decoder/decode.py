@@ -81,7 +81,7 @@ ORDER = (
 
 # Section 3: kind -> (name, fields of the routing part in their order, cells of the private part).
 MESSAGES = {
-    1: ("Hello", (("participant", 35, code), ("lineage", 16, hexadecimal), ("seen", 24, cursors)), None),
+    1: ("Hello", (("participant", 35, code), ("lineage", 16, hexadecimal), ("seen", 24, cursors), ("slot", 1, number)), None),
     2: (
         "Welcome",
         (

@@ -101,6 +101,7 @@ impl Draft {
     fn set(&mut self, field: &str, value: &[u8]) {
         match field {
             "participant" => self.hello.participant = padded(value),
+            "slot" => self.hello.slot = u8::try_from(number(value)).unwrap(),
             "reply" => self.echo.reply = u8::try_from(number(value)).unwrap(),
             "payment_id" => {
                 let id = *uuid::Uuid::parse_str(std::str::from_utf8(value).unwrap()).unwrap().as_bytes();
@@ -238,6 +239,9 @@ const OTHERS: &str = "
     Hello                                        -> accepted
     Hello participant=                           -> bad_field participant
     Hello participant=north                      -> bad_field participant
+    Hello slot=0                                 -> accepted
+    Hello slot=1                                 -> accepted
+    Hello slot=2                                 -> bad_field slot
     Hello private=%00                            -> bad_message
 
     Ack                                          -> accepted

@@ -86,7 +86,7 @@ fn frame_json(kind: &str, length: usize, head: Head, routing: &Value, private: &
 }
 
 fn hello_json() -> Value {
-    json!({"participant": "NORTHBANK", "lineage": "07".repeat(16), "seen": [10, 20, u64::MAX]})
+    json!({"participant": "NORTHBANK", "lineage": "07".repeat(16), "seen": [10, 20, u64::MAX], "slot": 1})
 }
 
 fn welcome_json() -> Value {

@@ -82,7 +82,7 @@ proptest! {
         private in up_to(300),
     ) {
         let (time, amount) = (a, a.rotate_left(17));
-        comes_back!(Hello, head, Hello { participant: payer, lineage, seen }, private);
+        comes_back!(Hello, head, Hello { participant: payer, lineage, seen, slot: 1 }, private);
         let welcome = Welcome {
             lineage, resumed_after: seen, enqueued: more, time_ns: time, frame_bytes_max: b, in_flight_max: !b,
         };

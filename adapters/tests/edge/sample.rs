@@ -86,7 +86,7 @@ pub(crate) fn note() -> Note {
 }
 
 pub(crate) fn hello() -> Hello {
-    Hello { participant: *code("NORTHBANK").bytes(), lineage: [7; 16], seen: [10, 20, u64::MAX] }
+    Hello { participant: *code("NORTHBANK").bytes(), lineage: [7; 16], seen: [10, 20, u64::MAX], slot: 1 }
 }
 
 pub(crate) fn welcome() -> Welcome {

@@ -340,6 +340,6 @@ fn buffers_do_not_grow_with_the_number_of_messages() {
     assert!(bench.session.outgoing().capacity() <= 4 * largest);
     bench.session.connected();
     bench.welcome(LINEAGE, [0; 3]).unwrap();
-    let expected = 10 * (frame::HEADER_BYTES + 109) + frame::HEADER_BYTES + 75;
+    let expected = 10 * (frame::HEADER_BYTES + 109) + frame::HEADER_BYTES + 76;
     assert_eq!(bench.session.outgoing().len(), expected);
 }

@@ -116,6 +116,10 @@ pub(super) struct Auditor {
     open: BTreeSet<(u64, u64, Id)>,
     accounts: Vec<[Account; 2]>,
     told: Vec<Vec<Told>>,
+    /// What each participant has acknowledged of the payments lane, as journaled.
+    acknowledged: Vec<u64>,
+    is_signed_off: Vec<bool>,
+    is_absent: Vec<bool>,
     /// The newest outcomes by position, as many as the rules say that memory holds.
     window: VecDeque<(u64, Id)>,
     /// Position of the newest outcome that has left the window; 0 as long as none has.
@@ -152,6 +156,9 @@ impl Auditor {
             payments: BTreeMap::new(),
             open: BTreeSet::new(),
             told: plan.providers.iter().map(|_| Vec::new()).collect(),
+            acknowledged: plan.providers.iter().map(|_| 0).collect(),
+            is_signed_off: plan.providers.iter().map(|_| false).collect(),
+            is_absent: plan.providers.iter().map(|_| false).collect(),
             accounts,
             window: VecDeque::new(),
             floor: 0,
@@ -202,6 +209,9 @@ impl Auditor {
             match (entry.kind, entry.sender_kind) {
                 (wire::kind::CREDIT_TRANSFER, 1) => self.order(position, entry)?,
                 (wire::kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
+                (wire::kind::SIGN_ON | wire::kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(entry))?,
+                (wire::kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
+                (wire::kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
                 (128.., 2) if self.batches.len() == 1 => {}
                 (kind, sender) => {
                     let what = format!("an entry of kind {kind} from a sender of kind {sender}");
@@ -214,6 +224,38 @@ impl Auditor {
             1..=9 => "batch of few entries",
             _ => "batch of many entries",
         });
+        Ok(())
+    }
+
+    fn sign(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+        let sender = self.sender(entry)?;
+        self.is_signed_off[sender] = entry.kind == wire::kind::SIGN_OFF;
+        self.rare.push(if self.is_signed_off[sender] { "signed off" } else { "signed on" });
+        Ok(())
+    }
+
+    /// What the switch observes is news: who is absent comes, or who is not goes.
+    fn observed(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+        let place = (wire::u32_at(entry.routing, 0) as usize).wrapping_sub(1);
+        let is_absent = self.is_absent.get_mut(place).ok_or("the presence of nobody")?;
+        let now = entry.routing[4] == 0;
+        if std::mem::replace(is_absent, now) == now {
+            return Err(format!("participant {place} is absent, {now}, as it was before"));
+        }
+        self.rare.push(if now { "absent" } else { "present again" });
+        Ok(())
+    }
+
+    /// Cursors never go back, and never beyond what was told.
+    fn cursors(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+        let place = (wire::u32_at(entry.routing, 0) as usize).wrapping_sub(1);
+        let told = self.told.get(place).ok_or("the cursors of nobody")?.len() as u64;
+        let [payments, others @ ..] = [4, 12, 20].map(|at| wire::u64_at(entry.routing, at));
+        let last = std::mem::replace(&mut self.acknowledged[place], payments);
+        if payments <= last || payments > told || others != [0; 2] {
+            return Err(format!("cursor {payments} of participant {place} follows {last}, {told} were told"));
+        }
+        self.rare.push("cursors journaled");
         Ok(())
     }
 
@@ -321,7 +363,11 @@ impl Auditor {
         match judged {
             Ok(_) => self.forward(order.id, payment, private),
             Err((reason, field)) => {
-                self.rare.push(if reason == *b"AM04" { "funds insufficient" } else { "rejected by a rule" });
+                self.rare.push(match &reason {
+                    b"AM04" => "funds insufficient",
+                    b"AB08" => "payee unreachable",
+                    _ => "rejected by a rule",
+                });
                 self.ended[1] += 1;
                 let (id, decided_at_ns) = (order.id, self.time_ns);
                 let status = wire::Status { id, outcome: outcome::REJECTED, reason, field, decided_at_ns, position };
@@ -352,6 +398,9 @@ impl Auditor {
         };
         if payee == sender {
             return Err((*b"AG12", field::PAYEE));
+        }
+        if self.is_signed_off[payee] || self.is_absent[payee] {
+            return Err((*b"AB08", field::PAYEE));
         }
         let Some(currency) = CURRENCIES.iter().position(|currency| *currency == order.currency) else {
             return Err((*b"AM03", field::CURRENCY));

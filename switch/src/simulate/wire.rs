@@ -19,6 +19,12 @@ pub(super) mod kind {
     pub(in super::super) const ANSWER: u8 = 8;
     pub(in super::super) const STATUS: u8 = 9;
     pub(in super::super) const STATUS_REQUEST: u8 = 10;
+    pub(in super::super) const SIGN_ON: u8 = 18;
+    pub(in super::super) const SIGN_OFF: u8 = 19;
+    /// Of an entry.
+    pub(in super::super) const PRESENCE: u8 = 132;
+    /// Of an entry.
+    pub(in super::super) const ACKNOWLEDGED: u8 = 133;
 }
 
 /// A payment's id, as on the wire.
@@ -78,7 +84,7 @@ pub(super) fn status(routing: &[u8]) -> Option<Status> {
     })
 }
 
-/// The fields of a `CreditTransfer` that decide, from its 109 bytes.
+/// The fields of a `CreditTransfer` that decide, from its 126 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) id: Id,
@@ -90,7 +96,7 @@ pub(super) struct Order {
 }
 
 pub(super) fn order(routing: &[u8]) -> Option<Order> {
-    (routing.len() == 109).then(|| Order {
+    (routing.len() == 126).then(|| Order {
         id: array(routing, 0),
         payer: array(routing, 16),
         payee: array(routing, 51),
@@ -171,7 +177,7 @@ pub(super) fn records(segment: &[u8]) -> Vec<(usize, usize)> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
     pub(super) kind: u8,
-    /// 1 participant, 2 operator.
+    /// 1 participant, 2 operator, 3 the switch.
     pub(super) sender_kind: u8,
     pub(super) sender: u32,
     pub(super) annotation: &'a [u8],
@@ -210,7 +216,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 

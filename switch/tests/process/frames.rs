@@ -246,7 +246,7 @@ fn an_unnumbered_frame_that_cannot_be_read_is_refused_for_what_is_wrong_with_it(
     pair.goes_on();
 
     let mut later = Wire::connect(data.address(), data.tls(code(3).as_str()));
-    let hello = Hello { participant: *code(3).bytes(), lineage: [0; 16], seen: [0; 3] };
+    let hello = Hello { participant: *code(3).bytes(), lineage: [0; 16], seen: [0; 3], slot: 0 };
     let mut frame = unnumbered(MessageKind::Hello, &hello);
     frame[4] = 1;
     later.send_bytes(&frame);

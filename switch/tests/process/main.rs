@@ -27,5 +27,7 @@ mod privacy;
 mod resume;
 mod snapshots;
 
+mod presence;
+
 // Not part of the gate: `make torture`.
 mod torture;

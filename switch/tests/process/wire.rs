@@ -143,7 +143,7 @@ impl Wire {
 
     /// Says who it is.
     pub(crate) fn hello(&mut self, participant: ParticipantCode, resume: Resume) {
-        let hello = Hello { participant: *participant.bytes(), lineage: resume.lineage, seen: resume.seen };
+        let hello = Hello { participant: *participant.bytes(), lineage: resume.lineage, seen: resume.seen, slot: 0 };
         self.send_unnumbered(MessageKind::Hello, &hello);
     }
 
