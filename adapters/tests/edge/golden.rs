@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use adapters::message::{Answer, Lane, MessageKind, Reason};
-use adapters::native::frame::Head;
+use adapters::message::{Answer, CaseAnswer, Lane, MessageKind, Reason};
+use adapters::native::frame::{self, Head};
 use serde_json::{Value, json};
 
 use crate::sample::{self, framed, id, written};
@@ -67,10 +67,50 @@ fn goldens() -> Vec<Golden> {
     golden!("status_note", Status, FROM_OUTBOX, &sample::status(5), status_json(), &note, note_json);
     let request_json = json!({"payment_id": UUID});
     golden!("status_request", StatusRequest, FROM_PROVIDER, &sample::status_request(), request_json, b"", Value::Null);
+    let payment_return = sample::payment_return(5);
+    golden!("return", Return, FROM_PROVIDER, &payment_return, return_json(), b"", Value::Null);
+    golden!("return_note", Return, FROM_PROVIDER, &payment_return, return_json(), &note, note_json);
+    golden!("returned", Returned, FROM_OUTBOX, &sample::returned(5), returned_json(), b"", Value::Null);
+    golden!("returned_note", Returned, FROM_OUTBOX, &sample::returned(5), returned_json(), &note, note_json);
+    let (request, recall) = (sample::case_open(5), sample::recall(5));
+    let expiring = |json: Value| with(json, "expires_at", json!(sample::TIME_NS + 3_600_000_000_000));
+    let opened = with(recall_json(), "expires_at", json!(0));
+    golden!("case_open_recall", CaseOpen, FROM_PROVIDER, &recall, opened, b"", Value::Null);
+    let opened = expiring(request_to_pay_json());
+    golden!("case_open_private", CaseOpen, FROM_PROVIDER, &request, opened, &payment_private, payment_json);
+    let until = |json: Value| with(json, "deadline", json!(sample::TIME_NS + 3_600_000_000_000));
+    let recall = sample::case_forward(&recall);
+    golden!("case_forward_recall", CaseForward, FROM_OUTBOX, &recall, until(recall_json()), b"", Value::Null);
+    let request = sample::case_forward(&request);
+    let asked = until(request_to_pay_json());
+    golden!("case_forward_private", CaseForward, FROM_OUTBOX, &request, asked, &payment_private, payment_json);
+    let accept_json = json!({"case_id": UUID, "decision": 1, "reason": null});
+    golden!("case_answer_accept", CaseAnswer, FROM_PROVIDER, &CaseAnswer::accept(id(5)), accept_json, b"", Value::Null);
+    let refuse_json = json!({"case_id": UUID, "decision": 3, "reason": "CUST"});
+    golden!("case_answer_note", CaseAnswer, FROM_PROVIDER, &sample::case_answer(5), refuse_json, &note, note_json);
+    let cancel_json = json!({"case_id": UUID, "reason": "DUPL"});
+    golden!("case_cancel", CaseCancel, FROM_PROVIDER, &sample::case_cancel(5), cancel_json, b"", Value::Null);
+    golden!("case_cancel_note", CaseCancel, FROM_PROVIDER, &sample::case_cancel(5), cancel_json, &note, note_json);
+    golden!("case_status", CaseStatus, REPLY, &sample::case_status(5), case_status_json(), b"", Value::Null);
+    golden!("case_status_note", CaseStatus, FROM_OUTBOX, &sample::case_status(5), case_status_json(), &note, note_json);
+    for (name, kind) in [("sign_on", MessageKind::SignOn), ("sign_off", MessageKind::SignOff)] {
+        let mut bytes = Vec::new();
+        frame::encode_raw(&mut bytes, kind, FROM_PROVIDER, b"", b"");
+        let decoded = frame_json(kind.conduct().name, bytes.len(), FROM_PROVIDER, &json!({}), &Value::Null);
+        all.push(Golden { name, bytes, decoded });
+    }
     all
 }
 
 const UUID: &str = "05000000-0000-4a11-9b11-111111111111";
+const REQUEST: &str = "06000000-0000-4a11-9b11-111111111111";
+const ORIGINAL: &str = "07000000-0000-4a11-9b11-111111111111";
+const RECALL: &str = "08000000-0000-4a11-9b11-111111111111";
+
+fn with(mut json: Value, field: &str, value: Value) -> Value {
+    json[field] = value;
+    json
+}
 
 fn frame_json(kind: &str, length: usize, head: Head, routing: &Value, private: &Value) -> Value {
     json!({
@@ -113,13 +153,69 @@ fn order_json() -> Value {
         "currency": "KES",
         "accepted_at": sample::TIME_NS,
         "purpose": "SALA",
+        "lane": 1,
+        "request_id": REQUEST,
     })
 }
 
 fn forward_json() -> Value {
-    let mut forward = order_json();
-    forward["deadline"] = json!(sample::TIME_NS + 10_000_000_000);
-    forward
+    with(order_json(), "deadline", json!(sample::TIME_NS + 10_000_000_000))
+}
+
+fn return_json() -> Value {
+    json!({
+        "return_id": UUID,
+        "original_id": ORIGINAL,
+        "case_id": RECALL,
+        "amount": 3_456,
+        "currency": "KES",
+        "reason": "FOCR",
+    })
+}
+
+fn returned_json() -> Value {
+    let returned = with(return_json(), "returned_total", json!(23_456));
+    with(with(returned, "decided_at", json!(sample::TIME_NS + 2)), "position", json!(78))
+}
+
+fn request_to_pay_json() -> Value {
+    json!({
+        "case_id": UUID,
+        "kind": 3,
+        "original_id": null,
+        "opener": "NORTHBANK",
+        "responder": "SOUTH-COOP_2",
+        "amount": 123_456,
+        "currency": "KES",
+        "amount_form": 2,
+        "reason": null,
+    })
+}
+
+fn recall_json() -> Value {
+    json!({
+        "case_id": UUID,
+        "kind": 1,
+        "original_id": ORIGINAL,
+        "opener": "NORTHBANK",
+        "responder": "SOUTH-COOP_2",
+        "amount": 0,
+        "currency": null,
+        "amount_form": 0,
+        "reason": "DUPL",
+    })
+}
+
+fn case_status_json() -> Value {
+    json!({
+        "case_id": UUID,
+        "kind": 1,
+        "state": 8,
+        "reason": "TM01",
+        "field": 16,
+        "at": sample::TIME_NS + 3,
+        "position": 79,
+    })
 }
 
 fn status_json() -> Value {

@@ -340,6 +340,7 @@ fn buffers_do_not_grow_with_the_number_of_messages() {
     assert!(bench.session.outgoing().capacity() <= 4 * largest);
     bench.session.connected();
     bench.welcome(LINEAGE, [0; 3]).unwrap();
-    let expected = 10 * (frame::HEADER_BYTES + 109) + frame::HEADER_BYTES + 75;
+    let frame_bytes = |kind: MessageKind| frame::HEADER_BYTES + kind.conduct().routing_bytes;
+    let expected = 10 * frame_bytes(MessageKind::CreditTransfer) + frame_bytes(MessageKind::Hello);
     assert_eq!(bench.session.outgoing().len(), expected);
 }
