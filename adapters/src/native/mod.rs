@@ -10,3 +10,4 @@ pub mod link;
 
 mod driver;
 mod inbox;
+mod owned;

@@ -19,8 +19,9 @@ use crate::limits::{
     UNACKNOWLEDGED_FRAMES_MAX,
 };
 use crate::message::{
-    Ack, ArchivedError, ArchivedForward, ArchivedStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage,
-    MessageKind, OUTBOX_LANES, Part, ParticipantCode, SEEN_FROM_THE_END, Status, Welcome,
+    Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, Numbered,
+    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::frame::{self, Decoded, Frame, Head};
 
@@ -144,13 +145,36 @@ pub enum Event<'a> {
         /// A `PaymentPrivate`, or empty.
         private: &'a [u8],
     },
-    /// What became of a payment.
+    /// What became of a payment, or of a return of this provider.
     Status {
         /// The outcome.
         routing: &'a ArchivedStatus,
         /// A `Note`, or empty.
         private: &'a [u8],
-        /// Does it come from the outbox? Otherwise it answers a `StatusRequest`, a duplicate or an `Answer`.
+        /// Does it come from the outbox? Otherwise it is a reply: to a `StatusRequest`, a duplicate, or an answer that changed nothing.
+        numbered: bool,
+    },
+    /// Money that this provider had paid has come back.
+    Returned {
+        /// What the switch read.
+        routing: &'a ArchivedReturned,
+        /// A `Note`, or empty.
+        private: &'a [u8],
+    },
+    /// A case waits for this provider's answer.
+    CaseForward {
+        /// What the switch read.
+        routing: &'a ArchivedCaseForward,
+        /// A `PaymentPrivate`, or empty.
+        private: &'a [u8],
+    },
+    /// Where a case stands.
+    CaseStatus {
+        /// The state.
+        routing: &'a ArchivedCaseStatus,
+        /// A `Note`, or empty.
+        private: &'a [u8],
+        /// As of a `Status`.
         numbered: bool,
     },
     /// A frame was refused before it was recorded. It is not sent again by itself.
@@ -283,7 +307,7 @@ impl ClientSession {
             && self.unacknowledged.bytes_held() + FRAME_BYTES_MAX <= self.unacknowledged_max.bytes
     }
 
-    /// Takes a `CreditTransfer`, an `Answer` or a `StatusRequest`, to be sent now or after the next `Welcome`, and again until it
+    /// Takes a message that is for a provider to submit (`MessageKind::is_resent`), to be sent now or after the next `Welcome`, and again until it
     /// is acknowledged. Gives its ticket: submissions are counted 1, 2, 3 ... for as long as the session lives.
     ///
     /// # Panics
@@ -306,8 +330,7 @@ impl ClientSession {
     }
 
     fn submit_with(&mut self, kind: MessageKind, encode: impl FnOnce(&mut Vec<u8>, Head)) -> Result<u64, Full> {
-        use MessageKind::{Answer, CreditTransfer, StatusRequest};
-        assert!(matches!(kind, CreditTransfer | Answer | StatusRequest), "{kind:?} is not for a provider to submit");
+        assert!(kind.is_resent(), "{kind:?} is not for a provider to submit");
         if !self.has_room() {
             return Err(Full);
         }
@@ -410,8 +433,11 @@ impl ClientSession {
         }
         self.receive_acknowledgement(frame.head, on)?;
         match frame.kind {
-            MessageKind::Forward => self.receive_forward(frame, on),
-            MessageKind::Status => self.receive_status(frame, on),
+            kind if kind.conduct().numbered != Numbered::Never => match frame.head.lane.outbox_index() {
+                Some(lane_index) => self.receive_numbered(frame, lane_index, on),
+                None if kind.conduct().numbered == Numbered::UnlessReply => hand_out(frame, false, on),
+                None => Err(Broken::Unexpected(kind)),
+            },
             MessageKind::Error => self.receive_error(frame, on),
             MessageKind::Echo => self.receive_echo(frame, on),
             // An acknowledgement stands in the header.
@@ -419,21 +445,14 @@ impl ClientSession {
         }
     }
 
-    fn receive_forward(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let lane_index = frame.head.lane.outbox_index().ok_or(Broken::Unexpected(frame.kind))?;
-        if self.is_new(frame.head, lane_index)? {
-            on(Event::Forward { routing: read::<Forward>(frame)?, private: frame.private });
-        }
-        Ok(())
-    }
-
-    fn receive_status(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let numbered = match frame.head.lane.outbox_index() {
-            Some(lane_index) if !self.is_new(frame.head, lane_index)? => return Ok(()),
-            lane_index => lane_index.is_some(),
-        };
-        on(Event::Status { routing: read::<Status>(frame)?, private: frame.private, numbered });
-        Ok(())
+    /// A message of an outbox lane: hands it out if it is its turn.
+    fn receive_numbered(
+        &mut self,
+        frame: &Frame<'_>,
+        lane_index: usize,
+        on: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Broken> {
+        if self.is_new(frame.head, lane_index)? { hand_out(frame, true, on) } else { Ok(()) }
     }
 
     fn receive_welcome(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
@@ -570,6 +589,20 @@ impl ClientSession {
             acknowledged: self.seen[news],
         }
     }
+}
+
+/// Makes an event of a message from the outbox, or of a reply.
+fn hand_out(frame: &Frame<'_>, numbered: bool, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
+    let private = frame.private;
+    on(match frame.kind {
+        MessageKind::Forward => Event::Forward { routing: read::<Forward>(frame)?, private },
+        MessageKind::Status => Event::Status { routing: read::<Status>(frame)?, private, numbered },
+        MessageKind::Returned => Event::Returned { routing: read::<Returned>(frame)?, private },
+        MessageKind::CaseForward => Event::CaseForward { routing: read::<CaseForward>(frame)?, private },
+        MessageKind::CaseStatus => Event::CaseStatus { routing: read::<CaseStatus>(frame)?, private, numbered },
+        kind => return Err(Broken::Unexpected(kind)),
+    });
+    Ok(())
 }
 
 /// Reads the routing part in place. `frame::decode` has seen that its length is the one of its kind.

@@ -240,10 +240,11 @@ impl Shell {
             Incoming::Forward(forward) => self.forwarded(forward),
             Incoming::Status(status) => self.status(&status),
             Incoming::Refused(refused) => self.refused(&refused),
-            Incoming::Acknowledged { kind: MessageKind::CreditTransfer, payment_id } => {
-                self.shared.observe_leg(payment_id, Leg::Acknowledged);
+            Incoming::Acknowledged { kind: MessageKind::CreditTransfer, payment_id: Some(id) } => {
+                self.shared.observe_leg(id, Leg::Acknowledged);
             }
             Incoming::Acknowledged { .. } => {}
+            Incoming::Returned(_) | Incoming::CaseForward(_) | Incoming::CaseStatus(_) => {}
         }
     }
 

@@ -51,6 +51,8 @@ fn forward(number: u64, payee_account: &str, minor_units: u64) -> Forward {
         currency: currency("KES"),
         accepted_at_ns: sample::TIME_NS,
         purpose: Reason::NONE,
+        lane: Lane::Payments,
+        request_id: None,
         deadline_ns: sample::TIME_NS + 10_000_000_000,
         private,
     }
