@@ -143,7 +143,7 @@ impl std::error::Error for PayError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Submission {
     /// A payment.
-    Payment(CreditTransfer, PaymentPrivate),
+    Payment(Box<CreditTransfer>, PaymentPrivate),
     /// Money that goes back.
     Return(Return),
 }
@@ -319,7 +319,7 @@ impl SandboxBook {
             remittance: order.remittance.clone().into_bytes(),
             ..PaymentPrivate::default()
         };
-        self.send_out(id, (index, order.amount), Submission::Payment(transfer, private))
+        self.send_out(id, (index, order.amount), Submission::Payment(Box::new(transfer), private))
     }
 
     /// Takes money from a customer for what goes to the switch.

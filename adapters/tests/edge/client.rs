@@ -396,6 +396,53 @@ fn errors_about_files_name_the_file_and_say_what_to_do() {
     check(tls::client_config(&missing, &certificate, &key), ["missing.pem holds no certificate", "at least one"]);
 }
 
+/// `sample::returned(1)` with `sample::note()`, as a provider gets it.
+fn owned_returned() -> client::Returned {
+    client::Returned {
+        return_id: id(1),
+        original_id: id(7),
+        case_id: Some(id(8)),
+        amount: sample::amount(3_456),
+        currency: sample::currency("KES"),
+        reason: Reason::of(b"FOCR"),
+        returned_total: 23_456,
+        decided_at_ns: sample::TIME_NS + 2,
+        position: 78,
+        note: sample::note(),
+    }
+}
+
+/// `sample::recall(2)` without a private part, as the provider that is asked gets it.
+fn owned_recall() -> client::CaseForward {
+    client::CaseForward {
+        case_id: id(2),
+        kind: CaseKind::Recall,
+        original_id: Some(id(7)),
+        opener: sample::code("NORTHBANK"),
+        responder: sample::code("SOUTH-COOP_2"),
+        amount: None,
+        form: AmountForm::None,
+        reason: Reason::of(b"DUPL"),
+        deadline_ns: sample::TIME_NS + 3_600_000_000_000,
+        private: PaymentPrivate::default(),
+    }
+}
+
+/// `sample::case_status(4)` with `sample::note()`, as a provider gets it.
+fn owned_case_status() -> client::CaseStatus {
+    client::CaseStatus {
+        case_id: id(4),
+        kind: Some(CaseKind::Recall),
+        state: CaseState::Rejected,
+        reason: Reason::of(b"TM01"),
+        field: Field::OriginalId,
+        at_ns: sample::TIME_NS + 3,
+        position: 79,
+        numbered: true,
+        note: sample::note(),
+    }
+}
+
 #[tokio::test]
 async fn what_is_returned_and_asked_comes_in_with_all_its_fields() {
     let switch = ScriptedSwitch::new().await;
@@ -413,46 +460,7 @@ async fn what_is_returned_and_asked_comes_in_with_all_its_fields() {
     let unknown =
         CaseStatus { kind: 0, state: CaseState::Unknown as u8, reason: [0; 4], field: 0, ..sample::case_status(5) };
     peer.send(MessageKind::CaseStatus, Head::PLAIN, &unknown, b"").await;
-
-    let mut rest = Vec::new();
-    let returned = next_event(&mut events, &mut rest, |incoming| match incoming {
-        Incoming::Returned(returned) => Some((**returned).clone()),
-        _ => None,
-    })
-    .await;
-    let expected = client::Returned {
-        return_id: id(1),
-        original_id: id(7),
-        case_id: Some(id(8)),
-        amount: sample::amount(3_456),
-        currency: sample::currency("KES"),
-        reason: Reason::of(b"FOCR"),
-        returned_total: 23_456,
-        decided_at_ns: sample::TIME_NS + 2,
-        position: 78,
-        note: sample::note(),
-    };
-    assert_eq!(returned, expected);
-    let case_forward = |incoming: &Incoming| match incoming {
-        Incoming::CaseForward(asked) => Some((**asked).clone()),
-        _ => None,
-    };
-    let recall = next_event(&mut events, &mut rest, case_forward).await;
-    let expected = client::CaseForward {
-        case_id: id(2),
-        kind: CaseKind::Recall,
-        original_id: Some(id(7)),
-        opener: sample::code("NORTHBANK"),
-        responder: sample::code("SOUTH-COOP_2"),
-        amount: None,
-        form: AmountForm::None,
-        reason: Reason::of(b"DUPL"),
-        deadline_ns: sample::TIME_NS + 3_600_000_000_000,
-        private: PaymentPrivate::default(),
-    };
-    assert_eq!(recall, expected);
-    let request = next_event(&mut events, &mut rest, case_forward).await;
-    let expected = client::CaseForward {
+    let request = client::CaseForward {
         case_id: id(3),
         kind: CaseKind::PaymentRequest,
         original_id: None,
@@ -460,36 +468,32 @@ async fn what_is_returned_and_asked_comes_in_with_all_its_fields() {
         form: AmountForm::UpTo,
         reason: Reason::NONE,
         private: payment_private(),
-        ..expected
+        ..owned_recall()
     };
-    assert_eq!(request, expected);
-    let case_status = |incoming: &Incoming| match incoming {
-        Incoming::CaseStatus(status) => Some((**status).clone()),
-        _ => None,
+    let unknown = client::CaseStatus {
+        case_id: id(5),
+        kind: None,
+        state: CaseState::Unknown,
+        reason: Reason::NONE,
+        field: Field::None,
+        numbered: false,
+        note: Note::default(),
+        ..owned_case_status()
     };
-    let status = next_event(&mut events, &mut rest, case_status).await;
-    let expected = client::CaseStatus {
-        case_id: id(4),
-        kind: Some(CaseKind::Recall),
-        state: CaseState::Rejected,
-        reason: Reason::of(b"TM01"),
-        field: Field::OriginalId,
-        at_ns: sample::TIME_NS + 3,
-        position: 79,
-        numbered: true,
-        note: sample::note(),
-    };
-    assert_eq!(status, expected);
-    let unknown = next_event(&mut events, &mut rest, case_status).await;
-    assert_eq!((unknown.kind, unknown.state, unknown.numbered), (None, CaseState::Unknown, false));
+    let expected = [
+        Incoming::Returned(Box::new(owned_returned())),
+        Incoming::CaseForward(Box::new(owned_recall())),
+        Incoming::CaseForward(Box::new(request)),
+        Incoming::CaseStatus(Box::new(owned_case_status())),
+        Incoming::CaseStatus(Box::new(unknown)),
+    ];
+    let mut rest = Vec::new();
+    for expected in expected {
+        let is_message = |incoming: &Incoming| (!matches!(incoming, Incoming::Connected(_))).then(|| incoming.clone());
+        assert_eq!(next_event(&mut events, &mut rest, is_message).await, expected);
+    }
     // All of both lanes is acknowledged.
-    let acknowledged = peer
-        .expect(|request| match request {
-            Request::Ack([2, 2, 0]) => Some(()),
-            _ => None,
-        })
-        .await;
-    assert_eq!(acknowledged, ());
+    peer.expect(|request| matches!(request, Request::Ack([2, 2, 0])).then_some(())).await;
 }
 
 #[tokio::test]
