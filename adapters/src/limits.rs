@@ -92,8 +92,11 @@ pub const SANDBOX_CUSTOMERS_MAX: usize = 100_000;
 /// Payments that a sandbox provider has in flight, in each direction.
 pub const SANDBOX_IN_FLIGHT_MAX: usize = 16_384;
 
-/// Decided payments that a sandbox provider remembers, so that none is credited twice where they come again.
+/// Decided payments that a sandbox provider remembers, so that none is credited twice where they come again, and that its customers can return.
 pub const SANDBOX_SETTLED_MAX: usize = 65_536;
+
+/// Payments that a sandbox provider has accepted without posting, and not posted yet. Beyond this it posts at once.
+pub const SANDBOX_UNPOSTED_MAX: usize = 16_384;
 
 /// Answers and second submissions that a sandbox provider has put off. Beyond this a payment gets no answer and expires.
 pub const SANDBOX_PUT_OFF_MAX: usize = 16_384;

@@ -124,6 +124,12 @@ pub const CONDUCT: [Conduct; 19] = {
 };
 
 impl MessageKind {
+    /// Does a provider send it again on its next connection until the switch has acknowledged it? Ids make that harmless; of `SignOn` and `SignOff` only
+    /// the last one counts.
+    pub fn is_resent(self) -> bool {
+        self.conduct().journaled || self == MessageKind::StatusRequest
+    }
+
     /// The kind with this number on the wire.
     pub fn from_number(number: u8) -> Option<MessageKind> {
         CONDUCT.get(usize::from(number).checked_sub(1)?).map(|row| row.kind)

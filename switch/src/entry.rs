@@ -546,6 +546,88 @@ mod tests {
         assert_eq!(archived, annotation.bytes());
     }
 
+    const DOCUMENT: &str = include_str!("../../docs/formats/entries.md");
+
+    #[test]
+    fn the_document_names_every_kind() {
+        for number in 0..=u8::MAX {
+            let documented =
+                DOCUMENT.lines().find(|line| line.starts_with(&format!("| {number} | ")) && line.contains("bytes"));
+            let documented =
+                documented.filter(|line| line.contains("| participant |") || line.contains("| operator |"));
+            let Some(kind) = EntryKind::from_number(number) else {
+                assert_eq!(documented, None, "a kind that the code does not have");
+                continue;
+            };
+            let annotation = match kind.annotation_bytes() {
+                0 => "none".to_owned(),
+                bytes => format!("{bytes} bytes"),
+            };
+            let (sender, routing) = match MessageKind::from_number(number) {
+                Some(message) => ("participant", format!("{} bytes, `native.md`", message.conduct().routing_bytes)),
+                None => ("operator", format!("{} bytes", command_bytes(kind))),
+            };
+            assert_eq!(documented, Some(&*format!("| {number} | {kind:?} | {sender} | {annotation} | {routing} |")));
+        }
+    }
+
+    fn command_bytes(kind: EntryKind) -> usize {
+        match kind {
+            EntryKind::ActivateRules => size_of::<ArchivedActivateRules>(),
+            EntryKind::CurrencyOpened => size_of::<ArchivedCurrencyOpened>(),
+            EntryKind::ParticipantOpened => size_of::<ArchivedParticipantOpened>(),
+            EntryKind::FundsIn => size_of::<ArchivedFundsIn>(),
+            _ => panic!("{kind:?} is no command"),
+        }
+    }
+
+    /// Bytes that differ, so that a field out of its place is seen: `fields` are lengths.
+    fn counted(fields: &[usize]) -> Vec<u8> {
+        fields.iter().zip(1..).flat_map(|(&length, value)| std::iter::once(value).chain([0; 31]).take(length)).collect()
+    }
+
+    #[test]
+    fn the_annotation_of_a_reference_is_as_documented() {
+        let original = OriginalFound {
+            outcome: 3,
+            is_return: 4,
+            payer: 5,
+            payee: 6,
+            amount: 7,
+            currency: [8, 0, 0],
+            decided_at_ns: 9,
+            returned: 10,
+        };
+        let mut digest = [0; 16];
+        digest[0] = 1;
+        let annotation = ReferenceAnnotation { digest, checked_through: 2, original };
+        assert_eq!(annotation.bytes(), counted(&[16, 8, 1, 1, 4, 4, 8, 3, 8, 8]));
+    }
+
+    #[test]
+    fn the_rules_of_the_scheme_are_as_documented() {
+        let mut bulk_purposes = [[0; 4]; crate::limits::BULK_PURPOSES_MAX];
+        bulk_purposes[0][0] = 12;
+        let rules = ActivateRules {
+            rules_version: 1,
+            timeout_ns: 2,
+            payee_share_ns: 3,
+            skew_ns: 4,
+            outcomes_kept: 5,
+            bulk_timeout_ns: 6,
+            posting_follow_up_ns: 7,
+            recall_window_ns: 8,
+            recall_answer_ns: 9,
+            information_answer_ns: 10,
+            request_expiry_max_ns: 11,
+            bulk_purposes,
+            has_self_payments: 13,
+        };
+        let mut archived = Vec::new();
+        archive(&mut archived, &rules);
+        assert_eq!(archived, counted(&[4, 8, 8, 8, 4, 8, 8, 8, 8, 8, 8, 32, 1]));
+    }
+
     #[test]
     fn what_cannot_be_read_says_where() {
         let mut payload = Vec::new();

@@ -13,3 +13,4 @@ pub mod link;
 mod arrivals;
 mod driver;
 mod inbox;
+mod owned;

@@ -19,8 +19,9 @@ use crate::limits::{
     UNACKNOWLEDGED_FRAMES_MAX,
 };
 use crate::message::{
-    Ack, ArchivedError, ArchivedForward, ArchivedStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage,
-    MessageKind, OUTBOX_LANES, Part, ParticipantCode, SEEN_FROM_THE_END, Status, Welcome,
+    Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, Numbered,
+    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::arrivals::{Arrivals, Place};
 use crate::native::frame::{self, Decoded, Frame, Head};
@@ -155,13 +156,36 @@ pub enum Event<'a> {
         /// A `PaymentPrivate`, or empty.
         private: &'a [u8],
     },
-    /// What became of a payment.
+    /// What became of a payment, or of a return of this provider.
     Status {
         /// The outcome.
         routing: &'a ArchivedStatus,
         /// A `Note`, or empty.
         private: &'a [u8],
-        /// Does it come from the outbox? Otherwise it answers a `StatusRequest`, a duplicate or an `Answer`.
+        /// Does it come from the outbox? Otherwise it is a reply: to a `StatusRequest`, a duplicate, or an answer that changed nothing.
+        numbered: bool,
+    },
+    /// Money that this provider had paid has come back.
+    Returned {
+        /// What the switch read.
+        routing: &'a ArchivedReturned,
+        /// A `Note`, or empty.
+        private: &'a [u8],
+    },
+    /// A case waits for this provider's answer.
+    CaseForward {
+        /// What the switch read.
+        routing: &'a ArchivedCaseForward,
+        /// A `PaymentPrivate`, or empty.
+        private: &'a [u8],
+    },
+    /// Where a case stands.
+    CaseStatus {
+        /// The state.
+        routing: &'a ArchivedCaseStatus,
+        /// A `Note`, or empty.
+        private: &'a [u8],
+        /// As of a `Status`.
         numbered: bool,
     },
     /// A frame was refused before it was recorded. It is not sent again by itself.
@@ -319,7 +343,7 @@ impl ClientSession {
             && self.unacknowledged.bytes_held() + FRAME_BYTES_MAX <= self.unacknowledged_max.bytes
     }
 
-    /// Takes a `CreditTransfer`, an `Answer`, a `StatusRequest`, a `SignOn` or a `SignOff`, to be sent now or after the next `Welcome`, and again until it
+    /// Takes a message that is for a provider to submit (`MessageKind::is_resent`), to be sent now or after the next `Welcome`, and again until it
     /// is acknowledged. Gives its ticket: submissions are counted 1, 2, 3 ... for as long as the session lives.
     ///
     /// # Panics
@@ -342,9 +366,7 @@ impl ClientSession {
     }
 
     fn submit_with(&mut self, kind: MessageKind, encode: impl FnOnce(&mut Vec<u8>, Head)) -> Result<u64, Full> {
-        use MessageKind::{Answer, CreditTransfer, SignOff, SignOn, StatusRequest};
-        let is_submitted = matches!(kind, CreditTransfer | Answer | StatusRequest | SignOn | SignOff);
-        assert!(is_submitted, "{kind:?} is not for a provider to submit");
+        assert!(kind.is_resent(), "{kind:?} is not for a provider to submit");
         if !self.has_room() {
             return Err(Full);
         }
@@ -448,10 +470,10 @@ impl ClientSession {
         }
         self.receive_acknowledgement(frame.head, on)?;
         match frame.kind {
-            MessageKind::Forward | MessageKind::Status => match frame.head.lane.outbox_index() {
+            kind if kind.conduct().numbered != Numbered::Never => match frame.head.lane.outbox_index() {
                 Some(lane_index) => self.receive_numbered(frame, lane_index, on),
-                None if frame.kind == MessageKind::Status => hand_out(frame, false, on),
-                None => Err(Broken::Unexpected(frame.kind)),
+                None if kind.conduct().numbered == Numbered::UnlessReply => hand_out(frame, false, on),
+                None => Err(Broken::Unexpected(kind)),
             },
             MessageKind::Error => self.receive_error(frame, on),
             MessageKind::Echo => self.receive_echo(frame, on),
@@ -606,12 +628,17 @@ impl ClientSession {
     }
 }
 
-/// Makes an event of a message from the outbox, or of the answer to a question.
+/// Makes an event of a message from the outbox, or of a reply.
 fn hand_out(frame: &Frame<'_>, numbered: bool, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-    match frame.kind {
-        MessageKind::Forward => on(Event::Forward { routing: read::<Forward>(frame)?, private: frame.private }),
-        _ => on(Event::Status { routing: read::<Status>(frame)?, private: frame.private, numbered }),
-    }
+    let private = frame.private;
+    on(match frame.kind {
+        MessageKind::Forward => Event::Forward { routing: read::<Forward>(frame)?, private },
+        MessageKind::Status => Event::Status { routing: read::<Status>(frame)?, private, numbered },
+        MessageKind::Returned => Event::Returned { routing: read::<Returned>(frame)?, private },
+        MessageKind::CaseForward => Event::CaseForward { routing: read::<CaseForward>(frame)?, private },
+        MessageKind::CaseStatus => Event::CaseStatus { routing: read::<CaseStatus>(frame)?, private, numbered },
+        kind => return Err(Broken::Unexpected(kind)),
+    });
     Ok(())
 }
 

@@ -473,6 +473,9 @@ impl News {
             }),
             Heard::Acknowledged { through } => News::Acknowledged(*through),
             Heard::Refused { error, ticket, .. } => News::Refused { code: error.code.to_native(), ticket: *ticket },
+            Heard::Returned { .. } | Heard::CaseForward { .. } | Heard::CaseStatus { .. } => {
+                unreachable!("nobody here returns or asks anything")
+            }
             Heard::Welcomed(_) | Heard::Echo { .. } => News::Other,
         }
     }
