@@ -91,7 +91,9 @@ impl Participants {
 
     /// A participant that exists, to change it.
     pub fn get_mut(&mut self, id: ParticipantId) -> Option<&mut Participant> {
-        self.list.get_mut((id.0 as usize).checked_sub(1)?)
+        let place = (id.0 as usize).checked_sub(1).filter(|&place| place < self.list.len())?;
+        self.before_change(place);
+        self.list.get_mut(place)
     }
 
     /// All, in order of admission.
