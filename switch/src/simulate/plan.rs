@@ -88,7 +88,20 @@ pub(super) struct Rules {
     pub(super) amount_max: u64,
     /// Outcomes that the engine holds; older ones are in the history.
     pub(super) outcomes_kept: u32,
+    /// These are 0 where the scheme does not have such a thing.
+    pub(super) bulk_timeout_ns: u64,
+    pub(super) posting_follow_up_ns: u64,
+    pub(super) recall_window_ns: u64,
+    pub(super) recall_answer_ns: u64,
+    pub(super) information_answer_ns: u64,
+    pub(super) request_expiry_max_ns: u64,
+    /// Do payments for pensions belong into the bulk lane?
+    pub(super) has_bulk_purpose: bool,
+    pub(super) has_self_payments: bool,
 }
+
+/// The purpose that may belong into the bulk lane.
+pub(super) const BULK_PURPOSE: [u8; 4] = *b"PENS";
 
 /// Everything that is decided before the run begins.
 pub(super) struct Plan {
@@ -190,6 +203,16 @@ impl Plan {
                 payee_share_ms: self.rules.payee_share_ns / NS_PER_MS,
                 skew_ms: self.rules.skew_ns / NS_PER_MS,
                 outcomes_kept: self.rules.outcomes_kept,
+                bulk_timeout_ms: self.rules.bulk_timeout_ns / NS_PER_MS,
+                posting_follow_up_ms: self.rules.posting_follow_up_ns / NS_PER_MS,
+                recall_window_ms: self.rules.recall_window_ns / NS_PER_MS,
+                recall_answer_ms: self.rules.recall_answer_ns / NS_PER_MS,
+                information_answer_ms: self.rules.information_answer_ns / NS_PER_MS,
+                request_expiry_max_ms: self.rules.request_expiry_max_ns / NS_PER_MS,
+                bulk_purposes: Vec::from_iter(
+                    self.rules.has_bulk_purpose.then(|| String::from_utf8_lossy(&BULK_PURPOSE).into_owned()),
+                ),
+                self_payments: self.rules.has_self_payments,
                 ..GenesisRules::default()
             },
             currency: CURRENCIES.into_iter().map(letters).map(currency).collect(),
@@ -200,12 +223,24 @@ impl Plan {
 
 fn draw_rules(random: &mut Random) -> Rules {
     let timeout_ms = *random.pick(&[2_000, 5_000, 10_000]);
+    // Cases end within the run, some of them while things still go wrong; now and then the scheme has none of a kind.
+    let mut case_ns = || *random.pick(&[0, 1_500, 6_000, 6_000, 20_000, 20_000]) * NS_PER_MS;
+    let (posting_follow_up_ns, recall_answer_ns) = (case_ns(), case_ns());
+    let (information_answer_ns, request_expiry_max_ns) = (case_ns(), case_ns());
     Rules {
         timeout_ns: timeout_ms * NS_PER_MS,
         payee_share_ns: timeout_ms / 5 * NS_PER_MS,
         skew_ns: timeout_ms / 10 * NS_PER_MS,
         amount_max: 100_000,
         outcomes_kept: *random.pick(&[60, 200, 600, OUTCOMES_KEPT_DEFAULT]),
+        bulk_timeout_ns: *random.pick(&[0, timeout_ms * 2, timeout_ms * 3]) * NS_PER_MS,
+        posting_follow_up_ns,
+        recall_window_ns: *random.pick(&[4_000, 30_000, 3_600_000]) * NS_PER_MS,
+        recall_answer_ns,
+        information_answer_ns,
+        request_expiry_max_ns,
+        has_bulk_purpose: random.percent(60),
+        has_self_payments: random.percent(50),
     }
 }
 

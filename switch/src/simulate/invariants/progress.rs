@@ -1,4 +1,4 @@
-//! Once faults are over and everybody behaves, everything finishes: no payment stays open, nobody waits for a message or an acknowledgement, and the
+//! Once faults are over and everybody behaves, everything finishes: no payment and no case stays open, nobody waits for a message or an acknowledgement, and the
 //! history's files have all that memory has let go.
 
 use super::Finding;
@@ -16,9 +16,9 @@ pub(in super::super) fn check(
     providers: &[Provider],
 ) -> Finding {
     let pipeline = pipeline.ok_or("the switch is not up")?;
-    let in_flight = pipeline.engine().counts().in_flight;
-    if in_flight > 0 {
-        return Err(format!("{in_flight} payments are in flight"));
+    let counts = pipeline.engine().counts();
+    if counts.in_flight > 0 || counts.cases_open > 0 {
+        return Err(format!("{} payments are in flight, {} cases open", counts.in_flight, counts.cases_open));
     }
     let (indexed, floor) = (pipeline.watermarks().indexed, pipeline.engine().floor());
     if indexed < floor {

@@ -171,7 +171,7 @@ impl World<'_> {
             self.auditor.take_batch(invariants::named(invariants::journal::NAME, batch)?)?;
         }
         for path in self.auditor.take_rare() {
-            self.coverage.count(path);
+            self.coverage.count(&path);
         }
         Ok(records)
     }
@@ -210,8 +210,18 @@ impl World<'_> {
                 let finding = Err("the switch sends what is no frame".to_owned());
                 return invariants::named(invariants::told_the_truth::NAME, finding);
             };
+            if frame.kind == kind::CASE_STATUS && frame.lane == 0 {
+                let state = frame.routing[17];
+                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.kind, state));
+                self.coverage.count(match state {
+                    1..=3 => "case told: open",
+                    9 => "case told: unknown",
+                    10 => "case told: duplicate",
+                    _ => "case told: final, again",
+                });
+            }
             if frame.kind == kind::STATUS && frame.lane == 0 {
-                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.routing[16]));
+                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.kind, frame.routing[16]));
                 self.coverage.count(match frame.routing[16] {
                     4 => "status told: in flight",
                     5 => "status told: unknown",
@@ -368,14 +378,25 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
-            Some((frame, length)) if frame.kind <= kind::STATUS_REQUEST && length <= rest.len() => {
-                let names_payment = matches!(frame.kind, kind::CREDIT_TRANSFER | kind::ANSWER | kind::STATUS_REQUEST);
-                if names_payment && frame.routing.len() >= 16 {
+            Some((frame, length)) if frame.kind <= kind::CASE_STATUS && length <= rest.len() => {
+                let names_something = matches!(
+                    frame.kind,
+                    kind::CREDIT_TRANSFER
+                        | kind::ANSWER
+                        | kind::STATUS_REQUEST
+                        | kind::RETURN
+                        | kind::CASE_OPEN
+                        | kind::CASE_ANSWER
+                        | kind::CASE_CANCEL
+                );
+                if names_something && frame.routing.len() >= 16 {
                     let id = wire::array(frame.routing, 0);
+                    let decision = frame.routing.get(16).copied().unwrap_or(0);
                     connection.taken.push_back(Taken {
                         number: frame.number,
                         kind: frame.kind,
                         id,
+                        decision,
                         through,
                         is_answered: false,
                     });
