@@ -32,8 +32,8 @@ impl Window {
         let (auditor, indexed) = (turn.auditor, turn.pipeline.watermarks().indexed);
         let (to_hold, kept, floor) = (auditor.to_hold(indexed), auditor.outcomes_kept(), auditor.floor());
         let closed = auditor.closings() - std::mem::replace(&mut self.closings, auditor.closings());
-        let before = self.to_hold + closed;
-        if to_hold > kept.max(before) {
+        let before = self.to_hold;
+        if to_hold > kept.max(before) + closed {
             return Err(format!("memory holds {kept} outcomes and has to hold {to_hold}, in the turn before {before}"));
         }
         if to_hold <= kept && floor > indexed {

@@ -199,7 +199,7 @@ impl Provider {
 
     fn pay_request(&mut self, id: Id, around: &mut Around<'_>) {
         let routing = self.cases.get(&Subject::Case(id)).map(|case| case.routing.clone());
-        let asked = routing.and_then(|routing| wire::case_open(&routing));
+        let asked = routing.and_then(|routing| wire::case_open(&routing)).filter(|asked| asked.kind == REQUEST);
         let new = new_id(&mut self.random);
         let mut order = CreditTransfer { request_id: id, ..self.draw_order(new, around) };
         if let Some(asked) = asked {
