@@ -859,9 +859,8 @@ impl<S: Storage> HistoryAsker<S> {
         let payment_id = question.payment_id;
         let checked_through = self.reader.covered_through();
         let outcome = self.find(payment_id, payment_id.bytes())?;
-        let is_committed = |record: HistoryRecord| {
-            matches!(record.event, HistoryEvent::Decided { outcome: Outcome::Committed, .. })
-        };
+        let is_committed =
+            |record: HistoryRecord| matches!(record.event, HistoryEvent::Decided { outcome: Outcome::Committed, .. });
         let posting = if outcome.is_some_and(is_committed) {
             self.find(payment_id, posting_key(payment_id.bytes()))?
         } else {

@@ -331,10 +331,8 @@ impl ClientSession {
 
     fn submit_with(&mut self, kind: MessageKind, encode: impl FnOnce(&mut Vec<u8>, Head)) -> Result<u64, Full> {
         use MessageKind::{Answer, CaseAnswer, CaseCancel, CaseOpen, CreditTransfer, Return, StatusRequest};
-        let is_submitted = matches!(
-            kind,
-            CreditTransfer | Answer | StatusRequest | Return | CaseOpen | CaseAnswer | CaseCancel
-        );
+        let is_submitted =
+            matches!(kind, CreditTransfer | Answer | StatusRequest | Return | CaseOpen | CaseAnswer | CaseCancel);
         assert!(is_submitted, "{kind:?} is not for a provider to submit");
         if !self.has_room() {
             return Err(Full);

@@ -18,7 +18,8 @@ mod returns;
 pub mod rules;
 
 use adapters::message::{
-    ArchivedAnswer, ArchivedCreditTransfer, CaseKind, Cursors, Decision, Field, Lane, Outcome, ParticipantCode, PaymentId, Reason,
+    ArchivedAnswer, ArchivedCreditTransfer, CaseKind, Cursors, Decision, Field, Lane, Outcome, ParticipantCode,
+    PaymentId, Reason,
 };
 use ledger::{
     AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement,

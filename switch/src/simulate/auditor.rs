@@ -510,9 +510,10 @@ impl Auditor {
     fn answer(&mut self, position: u64, entry: &wire::Entry<'_>) -> Finding {
         let Came { sender, private: note, .. } = self.find_sent(position, entry)?;
         let id: Id = wire::array(entry.routing, 0);
-        let waits = self.payments.get(&id).filter(|payment| {
-            !payment.is_return && payment.payee == Some(sender) && payment.end.is_none()
-        });
+        let waits = self
+            .payments
+            .get(&id)
+            .filter(|payment| !payment.is_return && payment.payee == Some(sender) && payment.end.is_none());
         let Some(payment) = waits else {
             self.rare.push("answer journaled that no payment waited for".into());
             return Ok(());

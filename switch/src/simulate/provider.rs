@@ -509,7 +509,10 @@ enum News {
     CaseForward(Vec<u8>),
     CaseStatus(wire::CaseStatus),
     Acknowledged(u64),
-    Refused { code: u16, ticket: u64 },
+    Refused {
+        code: u16,
+        ticket: u64,
+    },
     Other,
 }
 

@@ -1,8 +1,10 @@
 //! Cases: what providers ask of one another, and the follow-up of payments that were accepted without being posted.
 
-use super::{Auditor, BULK, Came, EXPIRED_PER_BATCH_MAX, Finding, No, PAYMENTS, Sent, Subject, Told, field, kind, no_name};
 use super::super::plan::CURRENCIES;
 use super::super::wire::{self, Id, NO_ID};
+use super::{
+    Auditor, BULK, Came, EXPIRED_PER_BATCH_MAX, Finding, No, PAYMENTS, Sent, Subject, Told, field, kind, no_name,
+};
 
 /// Kinds of cases, as on the wire.
 pub(in super::super) const RECALL: u8 = 1;
@@ -216,9 +218,8 @@ impl Auditor {
         let unless = |holds: bool, reason: &[u8; 4], field: u8| if holds { Ok(()) } else { Err((*reason, field)) };
         let is_recall = message.kind == RECALL;
         let original = self.payment(message.original);
-        let original = original.filter(|original| {
-            original.sender == sender || !is_recall && original.payee == Some(sender)
-        });
+        let original =
+            original.filter(|original| original.sender == sender || !is_recall && original.payee == Some(sender));
         let original = original.ok_or((*b"AG09", field::ORIGINAL_ID))?;
         let payee = original.payee.unwrap_or(original.sender);
         let other = if original.sender == sender { payee } else { original.sender };
@@ -312,7 +313,8 @@ impl Auditor {
         let before = case.last();
         let Some(stands) = next(case.kind, before.state, input) else { return false };
         self.rare.push(row_name(case.kind, before.state, input).into());
-        let status = wire::CaseStatus { state: stands, reason, field: field::NONE, at_ns: self.time_ns, position, ..before };
+        let status =
+            wire::CaseStatus { state: stands, reason, field: field::NONE, at_ns: self.time_ns, position, ..before };
         case.stood.push(status);
         let (opener, responder, lane) = (case.opener, case.responder.unwrap_or_default(), case.lane());
         let (deadline, about) = ((case.deadline_ns, case.opened, subject), (case.original, case.kind));

@@ -1,8 +1,8 @@
 //! Returns: decided anew from everything that ever was, whatever memory holds.
 
-use super::{Auditor, Came, No, PAYMENTS, Payment, Subject, Told, cases, field, kind, outcome, state};
 use super::super::plan::CURRENCIES;
 use super::super::wire::{self, Id, NO_ID};
+use super::{Auditor, Came, No, PAYMENTS, Payment, Subject, Told, cases, field, kind, outcome, state};
 
 impl Auditor {
     /// A return that nobody knew is decided by the rules.
@@ -100,10 +100,7 @@ impl Auditor {
     fn is_open_recall(&self, message: &wire::Return, sender: usize) -> bool {
         self.case(message.case).is_some_and(|case| {
             let waits = case.last().state == state::OPEN && self.time_ns < case.deadline_ns;
-            waits
-                && case.kind == cases::RECALL
-                && case.original == message.original
-                && case.responder == Some(sender)
+            waits && case.kind == cases::RECALL && case.original == message.original && case.responder == Some(sender)
         })
     }
 

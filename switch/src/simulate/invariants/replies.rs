@@ -55,9 +55,9 @@ fn check_status(leaving: &Leaving<'_>) -> Finding {
         outcome::UNKNOWN => {
             let is_payer = payment.is_some_and(|payment| payment.sender == provider);
             let is_return = payment.is_some_and(|payment| payment.is_return);
-            let knows_case = auditor.case(said.id).is_some_and(|case| {
-                case.is_party(provider) && case.opened() <= leaving.through_before
-            });
+            let knows_case = auditor
+                .case(said.id)
+                .is_some_and(|case| case.is_party(provider) && case.opened() <= leaving.through_before);
             let is_unknown = !is_party || !was_known || (is_payer || is_return) && has_answered;
             is_unknown && (!knows_case || has_answered)
         }

@@ -113,11 +113,8 @@ impl Provider {
         if self.random.percent(3) {
             responder = *self.plan.code.bytes();
         }
-        let amount = if self.random.percent(3) {
-            around.plan.rules.amount_max + 1
-        } else {
-            self.random.between(1, 800)
-        };
+        let amount =
+            if self.random.percent(3) { around.plan.rules.amount_max + 1 } else { self.random.between(1, 800) };
         let asked = CaseOpen {
             responder,
             amount,

@@ -54,15 +54,18 @@ impl Provider {
             *around.operations_left -= 1;
             let id = new_id(&mut self.random);
             let ordinary = self.draw_order(id, around);
-            self.place_order(&CreditTransfer {
-                payee,
-                amount: 1,
-                currency,
-                accepted_at_ns,
-                purpose: [0; 4],
-                lane: Lane::Payments as u8,
-                ..ordinary
-            }, around);
+            self.place_order(
+                &CreditTransfer {
+                    payee,
+                    amount: 1,
+                    currency,
+                    accepted_at_ns,
+                    purpose: [0; 4],
+                    lane: Lane::Payments as u8,
+                    ..ordinary
+                },
+                around,
+            );
         }
     }
 

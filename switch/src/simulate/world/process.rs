@@ -22,6 +22,9 @@ const TURN_NS: u64 = 10_000;
 /// which its payment is overdue.
 const FLOODED_TURN_NS_MAX: u64 = 5 * NS_PER_MS;
 
+/// The longest that an answer of the history is under way. Meanwhile outcomes leave memory, and what it says may be too old.
+const SLOW_ANSWER_NS_MAX: u64 = 400 * NS_PER_MS;
+
 /// Frames that one turn wrote for one connection.
 type Written = (ConnectionId, Vec<u8>, bool);
 
@@ -123,8 +126,8 @@ impl World<'_> {
         let now_ns = self.now_ns;
         let Some(process) = &mut self.machine.process else { return Ok(Ok(())) };
         while process.asking.front().is_some_and(|asking| asking.at_ns <= now_ns) {
-            let Some(Asking { question, floor, .. }) = process.asking.pop_front() else { break };
-            let answer = match process.asker.answer(question) {
+            let Some(Asking { question, answer, floor, .. }) = process.asking.pop_front() else { break };
+            let answer = match answer.unwrap_or_else(|| process.asker.answer(question)) {
                 Ok(answer) => answer,
                 Err(fault) => return Ok(Err(fault)),
             };
@@ -148,8 +151,11 @@ impl World<'_> {
         }
         while let Some(question) = process.pipeline.take_history_question() {
             let after_ns = process.asking.back().map_or(self.now_ns, |asking| asking.at_ns);
-            let at_ns = after_ns + self.random.between(5_000, 2_000_000);
-            process.asking.push_back(Asking { question, floor, at_ns });
+            // It looks at once, or just before it answers; now and then the answer is long under way.
+            let most_ns = if self.random.percent(5) { SLOW_ANSWER_NS_MAX } else { 2_000_000 };
+            let at_ns = after_ns + self.random.between(5_000, most_ns);
+            let answer = self.random.percent(50).then(|| process.asker.answer(question));
+            process.asking.push_back(Asking { question, answer, floor, at_ns });
         }
     }
 
