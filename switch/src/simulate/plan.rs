@@ -119,6 +119,8 @@ pub(super) struct Plan {
     pub(super) write_gap_ns: u64,
     /// When a provider orders more at once than can expire with one batch; then answers come at the last moment.
     pub(super) flood_at_ns: Option<u64>,
+    /// Are they requests to pay, and not payments?
+    pub(super) is_flood_of_requests: bool,
     /// Does nothing go wrong meanwhile? Of a switch that is down nobody is late. A start that is under way may still crash.
     pub(super) is_flood_left_alone: bool,
     /// What the switch's clock gains in a billion.
@@ -137,6 +139,11 @@ impl Plan {
         if flood_at_ns.is_some() {
             // A small window would refuse most of it.
             rules.outcomes_kept = OUTCOMES_KEPT_DEFAULT;
+        }
+        let is_flood_of_requests = flood_at_ns.is_some() && random.percent(40);
+        if is_flood_of_requests {
+            // They end as payments do, so long after they were made.
+            rules.request_expiry_max_ns = 2 * rules.timeout_ns;
         }
         let mut traits = random.fork();
         let providers =
@@ -164,6 +171,7 @@ impl Plan {
             looks_all_up: random.percent(20),
             write_gap_ns: *random.pick(&[NS_PER_MS, 20 * NS_PER_MS, 500 * NS_PER_MS]),
             flood_at_ns,
+            is_flood_of_requests,
             is_flood_left_alone,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),

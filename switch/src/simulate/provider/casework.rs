@@ -6,7 +6,7 @@ use adapters::message::{
     MessageKind, NO_ID, Note, Part, PaymentId, Reason, Return,
 };
 
-use super::orders::{draw_payee, new_id};
+use super::orders::{FLOOD_ORDERS, draw_payee, new_id};
 use super::{Around, KnownCase, Message, Provider, Ticket, hex};
 use crate::limits::NS_PER_MS;
 use crate::simulate::auditor::{Subject, state};
@@ -124,6 +124,31 @@ impl Provider {
             ..self.draw_case(REQUEST, NO_ID, around)
         };
         self.send_case(&asked, around);
+    }
+
+    /// More small requests than can end with one batch, all with one deadline.
+    pub(super) fn flood_with_requests(&mut self, responder: [u8; 35], around: &mut Around<'_>) {
+        let journal_ns = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns);
+        let expires_at_ns = (journal_ns + around.plan.rules.timeout_ns) / NS_PER_MS * NS_PER_MS;
+        for _ in 0..FLOOD_ORDERS {
+            if *around.operations_left == 0 || !self.session.has_room() {
+                return;
+            }
+            *around.operations_left -= 1;
+            let asked = CaseOpen {
+                case_id: new_id(&mut self.random),
+                kind: REQUEST,
+                original_id: NO_ID,
+                opener: *self.plan.code.bytes(),
+                responder,
+                amount: 1,
+                currency: CURRENCIES[0],
+                amount_form: AmountForm::Fixed as u8,
+                reason: [0; 4],
+                expires_at_ns,
+            };
+            self.send_case(&asked, around);
+        }
     }
 
     /// A case about a payment, to its other provider, with no amount.
@@ -301,6 +326,13 @@ impl Provider {
 
     /// When it does something about a case: soon, at the last moment, or never.
     fn draw_casework(&mut self, subject: Subject, brink_ns: u64, around: &Around<'_>) {
+        if around.plan.is_flood_of_requests && self.random.percent(85) {
+            // A stream of answers about the deadline: half is in time.
+            let early_ns = self.random.below(120 * NS_PER_MS);
+            let at_ns = (brink_ns + 60 * NS_PER_MS).saturating_sub(self.plan.distance_ns + early_ns);
+            self.cases_due.insert((at_ns, subject));
+            return;
+        }
         let at_ns = match self.random.below(100) {
             0..12 => return,
             12..24 => brink_ns.saturating_sub(self.plan.distance_ns + self.random.below(4 * NS_PER_MS)),

@@ -9,7 +9,7 @@ use crate::simulate::random::Random;
 use crate::simulate::wire::{self, Id};
 
 /// As many as make two portions of what expires with one batch.
-const FLOOD_ORDERS: u64 = 3_000;
+pub(super) const FLOOD_ORDERS: u64 = 3_000;
 
 impl Provider {
     pub(super) fn order_if_due(&mut self, around: &mut Around<'_>) {
@@ -44,6 +44,9 @@ impl Provider {
         self.has_flooded = true;
         around.coverage.count("flood of orders");
         let payee = *around.plan.providers[payee].code.bytes();
+        if around.plan.is_flood_of_requests {
+            return self.flood_with_requests(payee, around);
+        }
         // By the switch's clock, however wrong: all of them are to be taken.
         let accepted_ns = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns);
         let (accepted_at_ns, currency) = (accepted_ns / NS_PER_MS * NS_PER_MS, CURRENCIES[0]);
