@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO_DATA ?= target/demo
 DEMO_ARGS ?= --exit
 
-.PHONY: demo test lint unit bench bench-keep instructions stages plot load simulate mutants torture setup help
+.PHONY: demo test lint unit bench bench-keep instructions stages golden plot load simulate mutants torture setup help
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -40,6 +40,9 @@ stages: setup ## nanoseconds and instructions of a payment in each stage of the 
 	cp $(TARGET)/release/switch $(TARGET)/release/switch-with-stages
 	$(CARGO) build --release --bin switch --bin loadtest --bin stages
 	$(TARGET)/release/stages --plain $(TARGET)/release --staged $(TARGET)/release/switch-with-stages
+
+golden: setup ## makes the golden journal anew, switch/tests/golden: only while nothing is deployed
+	$(CARGO) test -p switch --test pipeline make_the_golden_journal -- --ignored
 
 plot: setup ## throughput against latency, searched: the picture of the README and its figures: on a quiet machine
 	$(CARGO) build --release --bin switch --bin loadtest

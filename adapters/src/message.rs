@@ -657,11 +657,13 @@ pub enum ErrorCode {
     TooSlow = 13,
     /// Frame numbers must follow one another.
     BadNumber = 14,
+    /// Refused before it was recorded: this provider sends faster than it may.
+    RateLimited = 15,
 }
 
 impl ErrorCode {
     /// Every code with its name in documents.
-    pub const NAMES: [(ErrorCode, &'static str); 14] = [
+    pub const NAMES: [(ErrorCode, &'static str); 15] = [
         (ErrorCode::BadFrame, "bad_frame"),
         (ErrorCode::BadVersion, "bad_version"),
         (ErrorCode::UnknownKind, "unknown_kind"),
@@ -676,6 +678,7 @@ impl ErrorCode {
         (ErrorCode::Replaced, "replaced"),
         (ErrorCode::TooSlow, "too_slow"),
         (ErrorCode::BadNumber, "bad_number"),
+        (ErrorCode::RateLimited, "rate_limited"),
     ];
 
     /// The code with this number on the wire.
@@ -705,6 +708,7 @@ impl ErrorCode {
             | E::BadField
             | E::Busy
             | E::ShuttingDown
+            | E::RateLimited
             | E::NotAllowed => false,
         }
     }

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use adapters::message::{Answer, CreditTransfer, Part, ParticipantCode, PaymentId, PaymentPrivate};
+use adapters::message::{
+    AmountForm, Answer, CaseKind, CaseOpen, CreditTransfer, NO_ID, Part, ParticipantCode, PaymentId, PaymentPrivate,
+    Return,
+};
 use ledger::{Amount, Currency};
 use switch::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use switch::engine::Batch;
-use switch::entry::{self, EntryHead, EntryKind, ParticipantId, Sender, TransferAnnotation};
+use switch::entry::{
+    self, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, TransferAnnotation,
+};
 use switch::genesis;
 use switch::pipeline::Decisions;
 
@@ -41,8 +46,13 @@ pub fn payment_id(random: &mut Random) -> PaymentId {
 
 /// An order between two participants, for an amount that never exhausts them.
 pub fn order(random: &mut Random, accepted_at_ns: u64) -> (usize, usize, CreditTransfer) {
-    let payer = random.below(PARTICIPANTS);
-    let payee = (payer + 1 + random.below(PARTICIPANTS - 1)) % PARTICIPANTS;
+    order_among(PARTICIPANTS, random, accepted_at_ns)
+}
+
+/// As `order`, among so many.
+pub fn order_among(participants: usize, random: &mut Random, accepted_at_ns: u64) -> (usize, usize, CreditTransfer) {
+    let payer = random.below(participants);
+    let payee = (payer + 1 + random.below(participants - 1)) % participants;
     let amount = Amount::new(1 + random.draw() % 10_000).expect("more than nothing");
     let id = payment_id(random);
     (payer, payee, CreditTransfer::new(id, code(payer), code(payee), amount, currency(), accepted_at_ns))
@@ -68,6 +78,10 @@ pub fn genesis() -> (Vec<u8>, u32) {
 
 /// As `genesis`, with other rules.
 pub fn genesis_with(rules: GenesisRules) -> (Vec<u8>, u32) {
+    genesis_of(PARTICIPANTS, rules)
+}
+
+fn genesis_of(participants: usize, rules: GenesisRules) -> (Vec<u8>, u32) {
     let participant = |number| GenesisParticipant {
         code: code(number).to_string(),
         funds: BTreeMap::from([(currency().to_string(), 900_000_000_000_000_000)]),
@@ -75,7 +89,7 @@ pub fn genesis_with(rules: GenesisRules) -> (Vec<u8>, u32) {
     let genesis = Genesis {
         rules,
         currency: vec![GenesisCurrency { code: currency().to_string(), minor_digits: 2, amount_max: 100_000_000 }],
-        participant: (0..PARTICIPANTS).map(participant).collect(),
+        participant: (0..participants).map(participant).collect(),
     };
     let commands = genesis::commands(&genesis);
     let entries = u32::try_from(commands.len()).expect("few entries");
@@ -84,8 +98,14 @@ pub fn genesis_with(rules: GenesisRules) -> (Vec<u8>, u32) {
 
 /// Decisions that have absorbed the genesis.
 pub fn decisions() -> Decisions {
+    decisions_among(PARTICIPANTS)
+}
+
+/// As `decisions`, with so many participants.
+pub fn decisions_among(participants: usize) -> Decisions {
     let mut decisions = Decisions::default();
-    let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis().0 };
+    let genesis = genesis_of(participants, GenesisRules::default());
+    let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis.0 };
     decisions.absorb(batch).expect("the genesis applies");
     decisions
 }
@@ -107,6 +127,47 @@ pub fn write_accept(out: &mut Vec<u8>, payee: usize, id: PaymentId) {
     let mut routing = Vec::new();
     Answer::accept(id).write(&mut routing);
     entry::write(out, EntryHead { seal_key: 0, ..head(EntryKind::Answer, payee) }, &[], &routing, |_, _| {});
+}
+
+/// Appends the entry of a return of all that was paid.
+pub fn write_return(out: &mut Vec<u8>, payee: usize, order: &CreditTransfer, random: &mut Random) {
+    let (return_id, original_id) = (payment_id(random).bytes(), order.payment_id);
+    let (amount, currency) = (order.amount, order.currency);
+    let message = Return { return_id, original_id, case_id: NO_ID, amount, currency, reason: *b"CUST" };
+    write_reference(out, EntryKind::Return, payee, &message, random);
+}
+
+/// Appends the entry of a request to pay, from the payee, and gives its id.
+pub fn write_request(
+    out: &mut Vec<u8>,
+    (payer, payee): (usize, usize),
+    order: &CreditTransfer,
+    random: &mut Random,
+) -> [u8; 16] {
+    let case_id = payment_id(random).bytes();
+    let request = CaseOpen {
+        case_id,
+        kind: CaseKind::PaymentRequest as u8,
+        original_id: NO_ID,
+        opener: *code(payee).bytes(),
+        responder: *code(payer).bytes(),
+        amount: order.amount,
+        currency: order.currency,
+        amount_form: AmountForm::Fixed as u8,
+        reason: [0; 4],
+        expires_at_ns: 0,
+    };
+    write_reference(out, EntryKind::CaseOpen, payee, &request, random);
+    case_id
+}
+
+fn write_reference<M: Part>(out: &mut Vec<u8>, kind: EntryKind, sender: usize, message: &M, random: &mut Random) {
+    let (digest, original) = (random.bytes(), OriginalFound::NONE);
+    // Whatever has left the window was asked for.
+    let annotation = ReferenceAnnotation { digest, checked_through: u64::MAX, original }.bytes();
+    let mut routing = Vec::new();
+    message.write(&mut routing);
+    entry::write(out, EntryHead { seal_key: 0, ..head(kind, sender) }, &annotation, &routing, |_, _| {});
 }
 
 fn head(kind: EntryKind, sender: usize) -> EntryHead {

@@ -147,6 +147,7 @@ pub mod history;
 pub mod transfer;
 
 pub mod book;
+pub mod capture;
 pub mod id_table;
 pub mod request;
 pub mod result;

@@ -29,7 +29,7 @@ use std::io::{self, Read};
 
 use crate::journal::{Lineage, Storage};
 
-use self::file::{PREPARING_NAME, position_of};
+use self::file::position_of;
 
 /// Who writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,15 +136,12 @@ impl<S: Storage> Snapshots<S> {
         Ok(self.files()?.into_iter().map(one).collect())
     }
 
-    /// Begins a snapshot of the state at a position. It is there when [`SnapshotFinishing::wait`] says so, and not before.
+    /// Begins a snapshot of the state at a position. It is there when [`SnapshotFinishing::wait`] says so, and not before. Where a
+    /// thread writes, the caller touches no disk, and hears of one that fails when it gives the next piece.
     ///
     /// # Panics
     /// When `owner` is longer than [`SNAPSHOT_OWNER_BYTES_MAX`](crate::limits::SNAPSHOT_OWNER_BYTES_MAX).
     pub fn begin(&self, position: u64, owner: &[u8], body_bytes: u64) -> Result<SnapshotWriter<S>, SnapshotFault> {
-        let names = self.storage.list().map_err(SnapshotFault::on(&self.storage, "list", "."))?;
-        if names.iter().any(|file| file.name == PREPARING_NAME) {
-            self.storage.remove(PREPARING_NAME).map_err(SnapshotFault::on(&self.storage, "remove", PREPARING_NAME))?;
-        }
         let snapshot = Snapshot { position, owner: owner.to_vec(), body_bytes, body_digest: [0; 32] };
         SnapshotWriter::begin(self.clone(), snapshot)
     }

@@ -194,10 +194,18 @@ pub(crate) async fn init(binary: &Path, data: &Path, participants: u32) -> Resul
     init.arg("init").arg("--data").arg(data).args(["--participants", &participants.to_string()]);
     init.args(["--funds", FUNDS, "--currency", "XTS", "--listen", "127.0.0.1:0"]);
     let made = init.output().await.map_err(|error| SetUpError::new(cannot_run(binary, &error)))?;
-    if made.status.success() {
-        return Ok(());
+    if !made.status.success() {
+        return Err(SetUpError::new(format!("`switch init` failed: {}", last_line(&made.stderr))));
     }
-    Err(SetUpError::new(format!("`switch init` failed: {}", last_line(&made.stderr))))
+    unthrottle(&data.join("switch.toml")).map_err(|error| SetUpError::new(format!("switch.toml: {error}")))
+}
+
+/// Takes the limit on what one participant may send a second out of a configuration: a few connections are to send all that the switch takes.
+fn unthrottle(config: &Path) -> std::io::Result<()> {
+    let text = std::fs::read_to_string(config)?;
+    let is_limit = |line: &str| line.starts_with("orders_per_second");
+    let lines = text.lines().map(|line| if is_limit(line) { "orders_per_second = 0" } else { line });
+    std::fs::write(config, lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 
 /// Starts a switch, and waits until it is ready.

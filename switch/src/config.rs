@@ -8,11 +8,14 @@ use adapters::message::{ParticipantCode, Reason};
 use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::rules::RULES_VERSIONS_KNOWN;
 use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
-    OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
+    OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT,
+    SNAPSHOT_EVERY_ENTRIES_MIN,
 };
 use crate::pipeline::PipelineLimits;
+use crate::pipeline::fairness::Rate;
 
 /// A configuration that cannot be used: which file, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,11 +84,13 @@ pub struct SealFiles {
 pub struct JournalSettings {
     /// Size of a segment; fixed once the journal exists.
     pub segment_bytes: u64,
+    /// A snapshot of the engine is taken after so many journal entries, so that a start replays no more than those; 0: never.
+    pub snapshot_every_entries: u64,
 }
 
 impl Default for JournalSettings {
     fn default() -> JournalSettings {
-        JournalSettings { segment_bytes: SEGMENT_BYTES_DEFAULT }
+        JournalSettings { segment_bytes: SEGMENT_BYTES_DEFAULT, snapshot_every_entries: SNAPSHOT_EVERY_ENTRIES_DEFAULT }
     }
 }
 
@@ -97,6 +102,10 @@ pub struct LimitSettings {
     pub in_flight_max: u32,
     /// Open payments of one participant.
     pub in_flight_per_participant_max: u32,
+    /// Orders, returns, cases and questions of one participant a second; 0 for no limit.
+    pub orders_per_second: u32,
+    /// What of these one participant may send at once after a pause.
+    pub orders_burst: u32,
     /// Payment orders in one batch.
     pub ingress_transfers_max: usize,
 }
@@ -107,6 +116,8 @@ impl Default for LimitSettings {
         LimitSettings {
             in_flight_max: limits.in_flight_max,
             in_flight_per_participant_max: limits.in_flight_per_participant_max,
+            orders_per_second: limits.rate.per_second,
+            orders_burst: limits.rate.burst,
             ingress_transfers_max: limits.ingress_transfers_max,
         }
     }
@@ -127,6 +138,10 @@ impl Config {
             let least = 4 * BATCH_BYTES_MAX;
             return Err(format!("journal.segment_bytes must be a multiple of 4096 and at least {least}"));
         }
+        if (1..SNAPSHOT_EVERY_ENTRIES_MIN).contains(&self.journal.snapshot_every_entries) {
+            let least = SNAPSHOT_EVERY_ENTRIES_MIN;
+            return Err(format!("journal.snapshot_every_entries must be 0, for none, or at least {least}"));
+        }
         let limits = &self.limits;
         let in_flight_fits = (1..=IN_FLIGHT_MAX).contains(&limits.in_flight_max)
             && (1..=limits.in_flight_max).contains(&limits.in_flight_per_participant_max);
@@ -134,6 +149,9 @@ impl Config {
             return Err(format!(
                 "limits.in_flight_max must be from 1 to {IN_FLIGHT_MAX}, and limits.in_flight_per_participant_max from 1 to that"
             ));
+        }
+        if limits.orders_per_second > 0 && limits.orders_burst == 0 {
+            return Err("limits.orders_burst must be at least 1 where limits.orders_per_second is not 0".into());
         }
         if !(1..=INGRESS_TRANSFERS_MAX).contains(&limits.ingress_transfers_max) {
             return Err(format!("limits.ingress_transfers_max must be from 1 to {INGRESS_TRANSFERS_MAX}"));
@@ -151,6 +169,7 @@ impl Config {
         PipelineLimits {
             in_flight_max: self.limits.in_flight_max,
             in_flight_per_participant_max: self.limits.in_flight_per_participant_max,
+            rate: Rate { per_second: self.limits.orders_per_second, burst: self.limits.orders_burst },
             ingress_transfers_max: self.limits.ingress_transfers_max,
             ..PipelineLimits::default()
         }
@@ -292,7 +311,10 @@ impl Genesis {
     }
 
     fn check(&self) -> Result<(), String> {
-        let GenesisRules { timeout_ms, payee_share_ms, skew_ms, outcomes_kept, .. } = self.rules;
+        let GenesisRules { version, timeout_ms, payee_share_ms, skew_ms, outcomes_kept, .. } = self.rules;
+        if !RULES_VERSIONS_KNOWN.contains(&version) {
+            return Err(format!("rules: version {version} is unknown to this program"));
+        }
         if !(payee_share_ms < timeout_ms && timeout_ms <= 86_400_000 && skew_ms < timeout_ms) {
             return Err("rules: payee_share_ms and skew_ms must be less than timeout_ms, and that at most a day".into());
         }
@@ -373,6 +395,8 @@ mod tests {
         assert!(unknown.contains("DIR/switch.toml: line 10: unknown field `segment_size`"), "{unknown}");
         let small = error_of(&format!("{GOOD}[journal]\nsegment_bytes = 4096\n"));
         assert!(small.contains("journal.segment_bytes must be"), "{small}");
+        let often = error_of(&format!("{GOOD}[journal]\nsnapshot_every_entries = 5\n"));
+        assert!(often.contains("journal.snapshot_every_entries must be 0"), "{often}");
         let missing = error_of("[listen]\nnative = \"127.0.0.1:0\"\n");
         assert!(missing.contains("missing field `tls`"), "{missing}");
         let address = error_of(&GOOD.replace("127.0.0.1:0", "nowhere"));
@@ -399,6 +423,7 @@ mod tests {
                 .contains("no such currency")
         );
         assert!(genesis(|g| g.rules.payee_share_ms = 10_000).unwrap_err().contains("payee_share_ms"));
+        assert!(genesis(|g| g.rules.version = 2).unwrap_err().contains("version 2 is unknown"));
         assert!(genesis(|g| g.rules.outcomes_kept = 0).unwrap_err().contains("outcomes_kept"));
         assert!(genesis(|g| g.currency[0].code = "xts".into()).unwrap_err().contains("ISO 4217"));
     }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use ledger::index::{DropReason, DroppedFile};
 use ledger::journal::{
-    DiskStorage, Journal, JournalFault, JournalOptions, Lineage, Preparation, ScanReport, lineage_of, scan,
+    DiskStorage, Journal, JournalFault, JournalOptions, JournalPlace, Lineage, Preparation, ScanReport, Storage,
+    lineage_of, scan,
 };
+use ledger::snapshot::{BodyReader, Refused, Snapshot, SnapshotFault, SnapshotWork, Snapshots, snapshot_name};
 
 use crate::config::{Config, ConfigError, Genesis};
 use crate::engine::{Batch, Engine};
@@ -17,6 +19,7 @@ use crate::limits::PAYMENTS_EXPECTED;
 use crate::log::local::LocalLog;
 use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::seal::{KeyRing, SealFault, random};
+use crate::snapshots::{self, SnapshotTaker};
 
 /// Why a data directory cannot be opened.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub enum OpenError {
     Journal(JournalFault),
     /// The history.
     History(HistoryFault),
+    /// The directory of the snapshots.
+    Snapshots(SnapshotFault),
     /// The keys.
     Seal(SealFault),
     /// The first batch.
@@ -49,6 +54,7 @@ impl std::fmt::Display for OpenError {
             OpenError::Directory(path, error) => write!(f, "{}: {error}", path.display()),
             OpenError::Journal(fault) => fault.fmt(f),
             OpenError::History(fault) => fault.fmt(f),
+            OpenError::Snapshots(fault) => fault.fmt(f),
             OpenError::Seal(fault) => fault.fmt(f),
             OpenError::Genesis(fault) => write!(f, "journaling the genesis: {fault}"),
         }
@@ -67,6 +73,11 @@ pub fn history_directory(data: &Path) -> PathBuf {
     data.join("history")
 }
 
+/// Where snapshots of the engine lie. Whoever removes them loses nothing: the next start replays the whole journal.
+pub fn snapshots_directory(data: &Path) -> PathBuf {
+    data.join("snapshots")
+}
+
 /// Where the key ring lies.
 pub fn keys_directory(data: &Path) -> PathBuf {
     data.join("keys")
@@ -75,6 +86,8 @@ pub fn keys_directory(data: &Path) -> PathBuf {
 /// What was found when a data directory was opened.
 #[derive(Clone, Debug)]
 pub struct Recovered {
+    /// The journal position of the snapshot that was started from; none: from the journal's beginning.
+    pub snapshot: Option<u64>,
     /// Batches that were replayed.
     pub batches: u64,
     /// Where a torn tail was cut off, if there was one.
@@ -107,7 +120,9 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
     let mut replay = Replay::new(config);
     let (journal, report) = match lineage_of(&storage).map_err(OpenError::Journal)? {
         Some(lineage) => {
-            let opened = Journal::open(storage.clone(), options, |batch| replay.take(lineage, &batch));
+            lock(&storage)?;
+            let place = replay.begin(lineage, &storage)?;
+            let opened = Journal::open_after(storage.clone(), options, place, |batch| replay.take(&batch));
             match (opened, replay.fault.take()) {
                 (Ok((journal, report)), None) => (journal, Some(report)),
                 (_, Some(fault)) => return Err(fault),
@@ -126,33 +141,71 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
     if is_new {
         journal_genesis(config, &mut log, lineage, &mut replay)?;
     }
+    let snapshot = replay.snapshot;
     let (decisions, history) = replay.finish(lineage)?;
     let last_time_ns = decisions.engine.time_ns();
+    let snapshots = open_snapshots(config, lineage)?;
+    let taker = SnapshotTaker::new(snapshots, config.journal.snapshot_every_entries, snapshot.unwrap_or(0));
     let pipeline = Pipeline::new(log, decisions, history, ring.digest_key(), config.pipeline_limits());
-    Ok(OpenData { pipeline, ring, storage, last_time_ns, recovered: recovered(report) })
+    let pipeline = pipeline.with_snapshots(taker);
+    Ok(OpenData { pipeline, ring, storage, last_time_ns, recovered: recovered(snapshot, report) })
 }
 
-/// The way from the journal to the state: decisions, and the history beside them. The history is opened with the first batch; by then the journal is locked
-/// and on disk, so nothing gets into the history that a crash can take out of the journal.
+/// Before anything is read: another process may have the directory, and change it meanwhile.
+fn lock(journal: &DiskStorage) -> Result<(), OpenError> {
+    journal.lock().map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => OpenError::Journal(JournalFault::Locked { directory: journal.path_of(".") }),
+        _ => OpenError::Directory(PathBuf::from(journal.path_of(".")), error),
+    })
+}
+
+fn open_snapshots(config: &Config, lineage: Lineage) -> Result<Snapshots<DiskStorage>, OpenError> {
+    let path = snapshots_directory(&config.directory);
+    let storage = DiskStorage::create(&path).map_err(|error| OpenError::Directory(path, error))?;
+    Ok(snapshots::open(storage, lineage, SnapshotWork::Beside))
+}
+
+/// The way from the journal to the state: decisions, and the history beside them. The history is opened once the journal is locked, and takes in what the
+/// journal hands out, which is on disk by then: nothing gets into the history that a crash can take out of the journal.
 struct Replay<'a> {
     config: &'a Config,
     decisions: Decisions,
     history: Option<History<DiskStorage>>,
+    /// Position of the snapshot that it began with.
+    snapshot: Option<u64>,
     /// Why a batch was not taken, where that is no fault of the batch.
     fault: Option<OpenError>,
 }
 
 impl<'a> Replay<'a> {
     fn new(config: &'a Config) -> Replay<'a> {
-        Replay { config, decisions: Decisions::with_room(PAYMENTS_EXPECTED), history: None, fault: None }
+        Replay { config, decisions: Decisions::default(), history: None, snapshot: None, fault: None }
+    }
+
+    /// Takes the newest snapshot that can be used, and says where in the journal it goes on; none: at the beginning.
+    fn begin(&mut self, lineage: Lineage, journal: &DiskStorage) -> Result<Option<JournalPlace>, OpenError> {
+        self.open_history(lineage)?;
+        let indexed = self.history.as_ref().map_or(0, History::covered_through);
+        let mut snapshots = open_snapshots(self.config, lineage)?;
+        let found =
+            snapshots::find(&mut snapshots, journal, indexed, PAYMENTS_EXPECTED).map_err(OpenError::Snapshots)?;
+        for Refused { path, flaw } in &found.refused {
+            tracing::warn!(file = %path, reason = %flaw, "snapshot passed over");
+        }
+        let Some(start) = found.start else {
+            self.decisions = Decisions::with_room(PAYMENTS_EXPECTED);
+            return Ok(None);
+        };
+        self.snapshot = Some(start.engine.applied());
+        self.decisions = Decisions::behind(start.engine);
+        let decisions = &mut self.decisions;
+        self.history.as_mut().map_or(Ok(()), |history| history.begin_behind(decisions)).map_err(OpenError::History)?;
+        Ok(Some(start.place))
     }
 
     /// Applies one batch of the journal.
-    fn take(&mut self, lineage: Lineage, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
-        let opened = self.open_history(lineage);
-        let decisions = &mut self.decisions;
-        opened.map_err(|error| self.fault.insert(error).to_string())?;
-        decisions.absorb(batch_of(batch)).map_err(|inapplicable| inapplicable.to_string())?;
+    fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
+        self.decisions.absorb(batch_of(batch)).map_err(|inapplicable| inapplicable.to_string())?;
         self.follow().map_err(|fault| self.fault.insert(OpenError::History(fault)).to_string())
     }
 
@@ -192,9 +245,9 @@ pub(crate) fn batch_of<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
     Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload }
 }
 
-fn recovered(report: Option<ScanReport>) -> Recovered {
+fn recovered(snapshot: Option<u64>, report: Option<ScanReport>) -> Recovered {
     let torn = report.as_ref().and_then(|report| report.torn.as_ref()).map(|torn| format!("{}", torn.position));
-    Recovered { batches: report.map_or(0, |report| report.batches), torn }
+    Recovered { snapshot, batches: report.map_or(0, |report| report.batches), torn }
 }
 
 /// A ring that is missing, or was never finished, is made only where nothing can have been sealed yet.
@@ -240,16 +293,100 @@ fn journal_genesis(
     replay.follow().map_err(OpenError::History)
 }
 
-/// Replays a journal without changing anything on disk.
-pub fn replay(data: &Path) -> Result<(Engine, ScanReport), OpenError> {
+/// What a replay from the beginning has found.
+pub struct Replayed {
+    /// The state at the journal's end.
+    pub engine: Engine,
+    /// What the journal holds.
+    pub report: ScanReport,
+    /// Positions of the snapshots that hold the state that the replay had there.
+    pub snapshots: Vec<u64>,
+    /// A snapshot that is whole and holds another state: the name of its file.
+    pub differing: Option<String>,
+    /// Snapshots that no start would use, and why.
+    pub refused: Vec<String>,
+}
+
+/// Replays a journal from its beginning without changing anything on disk, and compares with it the snapshots that lie beside it.
+pub fn replay(data: &Path) -> Result<Replayed, OpenError> {
     let path = journal_directory(data);
     let storage = DiskStorage::open(&path).map_err(|error| OpenError::Directory(path, error))?;
+    let mut checker = SnapshotChecker::open(data, &storage)?;
     let mut engine = Engine::with_room(PAYMENTS_EXPECTED);
     let mut effects = Vec::new();
     let absorb = |batch: ledger::journal::Batch<'_>| {
         effects.clear();
-        engine.apply(batch_of(&batch), &mut effects).map_err(|inapplicable| inapplicable.to_string())
+        engine.apply(batch_of(&batch), &mut effects).map_err(|inapplicable| inapplicable.to_string())?;
+        checker.check(&mut engine).map_err(|fault| fault.to_string())
     };
     let report = scan(&storage, absorb).map_err(OpenError::Journal)?;
-    Ok((engine, report))
+    let SnapshotChecker { equal, differing, mut refused, whole, .. } = checker;
+    let beyond = whole.iter().filter(|snapshot| snapshot.position > engine.applied());
+    refused.extend(
+        beyond.map(|snapshot| format!("the snapshot of position {}: the journal ends before", snapshot.position)),
+    );
+    Ok(Replayed { engine, report, snapshots: equal, differing, refused })
+}
+
+/// Holds the snapshots of a directory against a replay.
+struct SnapshotChecker {
+    /// The directory, if there is one.
+    snapshots: Option<(DiskStorage, Lineage)>,
+    /// Those whose files are in order.
+    whole: Vec<Snapshot>,
+    equal: Vec<u64>,
+    differing: Option<String>,
+    refused: Vec<String>,
+}
+
+impl SnapshotChecker {
+    fn open(data: &Path, journal: &DiskStorage) -> Result<SnapshotChecker, OpenError> {
+        let mut checker = SnapshotChecker {
+            snapshots: None,
+            whole: Vec::new(),
+            equal: Vec::new(),
+            differing: None,
+            refused: Vec::new(),
+        };
+        let path = snapshots_directory(data);
+        let lineage = lineage_of(journal).map_err(OpenError::Journal)?;
+        let (Some(lineage), true) = (lineage, path.exists()) else { return Ok(checker) };
+        let storage = DiskStorage::open(&path).map_err(|error| OpenError::Directory(path, error))?;
+        let read = snapshots::open(storage.clone(), lineage, SnapshotWork::Inline).verify();
+        for snapshot in read.map_err(OpenError::Snapshots)? {
+            match snapshot {
+                Ok(snapshot) => checker.whole.push(snapshot),
+                Err(refused) => checker.refused.push(refused.to_string()),
+            }
+        }
+        checker.snapshots = Some((storage, lineage));
+        Ok(checker)
+    }
+
+    /// Compares the state with the snapshot of its position, if there is one: byte by byte, and as the engine that a start would make of it.
+    fn check(&mut self, engine: &mut Engine) -> Result<(), SnapshotFault> {
+        let position = engine.applied();
+        let Some(snapshot) = self.whole.iter().find(|snapshot| snapshot.position == position) else { return Ok(()) };
+        let Some((storage, lineage)) = &self.snapshots else { return Ok(()) };
+        let name = storage.path_of(&snapshot_name(position));
+        let mut is_equal = snapshot.body_digest == engine.snapshot_digest();
+        if is_equal {
+            let mut snapshots = snapshots::open(storage.clone(), *lineage, SnapshotWork::Inline);
+            let restore = |_: &Snapshot, body: &mut BodyReader<'_, DiskStorage>| {
+                Engine::restore(0, body).map_err(|fault| fault.to_string())
+            };
+            let loaded = snapshots.load(position, restore)?;
+            is_equal = loaded.refused.iter().all(|refused| refused.path != name);
+            // A running switch may have removed it meanwhile; then an older one was found.
+            if let Some((_, restored)) = loaded.found.filter(|(found, _)| found.position == position) {
+                is_equal &= restored.digest() == engine.digest();
+            }
+        }
+        if is_equal {
+            self.equal.push(position);
+        } else {
+            self.differing.get_or_insert(name);
+        }
+        Ok(())
+    }
 }

@@ -32,7 +32,7 @@ pub enum EntryKind {
     /// A request is taken back.
     CaseCancel = MessageKind::CaseCancel as u8,
     /// The operator sets the scheme's parameters.
-    SchemeRules = 128,
+    ActivateRules = 128,
     /// The operator admits a currency.
     CurrencyOpened = 129,
     /// The operator admits a participant.
@@ -50,7 +50,7 @@ impl EntryKind {
             13 => EntryKind::CaseOpen,
             15 => EntryKind::CaseAnswer,
             16 => EntryKind::CaseCancel,
-            128 => EntryKind::SchemeRules,
+            128 => EntryKind::ActivateRules,
             129 => EntryKind::CurrencyOpened,
             130 => EntryKind::ParticipantOpened,
             131 => EntryKind::FundsIn,
@@ -118,7 +118,7 @@ mod layout {
 
     /// Parameters of the scheme.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-    pub struct SchemeRules {
+    pub struct ActivateRules {
         pub rules_version: u32,
         pub timeout_ns: u64,
         pub payee_share_ns: u64,
@@ -164,7 +164,7 @@ pub use layout::*;
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
     assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
-    assert!(size_of::<ArchivedSchemeRules>() == 113);
+    assert!(size_of::<ArchivedActivateRules>() == 113);
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
     assert!(size_of::<ArchivedFundsIn>() == 31);
@@ -303,7 +303,7 @@ pub enum Body<'a> {
     /// It is taken back.
     CaseCancel(&'a <CaseCancel as Archive>::Archived),
     /// Parameters.
-    SchemeRules(&'a ArchivedSchemeRules),
+    ActivateRules(&'a ArchivedActivateRules),
     /// A currency.
     CurrencyOpened(&'a ArchivedCurrencyOpened),
     /// A participant.
@@ -321,7 +321,7 @@ impl std::fmt::Debug for Body<'_> {
             Body::CaseOpen(..) => "CaseOpen",
             Body::CaseAnswer(..) => "CaseAnswer",
             Body::CaseCancel(..) => "CaseCancel",
-            Body::SchemeRules(..) => "SchemeRules",
+            Body::ActivateRules(..) => "ActivateRules",
             Body::CurrencyOpened(..) => "CurrencyOpened",
             Body::ParticipantOpened(..) => "ParticipantOpened",
             Body::FundsIn(..) => "FundsIn",
@@ -423,7 +423,7 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
         EntryKind::CaseOpen => Body::CaseOpen(CaseOpen::read(routing)?, fixed(annotation)?),
         EntryKind::CaseAnswer => Body::CaseAnswer(CaseAnswer::read(routing)?),
         EntryKind::CaseCancel => Body::CaseCancel(CaseCancel::read(routing)?),
-        EntryKind::SchemeRules => Body::SchemeRules(fixed(routing)?),
+        EntryKind::ActivateRules => Body::ActivateRules(fixed(routing)?),
         EntryKind::CurrencyOpened => Body::CurrencyOpened(fixed(routing)?),
         EntryKind::ParticipantOpened => Body::ParticipantOpened(fixed(routing)?),
         EntryKind::FundsIn => Body::FundsIn(fixed(routing)?),

@@ -3,7 +3,7 @@
 use adapters::message::ParticipantCode;
 
 use crate::config::{Genesis, GenesisRules};
-use crate::entry::{CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, SchemeRules, write_command};
+use crate::entry::{ActivateRules, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, write_command};
 use crate::limits::NS_PER_MS;
 
 /// The entries of a genesis that was checked, in order: each element appends one.
@@ -15,7 +15,7 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         entries.push(entry);
     };
     let rules = scheme_rules(&genesis.rules);
-    add(&|out| write_command(out, EntryKind::SchemeRules, &rules));
+    add(&|out| write_command(out, EntryKind::ActivateRules, &rules));
     for currency in &genesis.currency {
         let (minor_digits, amount_max) = (currency.minor_digits, currency.amount_max);
         let command = CurrencyOpened { currency: letters(&currency.code), minor_digits, amount_max };
@@ -38,8 +38,8 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
 }
 
 /// Rules as they are journaled.
-pub fn scheme_rules(rules: &GenesisRules) -> SchemeRules {
-    SchemeRules {
+pub fn scheme_rules(rules: &GenesisRules) -> ActivateRules {
+    ActivateRules {
         rules_version: rules.version,
         timeout_ns: rules.timeout_ms * NS_PER_MS,
         payee_share_ns: rules.payee_share_ms * NS_PER_MS,

@@ -286,6 +286,15 @@ impl HistoryRecord {
         self.case_news().filter(|_| is_party).unwrap_or(CaseNews::UNKNOWN)
     }
 
+    /// What became of the payment or of the return, if the record says so: outcome, reason, field to blame.
+    pub fn decision(&self) -> Option<(Outcome, Reason, Field)> {
+        match self.event {
+            HistoryEvent::Decided { outcome, reason, field, .. }
+            | HistoryEvent::Returned { outcome, reason, field, .. } => Some((outcome, reason, field)),
+            _ => None,
+        }
+    }
+
     /// Of a payment or a return.
     fn status(&self) -> Option<Status> {
         match self.event {
@@ -345,12 +354,12 @@ const LANE_AT: usize = 90;
 const CASE_KIND_AT: usize = 91;
 
 /// The key of what has been returned of a payment. An id is a version-4 UUID, so no id is such a key.
-fn total_key(id: [u8; 16]) -> [u8; 16] {
+pub(crate) fn total_key(id: [u8; 16]) -> [u8; 16] {
     key_of_version(id, 0xf)
 }
 
 /// The key of the posting follow-up of a payment, which has the payment's id.
-fn posting_key(id: [u8; 16]) -> [u8; 16] {
+pub(crate) fn posting_key(id: [u8; 16]) -> [u8; 16] {
     key_of_version(id, 0xe)
 }
 
@@ -637,6 +646,17 @@ impl<S: Storage> History<S> {
         Ok((history, report))
     }
 
+    /// To be called first where the journal is followed from behind a snapshot's position only. The files must cover that position.
+    pub fn begin_behind(&mut self, decisions: &mut Decisions) -> Result<(), HistoryFault> {
+        let Decisions { engine, .. } = decisions;
+        assert!(engine.applied() <= self.index.covered_through(), "a snapshot is used only where the files cover it");
+        self.outcomes = engine.counts().decided();
+        self.index.end_batch(engine.applied(), engine.time_ns())?;
+        self.note_cut(engine);
+        self.note_indexed(decisions);
+        Ok(())
+    }
+
     /// To be called once the whole journal was followed: a history that reaches further is of a journal that has lost its end.
     pub fn check_followed(&self, engine: &Engine) -> Result<(), HistoryFault> {
         let covered = self.index.covered_through();
@@ -694,10 +714,27 @@ impl<S: Storage> History<S> {
     /// Brings what was followed into files as soon as that can be, unless something is on its way there already.
     pub fn hasten(&mut self, engine: &Engine) -> Result<(), HistoryFault> {
         if self.cuts.is_empty() && self.outcomes_indexed < self.outcomes {
-            self.index.cut(engine.applied(), engine.time_ns())?;
-            self.note_cut(engine);
+            self.cut(engine)?;
         }
         Ok(())
+    }
+
+    /// Has everything that was applied brought into files, as soon as that can be. To be called where nothing is on its way there, or it may wait for that.
+    pub fn cut(&mut self, engine: &Engine) -> Result<(), HistoryFault> {
+        self.index.cut(engine.applied(), engine.time_ns())?;
+        self.note_cut(engine);
+        Ok(())
+    }
+
+    /// Is something on its way into files?
+    pub fn is_writing(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
+    /// Waits until everything up to a position, through which it was cut, is in files.
+    pub fn wait_covered(&mut self, through: u64) -> Result<(), HistoryFault> {
+        self.index.hurry(true);
+        Ok(self.index.wait_covered(through)?)
     }
 
     /// Whether somebody waits for what is being brought into files.
@@ -716,6 +753,11 @@ impl<S: Storage> History<S> {
     /// Does the next portion of writing, where the owner does it in portions; false when there was nothing to do. The next [`Self::advance`] sees it.
     pub fn work(&mut self) -> Result<bool, HistoryFault> {
         Ok(self.index.work()?)
+    }
+
+    /// What the files have, which at a start may be more than was followed.
+    pub fn covered_through(&self) -> u64 {
+        self.index.covered_through()
     }
 
     /// Everything up to this journal position is in files, and safe there.

@@ -35,4 +35,5 @@ pub mod sequencer;
 pub mod server;
 pub mod session;
 pub mod simulate;
+pub mod snapshots;
 pub mod watermarks;

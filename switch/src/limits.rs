@@ -37,6 +37,22 @@ pub const DEADLINES_SWEPT_MIN: usize = 1_024;
 /// Lists of deadlines that wait to be used again: those of half a second.
 pub const DEADLINE_SPOKES_SPARE_MAX: usize = 128;
 
+/// Orders, returns, cases and questions of one participant a second, where the configuration says nothing else: twice what one of sixteen sends when all of them
+/// together send all that the switch takes.
+pub const ORDERS_PER_SECOND_DEFAULT: u32 = 50_000;
+
+/// What a participant may send at once after a pause: what it may have in flight.
+pub const ORDERS_BURST_DEFAULT: u32 = IN_FLIGHT_PER_PARTICIPANT_MAX;
+
+/// Bulk orders that a batch takes however few retail orders are in it: 0.1 ms of work, so that bulk flows and retail does not notice.
+pub const BULK_PER_BATCH_MIN: usize = 256;
+
+/// Bulk orders that wait for room, over all connections. Above this the answer is `busy`. One is at most a frame: 400 MB at worst, 16 MB of the usual.
+pub const BULK_WAITING_MAX: usize = 32_768;
+
+/// Of these, of one connection, so that one that sends a file leaves room for others.
+pub const BULK_WAITING_PER_SESSION_MAX: usize = 4_096;
+
 /// Purpose codes that rules can put into the bulk lane: salaries, pensions, benefits, taxes and the like, and their place in the entry is fixed.
 pub const BULK_PURPOSES_MAX: usize = 8;
 
@@ -161,6 +177,18 @@ pub const MARK_AFTER_NS: u64 = 10_000_000;
 /// While a frame waits until more is indexed, a turn looks for that so often, in journal time: the files are written elsewhere, and nothing else may come.
 pub const INDEXED_LOOK_NS: u64 = NS_PER_MS;
 
+/// Journal entries between two snapshots where the configuration says nothing else: those of a million payments, which a start replays in about a second.
+pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 2_000_000;
+
+/// The least that a configuration may ask for: each snapshot costs the disk the whole state.
+pub const SNAPSHOT_EVERY_ENTRIES_MIN: u64 = 100;
+
+/// What is captured for a snapshot between two batches: half a millisecond.
+pub const SNAPSHOT_BYTES_PER_TURN: usize = 512 * 1024;
+
+/// While a snapshot waits for its disk or for the history's files, a turn looks for that so often, in journal time.
+pub const SNAPSHOT_LOOK_NS: u64 = 10 * NS_PER_MS;
+
 /// `busy` suggests to wait so long, in milliseconds: a few batches of a slow disk.
 pub const BUSY_RETRY_MS: u32 = 50;
 
@@ -173,6 +201,7 @@ pub const DRAIN_TIMEOUT_MS: u64 = 3_000;
 
 const _: () = {
     assert!(IN_FLIGHT_PER_PARTICIPANT_MAX <= IN_FLIGHT_MAX);
+    assert!(BULK_WAITING_PER_SESSION_MAX <= BULK_WAITING_MAX);
     // Outcomes that are not indexed, open payments and a batch fit the window, so that nobody is told `busy` while the index keeps up:
     // at worst all records of a run are outcomes.
     assert!((HISTORY_RUN_RECORDS + IN_FLIGHT_MAX) as usize + INGRESS_TRANSFERS_MAX <= OUTCOMES_KEPT_DEFAULT as usize);

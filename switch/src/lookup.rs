@@ -1,9 +1,10 @@
-//! Looking payments up: one with all that the journal and the outboxes know of it, or many by participant, time and outcome.
+//! Looking payments, returns and cases up: one with all that the journal and the outboxes know of it, or many by participant, time and outcome.
 //!
 //! What is in the history's files is read from there, entries from the journal; what is newer comes from [`Beyond`]: the running switch's memory, or a replay of
 //! the journal. So both ways give the same answers. It changes nothing, and never opens what is sealed.
 
 mod answer;
+mod case;
 mod list;
 mod offline;
 mod show;
@@ -11,11 +12,12 @@ mod trace;
 
 use std::ops::ControlFlow;
 
-use adapters::message::{ParticipantCode, PaymentId};
+use adapters::message::{Lane, ParticipantCode, PaymentId};
 use ledger::index::{IndexFault, TimeQuery};
 use ledger::journal::{JournalFault, JournalReader, Storage};
 
 use crate::engine::Engine;
+use crate::engine::cases::Case;
 use crate::engine::payments::{Payment, State};
 use crate::entry::{Body, Entries, ParticipantId};
 use crate::history::{HistoryFault, HistoryReader, HistoryRecord, RECORD_BYTES};
@@ -130,15 +132,18 @@ pub struct OpenPayment {
     pub deadline_ns: u64,
     /// Journal position of the order.
     pub order: u64,
+    /// The lane in which it is told of.
+    pub lane: Lane,
 }
 
 impl OpenPayment {
     /// None where it is decided.
     pub fn of(payment: &Payment) -> Option<OpenPayment> {
-        let &Payment { id, digest, payer, payee, amount, currency, state, .. } = payment;
+        let &Payment { id, digest, payer, payee, amount, currency, traits, state } = payment;
+        let lane = traits.lane();
         match state {
             State::InFlight { deadline_ns, position: order, .. } => {
-                Some(OpenPayment { id, digest, payer, payee: payee?, amount, currency, deadline_ns, order })
+                Some(OpenPayment { id, digest, payer, payee: payee?, amount, currency, deadline_ns, order, lane })
             }
             State::Final { .. } => None,
         }
@@ -178,6 +183,12 @@ pub trait Beyond {
 
     /// The payment with this id, if it is not decided.
     fn open_payment(&mut self, id: PaymentId) -> Result<Option<OpenPayment>, Trouble>;
+
+    /// How much of a payment was returned; none where no return of it is newer than what is in files.
+    fn returned_of(&mut self, id: PaymentId) -> Result<Option<u64>, Trouble>;
+
+    /// The case with this id, if it is held.
+    fn case(&mut self, id: PaymentId) -> Result<Option<Case>, Trouble>;
 
     /// The journal position up to which everything is decided.
     fn applied(&mut self) -> Result<u64, Trouble>;

@@ -70,6 +70,12 @@ pub enum OutboxRecords {
 }
 
 impl Outboxes {
+    /// Those of all participants, in order of admission, whose records up to these numbers are all indexed.
+    pub fn behind(enqueued: impl Iterator<Item = Cursors>) -> Outboxes {
+        let lane = |enqueued| LaneRecords { held: VecDeque::new(), enqueued };
+        Outboxes { list: enqueued.map(|cursors| cursors.map(lane)).collect(), ..Outboxes::default() }
+    }
+
     /// Keeps a numbered effect; others are not the outbox's business.
     ///
     /// # Panics

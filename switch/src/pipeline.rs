@@ -14,10 +14,14 @@
 //! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
 //! has sockets and a clock; a test's or a simulator's has neither.
 //!
+//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs).
+//!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
 
 mod asking;
+mod bulk;
 mod delivery;
+pub mod fairness;
 mod intake;
 
 use std::collections::VecDeque;
@@ -34,16 +38,21 @@ use crate::entry::ParticipantId;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
-    CASES_OPEN_MAX, CASES_OPEN_PER_PARTICIPANT_MAX, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX,
-    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, QUESTIONS_MAX,
+    BULK_WAITING_MAX, BULK_WAITING_PER_SESSION_MAX, CASES_OPEN_MAX, CASES_OPEN_PER_PARTICIPANT_MAX,
+    HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX,
+    INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, ORDERS_BURST_DEFAULT, ORDERS_PER_SECOND_DEFAULT,
+    QUESTIONS_MAX,
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
 use crate::seal::{DataKey, Sealer};
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
+use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
+use bulk::BulkWaiting;
+use fairness::{Buckets, Rate};
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -79,6 +88,12 @@ pub struct PipelineLimits {
     pub cases_open_max: u64,
     /// Open cases that one participant has opened.
     pub cases_open_per_participant_max: u32,
+    /// How fast one participant may send orders, returns, cases and questions.
+    pub rate: Rate,
+    /// Bulk orders that wait for room.
+    pub bulk_waiting_max: usize,
+    /// The same of one connection.
+    pub bulk_waiting_per_session_max: usize,
     /// Payment orders in one batch.
     pub ingress_transfers_max: usize,
     /// Questions that wait for the end of the turn.
@@ -96,6 +111,9 @@ impl Default for PipelineLimits {
             in_flight_per_participant_max: IN_FLIGHT_PER_PARTICIPANT_MAX,
             cases_open_max: CASES_OPEN_MAX,
             cases_open_per_participant_max: CASES_OPEN_PER_PARTICIPANT_MAX,
+            rate: Rate { per_second: ORDERS_PER_SECOND_DEFAULT, burst: ORDERS_BURST_DEFAULT },
+            bulk_waiting_max: BULK_WAITING_MAX,
+            bulk_waiting_per_session_max: BULK_WAITING_PER_SESSION_MAX,
             ingress_transfers_max: INGRESS_TRANSFERS_MAX,
             questions_max: QUESTIONS_MAX,
             history_waiting_max: HISTORY_WAITING_MAX,
@@ -119,6 +137,12 @@ pub struct Decisions {
 }
 
 impl Decisions {
+    /// Behind a snapshot of the engine. What was told until then is in the history's files.
+    pub fn behind(engine: Engine) -> Decisions {
+        let outboxes = Outboxes::behind(engine.participants().map(|(id, _)| engine.enqueued(id)));
+        Decisions { engine, outboxes, ..Decisions::default() }
+    }
+
     /// Before the first batch, with room for so many payments.
     pub fn with_room(payments_expected: u32) -> Decisions {
         Decisions { engine: Engine::with_room(payments_expected), ..Decisions::default() }
@@ -146,6 +170,8 @@ impl Decisions {
 pub struct Queues {
     /// Frames whose payment may be older than memory, until the history has answered.
     pub waiting_for_history: u64,
+    /// Bulk orders, until retail leaves them room.
+    pub bulk_waiting: u64,
     /// Lanes of connections whose older messages are to be asked for.
     pub waiting_for_renderer: u64,
     /// Messages of all outboxes that are held in memory: what is not in the history's files, and the newest of each lane.
@@ -200,6 +226,9 @@ pub struct Pipeline<S: Storage> {
     questions: Vec<Question>,
     /// What the history was asked, or is to be.
     waiting: Waiting,
+    /// Bulk orders that wait for room.
+    bulk: BulkWaiting,
+    buckets: Buckets,
     /// What the history has said, to be told at the end of the turn.
     told: Vec<Told>,
     /// Was an order refused because too much is not indexed yet?
@@ -208,6 +237,8 @@ pub struct Pipeline<S: Storage> {
     log: LocalLog<S>,
     decisions: Decisions,
     history: History<S>,
+    /// None where no snapshots are taken.
+    snapshots: Option<SnapshotTaker<S>>,
     watermarks: Watermarks,
     behind: Vec<SessionKey>,
     /// Who waits for older records, in the order of asking; at most one for each lane of each connection.
@@ -215,6 +246,8 @@ pub struct Pipeline<S: Storage> {
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
+    /// When what is being received came.
+    received_ns: u64,
 }
 
 impl<S: Storage> Pipeline<S> {
@@ -240,25 +273,36 @@ impl<S: Storage> Pipeline<S> {
             ahead: Ahead::default(),
             questions: Vec::new(),
             waiting: Waiting::default(),
+            bulk: BulkWaiting::default(),
+            buckets: Buckets::default(),
             told: Vec::new(),
             is_index_late: false,
             sequencer: Sequencer::after(time_ns),
             log,
             decisions,
             history,
+            snapshots: None,
             watermarks: Watermarks { sequenced: through, durable: through, applied: through, indexed },
             behind: Vec::new(),
             to_render: VecDeque::new(),
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
+            received_ns: time_ns,
         }
+    }
+
+    /// The same, and from now on snapshots are taken.
+    #[must_use]
+    pub fn with_snapshots(self, snapshots: SnapshotTaker<S>) -> Pipeline<S> {
+        Pipeline { snapshots: Some(snapshots), ..self }
     }
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
         self.last_turn_ns = now_ns;
         self.resume_asked();
+        self.admit_bulk();
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
             self.apply(time_ns, appended, durable)?;
@@ -277,6 +321,7 @@ impl<S: Storage> Pipeline<S> {
         });
         self.catch_up();
         self.look_after_history()?;
+        self.go_on_with_snapshot()?;
         self.mark_when_idle(now_ns)
     }
 
@@ -324,6 +369,13 @@ impl<S: Storage> Pipeline<S> {
         }
         self.watermarks.indexed = self.history.indexed();
         Ok(())
+    }
+
+    /// Does the next step of a snapshot, if one is due or under way. Between two batches: all that is journaled is applied.
+    fn go_on_with_snapshot(&mut self) -> Result<(), Fault> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let (engine, log) = (&mut self.decisions.engine, &self.log);
+        snapshots.go_on(engine, &mut self.history, || log.place()).map_err(Fault::History)
     }
 
     /// After a while without batches, records that all of them are known to be on disk.
@@ -416,10 +468,12 @@ impl<S: Storage> Pipeline<S> {
     pub fn next_turn_ns(&mut self) -> Option<u64> {
         let mark_ns = self.log.is_unmarked().then(|| self.last_batch_ns.saturating_add(MARK_AFTER_NS));
         let deadline_ns = self.decisions.engine.next_deadline_ns();
-        let answers_ns = self.waiting.has_answers().then_some(0);
+        let answers_ns = (self.waiting.has_answers() || self.has_bulk_to_admit()).then_some(0);
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
-        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).min()
+        let last_turn_ns = self.last_turn_ns;
+        let snapshot_ns = self.snapshots.as_mut().and_then(|snapshots| snapshots.next_step_ns(last_turn_ns));
+        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).chain(snapshot_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
@@ -447,7 +501,8 @@ impl<S: Storage> Pipeline<S> {
     /// Is nothing open, and has everything left that anyone waits for?
     pub fn is_drained(&self) -> bool {
         let flushed = |key| self.sessions.get(key).is_none_or(Session::is_flushed);
-        let is_decided = self.decisions.engine.counts().in_flight == 0 && self.waiting.is_empty();
+        let is_waiting = !self.waiting.is_empty() || self.bulk.len() > 0;
+        let is_decided = self.decisions.engine.counts().in_flight == 0 && !is_waiting;
         is_decided && self.sessions.keys().into_iter().all(flushed)
     }
 
@@ -457,6 +512,18 @@ impl<S: Storage> Pipeline<S> {
             self.log.mark().map_err(Fault::Journal)?;
         }
         Ok(())
+    }
+
+    /// Takes a last snapshot, and waits for it: the next start has nothing to replay. To be called once nobody waits for anything else.
+    pub fn take_last_snapshot(&mut self) -> Result<(), Fault> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
+        let place = self.log.place();
+        snapshots.close(&mut self.decisions.engine, &mut self.history, &place).map_err(Fault::History)
+    }
+
+    /// What came of the last snapshot, once.
+    pub fn take_snapshot_news(&mut self) -> Option<SnapshotNews> {
+        self.snapshots.as_mut()?.take_news()
     }
 
     /// Whose connection this is, by its certificate.
@@ -483,6 +550,7 @@ impl<S: Storage> Pipeline<S> {
     pub fn queues(&self) -> Queues {
         Queues {
             waiting_for_history: self.waiting.len() as u64,
+            bulk_waiting: self.bulk.len() as u64,
             waiting_for_renderer: self.to_render.len() as u64,
             outbox_records_held: self.outbox_records_held() as u64,
             outcomes_unindexed: self.history.outcomes_unindexed(),

@@ -379,6 +379,7 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
         ErrorCode::FrameTooLarge => "the frame is longer than 12,288 bytes",
         ErrorCode::BadMessage => "the header or a part of the message has the wrong length or layout",
         ErrorCode::NotAllowed => "a provider may not send this, or not now",
+        ErrorCode::RateLimited => "more than this provider may send in a second; send the same frame again later",
         ErrorCode::Busy => "too many payments are open; send the same frame again later",
         ErrorCode::ShuttingDown => "the switch is about to stop; send the same frame again later",
         ErrorCode::WrongParticipant => "the certificate names another participant",

@@ -582,7 +582,7 @@ impl ClientSession {
     fn receive_error(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
         let error = read::<crate::message::Error>(frame)?;
         let code = ErrorCode::from_number(error.code.to_native());
-        let busy = matches!(code, Some(ErrorCode::Busy | ErrorCode::ShuttingDown));
+        let busy = matches!(code, Some(ErrorCode::Busy | ErrorCode::RateLimited | ErrorCode::ShuttingDown));
         // Before `Welcome` nothing but `Hello` was sent on this connection, and the numbers in the queue are not its own.
         let open = self.phase == Phase::Open;
         let number = if open { error.frame_number.to_native() } else { 0 };

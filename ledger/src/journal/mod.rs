@@ -40,7 +40,7 @@ pub use fault::{Damage, JournalFault, PlaceDoubt};
 pub use place::JournalPlace;
 pub use reader::JournalReader;
 pub use record::{Batch, BatchHead, HEADER_BYTES, Lineage, RecordBuffer, chain_digest};
-pub use recovery::{ScanReport, Torn, lineage_of, scan, scan_after, scan_with_archive};
+pub use recovery::{ScanReport, Torn, check_place, lineage_of, scan, scan_after, scan_with_archive};
 pub use retention::{RetentionPlan, RetentionPolicy};
 pub use segment::{Position, SegmentFile, SegmentForm, compressed_segment_name, list_segments, segment_name};
 pub use storage::{Access, DiskStorage, FileEntry, Storage};

@@ -229,6 +229,17 @@ fn segments_from<'a, S: Storage>(
     at.map(|at| &segments[at..]).map_err(|_| no_such_place(storage, &place, PlaceDoubt::SegmentMissing))
 }
 
+/// Is this a place of the log? Reads its segment up to there and changes nothing; what stands behind it is not looked at.
+///
+/// [`JournalFault::NoSuchPlace`] where it is none: of another log, beyond the end, or with other content before it.
+pub fn check_place<S: Storage>(storage: &S, place: &JournalPlace) -> Result<(), JournalFault> {
+    let directories = core::slice::from_ref(storage);
+    let listed = list_all(directories)?;
+    let segments = segments_from(storage, &listed, Some(*place))?;
+    let mut window = SegmentWindow::find(directories, &segments[0], SCAN_READ_BYTES)?;
+    go_to(storage, &mut window, place).map(|_| ())
+}
+
 /// Goes from the beginning of the place's segment to the place. What is broken on the way is damage and no torn tail: whoever
 /// has the place was told that all before it is on disk.
 fn go_to<S: Storage>(storage: &S, window: &mut SegmentWindow<S>, place: &JournalPlace) -> Result<Tip, JournalFault> {

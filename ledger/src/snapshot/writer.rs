@@ -13,7 +13,9 @@ use super::fault::SnapshotFault;
 use super::file::{Foot, HEAD_BYTES, Layout, PREPARING_NAME, encode_foot, encode_head};
 use super::{Snapshot, SnapshotWork, Snapshots, snapshot_name};
 use crate::journal::Storage;
-use crate::limits::{PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize};
+use crate::limits::{
+    CAPTURE_PIECE_BYTES, PREPARE_WRITE_BYTES, SNAPSHOT_PORTION_BYTES, SNAPSHOT_QUEUE_PORTIONS, to_usize,
+};
 
 /// Takes the body of a snapshot. Dropped before [`SnapshotWriter::finish`], it leaves nothing that counts.
 pub struct SnapshotWriter<S: Storage> {
@@ -23,11 +25,22 @@ pub struct SnapshotWriter<S: Storage> {
 }
 
 /// Pieces that travel together, because most are small.
-#[derive(Default)]
 struct Portion {
     bytes: Vec<u8>,
     /// Where each piece belongs in the body, and its length.
     pieces: Vec<(u64, usize)>,
+}
+
+impl Portion {
+    /// With room for all that it will take, so that it never has to be moved.
+    fn new() -> Portion {
+        Portion { bytes: Vec::with_capacity(SNAPSHOT_PORTION_BYTES + CAPTURE_PIECE_BYTES), pieces: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.pieces.clear();
+    }
 }
 
 /// Who does the writing.
@@ -43,7 +56,9 @@ enum To<S: Storage> {
 /// The thread, and what it comes to.
 struct Thread {
     result: Receiver<Result<Snapshot, SnapshotFault>>,
-    portions_done: Receiver<()>,
+    /// Written: their room is used again.
+    portions_done: Receiver<Portion>,
+    spare: Vec<Portion>,
     portions_waiting: usize,
     handle: Option<JoinHandle<()>>,
 }
@@ -52,26 +67,28 @@ impl<S: Storage> SnapshotWriter<S> {
     pub(super) fn begin(snapshots: Snapshots<S>, snapshot: Snapshot) -> Result<SnapshotWriter<S>, SnapshotFault> {
         let work = snapshots.options.work;
         let storage = snapshots.storage.clone();
-        let job = Job::begin(snapshots, snapshot)?;
         let to = match work {
-            SnapshotWork::Inline => To::Inline(Box::new(job)),
+            SnapshotWork::Inline => To::Inline(Box::new(Job::begin(snapshots, snapshot)?)),
             SnapshotWork::Beside => {
                 let (queue, portions) = sync_channel(SNAPSHOT_QUEUE_PORTIONS);
                 let (finished, result) = channel();
                 let (done, portions_done) = channel();
+                // The file is made there, too: the owner touches no disk.
                 let run = move || {
+                    let result = Job::begin(snapshots, snapshot).and_then(|job| job.run(&portions, &done));
                     // Nobody may want to know any more: then the writer was dropped.
-                    let _ = finished.send(job.run(&portions, &done));
+                    let _ = finished.send(result);
                 };
                 let handle = std::thread::Builder::new()
                     .name("snapshot-write".to_owned())
                     .spawn(run)
                     .map_err(SnapshotFault::on(&storage, "start a thread for", "."))?;
-                let thread = Thread { result, portions_done, portions_waiting: 0, handle: Some(handle) };
+                let spare = Vec::new();
+                let thread = Thread { result, portions_done, spare, portions_waiting: 0, handle: Some(handle) };
                 To::Beside { queue, thread }
             }
         };
-        Ok(SnapshotWriter { portion: Portion::default(), to })
+        Ok(SnapshotWriter { portion: Portion::new(), to })
     }
 
     /// How many bytes may be given now without waiting for the disk.
@@ -111,10 +128,15 @@ impl<S: Storage> SnapshotWriter<S> {
         if self.portion.pieces.is_empty() {
             return Ok(());
         }
-        let portion = core::mem::take(&mut self.portion);
         match &mut self.to {
-            To::Inline(job) => job.write_or_clear(&portion),
+            To::Inline(job) => {
+                job.write_or_clear(&self.portion)?;
+                self.portion.clear();
+                Ok(())
+            }
             To::Beside { queue, thread } => {
+                let next = thread.spare.pop().unwrap_or_else(Portion::new);
+                let portion = core::mem::replace(&mut self.portion, next);
                 thread.portions_waiting += 1;
                 queue.send(portion).map_err(|_| thread.fault())
             }
@@ -124,7 +146,11 @@ impl<S: Storage> SnapshotWriter<S> {
 
 impl Thread {
     fn waiting(&mut self) -> usize {
-        self.portions_waiting -= self.portions_done.try_iter().count();
+        for mut written in self.portions_done.try_iter() {
+            written.clear();
+            self.spare.push(written);
+            self.portions_waiting -= 1;
+        }
         self.portions_waiting
     }
 
@@ -254,17 +280,21 @@ fn applied(of_bits: &[u32; 32], crc: u32) -> u32 {
 impl<S: Storage> Job<S> {
     fn begin(snapshots: Snapshots<S>, snapshot: Snapshot) -> Result<Job<S>, SnapshotFault> {
         let storage = &snapshots.storage;
+        let names = storage.list().map_err(SnapshotFault::on(storage, "list", "."))?;
+        if names.iter().any(|file| file.name == PREPARING_NAME) {
+            storage.remove(PREPARING_NAME).map_err(SnapshotFault::on(storage, "remove", PREPARING_NAME))?;
+        }
         // Empty: it grows as it is written, so that nothing is written twice.
         let file = storage.create(PREPARING_NAME, 0).map_err(SnapshotFault::on(storage, "create", PREPARING_NAME))?;
         let layout = Layout { body_bytes: snapshot.body_bytes };
         Ok(Job { snapshots, file, snapshot, layout, given: Given::default(), unsynced: 0 })
     }
 
-    fn run(mut self, portions: &Receiver<Portion>, done: &Sender<()>) -> Result<Snapshot, SnapshotFault> {
+    fn run(mut self, portions: &Receiver<Portion>, done: &Sender<Portion>) -> Result<Snapshot, SnapshotFault> {
         for portion in portions {
             self.write_or_clear(&portion)?;
             // Nobody may ask for room any more.
-            let _ = done.send(());
+            let _ = done.send(portion);
         }
         self.complete_or_clear()
     }

@@ -10,7 +10,8 @@ use ledger::{Amount, Currency};
 use super::{Failure, config_path};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{
-    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT,
+    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, ORDERS_BURST_DEFAULT,
+    ORDERS_PER_SECOND_DEFAULT, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT,
 };
 use crate::pki::Authority;
 use crate::seal::create_key_file;
@@ -154,11 +155,16 @@ key_file = "../{key_name}"
 [journal]
 # Size of a segment file. Fixed once the journal exists.
 segment_bytes = {SEGMENT_BYTES_DEFAULT}
+# A snapshot of the state is taken after so many entries (two or so a payment), so that a start replays no more; 0: never.
+snapshot_every_entries = {SNAPSHOT_EVERY_ENTRIES_DEFAULT}
 
 [limits]
 # Open payments of all participants, and of one. Above, a payment is refused as busy and leaves no trace.
 in_flight_max = {IN_FLIGHT_MAX}
 in_flight_per_participant_max = {IN_FLIGHT_PER_PARTICIPANT_MAX}
+# What one participant may send a second (orders, returns, cases, questions; answers are free), and at once after a pause. 0 a second: no limit.
+orders_per_second = {ORDERS_PER_SECOND_DEFAULT}
+orders_burst = {ORDERS_BURST_DEFAULT}
 # Payments that one journal batch takes.
 ingress_transfers_max = {INGRESS_TRANSFERS_MAX}
 "#

@@ -183,10 +183,12 @@ pub(super) fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble>
 }
 
 /// What stands in the list, for people and for programs.
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 14] = [
     column("time", Values::Time).seen_as("time"),
     column("position", Values::Count).seen_as("position"),
     column("id", Values::Text).seen_as("payment"),
+    column("kind", Values::Text).seen_as("kind"),
+    column("lane", Values::Text),
     column("outcome", Values::Text).seen_as("outcome"),
     column("reason", Values::Text).seen_as("reason"),
     column("field", Values::Text),
@@ -198,12 +200,14 @@ const COLUMNS: [Column; 12] = [
     column("order_position", Values::Count).seen_as("order"),
 ];
 
-fn cells(row: &PaymentRow) -> [Cell; 12] {
+fn cells(row: &PaymentRow) -> [Cell; 14] {
     let text = |text: &Option<String>| text.as_deref().map_or(Cell::Nothing, Cell::text);
     [
         Cell::Time(row.time_ns),
         Cell::Count(row.position),
         Cell::text(&row.id),
+        Cell::text(&row.kind),
+        lane_name(row.lane).map_or(Cell::Nothing, Cell::text),
         Cell::text(&row.outcome),
         text(&row.reason),
         text(&row.field),
@@ -349,9 +353,15 @@ fn write_trace(trace: &PaymentTrace, out: &mut dyn Write) -> io::Result<()> {
     let outcome = row.outcome.replace('_', " ");
     let words: Vec<&str> =
         [Some(outcome.as_str()), row.reason.as_deref(), row.field.as_deref()].into_iter().flatten().collect();
-    writeln!(out, "payment   {}", row.id)?;
+    writeln!(out, "{:<9} {}", row.kind, row.id)?;
     writeln!(out, "outcome   {}", words.join(", "))?;
     writeln!(out, "amount    {}", amount_text(row))?;
+    if trace.returned > 0 {
+        writeln!(out, "returned  {}", amount_text(&PaymentRow { amount: trace.returned, ..row.clone() }))?;
+    }
+    if row.lane != Lane::Payments as u8 {
+        writeln!(out, "lane      {}", lane_name(row.lane).unwrap_or(""))?;
+    }
     writeln!(out, "payer     {}", row.payer)?;
     writeln!(out, "payee     {}", row.payee.as_deref().unwrap_or(""))?;
     writeln!(out, "accepted  {}", time_text(trace.accepted_at_ns))?;
@@ -379,12 +389,15 @@ fn write_trace_json(trace: &PaymentTrace, out: &mut dyn Write) -> io::Result<()>
     let object = json!({
         "id": row.id,
         "found": true,
+        "kind": row.kind,
+        "lane": lane_name(row.lane),
         "outcome": row.outcome,
         "reason": row.reason,
         "field": row.field,
         "payer": row.payer,
         "payee": row.payee,
         "amount": row.amount.to_string(),
+        "returned": trace.returned.to_string(),
         "currency": row.currency,
         "minor_digits": row.minor_digits,
         "accepted_at": time_text(trace.accepted_at_ns),

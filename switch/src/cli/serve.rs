@@ -30,7 +30,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Written until this function returns.
     let _status_file = status_file.transpose()?;
     let recovered = server.recovered();
-    tracing::info!(batches = recovered.batches, "recovered");
+    match recovered.snapshot {
+        Some(position) => tracing::info!(snapshot = position, batches = recovered.batches, "recovered from a snapshot"),
+        None => tracing::info!(batches = recovered.batches, "recovered from the journal's beginning"),
+    }
     if let Some(torn) = &recovered.torn {
         tracing::warn!(at = %torn, "the journal ended in a torn record, which nobody was told about; it was cut off");
     }

@@ -3,11 +3,14 @@
 //! Open cases stay here. Closed ones are held as outcomes of payments are, and leave with them, in the order of their closing; older ones are in
 //! the history. What can happen to a case is one table, [`TRANSITIONS`]; `docs/payment-rules.md` has the same.
 
+mod snapshot;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use adapters::message::{AmountForm, CaseKind, CaseState, Field, NO_ID, PaymentId, Reason};
 use hashbrown::HashMap;
 
+use crate::engine::cases::snapshot::CasesCapture;
 use crate::engine::effect::CaseNews;
 use crate::entry::ParticipantId;
 
@@ -191,6 +194,8 @@ pub struct Cases {
     deadlines: BTreeSet<(u64, u64, CaseIndex)>,
     /// Closed ones, in the order of their closing.
     closed: VecDeque<CaseIndex>,
+    /// What a snapshot has not taken yet, while one is made.
+    capture: Option<Box<CasesCapture>>,
 }
 
 impl Cases {
@@ -211,7 +216,11 @@ impl Cases {
 
     /// Adds a case whose id is not held: an open one, or one that was rejected at once.
     pub fn add(&mut self, case: Case) -> CaseIndex {
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let free = self.free.pop();
+        if let Some(slot) = free {
+            self.before_reuse(slot);
+        }
+        let slot = free.unwrap_or_else(|| {
             u32::try_from(self.slots.len()).unwrap_or_else(|_| panic!("four billion cases fill the table"))
         });
         let index = CaseIndex(slot);
@@ -241,6 +250,7 @@ impl Cases {
     /// If it is closed.
     pub fn change(&mut self, index: CaseIndex, change: CaseChange) -> &Case {
         let CaseChange { state, reason, at_ns, position } = change;
+        self.before_slot(index.0);
         let case = &mut self.slots[index.0 as usize];
         assert!(case.state.is_open(), "a case is closed once");
         let deadline = (case.deadline_ns, case.opened, index);
@@ -297,6 +307,7 @@ impl Cases {
     /// Lets the oldest closed one go; returns the journal position of its closing.
     pub fn let_oldest_go(&mut self) -> Option<u64> {
         let index = self.closed.pop_front()?;
+        self.before_leaving(index.0);
         let case = &self.slots[index.0 as usize];
         self.by_id.remove(&case.id);
         self.free.push(index.0);

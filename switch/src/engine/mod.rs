@@ -16,6 +16,7 @@ pub mod participants;
 pub mod payments;
 mod returns;
 pub mod rules;
+pub mod snapshot;
 
 use adapters::message::{
     ArchivedAnswer, ArchivedCreditTransfer, CaseKind, Cursors, Decision, Field, Lane, Outcome, ParticipantCode,
@@ -33,9 +34,10 @@ use crate::engine::funds::{FundsBooked, FundsReferences};
 use crate::engine::originals::Originals;
 use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
-use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, Reject, Rules};
+use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules};
+use crate::engine::snapshot::EngineCapture;
 use crate::entry::{
-    ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened, ArchivedSchemeRules,
+    ArchivedActivateRules, ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened,
     ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
 };
 use crate::limits::{
@@ -84,6 +86,8 @@ pub struct PaymentCounts {
     pub expired: u64,
     /// Not decided yet.
     pub in_flight: u64,
+    /// Of these, in the bulk lane.
+    pub bulk_in_flight: u64,
     /// Returns that went back.
     pub returned: u64,
     /// Returns that were refused.
@@ -120,6 +124,8 @@ pub struct Engine {
     applied: u64,
     /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
     seal_key_max: u64,
+    /// A snapshot that is being taken.
+    capture: Option<EngineCapture>,
 }
 
 /// Final transfers leave the book with the next batch: whether an id is new is told by the payments' window and by the references of funds.
@@ -175,6 +181,7 @@ impl Engine {
             time_ns: 0,
             applied: 0,
             seal_key_max: 0,
+            capture: None,
         }
     }
 
@@ -239,7 +246,7 @@ impl Engine {
             (Body::CaseCancel(cancel), Sender::Participant(sender)) => {
                 self.cancel_case(moment, sender, cancel, note_of(moment, entry), effects)
             }
-            (Body::SchemeRules(rules), Sender::Operator) => self.set_rules(rules),
+            (Body::ActivateRules(rules), Sender::Operator) => self.activate_rules(rules),
             (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
             (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
             (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
@@ -290,6 +297,7 @@ impl Engine {
                 self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
                 self.counts.in_flight += 1;
+                self.counts.bulk_in_flight += u64::from(lane == Lane::Bulk);
                 let delivery = self.outbox(payee, lane, Subject::Payment(index), moment.position);
                 let news = News::Forward { deadline_ns };
                 effects.push(Effect { participant: payee, delivery, id, news, source: moment.position });
@@ -472,6 +480,7 @@ impl Engine {
         let (id, payer, payee, traits) = (payment.id, payment.payer, payment.payee, payment.traits);
         self.participants[payer].in_flight -= 1;
         self.counts.in_flight -= 1;
+        self.counts.bulk_in_flight -= u64::from(traits.has(Traits::BULK));
         *match outcome {
             Outcome::Committed => &mut self.counts.committed,
             Outcome::Rejected => &mut self.counts.rejected,
@@ -526,12 +535,12 @@ fn rejected(moment: Moment, reject: Reject) -> Status {
 
 /// The operator's commands. What the edge has checked can still be wrong in a journal from elsewhere, so nothing here panics.
 impl Engine {
-    fn set_rules(&mut self, rules: &ArchivedSchemeRules) -> Result<(), String> {
+    fn activate_rules(&mut self, rules: &ArchivedActivateRules) -> Result<(), String> {
         let outcomes_kept = rules.outcomes_kept.to_native();
         if !(1..=OUTCOMES_KEPT_MAX).contains(&outcomes_kept) {
             return Err(format!("a window of {outcomes_kept} outcomes"));
         }
-        self.rules = Rules {
+        let rules = Rules {
             version: rules.rules_version.to_native(),
             timeout_ns: rules.timeout_ns.to_native(),
             payee_share_ns: rules.payee_share_ns.to_native(),
@@ -546,6 +555,14 @@ impl Engine {
             bulk_purposes: rules.bulk_purposes,
             has_self_payments: rules.has_self_payments != 0,
         };
+        if !rules.is_known() {
+            let (first, last) = (RULES_VERSIONS_KNOWN.start(), RULES_VERSIONS_KNOWN.end());
+            let version = rules.version;
+            return Err(format!(
+                "rules version {version}; this program has {first} to {last}: use a release that has it"
+            ));
+        }
+        self.rules = rules;
         Ok(())
     }
 
@@ -621,6 +638,10 @@ fn open_settlement_account(
 }
 
 /// Account ids are made of what the account is: code, currency number, participant. So they need no table and collide with nothing.
+fn account_id(currency_number: usize, participant: ParticipantId, code: u16) -> AccountId {
+    AccountId(u128::from(code) << 64 | (currency_number as u128) << 32 | u128::from(participant.0))
+}
+
 fn open_account(
     book: &mut Book,
     currency: Currency,
@@ -629,7 +650,7 @@ fn open_account(
     code: u16,
     flags: AccountFlags,
 ) -> Result<AccountIndex, String> {
-    let id = AccountId(u128::from(code) << 64 | (number as u128) << 32 | u128::from(participant.0));
+    let id = account_id(number, participant, code);
     book.open(AccountSpec { code, flags, ..AccountSpec::new(id, currency) })
         .map_err(|reject| format!("the book refuses an account: {reject:?}"))
 }
@@ -739,6 +760,11 @@ impl Engine {
     /// Open cases of one opener.
     pub fn cases_open_of(&self, participant: ParticipantId) -> u32 {
         self.participants.get(participant).map_or(0, |participant| participant.cases_open)
+    }
+
+    /// How much of a payment was returned, if that was lately.
+    pub fn returned_of(&self, id: PaymentId) -> Option<u64> {
+        self.originals.find(id).map(|original| original.returned)
     }
 
     /// The parameters of the scheme.

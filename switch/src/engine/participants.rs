@@ -1,9 +1,13 @@
 //! Participants as the engine knows them: codes, outbox numbers, accounts.
 
+mod snapshot;
+
 use adapters::message::{Cursors, Lane, OUTBOX_LANES, ParticipantCode};
 use hashbrown::HashMap;
 use ledger::AccountIndex;
+use ledger::capture::CaptureSection;
 
+use self::snapshot::PARTICIPANT_BYTES;
 use crate::entry::ParticipantId;
 
 /// One participant.
@@ -41,6 +45,8 @@ pub struct Participants {
     list: Vec<Participant>,
     /// Never iterated.
     by_code: HashMap<ParticipantCode, ParticipantId, foldhash::fast::RandomState>,
+    /// What of a snapshot has not been taken yet.
+    capture: Option<Box<CaptureSection<PARTICIPANT_BYTES>>>,
 }
 
 impl Participants {
@@ -75,6 +81,7 @@ impl Participants {
 
     /// All, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Participant> {
+        (0..self.list.len()).for_each(|place| self.before_change(place));
         self.list.iter_mut()
     }
 }
@@ -91,6 +98,8 @@ impl std::ops::Index<ParticipantId> for Participants {
 
 impl std::ops::IndexMut<ParticipantId> for Participants {
     fn index_mut(&mut self, id: ParticipantId) -> &mut Participant {
-        &mut self.list[id.0 as usize - 1]
+        let place = id.0 as usize - 1;
+        self.before_change(place);
+        &mut self.list[place]
     }
 }

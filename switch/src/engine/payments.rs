@@ -5,6 +5,8 @@
 //! of their decisions, so that what is held follows from the journal alone. The *floor* is the journal position of the newest outcome that has left: who
 //! asks for an id that is not held learns nothing about what lies at or below it.
 
+mod snapshot;
+
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
@@ -12,6 +14,7 @@ use adapters::message::{Field, Lane, Outcome, PaymentId, Reason};
 use ledger::TransferIndex;
 use ledger::id_table::IdTable;
 
+use self::snapshot::PaymentsCapture;
 use crate::engine::effect::Status;
 use crate::entry::ParticipantId;
 
@@ -160,6 +163,8 @@ pub struct Payments {
     by_id: IdTable,
     hasher: foldhash::fast::RandomState,
     floor: u64,
+    /// What of a snapshot has not been taken yet.
+    capture: Option<Box<PaymentsCapture>>,
 }
 
 impl Payments {
@@ -172,6 +177,7 @@ impl Payments {
             by_id: IdTable::with_capacity(payments_expected),
             hasher: foldhash::fast::RandomState::default(),
             floor: 0,
+            capture: None,
         }
     }
 
@@ -193,14 +199,17 @@ impl Payments {
     pub fn add(&mut self, payment: Payment) -> PaymentIndex {
         let (id, hash) = (payment.id, self.hash(payment.id));
         let is_final = matches!(payment.state, State::Final { .. });
-        let slot = self.free.pop().unwrap_or_else(|| {
-            u32::try_from(self.slots.len()).unwrap_or_else(|_| panic!("four billion payments fill the table"))
-        });
-        if slot as usize == self.slots.len() {
-            self.slots.push(payment);
-        } else {
-            self.slots[slot as usize] = payment;
-        }
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.before_reuse(slot);
+                self.slots[slot as usize] = payment;
+                slot
+            }
+            None => {
+                self.slots.push(payment);
+                u32::try_from(self.slots.len() - 1).unwrap_or_else(|_| panic!("four billion payments fill the table"))
+            }
+        };
         let is_new = self.by_id.insert_new(hash, slot, |other| self.slots[other as usize].id == id);
         assert!(is_new, "a payment is added once");
         if is_final {
@@ -214,6 +223,7 @@ impl Payments {
     /// # Panics
     /// If it is final already.
     pub fn decide(&mut self, index: PaymentIndex, status: Status) -> (&Payment, u64) {
+        self.before_slot(index.0);
         let payment = &mut self.slots[index.0 as usize];
         let State::InFlight { position: order, .. } = payment.state else { panic!("a payment is decided once") };
         payment.state = State::decided(status);
@@ -224,6 +234,7 @@ impl Payments {
     /// Lets the oldest outcome go.
     pub fn let_oldest_go(&mut self) {
         let Some(slot) = self.outcomes.pop_front() else { return };
+        self.before_leaving(slot);
         let payment = &self.slots[slot as usize];
         let State::Final { position, .. } = payment.state else { unreachable!("only outcomes leave") };
         assert!(self.floor <= position, "outcomes leave in the order of their decisions");
@@ -279,6 +290,12 @@ impl Payments {
             State::Final { .. } => unreachable!("it is open"),
         });
         open
+    }
+
+    /// The open payments and their handles, in no order.
+    pub fn open_with_places(&self) -> impl Iterator<Item = (PaymentIndex, &Payment)> {
+        let places = (0..).map(PaymentIndex).zip(&self.slots);
+        places.filter(|(_, payment)| matches!(payment.state, State::InFlight { .. }))
     }
 
     /// The outcomes that are held, the oldest first.

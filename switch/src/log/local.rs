@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use adapters::stages;
-use ledger::journal::{Appended, BatchHead, Durable, Journal, JournalFault, RecordBuffer, Storage};
+use ledger::journal::{Appended, BatchHead, Durable, Journal, JournalFault, JournalPlace, RecordBuffer, Storage};
 
 /// How long the log has stood in its disk's writes and syncs. For whoever watches: nothing is decided by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -81,6 +81,11 @@ impl<S: Storage> LocalLog<S> {
     /// Identifies this history of the journal.
     pub fn lineage(&self) -> [u8; 16] {
         self.journal.lineage().0
+    }
+
+    /// Where everything submitted ends, to go on from later.
+    pub fn place(&self) -> JournalPlace {
+        self.journal.place()
     }
 
     /// The last position handed out.

@@ -1,6 +1,6 @@
 //! What can be asked about payments, and the answers: documents that go over the switch's socket, and are printed the same wherever they come from.
 
-use adapters::message::{Outcome, ParticipantCode, Reason};
+use adapters::message::{CaseState, Outcome, ParticipantCode, Reason};
 use serde::{Deserialize, Serialize};
 
 /// Which payments are asked for.
@@ -88,7 +88,11 @@ pub struct PaymentRow {
     pub order: u64,
     /// Its UETR.
     pub id: String,
-    /// Its outcome's name.
+    /// `payment`, `return`, or the kind of the case.
+    pub kind: String,
+    /// The lane in which it is told of.
+    pub lane: u8,
+    /// Its outcome's name, or that of the case's state.
     pub outcome: String,
     /// Why; none where no reason was given.
     pub reason: Option<String>,
@@ -117,6 +121,8 @@ pub struct PaymentTrace {
     pub accepted_at_ns: u64,
     /// Until when an answer counts; none where the payee provider was not asked.
     pub deadline_ns: Option<u64>,
+    /// How much of a committed payment was returned, in minor units.
+    pub returned: u64,
     /// Was the whole journal behind the order searched for its entries?
     pub is_through_journal: bool,
     /// In the order of the journal.
@@ -126,7 +132,8 @@ pub struct PaymentTrace {
 impl PaymentTrace {
     /// Is it final?
     pub fn is_decided(&self) -> bool {
-        self.row.outcome != Outcome::InFlight.name()
+        let is_open = |name: &str| CaseState::ALL.iter().any(|state| state.is_open() && state.name() == name);
+        self.row.outcome != Outcome::InFlight.name() && !is_open(&self.row.outcome)
     }
 }
 
@@ -169,6 +176,20 @@ pub enum StepKind {
     Deadline,
     /// Effect: a provider is told the outcome.
     Status,
+    /// Entry: money of the payment goes back.
+    Return,
+    /// Effect: a provider is told that money came back.
+    Returned,
+    /// Entry: a case is opened.
+    CaseOpen,
+    /// Effect: a provider is asked.
+    CaseForward,
+    /// Entry: the answer to a case.
+    CaseAnswer,
+    /// Entry: a case is taken back.
+    CaseCancel,
+    /// Effect: a provider is told where a case stands.
+    CaseStatus,
 }
 
 impl StepKind {
@@ -182,12 +203,22 @@ impl StepKind {
             StepKind::LateAnswer => "late_answer",
             StepKind::Deadline => "deadline",
             StepKind::Status => "status",
+            StepKind::Return => "return",
+            StepKind::Returned => "returned",
+            StepKind::CaseOpen => "case_open",
+            StepKind::CaseForward => "case_forward",
+            StepKind::CaseAnswer => "case_answer",
+            StepKind::CaseCancel => "case_cancel",
+            StepKind::CaseStatus => "case_status",
         }
     }
 
     /// Is it told to a participant, and not said by one?
     pub fn is_effect(self) -> bool {
-        matches!(self, StepKind::Forward | StepKind::Status)
+        matches!(
+            self,
+            StepKind::Forward | StepKind::Status | StepKind::Returned | StepKind::CaseForward | StepKind::CaseStatus
+        )
     }
 }
 

@@ -46,7 +46,7 @@ impl Filter {
     }
 
     fn takes(&self, record: &HistoryRecord) -> bool {
-        let HistoryEvent::Decided { outcome, reason, .. } = record.event else { return false };
+        let Some((outcome, reason, _)) = record.decision() else { return false };
         self.has_time(record.time_ns)
             && self.participant.is_none_or(|who| record.payer == who || record.payee == Some(who))
             && self.outcome.is_none_or(|wanted| wanted.outcome() == outcome)
@@ -182,26 +182,43 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         let mut next = Some(from);
         while let Some(from_record) = next.filter(|next| *next < end) {
             let (from_ns, until_ns, records_max) = (filter.from_ns, filter.to_ns, LOOKUP_RECORDS_MAX);
-            let (records, numbers): (Vec<u8>, Vec<u64>);
+            let records: Vec<(u64, HistoryRecord)>;
             if let Some(participant) = filter.participant {
-                let group = outbox_group(participant, Lane::Payments);
-                let page =
-                    self.history.group_page(&GroupQuery { group, from_record, from_ns, until_ns, records_max })?;
-                (records, numbers, next) = (page.records, page.numbers, page.next);
+                let query = GroupQuery { group: 0, from_record, from_ns, until_ns, records_max };
+                (records, next) = self.of_participant(participant, &query)?;
             } else {
                 let page = self.history.time_page(&TimeQuery { from_record, from_ns, until_ns, records_max })?;
-                let count = (page.records.len() / RECORD_BYTES) as u64;
-                (records, next) = (page.records, page.next);
-                numbers = (page.first_number..page.first_number + count).collect();
+                next = page.next;
+                let decoded = page.records.chunks(RECORD_BYTES).map(decode).collect::<Result<Vec<_>, _>>()?;
+                records = (page.first_number..).zip(decoded).collect();
             }
-            for (bytes, number) in records.chunks(RECORD_BYTES).zip(numbers) {
-                let record = decode(bytes)?;
+            for (number, record) in records {
                 if number < end && filter.takes(&record) && !self.emit_outcome(number, &record, cursor, out)? {
                     return Ok(false);
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Records of a participant, of all its lanes, in their order, and the number to go on with. Each lane gives a page; what lies behind the end of
+    /// the shortest is read again.
+    fn of_participant(
+        &self,
+        participant: ParticipantId,
+        query: &GroupQuery,
+    ) -> Result<(Vec<(u64, HistoryRecord)>, Option<u64>), Trouble> {
+        let (mut records, mut next): (Vec<(u64, HistoryRecord)>, Option<u64>) = (Vec::new(), None);
+        for lane in [Lane::Payments, Lane::Bulk] {
+            let page = self.history.group_page(&GroupQuery { group: outbox_group(participant, lane), ..*query })?;
+            for (bytes, number) in page.records.chunks(RECORD_BYTES).zip(page.numbers) {
+                records.push((number, decode(bytes)?));
+            }
+            next = [next, page.next].into_iter().flatten().min();
+        }
+        records.retain(|(number, _)| next.is_none_or(|next| *number < next));
+        records.sort_unstable_by_key(|(number, _)| *number);
+        Ok((records, next))
     }
 
     /// False where it was one too many.
@@ -227,7 +244,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         if filter.wants_outcomes() && self.beyond.is_moving() {
             let (mut decided, mut late): (BTreeSet<PaymentId>, Vec<(u64, HistoryRecord)>) = Default::default();
             let end = self.each_record(record, &mut |number, record| {
-                if matches!(record.event, HistoryEvent::Decided { .. }) {
+                if record.decision().is_some() {
                     decided.insert(record.payment_id);
                 }
                 if filter.takes(record) {
@@ -272,7 +289,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
 
     /// A row of what is in flight.
     pub(super) fn row_of_open(&mut self, payment: &OpenPayment, time_ns: u64) -> Result<PaymentRow, Trouble> {
-        let &OpenPayment { id, digest, payer, payee, amount, currency, order, .. } = payment;
+        let &OpenPayment { id, digest, payer, payee, amount, currency, order, lane, .. } = payment;
         let (outcome, reason, field) = (Outcome::InFlight, Reason::NONE, Field::None);
         let event = HistoryEvent::Decided { outcome, reason, field, note: 0 };
         let (payment_id, payee) = (id, Some(payee));
@@ -286,7 +303,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             payee,
             amount,
             currency,
-            lane: Lane::Payments,
+            lane,
             event,
         })
     }
@@ -309,9 +326,16 @@ impl Names {
 
     /// A row of an outcome; none where somebody is not known. Where not all names are known, an unknown currency may be one, too.
     fn row_of(&self, record: &HistoryRecord, has_all_names: bool) -> Option<PaymentRow> {
-        let &HistoryRecord { position, time_ns, order, payment_id, payer, payee, amount, currency, event, .. } = record;
-        let HistoryEvent::Decided { outcome, reason, field, .. } = event else {
-            unreachable!("a row is of an outcome, or of what is in flight")
+        let &HistoryRecord {
+            position, time_ns, order, payment_id, payer, payee, amount, currency, lane, event, ..
+        } = record;
+        let (kind, outcome, reason, field) = match event {
+            HistoryEvent::Decided { outcome, reason, field, .. } => ("payment", outcome.name(), reason, field),
+            HistoryEvent::Returned { outcome, reason, field, .. } => ("return", outcome.name(), reason, field),
+            HistoryEvent::CaseChanged { kind, state, reason, field, .. } => (kind.name(), state.name(), reason, field),
+            HistoryEvent::Forwarded { .. } | HistoryEvent::Total { .. } | HistoryEvent::CaseOpened { .. } => {
+                unreachable!("a row is of where something stands")
+            }
         };
         let letters = Currency::parse(&currency);
         let minor_digits = self.minor_digits(currency);
@@ -327,7 +351,9 @@ impl Names {
             position,
             order,
             id: payment_id.to_string(),
-            outcome: outcome.name().to_owned(),
+            kind: kind.to_owned(),
+            lane: lane as u8,
+            outcome: outcome.to_owned(),
             reason: reason_text(reason),
             field: (field != Field::None).then(|| field.name().to_owned()),
             payer: self.code(payer)?.to_string(),

@@ -10,6 +10,7 @@ use ledger::journal::{DiskStorage, JournalReader, Storage, lineage_of, scan};
 use super::{Beyond, Lookup, Names, OpenPayment, Reached, Trouble, Visit};
 use crate::data::{OpenError, batch_of, history_directory, journal_directory};
 use crate::engine::Engine;
+use crate::engine::cases::Case;
 use crate::history::{HistoryFault, HistoryReader, for_each_record};
 
 /// Replays the journal when something is asked, from the beginning: there is no nearer state.
@@ -117,6 +118,14 @@ impl Beyond for Offline {
 
     fn open_payment(&mut self, id: PaymentId) -> Result<Option<OpenPayment>, Trouble> {
         Ok(self.replayed()?.find_payment(id).and_then(OpenPayment::of))
+    }
+
+    fn returned_of(&mut self, id: PaymentId) -> Result<Option<u64>, Trouble> {
+        Ok(self.engine.as_ref().and_then(|engine| engine.returned_of(id)))
+    }
+
+    fn case(&mut self, id: PaymentId) -> Result<Option<Case>, Trouble> {
+        Ok(self.replayed()?.find_case(id).cloned())
     }
 
     fn applied(&mut self) -> Result<u64, Trouble> {

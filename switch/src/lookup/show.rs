@@ -71,7 +71,7 @@ impl Newest {
         let count = |who: Option<ParticipantId>| who.map_or(0, |who| self.counts[&outbox_group(who, record.lane)]);
         match record.event {
             HistoryEvent::Forwarded { .. } => self.forward = Some((*record, count(record.payee))),
-            HistoryEvent::Decided { .. } => {
+            HistoryEvent::Decided { .. } | HistoryEvent::Returned { .. } => {
                 self.outcome = Some((*record, [count(Some(record.payer)), count(record.payee)]));
             }
             _ => {}
@@ -104,19 +104,23 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         if record.is_some_and(|record| record.payment_id != id) {
             return Err(crate::history::HistoryFault::Mismatch.into());
         }
-        Ok(record)
+        // A case has a story of its own.
+        Ok(record.filter(|record| record.decision().is_some()))
     }
 
     /// All that is older than an outcome in files is in files.
     fn facts_of_files(&mut self, record: HistoryRecord) -> Result<Facts, Trouble> {
         let is_outcome = |other: &HistoryRecord| *other == record;
-        let payer = self.number_in_files(record.payer, record.time_ns, is_outcome)?;
+        let lane = record.lane;
+        let payer = self.number_in_files((record.payer, lane), record.time_ns, is_outcome)?;
         let mut facts =
             Facts { fate: Fate::Decided(record), forward: None, statuses: [payer.map(|found| found.1), None] };
-        if let Some(payee) = record.payee {
-            let status = self.number_in_files(payee, record.time_ns, is_outcome)?;
+        if let Some(payee) = record.payee.filter(|&payee| payee != record.payer) {
+            let status = self.number_in_files((payee, lane), record.time_ns, is_outcome)?;
             facts.statuses[1] = status.map(|found| found.1);
-            facts.forward = self.forward_in_files(payee, record.order, record.payment_id)?;
+        }
+        if let (Some(payee), HistoryEvent::Decided { .. }) = (record.payee, record.event) {
+            facts.forward = self.forward_in_files((payee, lane), record.order, record.payment_id)?;
         }
         Ok(facts)
     }
@@ -129,24 +133,31 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             newest.take(id, record);
             Ok(ControlFlow::Continue(()))
         })?;
-        let (fate, payee, order) = match newest.outcome {
-            Some((record, _)) => (Fate::Decided(record), record.payee, record.order),
+        let (fate, payee, order, lane) = match newest.outcome {
+            Some((record, _)) => {
+                // Nobody is asked whether it takes a return.
+                let asked = record.payee.filter(|_| matches!(record.event, HistoryEvent::Decided { .. }));
+                (Fate::Decided(record), asked, record.order, record.lane)
+            }
             None => match self.beyond.open_payment(id)? {
-                Some(open) => (Fate::Open(open), Some(open.payee), open.order),
+                Some(open) => (Fate::Open(open), Some(open.payee), open.order, open.lane),
                 None => return Ok(None),
             },
         };
         let mut facts = Facts { fate, forward: None, statuses: [None; 2] };
         if let Some((record, counts)) = newest.outcome {
-            let whose = [Some(record.payer), record.payee];
+            let whose = [Some(record.payer), record.payee.filter(|&payee| payee != record.payer)];
             for (place, (who, count)) in whose.into_iter().zip(counts).enumerate() {
-                facts.statuses[place] =
-                    who.map(|who| Ok::<u64, Trouble>(self.count_before(who, files_end)? + count)).transpose()?;
+                facts.statuses[place] = who
+                    .map(|who| Ok::<u64, Trouble>(self.count_before((who, lane), files_end)? + count))
+                    .transpose()?;
             }
         }
         facts.forward = match (newest.forward, payee) {
-            (Some((record, count)), Some(payee)) => Some((record, self.count_before(payee, files_end)? + count)),
-            (None, Some(payee)) => self.forward_in_files(payee, order, id)?,
+            (Some((record, count)), Some(payee)) => {
+                Some((record, self.count_before((payee, lane), files_end)? + count))
+            }
+            (None, Some(payee)) => self.forward_in_files((payee, lane), order, id)?,
             (_, None) => None,
         };
         // It was ordered after the last record that was visited, and is in flight: its Forward is on its way into memory that is visited next.
@@ -154,15 +165,19 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
     }
 
     /// How many messages a participant's outbox had before the record with this number.
-    fn count_before(&self, participant: ParticipantId, from_record: u64) -> Result<u64, Trouble> {
-        let group = outbox_group(participant, Lane::Payments);
+    pub(super) fn count_before(
+        &self,
+        (participant, lane): (ParticipantId, Lane),
+        from_record: u64,
+    ) -> Result<u64, Trouble> {
+        let group = outbox_group(participant, lane);
         let query = GroupQuery { from_record, records_max: 0, ..GroupQuery::all(group) };
         Ok(self.history.group_page(&query)?.state_before.0)
     }
 
     fn forward_in_files(
         &mut self,
-        payee: ParticipantId,
+        payee: (ParticipantId, Lane),
         order: u64,
         id: PaymentId,
     ) -> Result<Option<(HistoryRecord, u64)>, Trouble> {
@@ -173,13 +188,13 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
     }
 
     /// The record of a participant's outbox at this time that is the one, and its number there.
-    fn number_in_files(
+    pub(super) fn number_in_files(
         &self,
-        participant: ParticipantId,
+        (participant, lane): (ParticipantId, Lane),
         time_ns: u64,
         is_it: impl Fn(&HistoryRecord) -> bool,
     ) -> Result<Option<(HistoryRecord, u64)>, Trouble> {
-        let (group, mut from) = (outbox_group(participant, Lane::Payments), Some(0));
+        let (group, mut from) = (outbox_group(participant, lane), Some(0));
         while let Some(from_record) = from {
             let (from_ns, until_ns) = (time_ns, time_ns.saturating_add(1));
             let query = GroupQuery { group, from_record, from_ns, until_ns, records_max: LOOKUP_RECORDS_MAX };

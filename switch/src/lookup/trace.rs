@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use adapters::message::{ArchivedCreditTransfer, Decision, Lane, Outcome, PaymentId, Reason};
+use adapters::message::{ArchivedCreditTransfer, ArchivedReturn, Decision, Outcome, PaymentId, Reason};
 use ledger::Currency;
 use ledger::journal::{Batch, Storage};
 
 use super::answer::{code_text, reason_text};
 use super::show::{Facts, Fate};
-use super::{Beyond, Lookup, PaymentRow, PaymentTrace, REMOVE, Step, StepKind, Trouble};
+use super::{Beyond, Lookup, PaymentRow, PaymentTrace, REMOVE, Step, StepKind, Trouble, decode};
 use crate::entry::{Body, Entries, Entry, ParticipantId, Sender};
-use crate::history::{HistoryEvent, HistoryRecord};
+use crate::history::{HistoryEvent, HistoryRecord, total_key};
 
 /// An entry of the payment.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,26 @@ struct Found {
 /// What it says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Said {
-    Order { payee: [u8; 35], amount: u64, currency: [u8; 3], digest: [u8; 16], accepted_at_ns: u64 },
-    Answer { decision: Decision, reason: Reason },
+    Order {
+        payee: [u8; 35],
+        amount: u64,
+        currency: [u8; 3],
+        digest: [u8; 16],
+        accepted_at_ns: u64,
+    },
+    Return {
+        original: PaymentId,
+        amount: u64,
+        currency: [u8; 3],
+        digest: [u8; 16],
+        reason: Reason,
+    },
+    /// Something that names the payment, found where the whole journal is looked through.
+    Other(StepKind, PaymentId),
+    Answer {
+        decision: Decision,
+        reason: Reason,
+    },
 }
 
 /// The payment's entries by their positions.
@@ -36,6 +54,9 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
     /// that is asked for, in all of the journal behind the order.
     pub fn show(&mut self, id: PaymentId, is_through_journal: bool) -> Result<PaymentTrace, Trouble> {
         let Some(facts) = self.facts(id)? else {
+            if let Some(trace) = self.show_case(id, is_through_journal)? {
+                return Ok(trace);
+            }
             let through = self.beyond.applied()?;
             return Err(Trouble::NotThere(format!("there is no payment {id} through journal position {through}")));
         };
@@ -68,14 +89,17 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         is_through_journal: bool,
     ) -> Result<PaymentTrace, Trouble> {
         let order = facts.fate.order();
-        let &Found { time_ns: ordered_ns, said: Said::Order { payee, accepted_at_ns, .. }, .. } = &found[&order] else {
-            return Err(contradiction(id, order, "the journal has an answer where the order should be"));
+        let ordered_ns = found[&order].time_ns;
+        let (payee, accepted_at_ns) = match found[&order].said {
+            Said::Order { payee, accepted_at_ns, .. } => (code_text(payee), accepted_at_ns),
+            Said::Return { .. } => (None, ordered_ns),
+            _ => return Err(contradiction(id, order, "the journal has something else where the order should be")),
         };
         let row = match &facts.fate {
             Fate::Decided(record) => self.row_of(record)?,
             Fate::Open(open) => self.row_of_open(open, ordered_ns)?,
         };
-        let row = PaymentRow { payee: row.payee.or_else(|| code_text(payee)), ..row };
+        let row = PaymentRow { payee: row.payee.or(payee), ..row };
         let deadline_ns = facts.forward.and_then(|(record, _)| match record.event {
             HistoryEvent::Forwarded { deadline_ns } => Some(deadline_ns),
             _ => None,
@@ -87,7 +111,21 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             self.push_effects(facts, (position, entry.time_ns), &mut steps)?;
         }
         self.push_tick(facts, u64::MAX, &mut steps)?;
-        Ok(PaymentTrace { row, ordered_ns, accepted_at_ns, deadline_ns, is_through_journal, steps })
+        let returned = self.returned_of(id)?;
+        Ok(PaymentTrace { row, ordered_ns, accepted_at_ns, deadline_ns, returned, is_through_journal, steps })
+    }
+
+    /// How much of a payment was returned, in minor units.
+    fn returned_of(&mut self, id: PaymentId) -> Result<u64, Trouble> {
+        if let Some(returned) = self.beyond.returned_of(id)? {
+            return Ok(returned);
+        }
+        let found = self.history.find(&total_key(id.bytes()))?;
+        let record = found.map(|bytes| decode(&bytes)).transpose()?;
+        Ok(match record.map(|record| record.event) {
+            Some(HistoryEvent::Total { returned, .. }) => returned,
+            _ => 0,
+        })
     }
 
     fn step_of(&mut self, facts: &Facts, position: u64, entry: &Found) -> Result<Step, Trouble> {
@@ -98,6 +136,12 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
                 let kind = if position == order { StepKind::CreditTransfer } else { StepKind::Repeated };
                 (kind, format!("{amount} minor units {currency}"))
             }
+            Said::Return { original, amount, currency, reason, .. } => {
+                let currency = Currency::parse(&currency).map_or("(no currency)".to_owned(), |code| code.to_string());
+                let kind = if position == order { StepKind::Return } else { StepKind::Repeated };
+                (kind, words(&format!("{amount} minor units {currency} of {original}"), reason))
+            }
+            Said::Other(kind, other) => (kind, format!("{} names it", other)),
             Said::Answer { decision: said, reason } => {
                 let kind = if decision == Some(position) { StepKind::Answer } else { StepKind::LateAnswer };
                 let name = match said {
@@ -143,7 +187,10 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         (position, time_ns): (u64, u64),
         steps: &mut Vec<Step>,
     ) -> Result<(), Trouble> {
-        let lane = Some(Lane::Payments as u8);
+        let lane = Some(match &facts.fate {
+            Fate::Decided(record) => record.lane as u8,
+            Fate::Open(open) => open.lane as u8,
+        });
         let effect = |kind, code: String, number, says| Step {
             time_ns,
             position,
@@ -165,19 +212,28 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         if record.position != position {
             return Ok(());
         }
-        let HistoryEvent::Decided { outcome, reason, note, .. } = record.event else { return Ok(()) };
+        let Some((outcome, reason, _)) = record.decision() else { return Ok(()) };
         let whose = [Some(record.payer), record.payee];
         for (place, (who, number)) in whose.into_iter().zip(facts.statuses).enumerate() {
             let (Some(who), Some(number)) = (who, number) else { continue };
-            let step = effect(StepKind::Status, self.code(who)?.to_string(), number, words(outcome.name(), reason));
-            // A note of the payee provider goes along to the payer provider.
-            steps.push(Step { is_sealed: place == 0 && note != 0, ..step });
+            let code = self.code(who)?.to_string();
+            let (step, is_sealed) = match record.event {
+                HistoryEvent::Returned { total, .. } if place == 1 => {
+                    (effect(StepKind::Returned, code, number, format!("{total} minor units in all")), false)
+                }
+                // A note of the payee provider goes along to the payer provider.
+                HistoryEvent::Decided { note, .. } => {
+                    (effect(StepKind::Status, code, number, words(outcome.name(), reason)), place == 0 && note != 0)
+                }
+                _ => (effect(StepKind::Status, code, number, words(outcome.name(), reason)), false),
+            };
+            steps.push(Step { is_sealed, ..step });
         }
         Ok(())
     }
 }
 
-fn words(name: &str, reason: Reason) -> String {
+pub(super) fn words(name: &str, reason: Reason) -> String {
     reason_text(reason).map_or_else(|| name.to_owned(), |reason| format!("{name}, {reason}"))
 }
 
@@ -208,6 +264,19 @@ fn said(entry: &Entry<'_>, id: PaymentId) -> Option<Said> {
             let decision = Decision::from_number(answer.decision)?;
             Some(Said::Answer { decision, reason: Reason::from_bytes(answer.reason)? })
         }
+        Body::Return(message, annotation) if message.return_id == id.bytes() => {
+            let ArchivedReturn { original_id, currency, .. } = *message;
+            let original = PaymentId::from_bytes(original_id)?;
+            let (amount, digest) = (message.amount.to_native(), annotation.digest);
+            Some(Said::Return { original, amount, currency, digest, reason: Reason::from_bytes(message.reason)? })
+        }
+        Body::Return(message, _) if message.original_id == id.bytes() => {
+            Some(Said::Other(StepKind::Return, PaymentId::from_bytes(message.return_id)?))
+        }
+        Body::CaseOpen(message, _) if message.original_id == id.bytes() => {
+            Some(Said::Other(StepKind::CaseOpen, PaymentId::from_bytes(message.case_id)?))
+        }
+        Body::CaseAnswer(message) if message.case_id == id.bytes() => Some(Said::Other(StepKind::CaseAnswer, id)),
         _ => None,
     }
 }
@@ -219,7 +288,11 @@ fn compare(id: PaymentId, facts: &Facts, found: &FoundEntries, decided_at: Optio
         Fate::Open(open) => (open.order, open.payer, open.amount, open.currency, open.digest),
     };
     let is_order = found.get(&order).is_some_and(|entry| {
-        let Said::Order { amount: a, currency: c, digest: d, .. } = entry.said else { return false };
+        let (Said::Order { amount: a, currency: c, digest: d, .. }
+        | Said::Return { amount: a, currency: c, digest: d, .. }) = entry.said
+        else {
+            return false;
+        };
         entry.sender == payer && (a, c, d) == (amount, currency, digest)
     });
     if !is_order {
@@ -227,8 +300,10 @@ fn compare(id: PaymentId, facts: &Facts, found: &FoundEntries, decided_at: Optio
     }
     if let Fate::Decided(record) = &facts.fate {
         compare_decision(record, found, decided_at)?;
-        let is_told = facts.statuses[0].is_some() && facts.statuses[1].is_some() == record.payee.is_some();
-        if !is_told || facts.forward.is_some() != record.payee.is_some() {
+        let other = record.payee.filter(|&payee| payee != record.payer);
+        let is_told = facts.statuses[0].is_some() && facts.statuses[1].is_some() == other.is_some();
+        let is_asked = record.payee.is_some() && matches!(record.event, HistoryEvent::Decided { .. });
+        if !is_told || facts.forward.is_some() != is_asked {
             return Err(contradiction(
                 id,
                 record.position,
@@ -244,7 +319,12 @@ fn compare_decision(
     found: &FoundEntries,
     decided_at: Option<(u64, u64)>,
 ) -> Result<(), Trouble> {
-    let HistoryEvent::Decided { outcome, reason, .. } = record.event else { return Ok(()) };
+    let HistoryEvent::Decided { outcome, reason, .. } = record.event else {
+        // A return is decided where it stands.
+        let is_so = record.position == record.order;
+        let what = "the history says that a return was decided elsewhere than where it stands";
+        return if is_so { Ok(()) } else { Err(contradiction(record.payment_id, record.position, what)) };
+    };
     let entry = found.get(&record.position);
     let answer = entry.and_then(|entry| match entry.said {
         Said::Answer { decision, reason } if Some(entry.sender) == record.payee => Some((decision, reason)),
@@ -252,7 +332,7 @@ fn compare_decision(
     });
     let is_tick = decided_at.is_some_and(|(first, _)| first == record.position);
     let is_so = match outcome {
-        Outcome::Committed => answer.is_some_and(|(decision, _)| decision == Decision::Accept),
+        Outcome::Committed => answer.is_some_and(|(decision, _)| decision != Decision::Reject),
         Outcome::Rejected if record.payee.is_none() => record.position == record.order,
         Outcome::Rejected => answer == Some((Decision::Reject, reason)),
         _ => is_tick || answer.is_some(),
@@ -264,7 +344,7 @@ fn compare_decision(
     Ok(())
 }
 
-fn contradiction(id: PaymentId, position: u64, what: &str) -> Trouble {
+pub(super) fn contradiction(id: PaymentId, position: u64, what: &str) -> Trouble {
     Trouble::Fault(format!(
         "payment {id}, journal position {position}: {what}; run `switch ledger verify`, and if the journal is whole, {REMOVE}"
     ))

@@ -22,6 +22,7 @@ impl<S: Storage> Pipeline<S> {
     /// Takes what a connection has received; returns how much of it is dealt with. The rest is the start of a frame.
     pub fn receive(&mut self, key: SessionKey, bytes: &[u8], now_ns: u64) -> usize {
         stages::admit(|| self.look_ahead(bytes));
+        self.received_ns = now_ns;
         let mut consumed = 0;
         loop {
             match stages::decode(|| frame::decode(&bytes[consumed..])) {
@@ -91,6 +92,11 @@ impl<S: Storage> Pipeline<S> {
     }
 
     fn take_request(&mut self, key: SessionKey, participant: ParticipantId, number: u64, request: Request<'_>) {
+        if let Some(id) = costs_a_token(&request)
+            && let Err(wait_ms) = self.buckets.take(participant, self.limits.rate, self.received_ns)
+        {
+            return self.refuse_for(key, number, (id, wait_ms));
+        }
         match request {
             Request::CreditTransfer(order) => stages::admit(|| self.admit(key, participant, number, &order)),
             Request::Answer(answer) => stages::admit(|| self.take_answer((key, number), participant, &answer)),
@@ -169,6 +175,16 @@ impl<S: Storage> Pipeline<S> {
             ErrorCode::Busy | ErrorCode::ShuttingDown => BUSY_RETRY_MS,
             _ => 0,
         };
+        self.refuse_until(key, number, refusal, retry_after_ms);
+    }
+
+    /// A participant that sends faster than it may is told when to come again.
+    fn refuse_for(&mut self, key: SessionKey, number: u64, (payment_id, wait_ms): ([u8; 16], u32)) {
+        let refusal = Refusal { payment_id, ..Refusal::plain(ErrorCode::RateLimited) };
+        self.refuse_until(key, number, refusal, wait_ms);
+    }
+
+    fn refuse_until(&mut self, key: SessionKey, number: u64, refusal: Refusal, retry_after_ms: u32) {
         if refusal.code.is_fatal() {
             self.leave(key);
         }
@@ -228,12 +244,16 @@ impl<S: Storage> Pipeline<S> {
         let payment_id = payment_id.unwrap_or_else(|| unreachable!("a checked order has an id"));
         let digest = self.digester.digest(order);
         let (routing, private) = (order.routing_bytes(), order.private_bytes());
-        if let Some(checked_through) = self.checked_in_memory(payment_id) {
+        let is_bulk = order.routing().lane == Lane::Bulk as u8;
+        if !is_bulk && let Some(checked_through) = self.checked_in_memory(payment_id) {
             return self.sequence_transfer((key, number), (digest, checked_through), [routing, private]);
         }
         let (routing, private) = (routing.to_vec(), private.to_vec());
-        let what = What::Order(Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private });
-        self.ask(Asked { session: key, number, participant, payment_id, what });
+        let order = Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private };
+        if is_bulk {
+            return self.wait_as_bulk((key, number), (participant, payment_id), order);
+        }
+        self.ask(Asked { session: key, number, participant, payment_id, what: What::Order(order) });
     }
 
     /// As `admit`, of a return or the opening of a case: what it names may be older than the window, so as soon as anything is, the history is asked.
@@ -277,7 +297,7 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Adds a payment order to the batch. The history has no outcome of its id through `checked_through`.
-    fn sequence_transfer(
+    pub(super) fn sequence_transfer(
         &mut self,
         frame: (SessionKey, u64),
         (digest, checked_through): ([u8; 16], u64),
@@ -366,5 +386,16 @@ impl<S: Storage> Pipeline<S> {
         let sealer = sealer.unwrap_or_else(|| unreachable!("every attached participant has a sealer"));
         let head = EntryHead { kind, sender: Sender::Participant(participant), seal_key: 0 };
         stages::sequence(|| self.ingress.add(frame, head, parts, sealer));
+    }
+}
+
+/// The id of what costs its sender a token: whatever is new, and questions. What answers somebody else is free.
+fn costs_a_token(request: &Request<'_>) -> Option<[u8; 16]> {
+    match request {
+        Request::CreditTransfer(order) => Some(order.routing().payment_id),
+        Request::Return(message) => Some(message.routing().return_id),
+        Request::CaseOpen(message) => Some(message.routing().case_id),
+        Request::StatusRequest(id) => Some(id.bytes()),
+        _ => None,
     }
 }

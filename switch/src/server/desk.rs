@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{HotLoopQueue, Message};
+use crate::engine::cases::Case;
 use crate::history::HistoryReader;
 use crate::limits::{
     LOOKUP_CONNECTIONS_MAX, LOOKUP_HOT_LOOP_MS, LOOKUP_RECORDS_MAX, LOOKUP_REQUEST_BYTES_MAX, LOOKUP_REQUEST_MS,
@@ -54,6 +55,10 @@ pub(super) enum Memory {
     Names(Sender<Names>),
     /// Is a payment with this id held, and what is it if it is not decided?
     Payment(PaymentId, Sender<Option<Option<OpenPayment>>>),
+    /// How much of a payment was returned lately.
+    Returned(PaymentId, Sender<Option<u64>>),
+    /// The case with this id.
+    Case(PaymentId, Sender<Option<Case>>),
     /// Records from a number on; none where they are in files.
     Records(u64, Sender<Option<TimePage>>),
     /// What is in flight in the slots from one on, and the slot to go on with.
@@ -69,6 +74,8 @@ impl Memory {
         match self {
             Memory::Names(reply) => drop(reply.send(Names::of(engine))),
             Memory::Payment(id, reply) => drop(reply.send(engine.find_payment(id).map(OpenPayment::of))),
+            Memory::Returned(id, reply) => drop(reply.send(engine.returned_of(id))),
+            Memory::Case(id, reply) => drop(reply.send(engine.find_case(id).cloned())),
             Memory::Records(from, reply) => {
                 drop(reply.send(pipeline.history().page_in_memory(from, LOOKUP_RECORDS_MAX)));
             }
@@ -377,6 +384,14 @@ impl Beyond for Running {
 
     fn open_payment(&mut self, id: PaymentId) -> Result<Option<OpenPayment>, Trouble> {
         Ok(self.ask(|reply| Memory::Payment(id, reply))?.flatten())
+    }
+
+    fn returned_of(&mut self, id: PaymentId) -> Result<Option<u64>, Trouble> {
+        self.ask(|reply| Memory::Returned(id, reply))
+    }
+
+    fn case(&mut self, id: PaymentId) -> Result<Option<Case>, Trouble> {
+        self.ask(|reply| Memory::Case(id, reply))
     }
 
     fn applied(&mut self) -> Result<u64, Trouble> {

@@ -27,6 +27,7 @@ use crate::limits::{
 use crate::pipeline::Pipeline;
 use crate::render::{RenderRequest, Rendered};
 use crate::session::SessionKey;
+use crate::snapshots::SnapshotNews;
 
 /// How often time-outs of connections are looked at.
 const CHECK_EVERY_NS: u64 = 1_000 * NS_PER_MS;
@@ -132,6 +133,7 @@ impl HotLoop {
             self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
             self.ask_renderer();
             self.ask_history();
+            self.log_snapshot();
             poll_fn(|cx| {
                 self.transmit(cx, now_ns);
                 Poll::Ready(())
@@ -395,6 +397,15 @@ impl HotLoop {
         }
     }
 
+    /// What came of a snapshot leaves one line in the log.
+    fn log_snapshot(&mut self) {
+        match self.pipeline.take_snapshot_news() {
+            Some(SnapshotNews::Taken { position, bytes }) => tracing::info!(position, bytes, "snapshot taken"),
+            Some(SnapshotNews::Failed(fault)) => tracing::warn!(reason = %fault, "snapshot given up"),
+            None => {}
+        }
+    }
+
     /// When to turn even if nothing arrives.
     fn set_timer(&mut self, timer: Pin<&mut Sleep>) {
         let now_ns = self.clock.now_ns();
@@ -424,6 +435,8 @@ impl HotLoop {
             if self.open == 0 { Poll::Ready(()) } else { Poll::Pending }
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
+        self.pipeline.take_last_snapshot().map_err(ServerError::Fault)?;
+        self.log_snapshot();
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use super::random::Random;
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
 use crate::pipeline::PipelineLimits;
+use crate::pipeline::fairness::Rate;
 
 /// A moment in 2026, at which every run begins.
 pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
@@ -152,6 +153,9 @@ impl Plan {
         let limits = PipelineLimits {
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
+            rate: Rate::UNLIMITED,
+            bulk_waiting_max: if is_tiny { 6 } else { 5_000 },
+            bulk_waiting_per_session_max: if is_tiny { 3 } else { 1_000 },
             cases_open_max: if is_tiny { 30 } else { 10_000 },
             cases_open_per_participant_max: if is_tiny { 9 } else { 5_000 },
             ingress_transfers_max: if is_tiny { 6 } else { 5_000 },

@@ -11,6 +11,7 @@ use ledger::index::IndexWork;
 use ledger::journal::Storage;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use ledger::journal::{Journal, JournalOptions, JournalReader, Lineage, Preparation, RecordBuffer};
+use ledger::snapshot::SnapshotWork;
 use switch::engine::Batch;
 use switch::engine::effect::{News, Status};
 use switch::entry::{PAYLOAD_FORMAT, ParticipantId};
@@ -20,6 +21,7 @@ use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::render::{RenderRequest, Renderer};
 use switch::seal::{KeyRing, SealFault, create_key_file};
 use switch::session::SessionKey;
+use switch::snapshots::{self, SnapshotTaker};
 
 use crate::orders::{NS_PER_MS, START_NS, WINDOW_DEFAULT, genesis};
 
@@ -34,7 +36,7 @@ pub(crate) const OPTIONS_LARGE: JournalOptions = JournalOptions { segment_bytes:
 const HISTORY: HistoryOptions =
     HistoryOptions { run_records: 100, keys_in_memory: 50, seed: 5, work: IndexWork::Inline, looks_all_up: false };
 
-const LINEAGE: Lineage = Lineage([0x42; 16]);
+pub(crate) const LINEAGE: Lineage = Lineage([0x42; 16]);
 
 /// Keys on disk: the only files that a test makes.
 pub(crate) struct Keys {
@@ -50,6 +52,24 @@ impl Keys {
         let ring = RefCell::new(KeyRing::create(directory.path(), &key_file).unwrap());
         Rc::new(Keys { ring, _directory: directory })
     }
+}
+
+/// Where snapshots go, and after how many entries each.
+#[derive(Clone)]
+pub(crate) struct SnapshotDisk {
+    pub(crate) disk: FaultyStorage,
+    pub(crate) every_entries: u64,
+}
+
+/// What a start has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Began {
+    /// The snapshot's position.
+    pub(crate) snapshot: Option<u64>,
+    /// Why others were passed over.
+    pub(crate) refused: Vec<String>,
+    /// Batches that were replayed.
+    pub(crate) batches: u64,
 }
 
 /// The machine has stopped, or the journal cannot be written: the process would end here.
@@ -71,6 +91,8 @@ pub(crate) struct Hub {
     pub(crate) now_ns: u64,
     /// The disks of the journal and of the history.
     pub(crate) disks: [FaultyStorage; 2],
+    /// What the start found.
+    pub(crate) began: Began,
     /// Has the key been erased that sealed everything so far?
     pub(crate) is_erased: bool,
     renderer: Renderer<FaultyStorage>,
@@ -132,26 +154,57 @@ impl Hub {
         now_ns: u64,
         limits: PipelineLimits,
     ) -> Result<Hub, Stopped> {
+        Hub::open_with_snapshots(disks, None, looks_all_up, options, keys, now_ns, limits)
+    }
+
+    /// As `open_with_history`, and snapshots are taken and used.
+    pub(crate) fn open_with_snapshots(
+        disks: [FaultyStorage; 2],
+        snapshot_disk: Option<SnapshotDisk>,
+        looks_all_up: bool,
+        options: JournalOptions,
+        keys: &Rc<Keys>,
+        now_ns: u64,
+        limits: PipelineLimits,
+    ) -> Result<Hub, Stopped> {
         let [storage, history] = disks.clone();
         let opened = History::open(history, LINEAGE, HistoryOptions { looks_all_up, ..HISTORY });
         let (mut history, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
-        let mut decisions = Decisions::default();
+        let (mut decisions, mut place, mut began) = (Decisions::default(), None, Began::default());
+        if let Some(SnapshotDisk { disk, .. }) = &snapshot_disk {
+            let mut snapshots = snapshots::open(disk.clone(), LINEAGE, SnapshotWork::Inline);
+            let found = snapshots::find(&mut snapshots, &storage, history.covered_through(), 0).map_err(|_| Stopped)?;
+            began.refused = found.refused.iter().map(ToString::to_string).collect();
+            if let Some(start) = found.start {
+                began.snapshot = Some(start.engine.applied());
+                (decisions, place) = (Decisions::behind(start.engine), Some(start.place));
+                history.begin_behind(&mut decisions).map_err(|fault| stopped(&fault.to_string()))?;
+            }
+        }
         let absorb = |batch: ledger::journal::Batch<'_>| {
             let batch = Batch { first_sequence: batch.first_sequence, time_ns: batch.time_ns, payload: batch.payload };
             decisions.absorb(batch).map_err(|inapplicable| inapplicable.to_string())?;
             history.follow(&mut decisions).map_err(|fault| fault.to_string())
         };
-        let opened = Journal::open(storage.clone(), options, absorb);
-        let (journal, _) = opened.map_err(|fault| stopped(&fault.to_string()))?;
+        let opened = Journal::open_after(storage.clone(), options, place, absorb);
+        let (journal, report) = opened.map_err(|fault| stopped(&fault.to_string()))?;
+        began.batches = report.batches;
         history.check_followed(&decisions.engine).unwrap();
         let journal_reader = JournalReader::open(storage).map_err(|fault| stopped(&fault.to_string()))?;
         let renderer = Renderer::new(journal_reader, history.reader());
         let asker = HistoryAsker::new(history.reader());
         let digest_key = keys.ring.borrow().digest_key();
+        let mut pipeline = Pipeline::new(LocalLog::new(journal), decisions, history, digest_key, limits);
+        if let Some(SnapshotDisk { disk, every_entries }) = snapshot_disk {
+            let snapshots = snapshots::open(disk, LINEAGE, SnapshotWork::Inline);
+            pipeline =
+                pipeline.with_snapshots(SnapshotTaker::new(snapshots, every_entries, began.snapshot.unwrap_or(0)));
+        }
         Ok(Hub {
-            pipeline: Pipeline::new(LocalLog::new(journal), decisions, history, digest_key, limits),
+            pipeline,
             now_ns,
             disks,
+            began,
             is_erased: false,
             renderer,
             asker,

@@ -9,20 +9,37 @@
 //! at 26.0  rules keep 2 outcomes                         ->
 //! at 27.0  ALPHA pays BRAVO T9 60 checked 12             -> reply ALPHA recheck T9
 //! balance  ALPHA 40 0                                    available, reserved
+//! at 28.0  BRAVO returns T2 of T1 20                     -> BRAVO committed T2, ALPHA returned T2 20 in all
+//! at 28.0  ALPHA recalls T1 as T5 from BRAVO             -> ALPHA recall open T5 CUST, BRAVO asked T5
+//! at 28.0  ALPHA inquires T1 as T6 from BRAVO            -> ALPHA information open T6 CUST, BRAVO asked T6
+//! at 28.0  BRAVO requests T7 60 from ALPHA               -> BRAVO payment_request open T7, ALPHA asked T7
+//! at 29.0  BRAVO answers T6 yes                          -> ALPHA information settled T6, BRAVO information settled T6
+//! at 29.0  ALPHA cancels T5                              -> ALPHA recall cancelled T5 CUST, BRAVO recall cancelled T5 CUST
+//! at 29.0  ALPHA pays BRAVO T8 60 request T7             -> BRAVO forward T8
+//! at 29.0  BRAVO takes T8                                -> ...   accepts it without posting it
 //! ```
 //!
 //! Times are seconds since the start, up to nine decimals. An order may go on with `accepted 9.5` (default: when this payment was first
-//! ordered), `currency EUR`, `for CHARLIE` (the payer provider it names, default the sender), `purpose SALA` and `checked 12` (the journal position through which
-//! history was asked for its id, default everything). Everything that the engine
+//! ordered), `currency EUR`, `for CHARLIE` (the payer provider it names, default the sender), `purpose SALA`, `lane bulk`, `request T7` and `checked 12` (the journal position through which
+//! history was asked for its id, default everything). A return may go on with `case T5`, `currency EUR` and `checked 12`; it and a case with `known ALPHA,BRAVO,60,20` (what the history says of
+//! a committed payment: parties, amount, what was returned). A case may go on with `amount 10`, `upto 60`, `expires 20` (seconds since the start), `for CHARLIE` and `checked 12`. Everything that the engine
 //! tells stands behind the arrow, in order: numbered messages as `WHO what PAYMENT [reason] [field]`, answers to the asker with `reply` before it.
 //! Each line is a batch of its own. After each line numbers have no gap and the books balance.
 
 use std::collections::BTreeMap;
 
-use adapters::message::{Answer, CaseKind, CreditTransfer, Field, Lane, OUTBOX_LANES, Part, PaymentId, Reason};
+use adapters::message::{
+    AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, Field, Lane, NO_ID,
+    Part, PaymentId, Reason, Return,
+};
+use switch::config::GenesisRules;
 use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
-use switch::entry::{self, EntryHead, EntryKind, ParticipantId, SchemeRules, Sender, TransferAnnotation};
+use switch::entry::{
+    self, ActivateRules, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender,
+    TransferAnnotation,
+};
+use switch::genesis::scheme_rules;
 
 use crate::orders::{NAMES, NS_PER_S, START_NS, TIMEOUT_NS, WINDOW_DEFAULT, code, genesis, id, kes, number_of, order};
 
@@ -42,7 +59,7 @@ pub(crate) fn check(script: &str) {
 pub(crate) struct Desk {
     pub(crate) engine: Engine,
     first_accepted_ns: BTreeMap<u64, u64>,
-    told: BTreeMap<u32, u64>,
+    told: BTreeMap<(u32, u8), u64>,
 }
 
 impl Desk {
@@ -74,6 +91,20 @@ impl Desk {
         assert_eq!(self.apply(time_ns, &payload), expected, "in: {line}");
     }
 
+    /// Says a line that expects nothing, and gives what was told.
+    pub(crate) fn say(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // What has happened by then is not said again at an earlier time.
+        let time_ns = time(words[1]).max(self.engine.time_ns());
+        let payload = self.entry(time_ns, &words[2..]);
+        self.apply(time_ns, &payload)
+    }
+
+    /// Kind and state of a case that the engine holds.
+    pub(crate) fn case_state(&self, name: &str) -> Option<(CaseKind, CaseState)> {
+        self.engine.find_case(id(number_in(name))).map(|case| (case.kind, case.state))
+    }
+
     /// Applies one batch, and says what was told.
     pub(crate) fn apply(&mut self, time_ns: u64, payload: &[u8]) -> Vec<String> {
         let mut effects = Vec::new();
@@ -91,13 +122,11 @@ impl Desk {
 
     fn tell(&mut self, effect: &Effect) -> String {
         if let Delivery::Outbox { lane, number, .. } = effect.delivery {
-            let last = self.told.entry(effect.participant.0).or_default();
-            assert_eq!((lane, number), (Lane::Payments, *last + 1), "numbers have no gap");
+            let last = self.told.entry((effect.participant.0, lane as u8)).or_default();
+            assert_eq!(number, *last + 1, "numbers have no gap");
             *last = number;
-            let mut enqueued = [0; OUTBOX_LANES];
-            enqueued[0] = number;
             // The engine may have counted further already, within the batch.
-            assert!(self.engine.enqueued(effect.participant) >= enqueued);
+            assert!(self.engine.enqueued(effect.participant)[lane as usize - 1] >= number);
         }
         text_of(effect)
     }
@@ -107,6 +136,37 @@ impl Desk {
         match *words {
             ["time"] => {}
             ["rules", "keep", outcomes, "outcomes"] => write_rules(&mut out, outcomes.parse().unwrap()),
+            ["rules", ref changes @ ..] => write_command_of_rules(&mut out, changes),
+            [sender, "takes", payment] => {
+                let answer = Answer::accept_without_posting(id(number_in(payment)));
+                write_answer(&mut out, sender, &answer);
+            }
+            [sender, "returns", name, "of", original, amount, ref rest @ ..] => {
+                self.write_return(&mut out, (sender, name, original, amount), rest);
+            }
+            [sender, verb @ ("recalls" | "inquires"), original, "as", name, "from", responder, ref rest @ ..] => {
+                let kind = if verb == "recalls" { CaseKind::Recall } else { CaseKind::Information };
+                let case = case_of(kind, (name, sender, responder), original);
+                self.write_case(&mut out, sender, case, rest);
+            }
+            [sender, "requests", name, amount, "from", responder, ref rest @ ..] => {
+                let mut case = case_of(CaseKind::PaymentRequest, (name, sender, responder), "");
+                (case.amount, case.amount_form) = (amount.parse().unwrap(), AmountForm::Fixed as u8);
+                self.write_case(&mut out, sender, case, rest);
+            }
+            [sender, "answers", name, word, ref reason @ ..] => {
+                let case_id = id(number_in(name));
+                let answer = match (word, reason) {
+                    ("yes", []) => CaseAnswer::accept(case_id),
+                    ("no", [reason]) => CaseAnswer::refuse(case_id, reason_of(reason)),
+                    _ => panic!("nobody answers so: {words:?}"),
+                };
+                write_message(&mut out, EntryKind::CaseAnswer, sender, &answer);
+            }
+            [sender, "cancels", name] => {
+                let cancel = CaseCancel { case_id: id(number_in(name)).bytes(), reason: *b"CUST" };
+                write_message(&mut out, EntryKind::CaseCancel, sender, &cancel);
+            }
             [sender, "pays", payee, payment, amount, ref rest @ ..] => {
                 let payment = number_in(payment);
                 let mut order = order(payment, sender, payee, amount.parse().unwrap(), time_ns);
@@ -122,8 +182,7 @@ impl Desk {
             }
             [sender, "accepts", payment] => write_answer(&mut out, sender, &Answer::accept(id(number_in(payment)))),
             [sender, "rejects", payment, reason] => {
-                let reason = Reason::from_bytes(reason.as_bytes().try_into().unwrap()).unwrap();
-                write_answer(&mut out, sender, &Answer::reject(id(number_in(payment)), reason));
+                write_answer(&mut out, sender, &Answer::reject(id(number_in(payment)), reason_of(reason)));
             }
             _ => panic!("nobody does this: {words:?}"),
         }
@@ -131,8 +190,150 @@ impl Desk {
     }
 }
 
+/// Returns and cases.
+impl Desk {
+    fn write_return(
+        &self,
+        out: &mut Vec<u8>,
+        (sender, name, original, amount): (&str, &str, &str, &str),
+        rest: &[&str],
+    ) {
+        let mut message = Return {
+            return_id: id(number_in(name)).bytes(),
+            original_id: id(number_in(original)).bytes(),
+            case_id: NO_ID,
+            amount: amount.parse().unwrap(),
+            currency: kes().bytes(),
+            reason: *b"CUST",
+        };
+        let mut said = Said { checked_through: self.engine.applied(), original: OriginalFound::NONE };
+        for pair in rest.chunks(2) {
+            match pair[0] {
+                "case" => message.case_id = id(number_in(pair[1])).bytes(),
+                "currency" => message.currency = pair[1].as_bytes().try_into().unwrap(),
+                what => said.take(what, pair[1]),
+            }
+        }
+        write_reference(out, EntryKind::Return, sender, &message, said);
+    }
+
+    fn write_case(&self, out: &mut Vec<u8>, sender: &str, mut case: CaseOpen, rest: &[&str]) {
+        let mut said = Said { checked_through: self.engine.applied(), original: OriginalFound::NONE };
+        for pair in rest.chunks(2) {
+            match pair[0] {
+                "amount" => {
+                    (case.amount, case.amount_form) = (pair[1].parse().unwrap(), AmountForm::Fixed as u8);
+                    case.currency = kes().bytes();
+                }
+                "upto" => (case.amount, case.amount_form) = (pair[1].parse().unwrap(), AmountForm::UpTo as u8),
+                "currency" => case.currency = pair[1].as_bytes().try_into().unwrap(),
+                "expires" => case.expires_at_ns = time(pair[1]),
+                "for" => case.opener = *code(pair[1]).bytes(),
+                what => said.take(what, pair[1]),
+            }
+        }
+        write_reference(out, EntryKind::CaseOpen, sender, &case, said);
+    }
+}
+
+/// What the edge has learnt from the history.
+#[derive(Clone, Copy)]
+pub(crate) struct Said {
+    pub(crate) checked_through: u64,
+    pub(crate) original: OriginalFound,
+}
+
+impl Said {
+    fn take(&mut self, what: &str, value: &str) {
+        match what {
+            "checked" => self.checked_through = value.parse().unwrap(),
+            "known" => {
+                let parts: Vec<&str> = value.split(',').collect();
+                let [payer, payee, amount, returned] = parts[..] else { panic!("known PAYER,PAYEE,AMOUNT,RETURNED") };
+                self.original = OriginalFound {
+                    outcome: 1,
+                    is_return: 0,
+                    payer: number(payer).0,
+                    payee: number(payee).0,
+                    amount: amount.parse().unwrap(),
+                    currency: kes().bytes(),
+                    decided_at_ns: START_NS,
+                    returned: returned.parse().unwrap(),
+                };
+            }
+            _ => panic!("nobody learns `{what}`"),
+        }
+    }
+}
+
+fn case_of(kind: CaseKind, (name, opener, responder): (&str, &str, &str), original: &str) -> CaseOpen {
+    let is_request = kind == CaseKind::PaymentRequest;
+    CaseOpen {
+        case_id: id(number_in(name)).bytes(),
+        kind: kind as u8,
+        original_id: if is_request { NO_ID } else { id(number_in(original)).bytes() },
+        opener: *code(opener).bytes(),
+        responder: *code(responder).bytes(),
+        amount: 0,
+        currency: if is_request { kes().bytes() } else { [0; 3] },
+        amount_form: AmountForm::None as u8,
+        reason: if is_request { [0; 4] } else { *b"CUST" },
+        expires_at_ns: 0,
+    }
+}
+
+/// Appends the entry of a return or of the opening of a case.
+pub(crate) fn write_reference<P: Part>(out: &mut Vec<u8>, kind: EntryKind, sender: &str, message: &P, said: Said) {
+    let mut routing = Vec::new();
+    message.write(&mut routing);
+    let Said { checked_through, original } = said;
+    let annotation = ReferenceAnnotation { digest: digest_of(&routing), checked_through, original };
+    entry::write(out, head(kind, sender), &annotation.bytes(), &routing, |_, _| {});
+}
+
+/// Appends the entry of a message without an annotation.
+pub(crate) fn write_message<P: Part>(out: &mut Vec<u8>, kind: EntryKind, sender: &str, message: &P) {
+    let mut routing = Vec::new();
+    message.write(&mut routing);
+    entry::write(out, head(kind, sender), &[], &routing, |_, _| {});
+}
+
+/// The digest is made of the routing part: a test's messages have no other content.
+fn digest_of(routing: &[u8]) -> [u8; 16] {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&blake3::hash(routing).as_bytes()[..16]);
+    digest
+}
+
+fn reason_of(text: &str) -> Reason {
+    Reason::from_bytes(text.as_bytes().try_into().unwrap()).unwrap()
+}
+
+/// The default rules, with changes: `self_payments yes`, `bulk_purpose SALA`, or a time in seconds.
+fn write_command_of_rules(out: &mut Vec<u8>, changes: &[&str]) {
+    let mut rules = scheme_rules(&GenesisRules::default());
+    for pair in changes.chunks(2) {
+        let seconds = || pair[1].parse::<u64>().unwrap() * NS_PER_S;
+        match pair[0] {
+            "self_payments" => rules.has_self_payments = u8::from(pair[1] == "yes"),
+            "bulk_purpose" => rules.bulk_purposes[0] = pair[1].as_bytes().try_into().unwrap(),
+            "bulk_timeout" => rules.bulk_timeout_ns = seconds(),
+            "posting_follow_up" => rules.posting_follow_up_ns = seconds(),
+            "recall_window" => rules.recall_window_ns = seconds(),
+            "recall_answer" => rules.recall_answer_ns = seconds(),
+            "information_answer" => rules.information_answer_ns = seconds(),
+            "request_expiry_max" => rules.request_expiry_max_ns = seconds(),
+            "outcomes" => rules.outcomes_kept = pair[1].parse().unwrap(),
+            what => panic!("rules have no `{what}`"),
+        }
+    }
+    entry::write_command(out, EntryKind::ActivateRules, &rules);
+}
+
 fn alter(order: &mut CreditTransfer, what: &str, value: &str) {
     match what {
+        "lane" => order.lane = if value == "bulk" { Lane::Bulk as u8 } else { Lane::Payments as u8 },
+        "request" => order.request_id = id(number_in(value)).bytes(),
         "accepted" => order.accepted_at_ns = time(value),
         "currency" => order.currency = value.as_bytes().try_into().unwrap(),
         "for" => order.payer = *code(value).bytes(),
@@ -145,23 +346,21 @@ fn alter(order: &mut CreditTransfer, what: &str, value: &str) {
 pub(crate) fn write_order(out: &mut Vec<u8>, sender: &str, order: &CreditTransfer, checked_through: u64) {
     let mut routing = Vec::new();
     order.write(&mut routing);
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&blake3::hash(&routing).as_bytes()[..16]);
-    let annotation = TransferAnnotation { digest, checked_through };
+    let annotation = TransferAnnotation { digest: digest_of(&routing), checked_through };
     entry::write(out, head(EntryKind::CreditTransfer, sender), &annotation.bytes(), &routing, |_, _| {});
 }
 
 /// Appends an operator's command: the default rules with another window.
 pub(crate) fn write_rules(out: &mut Vec<u8>, outcomes_kept: u32) {
-    let rules = SchemeRules {
-        rules_version: 2,
+    let rules = ActivateRules {
+        rules_version: 1,
         timeout_ns: TIMEOUT_NS,
         payee_share_ns: 2 * NS_PER_S,
         skew_ns: NS_PER_S,
         outcomes_kept,
-        ..switch::genesis::scheme_rules(&switch::config::GenesisRules::default())
+        ..scheme_rules(&GenesisRules::default())
     };
-    entry::write_command(out, EntryKind::SchemeRules, &rules);
+    entry::write_command(out, EntryKind::ActivateRules, &rules);
 }
 
 pub(crate) fn write_answer(out: &mut Vec<u8>, sender: &str, answer: &Answer) {

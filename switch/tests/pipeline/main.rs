@@ -8,6 +8,8 @@ mod orders;
 
 mod language;
 
+mod cases;
+mod returns;
 mod rules;
 mod states;
 mod sweep;
@@ -15,10 +17,16 @@ mod window;
 
 mod model;
 
+mod flows;
+
 mod hub;
 mod provider;
 
 mod replay;
+
+mod snapshots;
+
+mod golden;
 
 mod books;
 
@@ -35,3 +43,5 @@ mod wire;
 mod sessions;
 
 mod conduct;
+
+mod lanes;

@@ -16,13 +16,13 @@ use crate::traffic::Traffic;
 const FUNDS: [u64; 4] = [20_000, 20_000, 20_000, 500];
 
 /// A batch as it lies in the journal.
-struct Recorded {
-    first_sequence: u64,
-    time_ns: u64,
-    payload: Vec<u8>,
+pub(crate) struct Recorded {
+    pub(crate) first_sequence: u64,
+    pub(crate) time_ns: u64,
+    pub(crate) payload: Vec<u8>,
 }
 
-fn recorded(storage: &FaultyStorage) -> Vec<Recorded> {
+pub(crate) fn recorded(storage: &FaultyStorage) -> Vec<Recorded> {
     let batches = RefCell::new(Vec::new());
     let keep = |batch: ledger::journal::Batch<'_>| {
         let (first_sequence, time_ns, payload) = (batch.first_sequence, batch.time_ns, batch.payload.to_vec());

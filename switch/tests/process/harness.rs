@@ -187,7 +187,7 @@ impl Data {
 
     /// What a participant can spend, by the journal.
     pub(crate) fn available(&self, participant: usize) -> u128 {
-        let (engine, _) = switch::data::replay(&self.directory).unwrap();
+        let engine = switch::data::replay(&self.directory).unwrap().engine;
         let participant = engine.find_participant(&code(participant)).unwrap();
         let currency = Currency::parse(CURRENCY.as_bytes()).unwrap();
         let (available, reserved) = engine.settlement_balance(participant, currency).unwrap();

@@ -14,6 +14,8 @@ const WINDOW: usize = 20;
 fn data() -> Data {
     let data = Data::new();
     data.set("genesis.toml", "outcomes_kept", WINDOW as u64);
+    // A snapshot at a clean stop would bring the whole history into one file.
+    data.set("switch.toml", "snapshot_every_entries", 0);
     data
 }
 

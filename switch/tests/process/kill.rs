@@ -203,7 +203,7 @@ impl Fleet {
 
     /// What any provider has seen stands in the journal of the dead switch, as far as the engine's window reaches.
     pub(crate) fn compare_with_journal(&self, data: &Data) {
-        let (engine, _) = switch::data::replay(&data.path("")).unwrap();
+        let engine = switch::data::replay(&data.path("")).unwrap().engine;
         for (number, memory) in (1..).zip(&self.memories) {
             let participant = engine.find_participant(&code(number)).unwrap();
             for (&id, &seen) in &memory.lock().unwrap().finals {

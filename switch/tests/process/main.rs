@@ -25,6 +25,7 @@ mod outcomes;
 mod payments;
 mod privacy;
 mod resume;
+mod snapshots;
 
 // Not part of the gate: `make torture`.
 mod torture;

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::{Damage, Failure};
 use crate::cli::print::grouped;
-use crate::data::{self, OpenError};
+use crate::data::{self, OpenError, Replayed};
 use crate::engine::PaymentCounts;
 
-/// Walks the journal's chain, replays every batch, and checks that the books balance. Status 1 at damage or imbalance.
+/// Walks the journal's chain, replays every batch, checks that the books balance, and compares the snapshots. Status 1 at damage or imbalance.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// The data directory; nothing in it is changed
@@ -33,6 +33,10 @@ struct Verdict {
     balances: BTreeMap<String, Sides>,
     last_digest: String,
     state_digest: String,
+    /// Positions of the snapshots that hold what the replay had there.
+    snapshots: Vec<u64>,
+    /// Snapshots that no start would use, and why.
+    snapshots_refused: Vec<String>,
     damage: Option<Damage>,
 }
 
@@ -47,18 +51,26 @@ struct Sides {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     report_assertions(arguments.json);
     let verdict = match data::replay(&arguments.data) {
-        Ok((engine, report)) => {
+        Ok(Replayed { engine, report, snapshots, differing, refused }) => {
             let totals = engine.totals();
+            let balances = totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending);
+            let damage = differing.map(|segment| {
+                let reason =
+                    "this snapshot holds another state than the journal; remove it, and report this".to_owned();
+                Damage { segment, offset: 0, reason }
+            });
             let sides =
                 |t: &ledger::CurrencyTotals| Sides { debits: t.debits.to_string(), credits: t.credits.to_string() };
             Verdict {
-                ok: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
+                ok: balances && damage.is_none(),
                 batches: report.batches,
                 payments: engine.counts(),
                 balances: totals.iter().map(|t| (t.currency.to_string(), sides(t))).collect(),
                 last_digest: hex(&report.chain_digest),
                 state_digest: hex(&engine.digest()),
-                damage: None,
+                snapshots,
+                snapshots_refused: refused,
+                damage,
             }
         }
         Err(OpenError::Journal(fault)) => damaged(&fault).ok_or_else(|| Failure::start(&fault))?,
@@ -91,6 +103,8 @@ impl Verdict {
             balances: BTreeMap::new(),
             last_digest: String::new(),
             state_digest: String::new(),
+            snapshots: Vec::new(),
+            snapshots_refused: Vec::new(),
             damage: Some(damage),
         }
     }
@@ -111,11 +125,19 @@ fn text_of(verdict: &Verdict) -> String {
     }
     let PaymentCounts { committed, rejected, expired, in_flight, returned, cases_open, cases_closed, .. } =
         verdict.payments;
+    let snapshots = match verdict.snapshots.as_slice() {
+        [] => String::new(),
+        positions => {
+            let positions: Vec<_> = positions.iter().map(u64::to_string).collect();
+            format!("snapshots {}: as the journal says\n", positions.join(", "))
+        }
+    };
+    let refused = verdict.snapshots_refused.iter().map(|refused| format!("          no start uses {refused}\n"));
     let books = verdict.balances.iter().map(|(currency, sides)| {
         format!("books     {currency}: debits {} = credits {} minor units\n", sides.debits, sides.credits)
     });
     format!(
-        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\nreturns   {}\ncases     {} open, {} closed\n{}chain     {}\nstate     {}\n{}\n",
+        "batches   {}\npayments  {} committed, {} rejected, {} expired, {} in flight\nreturns   {}\ncases     {} open, {} closed\n{}{snapshots}{}chain     {}\nstate     {}\n{}\n",
         grouped(verdict.batches.into()),
         grouped(committed.into()),
         grouped(rejected.into()),
@@ -125,6 +147,7 @@ fn text_of(verdict: &Verdict) -> String {
         grouped(cases_open.into()),
         grouped(cases_closed.into()),
         books.collect::<String>(),
+        refused.collect::<String>(),
         verdict.last_digest,
         verdict.state_digest,
         if verdict.ok { "ok: the chain is whole and the books balance" } else { "NOT OK: the books do not balance" }

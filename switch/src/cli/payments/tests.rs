@@ -344,6 +344,73 @@ fn repeated_orders_and_late_answers_are_found_through_the_journal() {
     assert_eq!(kinds(true), [CreditTransfer, Forward, Answer, Status, Status, Repeated, LateAnswer]);
 }
 
+/// A payment in the bulk lane that was returned in part, a recall that was refused, and a request that is open.
+fn with_cases() -> TempDir {
+    let mut office = Office::new(1_000_000);
+    office.pay_in_bulk(1, "ALPHA", "BRAVO", 500).batch(0);
+    office.accept(1, "BRAVO").batch(10);
+    office.give_back((2, 1), "BRAVO", 200).batch(20);
+    office.recall((3, 1), ["ALPHA", "BRAVO"]).batch(30);
+    office.pay(5, "CHARLIE", "BRAVO", 7, 40).batch(40);
+    office.refuse_case(3, "BRAVO").batch(50);
+    office.request(4, ["BRAVO", "CHARLIE"], 70).batch(60);
+    office.give_back((6, 1), "BRAVO", 301).batch(70);
+    office.closed()
+}
+
+#[test]
+fn returns_and_cases_have_their_stories_however_much_is_indexed() {
+    use StepKind::{Answer, CaseAnswer, CaseOpen, CaseStatus, CreditTransfer, Forward, Return, Returned, Status};
+    for run_records in [1_000, 1, 2, 3] {
+        let data = with_cases();
+        index(data.path(), run_records);
+        let story = |number: u64, is_through_journal| {
+            let trace = open_offline(data.path()).unwrap().show(id(number), is_through_journal).unwrap();
+            let kinds: Vec<_> = trace.steps.iter().map(|step| step.kind).collect();
+            (trace, kinds)
+        };
+        let (paid, kinds) = story(1, false);
+        assert_eq!((paid.row.kind.as_str(), paid.row.lane, paid.returned), ("payment", Lane::Bulk as u8, 200));
+        assert_eq!(kinds, [CreditTransfer, Forward, Answer, Status, Status]);
+        let numbers: Vec<_> = paid.steps.iter().filter_map(|step| step.number).collect();
+        assert_eq!(numbers, [1, 1, 2], "each in the bulk lane of its outbox");
+        let (_, kinds) = story(1, true);
+        assert_eq!(kinds[5..], [Return, CaseOpen, Return], "all that names it");
+        let (back, kinds) = story(2, false);
+        assert_eq!((back.row.kind.as_str(), back.row.outcome.as_str(), back.row.amount), ("return", "committed", 200));
+        assert_eq!(kinds, [Return, Status, Returned]);
+        assert_eq!(back.steps[2].says, "200 minor units in all");
+        let (refused, kinds) = story(6, false);
+        assert_eq!((refused.row.outcome.as_str(), refused.row.reason.as_deref()), ("rejected", Some("RCON")));
+        assert_eq!(kinds, [Return, Status]);
+        let (recall, kinds) = story(3, false);
+        assert_eq!((recall.row.kind.as_str(), recall.row.outcome.as_str()), ("recall", "refused"));
+        assert_eq!(kinds, [CaseOpen, CaseAnswer, CaseStatus, CaseStatus]);
+        assert!(recall.is_decided());
+        let (request, kinds) = story(4, true);
+        assert_eq!((request.row.outcome.as_str(), request.is_decided()), ("open", false));
+        assert_eq!(kinds, [CaseOpen, CaseStatus, CaseStatus]);
+        assert!(request.deadline_ns.is_some());
+
+        let list = |participant: Option<&str>| {
+            let query = ListQuery { participant: participant.map(str::to_owned), limit: 100, ..everything() };
+            let (rows, next) = rows(data.path(), &query);
+            assert_eq!(next, None);
+            rows.into_iter().map(|row| (row.kind, row.outcome, row.id)).collect::<Vec<_>>()
+        };
+        let row = |kind: &str, outcome: &str, number| (kind.to_owned(), outcome.to_owned(), id(number).to_string());
+        let all = [
+            row("payment", "committed", 1),
+            row("return", "committed", 2),
+            row("return", "rejected", 6),
+            row("payment", "in_flight", 5),
+        ];
+        assert_eq!(list(None), all);
+        assert_eq!(list(Some("BRAVO")), all);
+        assert_eq!(list(Some("ALPHA")), all[..2], "two lanes in one order");
+    }
+}
+
 #[test]
 fn a_payment_for_people_and_for_programs() {
     let data = Office::small().closed();
@@ -372,7 +439,7 @@ fn a_payment_for_people_and_for_programs() {
     let csv = say(data.path(), "list --csv --outcome rejected").unwrap();
     assert_eq!(csv.lines().count(), 3, "{csv}");
     assert!(csv.starts_with(
-        "time,position,id,outcome,reason,field,payer,payee,amount,currency,minor_digits,order_position\r\n"
+        "time,position,id,kind,lane,outcome,reason,field,payer,payee,amount,currency,minor_digits,order_position\r\n"
     ));
     let page = say(data.path(), "list --limit 2").unwrap();
     let after = page.lines().last().unwrap().strip_prefix("more: --after ").unwrap();

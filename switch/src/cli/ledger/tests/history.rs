@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use adapters::message::{Answer, CreditTransfer, Part, ParticipantCode, PaymentId, Reason};
+use adapters::message::{
+    AmountForm, Answer, CaseAnswer, CaseKind, CaseOpen, CreditTransfer, Lane, NO_ID, Part, ParticipantCode, PaymentId,
+    Reason, Return,
+};
 use clap::Parser;
 use ledger::journal::{
     BatchHead, DiskStorage, Journal, JournalOptions, Lineage, Preparation, RecordBuffer, segment_name,
@@ -13,7 +16,10 @@ use tempfile::TempDir;
 
 use super::super::{Command, tell};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
-use crate::entry::{self, EntryHead, EntryKind, PAYLOAD_FORMAT, ParticipantId, Sender, TransferAnnotation};
+use crate::entry::{
+    self, EntryHead, EntryKind, OriginalFound, PAYLOAD_FORMAT, ParticipantId, ReferenceAnnotation, Sender,
+    TransferAnnotation,
+};
 use crate::genesis;
 
 /// 2026-11-22T12:00:00Z, when every journal here begins.
@@ -134,9 +140,7 @@ impl Office {
             CreditTransfer::new(id(number), code(payer), code(payee), amount, currency, START_NS + at_ms * 1_000_000);
         let mut routing = Vec::new();
         order.write(&mut routing);
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(&routing).as_bytes()[..16]);
-        let annotation = TransferAnnotation { digest, checked_through: u64::MAX }.bytes();
+        let annotation = TransferAnnotation { digest: digest_of(&routing), checked_through: u64::MAX }.bytes();
         self.add(EntryKind::CreditTransfer, payer, &annotation, &routing)
     }
 
@@ -146,6 +150,58 @@ impl Office {
 
     pub(in crate::cli) fn reject(&mut self, number: u64, payee: &str, reason: &[u8; 4]) -> &mut Office {
         self.answer(payee, &Answer::reject(id(number), Reason::of(reason)))
+    }
+
+    /// As `pay`, in the bulk lane, accepted at the start.
+    pub(in crate::cli) fn pay_in_bulk(&mut self, number: u64, payer: &str, payee: &str, amount: u64) -> &mut Office {
+        let order = CreditTransfer::new(
+            id(number),
+            ParticipantCode::parse(payer).unwrap(),
+            ParticipantCode::parse(payee).unwrap(),
+            Amount::new(amount).unwrap(),
+            Currency::parse(b"XTS").unwrap(),
+            START_NS,
+        );
+        let order = CreditTransfer { lane: Lane::Bulk as u8, ..order };
+        let mut routing = Vec::new();
+        order.write(&mut routing);
+        let annotation = TransferAnnotation { digest: digest_of(&routing), checked_through: u64::MAX }.bytes();
+        self.add(EntryKind::CreditTransfer, payer, &annotation, &routing)
+    }
+
+    /// The return with one number of so much of the payment with another.
+    pub(in crate::cli) fn give_back(&mut self, (number, original): (u64, u64), by: &str, amount: u64) -> &mut Office {
+        let (return_id, original_id, case_id) = (id(number).bytes(), id(original).bytes(), NO_ID);
+        let message = Return { return_id, original_id, case_id, amount, currency: *b"XTS", reason: *b"CUST" };
+        self.refer(EntryKind::Return, by, &message)
+    }
+
+    /// The recall with one number of the payment with another.
+    pub(in crate::cli) fn recall(&mut self, (number, original): (u64, u64), parties: [&str; 2]) -> &mut Office {
+        let case = case_of((number, CaseKind::Recall), parties);
+        let case = CaseOpen { original_id: id(original).bytes(), reason: *b"DUPL", ..case };
+        self.refer(EntryKind::CaseOpen, parties[0], &case)
+    }
+
+    /// A request to pay.
+    pub(in crate::cli) fn request(&mut self, number: u64, parties: [&str; 2], amount: u64) -> &mut Office {
+        let case = case_of((number, CaseKind::PaymentRequest), parties);
+        let amount_form = AmountForm::Fixed as u8;
+        self.refer(EntryKind::CaseOpen, parties[0], &CaseOpen { amount, amount_form, currency: *b"XTS", ..case })
+    }
+
+    pub(in crate::cli) fn refuse_case(&mut self, number: u64, by: &str) -> &mut Office {
+        let mut routing = Vec::new();
+        CaseAnswer::refuse(id(number), Reason::of(b"CUST")).write(&mut routing);
+        self.add(EntryKind::CaseAnswer, by, &[], &routing)
+    }
+
+    fn refer<M: Part>(&mut self, kind: EntryKind, sender: &str, message: &M) -> &mut Office {
+        let mut routing = Vec::new();
+        message.write(&mut routing);
+        let (digest, original) = (digest_of(&routing), OriginalFound::NONE);
+        let annotation = ReferenceAnnotation { digest, checked_through: u64::MAX, original }.bytes();
+        self.add(kind, sender, &annotation, &routing)
     }
 
     /// Money paid in, under a reference that carries a number.
@@ -222,6 +278,29 @@ pub(in crate::cli) fn say(words: &[&str]) -> Said {
         }
     };
     Said { status, out: String::from_utf8(out).unwrap(), complaint }
+}
+
+/// As the edge would digest a message that has no private part; the key makes no difference here.
+fn digest_of(routing: &[u8]) -> [u8; 16] {
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&blake3::hash(routing).as_bytes()[..16]);
+    digest
+}
+
+fn case_of((number, kind): (u64, CaseKind), [opener, responder]: [&str; 2]) -> CaseOpen {
+    let [opener, responder] = [opener, responder].map(|name| *ParticipantCode::parse(name).unwrap().bytes());
+    CaseOpen {
+        case_id: id(number).bytes(),
+        kind: kind as u8,
+        original_id: NO_ID,
+        opener,
+        responder,
+        amount: 0,
+        currency: [0; 3],
+        amount_form: AmountForm::None as u8,
+        reason: [0; 4],
+        expires_at_ns: 0,
+    }
 }
 
 /// A payment id that carries a number.

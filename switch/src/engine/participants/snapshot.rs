@@ -1,0 +1,91 @@
+//! Participants in a snapshot (`docs/formats/engine-snapshot.md`, section 3).
+
+use std::io::Read;
+
+use adapters::message::ParticipantCode;
+use ledger::AccountIndex;
+use ledger::capture::CaptureSection;
+
+use super::{Participant, Participants};
+use crate::engine::snapshot::{Fields, Part, RestoreFault, Table, Writer, ensure, length, read_items};
+use crate::entry::ParticipantId;
+
+/// A participant in a snapshot.
+pub(super) const PARTICIPANT_BYTES: usize = 96;
+
+impl Participants {
+    /// A participant is about to change.
+    #[inline]
+    pub(super) fn before_change(&mut self, place: usize) {
+        if let Some(capture) = &mut self.capture
+            && capture.awaits(length(place))
+        {
+            capture.take_early(length(place), participant_bytes(&self.list[place]));
+        }
+    }
+
+    /// How many a snapshot will have.
+    pub(in crate::engine) fn length(&self) -> u32 {
+        length(self.list.len())
+    }
+
+    /// The participants that a snapshot has. `accounts` finds their settlement accounts.
+    pub(in crate::engine) fn restore(
+        count: u32,
+        body: &mut impl Read,
+        accounts: impl Fn(ParticipantId) -> Option<Vec<AccountIndex>>,
+    ) -> Result<Participants, RestoreFault> {
+        let mut participants = Participants::default();
+        read_items(body, Part::Participant, count, |_, bytes| {
+            let mut fields = Fields::new(bytes);
+            let code = ParticipantCode::from_bytes(fields.take()).ok_or("the code is none")?;
+            ensure(participants.find(&code).is_none(), "the code is taken")?;
+            let (in_flight, cases_open) = (fields.u32(), fields.u32());
+            let enqueued = [fields.u64(), fields.u64(), fields.u64()];
+            let settlement_accounts = accounts(participants.next_id()).ok_or("an account is missing")?;
+            let participant = Participant { code, settlement_accounts, in_flight, cases_open, enqueued };
+            ensure(participant_bytes(&participant) == *bytes, "the bytes are not canonical")?;
+            participants.admit(participant);
+            Ok(())
+        })?;
+        Ok(participants)
+    }
+}
+
+impl Table for Participants {
+    fn begin_capture(&mut self, offset: u64) -> u64 {
+        let section = CaptureSection::new(offset, self.length());
+        let end = section.end();
+        self.capture = Some(Box::new(section));
+        end
+    }
+
+    fn capture(&mut self, bytes_max: usize, mut sink: &mut dyn FnMut(u64, &[u8])) -> usize {
+        let (Some(capture), list) = (&mut self.capture, &self.list) else { return 0 };
+        let handed_out = capture.hand_out_next(bytes_max, &mut sink, |place| participant_bytes(&list[place as usize]));
+        if capture.is_complete() {
+            self.capture = None;
+        }
+        handed_out
+    }
+
+    fn is_capturing(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    fn abandon_capture(&mut self) {
+        self.capture = None;
+    }
+}
+
+fn participant_bytes(participant: &Participant) -> [u8; PARTICIPANT_BYTES] {
+    // The accounts are found in the book: their ids say whose they are.
+    let Participant { code, settlement_accounts: _, in_flight, cases_open, enqueued } = participant;
+    let mut bytes = Writer::new();
+    bytes.put(code.bytes()).put(&in_flight.to_le_bytes()).put(&cases_open.to_le_bytes());
+    for number in enqueued {
+        bytes.put(&number.to_le_bytes());
+    }
+    bytes.put(&[0; 29]);
+    bytes.finish()
+}

@@ -1,0 +1,554 @@
+//! The engine's state as bytes: taken in portions while the engine goes on, and read back (`docs/formats/engine-snapshot.md`).
+//!
+//! The bytes are those of the state between two batches: a head, the book, then table by table items of fixed width. Each table writes and reads its own
+//! items, in a file beside it; what is about to change and has not been taken yet is taken first ([`ledger::capture`]). What follows from the rest is not in
+//! them: deadlines (of the open payments), accounts (of the book, by their ids), reservations (of the book, by the payments' ids), tables of ids.
+//!
+//! Equal engines have equal bytes. Who reads them believes nothing: what does not fit is refused, naming the item.
+
+pub(super) mod slots;
+
+use std::io::Read;
+
+use ledger::{AccountIndex, Amount, Book, Currency};
+
+use super::cases::Cases;
+use super::deadlines::{Deadline, Deadlines};
+use super::funds::{FundsBooked, FundsReferences};
+use super::originals::Originals;
+use super::participants::Participants;
+use super::payments::{Payments, State, Traits};
+use super::rules::{CurrencyRules, Rules};
+use super::{CODE_FUNDING, CODE_SETTLEMENT, Engine, PaymentCounts, account_id, book_options};
+use crate::entry::ParticipantId;
+use crate::limits::{BULK_PURPOSES_MAX, CURRENCIES_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX};
+
+/// What a snapshot of the engine is called in the file around it. Changed whenever the bytes below mean something else.
+pub const ENGINE_SNAPSHOT_FORMAT: u32 = 0x5000_0001;
+
+/// The first bytes.
+const MAGIC: [u8; 8] = *b"CLSPENGS";
+/// Length of the head without the currencies.
+const HEAD_BYTES: usize = 352;
+/// A currency in the head.
+const CURRENCY_BYTES: usize = 16;
+
+/// A table that a snapshot takes in portions.
+pub(super) trait Table {
+    /// Begins to take the table as it is now; its first byte stands at `offset` in the whole. Returns where its last one ends.
+    fn begin_capture(&mut self, offset: u64) -> u64;
+
+    /// Hands out the next portion, about so many bytes, and half as much of what had to be taken out of turn. Returns how many were handed out.
+    fn capture(&mut self, bytes_max: usize, sink: &mut dyn FnMut(u64, &[u8])) -> usize;
+
+    /// Is there more to hand out?
+    fn is_capturing(&self) -> bool;
+
+    /// Ends a capture that nobody wants to have any more.
+    fn abandon_capture(&mut self);
+}
+
+/// What of a capture is not in the tables themselves.
+pub(super) struct EngineCapture {
+    /// Until it has been handed out.
+    head: Option<Vec<u8>>,
+    /// Where the book's bytes begin.
+    book_at: u64,
+}
+
+impl Engine {
+    /// The tables beside the book, in the order in which they stand in a snapshot.
+    fn tables(&mut self) -> [&mut dyn Table; 5] {
+        [&mut self.participants, &mut self.funds, &mut self.payments, &mut self.cases, &mut self.originals]
+    }
+
+    /// Begins to take the bytes of the state as it is now, between two batches. Returns how many there will be.
+    ///
+    /// # Panics
+    /// When a capture goes on already.
+    pub fn begin_capture(&mut self) -> u64 {
+        assert!(self.capture.is_none(), "one capture at a time");
+        let book_bytes = self.book.begin_capture();
+        let head = self.head_bytes(book_bytes);
+        let book_at = head.len() as u64;
+        let end = self.tables().into_iter().fold(book_at + book_bytes, |at, table| table.begin_capture(at));
+        self.capture = Some(EngineCapture { head: Some(head), book_at });
+        end
+    }
+
+    /// Hands out the next portion of the bytes, each piece with the place of its first one: about `bytes_max`, and half as much of what
+    /// had to be taken before it changed. Returns whether there is more. To be called between batches.
+    ///
+    /// # Panics
+    /// When no capture goes on.
+    pub fn capture(&mut self, bytes_max: usize, mut sink: impl FnMut(u64, &[u8])) -> bool {
+        let Some(mut capture) = self.capture.take() else { panic!("a capture goes on") };
+        if let Some(head) = capture.head.take() {
+            sink(0, &head);
+        }
+        let mut left = bytes_max;
+        let book_at = capture.book_at;
+        if self.book.is_capturing() {
+            self.book.capture(left, |offset, bytes| {
+                left = left.saturating_sub(bytes.len());
+                sink(book_at + offset, bytes);
+            });
+        }
+        for table in self.tables() {
+            left = left.saturating_sub(table.capture(left, &mut sink));
+        }
+        let is_complete = !self.book.is_capturing() && self.tables().iter().all(|table| !table.is_capturing());
+        self.capture = (!is_complete).then_some(capture);
+        !is_complete
+    }
+
+    /// Does a capture go on?
+    pub fn is_capturing(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// Ends a capture that nobody wants to have any more.
+    pub fn abandon_capture(&mut self) {
+        self.capture = None;
+        self.book.abandon_capture();
+        self.tables().into_iter().for_each(Table::abandon_capture);
+    }
+
+    /// BLAKE3 of all the bytes that a snapshot would have now.
+    ///
+    /// # Panics
+    /// When a capture goes on.
+    pub fn snapshot_digest(&mut self) -> [u8; 32] {
+        let bytes = self.begin_capture();
+        let mut hasher = blake3::Hasher::new();
+        // Nothing changes meanwhile, so everything comes in its turn.
+        let more = self.capture(usize::MAX, |offset, piece| {
+            assert_eq!(offset, hasher.count(), "pieces come in order");
+            hasher.update(piece);
+        });
+        assert!(!more && hasher.count() == bytes, "all of it was handed out");
+        hasher.finalize().into()
+    }
+
+    /// All that is in no table. Whoever adds a field is stopped here, and finds the place where it is read below.
+    fn head_bytes(&self, book_bytes: u64) -> Vec<u8> {
+        let Engine {
+            book: _,
+            rules,
+            currencies,
+            funding_accounts: _,
+            participants,
+            funds,
+            payments,
+            originals,
+            cases,
+            deadlines: _,
+            counts,
+            time_ns,
+            applied,
+            seal_key_max,
+            capture: _,
+        } = self;
+        let mut head = Writer::<HEAD_BYTES>::new();
+        head.put(&MAGIC).put(&[0; 8]);
+        for word in [*applied, *time_ns, *seal_key_max, payments.floor(), book_bytes] {
+            head.put(&word.to_le_bytes());
+        }
+        put_counts(&mut head, counts);
+        put_rules(&mut head, rules);
+        for count in [length(currencies.len()), participants.length(), funds.length()] {
+            head.put(&count.to_le_bytes());
+        }
+        for count in [payments.lengths(), cases.lengths(), originals.lengths()].concat() {
+            head.put(&count.to_le_bytes());
+        }
+        head.put(&[0; HEAD_BYTES - HEAD_FIELDS_END]);
+        let mut head = head.finish().to_vec();
+        head.extend(currencies.iter().flat_map(currency_bytes));
+        head
+    }
+
+    /// The engine that `body` has the bytes of, to the last one of them, with room for so many payments.
+    pub fn restore(payments_expected: u32, mut body: impl Read) -> Result<Engine, RestoreFault> {
+        let body = &mut body;
+        let head = Head::of(&read_item(body)?).map_err(|what| RestoreFault::new(Part::Head, 0, what))?;
+        let mut currencies = Vec::new();
+        read_items(body, Part::Currency, head.currencies, |_, bytes| {
+            let rules = currency_of(bytes)?;
+            let is_new = currencies.iter().all(|known: &CurrencyRules| known.currency != rules.currency);
+            ensure(is_new && currencies.len() < CURRENCIES_MAX, "a currency again, or one too many")?;
+            currencies.push(rules);
+            Ok(())
+        })?;
+        let book = Book::restore(book_options(payments_expected), body.take(head.book_bytes))
+            .map_err(|fault| RestoreFault::new(Part::Book, 0, &fault.to_string()))?;
+        let accounts = |participant, code| -> Option<Vec<AccountIndex>> {
+            let ids = (0..currencies.len()).map(|number| account_id(number, participant, code));
+            ids.map(|id| book.find(id)).collect()
+        };
+        let funding_accounts = accounts(ParticipantId(0), CODE_FUNDING)
+            .ok_or_else(|| RestoreFault::new(Part::Book, 0, "the scheme's own account is missing"))?;
+        let settlement = |participant| accounts(participant, CODE_SETTLEMENT);
+        let participants = Participants::restore(head.participants, body, settlement)?;
+        let is_known =
+            |booked: &FundsBooked| participants.get(booked.participant).is_some() && booked.currency < currencies.len();
+        let funds = FundsReferences::restore(head.funds, body, is_known)?;
+        let (expected, floor) = (payments_expected as usize, head.floor);
+        let payments = Payments::restore(expected, head.payments, floor, &book, body)?;
+        let cases = Cases::restore(head.cases, body)?;
+        let originals = Originals::restore(head.originals, body)?;
+        ensure_end(body)?;
+        let Head { rules, counts, time_ns, applied, seal_key_max, .. } = head;
+        let deadlines = deadlines_of(&payments);
+        let engine = Engine {
+            book,
+            rules,
+            currencies,
+            funding_accounts,
+            participants,
+            funds,
+            payments,
+            originals,
+            cases,
+            deadlines,
+            counts,
+            time_ns,
+            applied,
+            seal_key_max,
+            capture: None,
+        };
+        engine.check_restored().map_err(|what| RestoreFault::new(Part::Head, 0, what))?;
+        Ok(engine)
+    }
+
+    /// What one part says of another.
+    fn check_restored(&self) -> Checked<()> {
+        let mut open_of = vec![0u32; self.participants.length() as usize];
+        for payment in self.payments.open() {
+            let payer = (payment.payer.0 as usize).checked_sub(1).and_then(|place| open_of.get_mut(place));
+            *payer.ok_or("an open payment of nobody")? += 1;
+            let is_within = payment.payee.is_some_and(|payee| self.participants.get(payee).is_some());
+            ensure(is_within, "an open payment to nobody")?;
+        }
+        let counted = self.participants.iter().map(|(_, participant)| participant.in_flight);
+        ensure(counted.eq(open_of.iter().copied()), "the open payments of a participant are more or fewer")?;
+        let in_flight: u64 = open_of.iter().map(|&count| u64::from(count)).sum();
+        ensure(self.counts.in_flight == in_flight, "the open payments are more or fewer")?;
+        let mut cases_of = vec![0u32; open_of.len()];
+        for case in self.cases.open() {
+            let opener = (case.opener.0 as usize).checked_sub(1).and_then(|place| cases_of.get_mut(place));
+            *opener.ok_or("an open case of nobody")? += 1;
+        }
+        let counted = self.participants.iter().map(|(_, participant)| participant.cases_open);
+        ensure(counted.eq(cases_of), "the open cases of a participant are more or fewer")?;
+        ensure(self.counts.cases_open == self.cases.open_count() as u64, "the open cases are more or fewer")?;
+        let bulk = self.payments.open().into_iter().filter(|payment| payment.traits.has(Traits::BULK)).count() as u64;
+        ensure(self.counts.bulk_in_flight == bulk, "the open bulk payments are more or fewer")?;
+        let outcomes = (self.payments.outcomes_held() + self.cases.closed().len()) as u64;
+        ensure(outcomes <= self.counts.decided(), "more outcomes than were ever decided")?;
+        ensure(self.payments.floor() <= self.applied, "more has left than was applied")
+    }
+}
+
+/// Deadlines of decided payments, which may still be in a running engine, change nothing.
+fn deadlines_of(payments: &Payments) -> Deadlines {
+    let mut deadlines = Deadlines::default();
+    for (payment, open) in payments.open_with_places() {
+        if let State::InFlight { deadline_ns, position, .. } = open.state {
+            deadlines.add(Deadline { at_ns: deadline_ns, position, payment });
+        }
+    }
+    deadlines
+}
+
+/// Where the fields of the head end.
+const HEAD_FIELDS_END: usize = 16 + 5 * 8 + COUNTS_BYTES + RULES_BYTES + 12 * 4;
+
+/// The head, read.
+struct Head {
+    rules: Rules,
+    counts: PaymentCounts,
+    time_ns: u64,
+    applied: u64,
+    seal_key_max: u64,
+    floor: u64,
+    book_bytes: u64,
+    currencies: u32,
+    participants: u32,
+    funds: u32,
+    /// Slots, free ones, outcomes.
+    payments: [u32; 3],
+    /// Slots, free ones, closed ones.
+    cases: [u32; 3],
+    /// Slots, free ones, returns.
+    originals: [u32; 3],
+}
+
+/// Counts in the head.
+const COUNTS_BYTES: usize = 9 * 8;
+
+fn put_counts(head: &mut Writer<HEAD_BYTES>, counts: &PaymentCounts) {
+    let PaymentCounts { committed, rejected, expired, in_flight, bulk_in_flight, .. } = counts;
+    let PaymentCounts { returned, returns_rejected, cases_open, cases_closed, .. } = counts;
+    for word in
+        [committed, rejected, expired, in_flight, bulk_in_flight, returned, returns_rejected, cases_open, cases_closed]
+    {
+        head.put(&word.to_le_bytes());
+    }
+}
+
+fn counts_of(fields: &mut Fields<'_>) -> PaymentCounts {
+    PaymentCounts {
+        committed: fields.u64(),
+        rejected: fields.u64(),
+        expired: fields.u64(),
+        in_flight: fields.u64(),
+        bulk_in_flight: fields.u64(),
+        returned: fields.u64(),
+        returns_rejected: fields.u64(),
+        cases_open: fields.u64(),
+        cases_closed: fields.u64(),
+    }
+}
+
+/// Rules in the head.
+const RULES_BYTES: usize = 2 * 4 + 9 * 8 + 4 * BULK_PURPOSES_MAX + 1;
+
+fn put_rules(head: &mut Writer<HEAD_BYTES>, rules: &Rules) {
+    let Rules { version, outcomes_kept, timeout_ns, payee_share_ns, skew_ns, bulk_timeout_ns, .. } = rules;
+    let Rules { posting_follow_up_ns, recall_window_ns, recall_answer_ns, information_answer_ns, .. } = rules;
+    let Rules { request_expiry_max_ns, bulk_purposes, has_self_payments, .. } = rules;
+    head.put(&version.to_le_bytes()).put(&outcomes_kept.to_le_bytes());
+    for word in [
+        timeout_ns,
+        payee_share_ns,
+        skew_ns,
+        bulk_timeout_ns,
+        posting_follow_up_ns,
+        recall_window_ns,
+        recall_answer_ns,
+        information_answer_ns,
+        request_expiry_max_ns,
+    ] {
+        head.put(&word.to_le_bytes());
+    }
+    head.put(bulk_purposes.as_flattened());
+    head.put(&[u8::from(*has_self_payments)]);
+}
+
+fn rules_of(fields: &mut Fields<'_>) -> Checked<Rules> {
+    let rules = Rules {
+        version: fields.u32(),
+        outcomes_kept: fields.u32(),
+        timeout_ns: fields.u64(),
+        payee_share_ns: fields.u64(),
+        skew_ns: fields.u64(),
+        bulk_timeout_ns: fields.u64(),
+        posting_follow_up_ns: fields.u64(),
+        recall_window_ns: fields.u64(),
+        recall_answer_ns: fields.u64(),
+        information_answer_ns: fields.u64(),
+        request_expiry_max_ns: fields.u64(),
+        bulk_purposes: std::array::from_fn(|_| fields.take()),
+        has_self_payments: match fields.take() {
+            [0] => false,
+            [1] => true,
+            _ => return Err("a flag that is neither 0 nor 1"),
+        },
+    };
+    ensure(rules.outcomes_kept <= OUTCOMES_KEPT_MAX, "the window is larger than it may be")?;
+    ensure(rules == Rules::UNSET || rules.is_known(), "the rules are unknown to this program")?;
+    Ok(rules)
+}
+
+impl Head {
+    fn of(bytes: &[u8; HEAD_BYTES]) -> Checked<Head> {
+        let mut fields = Fields::new(bytes);
+        ensure(fields.take() == MAGIC, "the magic is not there")?;
+        ensure(fields.take() == [0; 8] && bytes[HEAD_FIELDS_END..].iter().all(|&byte| byte == 0), "no zeros")?;
+        let (applied, time_ns, seal_key_max) = (fields.u64(), fields.u64(), fields.u64());
+        let (floor, book_bytes) = (fields.u64(), fields.u64());
+        let counts = counts_of(&mut fields);
+        let rules = rules_of(&mut fields)?;
+        let (currencies, participants, funds) = (fields.u32(), fields.u32(), fields.u32());
+        let [payments, cases, originals] = [(); 3].map(|()| [fields.u32(), fields.u32(), fields.u32()]);
+        let head = Head {
+            rules,
+            counts,
+            time_ns,
+            applied,
+            seal_key_max,
+            floor,
+            book_bytes,
+            currencies,
+            participants,
+            funds,
+            payments,
+            cases,
+            originals,
+        };
+        Ok(head)
+    }
+}
+
+fn currency_bytes(rules: &CurrencyRules) -> [u8; CURRENCY_BYTES] {
+    let CurrencyRules { currency, minor_digits, amount_max } = rules;
+    let mut bytes = Writer::new();
+    bytes.put(&currency.bytes()).put(&[*minor_digits]).put(&amount_max.minor_units().to_le_bytes()).put(&[0; 4]);
+    bytes.finish()
+}
+
+fn currency_of(bytes: &[u8; CURRENCY_BYTES]) -> Checked<CurrencyRules> {
+    let mut fields = Fields::new(bytes);
+    let currency = Currency::parse(&fields.take::<3>()).ok_or("the currency is not three capital letters")?;
+    let [minor_digits] = fields.take();
+    let amount_max = Amount::new(fields.u64()).ok_or("the greatest payment is no amount")?;
+    ensure(minor_digits <= MINOR_DIGITS_MAX && fields.take() == [0; 4], "too many digits, or no zeros")?;
+    Ok(CurrencyRules { currency, minor_digits, amount_max })
+}
+
+/// A part of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The head.
+    Head,
+    /// A currency.
+    Currency,
+    /// The book.
+    Book,
+    /// A participant.
+    Participant,
+    /// A reference of funds.
+    Funds,
+    /// A slot of a payment.
+    Payment,
+    /// An entry of the list of free slots.
+    FreeSlot,
+    /// An entry of the window of outcomes, or a closed case.
+    Outcome,
+    /// A slot of a case.
+    Case,
+    /// A slot of a payment with returns.
+    Original,
+    /// One of its returns.
+    Return,
+    /// What follows the last item.
+    End,
+}
+
+/// Why an engine cannot be made of some bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreFault {
+    /// In which part.
+    pub part: Part,
+    /// At which of its items, from 0.
+    pub item: u32,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl RestoreFault {
+    pub(super) fn new(part: Part, item: u32, what: &str) -> RestoreFault {
+        RestoreFault { part, item, what: what.to_owned() }
+    }
+}
+
+impl std::fmt::Display for RestoreFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {}: {}", self.part, self.item, self.what)
+    }
+}
+
+impl std::error::Error for RestoreFault {}
+
+/// What is wrong with one item.
+pub(super) type Checked<T> = Result<T, &'static str>;
+
+pub(super) fn ensure(holds: bool, what: &'static str) -> Checked<()> {
+    if holds { Ok(()) } else { Err(what) }
+}
+
+/// The length of a table. Places are 32 bits.
+pub(super) fn length(items: usize) -> u32 {
+    u32::try_from(items).unwrap_or_else(|_| panic!("a table of four billion items"))
+}
+
+/// Reads so many items of one width.
+pub(super) fn read_items<const WIDTH: usize>(
+    body: &mut impl Read,
+    part: Part,
+    count: u32,
+    mut take: impl FnMut(u32, &[u8; WIDTH]) -> Checked<()>,
+) -> Result<(), RestoreFault> {
+    for item in 0..count {
+        let bytes = read_item(body)?;
+        take(item, &bytes).map_err(|what| RestoreFault::new(part, item, what))?;
+    }
+    Ok(())
+}
+
+fn read_item<const WIDTH: usize>(body: &mut impl Read) -> Result<[u8; WIDTH], RestoreFault> {
+    let mut bytes = [0; WIDTH];
+    body.read_exact(&mut bytes).map_err(|error| RestoreFault::new(Part::End, 0, &error.to_string()))?;
+    Ok(bytes)
+}
+
+fn ensure_end(body: &mut impl Read) -> Result<(), RestoreFault> {
+    match body.read(&mut [0]) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(RestoreFault::new(Part::End, 0, "bytes follow the last item")),
+        Err(error) => Err(RestoreFault::new(Part::End, 0, &error.to_string())),
+    }
+}
+
+/// Fills an item from the front, to its last byte.
+pub(super) struct Writer<const WIDTH: usize> {
+    bytes: [u8; WIDTH],
+    at: usize,
+}
+
+impl<const WIDTH: usize> Writer<WIDTH> {
+    pub(super) fn new() -> Writer<WIDTH> {
+        Writer { bytes: [0; WIDTH], at: 0 }
+    }
+
+    pub(super) fn put(&mut self, field: &[u8]) -> &mut Writer<WIDTH> {
+        self.bytes[self.at..self.at + field.len()].copy_from_slice(field);
+        self.at += field.len();
+        self
+    }
+
+    /// The item.
+    ///
+    /// # Panics
+    /// When its fields do not add up to its width.
+    pub(super) fn finish(self) -> [u8; WIDTH] {
+        assert_eq!(self.at, WIDTH, "the widths of the fields add up to the item's");
+        self.bytes
+    }
+}
+
+/// Takes fields of fixed width from the front.
+pub(super) struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Fields<'a> {
+        Fields(bytes)
+    }
+
+    pub(super) fn take<const N: usize>(&mut self) -> [u8; N] {
+        let Some((field, rest)) = self.0.split_first_chunk() else {
+            panic!("the widths of the fields add up to the item's")
+        };
+        self.0 = rest;
+        *field
+    }
+
+    pub(super) fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
+
+    pub(super) fn u64(&mut self) -> u64 {
+        u64::from_le_bytes(self.take())
+    }
+}
