@@ -150,10 +150,11 @@ impl Plan {
         let providers =
             (0..count).map(|number| draw_provider(number, options.faults.has(Fault::Conduct), &mut traits)).collect();
         let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny) && flood_at_ns.is_none();
+        let is_throttled = random.percent(40);
         let limits = PipelineLimits {
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
-            rate: Rate::UNLIMITED,
+            rate: if is_tiny && is_throttled { Rate { per_second: 8, burst: 4 } } else { Rate::UNLIMITED },
             bulk_waiting_max: if is_tiny { 6 } else { 5_000 },
             bulk_waiting_per_session_max: if is_tiny { 3 } else { 1_000 },
             cases_open_max: if is_tiny { 30 } else { 10_000 },

@@ -353,7 +353,8 @@ impl Provider {
 
     fn refused(&mut self, code: u16, ticket: u64, around: &mut Around<'_>) -> Result<(), String> {
         const FATAL_WITHOUT_BLAME: [u16; 2] = [12, 13];
-        let is_busy = matches!(code, 7 | 8);
+        // Busy, shutting down, too many at once.
+        let is_busy = matches!(code, 7 | 8 | 15);
         match self.tickets.remove(&ticket) {
             Some(Ticket::Order(id)) if is_busy => {
                 let again_ns = around.now_ns + (50 + self.random.below(1_000)) * NS_PER_MS;

@@ -238,6 +238,7 @@ impl World<'_> {
             if frame.kind == kind::ERROR {
                 self.coverage.count(match wire::u16_at(frame.routing, 0) {
                     7 | 8 => "refused: busy",
+                    15 => "refused: too many at once",
                     6 => "refused: bad field",
                     12 => "connection replaced",
                     13 => "refused: too slow",
