@@ -18,7 +18,10 @@ pub(in super::super) fn check(
     let pipeline = pipeline.ok_or("the switch is not up")?;
     let counts = pipeline.engine().counts();
     if counts.in_flight > 0 || counts.cases_open > 0 {
-        return Err(format!("{} payments are in flight, {} cases open", counts.in_flight, counts.cases_open));
+        let open = auditor.cases().map(|(_, case)| case).find(|case| case.is_open());
+        let first = open.map(|case| (case.last(), case.deadline_ns, pipeline.engine().time_ns()));
+        let (in_flight, cases) = (counts.in_flight, counts.cases_open);
+        return Err(format!("{in_flight} payments are in flight, {cases} cases open, of which {first:?}"));
     }
     let (indexed, floor) = (pipeline.watermarks().indexed, pipeline.engine().floor());
     if indexed < floor {

@@ -15,7 +15,8 @@ pub(in super::super) fn check_due(due: &[Reply], told: &[Reply], is_alone: impl 
         let said = |&&(to, of, by, _): &&Reply| to == *provider && of == *id && by == *kind;
         let mut replies = told.iter().filter(said).peekable();
         if replies.peek().is_some() && !replies.any(|(.., said)| said == stands) {
-            return Err(format!("provider {provider} has sent {} again, and is not told {stands}", hex(id)));
+            let said: Vec<u8> = told.iter().filter(said).map(|reply| reply.3).collect();
+            return Err(format!("provider {provider} has sent {} again, and is told {said:?}, not {stands}", hex(id)));
         }
     }
     Ok(())

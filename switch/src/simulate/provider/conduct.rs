@@ -113,7 +113,13 @@ impl Provider {
 
     /// Only ids that are on disk: who is faster than the payer provider takes the id, and nobody can tell who lied.
     fn use_anothers_id(&mut self, around: &mut Around<'_>) {
-        let Some(id) = self.some_id(around).filter(|id| around.auditor.knows(*id)) else { return };
+        let place = self.place;
+        let is_anothers = |id: &Id| {
+            let is_own = around.auditor.payment(*id).is_some_and(|payment| payment.sender == place)
+                || around.auditor.case(*id).is_some_and(|case| case.opener == place);
+            around.auditor.knows(*id) && !is_own
+        };
+        let Some(id) = self.some_id(around).filter(is_anothers) else { return };
         let own = self.sent.last().filter(|_| self.random.percent(50)).and_then(|own| self.sent_messages.get(own));
         let own = own.cloned().or_else(|| self.newest_order().map(|(_, order)| order));
         let Some(mut message) = own.filter(|own| !own.routing.windows(16).any(|part| part == id)) else { return };
