@@ -356,6 +356,10 @@ impl Provider {
         // Busy, shutting down, too many at once.
         let is_busy = matches!(code, 7 | 8 | 15);
         match self.tickets.remove(&ticket) {
+            // Cases may stay open for long, and there is room for few: who comes too late gives up.
+            Some(Ticket::Order(id)) if is_busy && around.is_draining && self.is_opening(id) => {
+                self.open.remove(&id);
+            }
             Some(Ticket::Order(id)) if is_busy => {
                 let again_ns = around.now_ns + (50 + self.random.below(1_000)) * NS_PER_MS;
                 self.orders_due.insert((again_ns, id));
@@ -370,6 +374,10 @@ impl Provider {
             None => return Err(format!("{} was refused with code {code} for nothing", self.plan.code)),
         }
         Ok(())
+    }
+
+    fn is_opening(&self, id: Id) -> bool {
+        self.open.get(&id).is_some_and(|message| message.kind == MessageKind::CaseOpen)
     }
 
     /// Answers and orders whose time has come.
