@@ -154,7 +154,7 @@ impl Plan {
         let limits = PipelineLimits {
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
-            rate: if is_tiny && is_throttled { Rate { per_second: 40, burst: 8 } } else { Rate::UNLIMITED },
+            rate: if is_tiny && is_throttled { Rate { per_second: 20, burst: 4 } } else { Rate::UNLIMITED },
             bulk_waiting_max: if is_tiny { 6 } else { 5_000 },
             bulk_waiting_per_session_max: if is_tiny { 3 } else { 1_000 },
             cases_open_max: if is_tiny { 30 } else { 10_000 },

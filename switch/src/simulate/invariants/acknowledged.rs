@@ -56,7 +56,7 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
 fn is_waited_for(answer: &Taken, provider: usize, auditor: &Auditor) -> bool {
     match answer.kind {
         kind::ANSWER => auditor.payment(answer.id).is_some_and(|payment| {
-            let is_open = payment.end.is_none() && !(answer.decision == 2 && !auditor.has_postings());
+            let is_open = payment.end.is_none() && (answer.decision != 2 || auditor.has_postings());
             payment.payee == Some(provider) && is_open && payment.position <= answer.through
         }),
         kind::CASE_ANSWER | kind::CASE_CANCEL => {
