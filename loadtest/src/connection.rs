@@ -431,7 +431,7 @@ impl Hearing<'_> {
             }
             Event::Refused { error, ticket, .. } => self.refused(error, ticket),
             Event::Acknowledged { through } => self.acknowledged(through),
-            Event::Echo { .. } => {}
+            Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } | Event::Echo { .. } => {}
         }
     }
 

@@ -423,7 +423,7 @@ impl Translator {
             },
             Event::Refused { error, busy, ticket, private } => self.refused(error, busy, ticket, private),
             Event::Acknowledged { through } => self.acknowledged(through),
-            Event::Echo { .. } => {}
+            Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } | Event::Echo { .. } => {}
         }
     }
 

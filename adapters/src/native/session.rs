@@ -19,8 +19,9 @@ use crate::limits::{
     UNACKNOWLEDGED_FRAMES_MAX,
 };
 use crate::message::{
-    Ack, ArchivedError, ArchivedForward, ArchivedStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage,
-    MessageKind, OUTBOX_LANES, Part, ParticipantCode, SEEN_FROM_THE_END, Status, Welcome,
+    Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, OUTBOX_LANES, Part,
+    ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::frame::{self, Decoded, Frame, Head};
 
@@ -153,6 +154,29 @@ pub enum Event<'a> {
         /// Does it come from the outbox? Otherwise it answers a `StatusRequest`, a duplicate or an `Answer`.
         numbered: bool,
     },
+    /// Money came back.
+    Returned {
+        /// What came back, and of which payment.
+        routing: &'a ArchivedReturned,
+        /// A `Note`, or empty.
+        private: &'a [u8],
+    },
+    /// A case waits for this provider.
+    CaseForward {
+        /// What is asked.
+        routing: &'a ArchivedCaseForward,
+        /// A `PaymentPrivate`, or empty.
+        private: &'a [u8],
+    },
+    /// Where a case stands.
+    CaseStatus {
+        /// Its state.
+        routing: &'a ArchivedCaseStatus,
+        /// A `Note`, or empty.
+        private: &'a [u8],
+        /// Does it come from the outbox? Otherwise it answers something that changed nothing.
+        numbered: bool,
+    },
     /// A frame was refused before it was recorded. It is not sent again by itself.
     Refused {
         /// Why, in what field, of which payment.
@@ -283,7 +307,7 @@ impl ClientSession {
             && self.unacknowledged.bytes_held() + FRAME_BYTES_MAX <= self.unacknowledged_max.bytes
     }
 
-    /// Takes a `CreditTransfer`, an `Answer` or a `StatusRequest`, to be sent now or after the next `Welcome`, and again until it
+    /// Takes a message that a provider sends by itself, from `CreditTransfer` to `CaseCancel`, to be sent now or after the next `Welcome`, and again until it
     /// is acknowledged. Gives its ticket: submissions are counted 1, 2, 3 ... for as long as the session lives.
     ///
     /// # Panics
@@ -306,8 +330,10 @@ impl ClientSession {
     }
 
     fn submit_with(&mut self, kind: MessageKind, encode: impl FnOnce(&mut Vec<u8>, Head)) -> Result<u64, Full> {
-        use MessageKind::{Answer, CreditTransfer, StatusRequest};
-        assert!(matches!(kind, CreditTransfer | Answer | StatusRequest), "{kind:?} is not for a provider to submit");
+        use MessageKind::{Answer, CaseAnswer, CaseCancel, CaseOpen, CreditTransfer, Return, StatusRequest};
+        let is_submitted =
+            matches!(kind, CreditTransfer | Answer | StatusRequest | Return | CaseOpen | CaseAnswer | CaseCancel);
+        assert!(is_submitted, "{kind:?} is not for a provider to submit");
         if !self.has_room() {
             return Err(Full);
         }
@@ -412,6 +438,9 @@ impl ClientSession {
         match frame.kind {
             MessageKind::Forward => self.receive_forward(frame, on),
             MessageKind::Status => self.receive_status(frame, on),
+            MessageKind::Returned => self.receive_returned(frame, on),
+            MessageKind::CaseForward => self.receive_case_forward(frame, on),
+            MessageKind::CaseStatus => self.receive_case_status(frame, on),
             MessageKind::Error => self.receive_error(frame, on),
             MessageKind::Echo => self.receive_echo(frame, on),
             // An acknowledgement stands in the header.
@@ -433,6 +462,31 @@ impl ClientSession {
             lane_index => lane_index.is_some(),
         };
         on(Event::Status { routing: read::<Status>(frame)?, private: frame.private, numbered });
+        Ok(())
+    }
+
+    fn receive_returned(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
+        let lane_index = frame.head.lane.outbox_index().ok_or(Broken::Unexpected(frame.kind))?;
+        if self.is_new(frame.head, lane_index)? {
+            on(Event::Returned { routing: read::<Returned>(frame)?, private: frame.private });
+        }
+        Ok(())
+    }
+
+    fn receive_case_forward(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
+        let lane_index = frame.head.lane.outbox_index().ok_or(Broken::Unexpected(frame.kind))?;
+        if self.is_new(frame.head, lane_index)? {
+            on(Event::CaseForward { routing: read::<CaseForward>(frame)?, private: frame.private });
+        }
+        Ok(())
+    }
+
+    fn receive_case_status(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
+        let numbered = match frame.head.lane.outbox_index() {
+            Some(lane_index) if !self.is_new(frame.head, lane_index)? => return Ok(()),
+            lane_index => lane_index.is_some(),
+        };
+        on(Event::CaseStatus { routing: read::<CaseStatus>(frame)?, private: frame.private, numbered });
         Ok(())
     }
 
