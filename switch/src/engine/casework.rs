@@ -84,9 +84,9 @@ impl Engine {
 
     /// What the opening of a case whose id is known is told; none where it is new.
     fn repeated_case(&self, sender: ParticipantId, id: PaymentId, digest: [u8; 16]) -> Option<CaseNews> {
-        if let Some(index) = self.cases.find(id) {
+        if let Some(index) = self.find_opened(id) {
             let case = &self.cases[index];
-            let is_same = case.opener == sender && case.digest == digest && case.kind != CaseKind::Posting;
+            let is_same = case.opener == sender && case.digest == digest;
             return Some(if is_same { case.news() } else { CaseNews::DUPLICATE });
         }
         self.payments.find(id).map(|_| CaseNews::DUPLICATE)

@@ -273,8 +273,13 @@ impl<S: Storage> Pipeline<S> {
         let (routing, private) = (message.routing_bytes().to_vec(), message.private_bytes().to_vec());
         let order = Order { kind, digest, original: PaymentId::from_bytes(original), routing, private };
         if self.decisions.engine.remembers_all() {
-            let nothing =
-                HistoryAnswer { payment_id, outcome: None, original: OriginalFound::NONE, checked_through: 0 };
+            let nothing = HistoryAnswer {
+                payment_id,
+                outcome: None,
+                posting: None,
+                original: OriginalFound::NONE,
+                checked_through: 0,
+            };
             return self.sequence_order((key, number), &order, &nothing);
         }
         self.ask(Asked { session: key, number, participant, payment_id, what: What::Order(order) });
