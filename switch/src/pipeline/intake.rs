@@ -320,9 +320,11 @@ impl<S: Storage> Pipeline<S> {
         let in_batch = self.ingress.transfers() as u64;
         let of_session = self.sessions.get(key).map_or(0, |session| session.transfers_in_batch);
         let open = engine.counts().in_flight + in_batch;
-        // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet.
-        let is_index_late =
-            self.history.outcomes_unindexed() + open >= u64::from(engine.outcomes_kept()) || self.history.is_behind();
+        // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet. Open
+        // cases may do so: there can be more of them than the window holds, and few of them end at once.
+        let to_come = engine.counts().in_flight + self.ingress.orders() as u64;
+        let is_index_late = self.history.outcomes_unindexed() + to_come >= u64::from(engine.outcomes_kept())
+            || self.history.is_behind();
         let limits = &self.limits;
         let is_full = match kind {
             EntryKind::CreditTransfer => {
