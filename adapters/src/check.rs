@@ -6,7 +6,8 @@
 use ledger::{Amount, Currency};
 
 use crate::limits::{
-    ACCOUNT_BYTES_MAX, END_TO_END_ID_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX, REMITTANCE_BYTES_MAX,
+    ACCOUNT_BYTES_MAX, CONNECTION_SLOTS, END_TO_END_ID_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX,
+    REMITTANCE_BYTES_MAX,
 };
 use crate::message::{
     AmountForm, Answer, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel, CaseKind, CaseOpen,
@@ -106,8 +107,10 @@ pub enum Request<'a> {
         participant: ParticipantCode,
         /// Of its cursors.
         lineage: Lineage,
-        /// What it has seen.
+        /// What it has seen, over all its connections.
         seen: Cursors,
+        /// Which of the participant's connections this is: below `CONNECTION_SLOTS`.
+        slot: usize,
     },
     /// What has arrived.
     Ack(Cursors),
@@ -173,12 +176,14 @@ fn nothing_private(frame: &Frame<'_>) -> Result<(), Refusal> {
 fn hello<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
     nothing_private(frame)?;
     let routing = Hello::read(frame.routing).ok_or(BAD_MESSAGE)?;
-    let participant = ParticipantCode::from_bytes(routing.participant).ok_or(Refusal {
-        code: ErrorCode::BadField,
-        field: Field::Participant,
-        payment_id: [0; 16],
-    })?;
-    Ok(Request::Hello { participant, lineage: routing.lineage, seen: routing.seen.map(|number| number.to_native()) })
+    let bad_field = |field| Refusal { code: ErrorCode::BadField, field, payment_id: [0; 16] };
+    let participant = ParticipantCode::from_bytes(routing.participant).ok_or(bad_field(Field::Participant))?;
+    let slot = usize::from(routing.slot);
+    if slot >= CONNECTION_SLOTS {
+        return Err(bad_field(Field::Slot));
+    }
+    let seen = routing.seen.map(|number| number.to_native());
+    Ok(Request::Hello { participant, lineage: routing.lineage, seen, slot })
 }
 
 fn ack<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {

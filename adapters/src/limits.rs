@@ -22,6 +22,13 @@ pub const EXTENSION_BYTES_MAX: usize = 8_192;
 /// A participant's code outside: a BIC or a scheme code. ISO 20022 Max35Text.
 pub const PARTICIPANT_CODE_BYTES: usize = 35;
 
+/// Connections that one participant may have at a time, each in a slot of its own: one more than it needs, so that a line may break without anybody waiting.
+pub const CONNECTION_SLOTS: usize = 2;
+
+/// Bytes of frames that came over one of two connections and are held until a gap before them closes: seconds of a provider's traffic. Beyond this both connections are made anew,
+/// and everything comes again in order.
+pub const ARRIVALS_AHEAD_BYTES_MAX: usize = 16 << 20;
+
 /// How long a new connection may take to say `Hello`, in milliseconds.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 
@@ -85,8 +92,11 @@ pub const SANDBOX_CUSTOMERS_MAX: usize = 100_000;
 /// Payments that a sandbox provider has in flight, in each direction.
 pub const SANDBOX_IN_FLIGHT_MAX: usize = 16_384;
 
-/// Decided payments that a sandbox provider remembers, so that none is credited twice where they come again.
+/// Decided payments that a sandbox provider remembers, so that none is credited twice where they come again, and that its customers can return.
 pub const SANDBOX_SETTLED_MAX: usize = 65_536;
+
+/// Payments that a sandbox provider has accepted without posting, and not posted yet. Beyond this it posts at once.
+pub const SANDBOX_UNPOSTED_MAX: usize = 16_384;
 
 /// Answers and second submissions that a sandbox provider has put off. Beyond this a payment gets no answer and expires.
 pub const SANDBOX_PUT_OFF_MAX: usize = 16_384;

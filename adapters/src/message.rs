@@ -101,7 +101,7 @@ pub const CONDUCT: [Conduct; 19] = {
         Conduct { kind, name, from_provider, from_switch, journaled, numbered, routing_bytes }
     }
     [
-        row(K::Hello, "Hello", [true, false, false], Never, 75),
+        row(K::Hello, "Hello", [true, false, false], Never, 76),
         row(K::Welcome, "Welcome", [false, true, false], Never, 80),
         row(K::Ack, "Ack", [true, true, false], Never, 24),
         row(K::Error, "Error", [false, true, false], Never, 32),
@@ -124,6 +124,12 @@ pub const CONDUCT: [Conduct; 19] = {
 };
 
 impl MessageKind {
+    /// Does a provider send it again on its next connection until the switch has acknowledged it? Ids make that harmless; of `SignOn` and `SignOff` only
+    /// the last one counts.
+    pub fn is_resent(self) -> bool {
+        self.conduct().journaled || self == MessageKind::StatusRequest
+    }
+
     /// The kind with this number on the wire.
     pub fn from_number(number: u8) -> Option<MessageKind> {
         CONDUCT.get(usize::from(number).checked_sub(1)?).map(|row| row.kind)
@@ -576,11 +582,13 @@ pub enum Field {
     ExpiresAt = 29,
     /// Who opens a case.
     Opener = 30,
+    /// Of a `Hello`.
+    Slot = 31,
 }
 
 impl Field {
     /// Every field with its name in documents, reports and on screens.
-    pub const NAMES: [(Field, &'static str); 31] = [
+    pub const NAMES: [(Field, &'static str); 32] = [
         (Field::None, "none"),
         (Field::PaymentId, "payment_id"),
         (Field::Payer, "payer"),
@@ -612,6 +620,7 @@ impl Field {
         (Field::AmountForm, "amount_form"),
         (Field::ExpiresAt, "expires_at"),
         (Field::Opener, "opener"),
+        (Field::Slot, "slot"),
     ];
 
     /// The field with this number on the wire.
@@ -728,6 +737,7 @@ mod layout {
         pub participant: [u8; PARTICIPANT_CODE_BYTES],
         pub lineage: Lineage,
         pub seen: Cursors,
+        pub slot: u8,
     }
 
     /// Routing part of a `Welcome`.
@@ -956,7 +966,7 @@ macro_rules! parts {
 }
 
 parts! {
-    Hello ArchivedHello 75 true;
+    Hello ArchivedHello 76 true;
     Welcome ArchivedWelcome 80 true;
     Ack ArchivedAck 24 true;
     Error ArchivedError 32 true;

@@ -202,6 +202,9 @@ impl Room {
                 }
                 Event::Status { .. } => *committed += 1,
                 Event::Refused { .. } => panic!("nothing is refused here"),
+                Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } => {
+                    panic!("nothing is returned or asked here")
+                }
                 Event::Welcomed(_) | Event::Acknowledged { .. } | Event::Echo { .. } => {}
             });
             received.expect("the switch keeps to the protocol");

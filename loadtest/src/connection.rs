@@ -429,9 +429,13 @@ impl Hearing<'_> {
                     self.status(routing.payment_id, outcome, routing.reason, numbered);
                 }
             }
+            // Nobody here returns or asks anything.
+            Event::Returned { routing, .. } => self.astray(routing.return_id),
+            Event::CaseForward { routing, .. } => self.astray(routing.case_id),
+            Event::CaseStatus { routing, .. } => self.astray(routing.case_id),
             Event::Refused { error, ticket, .. } => self.refused(error, ticket),
             Event::Acknowledged { through } => self.acknowledged(through),
-            Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } | Event::Echo { .. } => {}
+            Event::Echo { .. } => {}
         }
     }
 

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::engine::rules::RULES_VERSIONS_KNOWN;
 use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
-    OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT,
-    SNAPSHOT_EVERY_ENTRIES_MIN,
+    OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
+    SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
 };
-use crate::pipeline::PipelineLimits;
 use crate::pipeline::fairness::Rate;
+use crate::pipeline::{PipelineLimits, PresenceTimes};
 
 /// A configuration that cannot be used: which file, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub struct Config {
     /// Bounds that may be lowered.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// When a participant counts as gone, or as there.
+    #[serde(default)]
+    pub presence: PresenceSettings,
 }
 
 /// Where providers connect.
@@ -123,6 +126,23 @@ impl Default for LimitSettings {
     }
 }
 
+/// When a participant counts as gone, or as there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PresenceSettings {
+    /// Without a connection for so long it cannot be paid.
+    pub absence_grace_ms: u64,
+    /// After that, with a connection for so long it can.
+    pub presence_settle_ms: u64,
+}
+
+impl Default for PresenceSettings {
+    fn default() -> PresenceSettings {
+        let PresenceTimes { absence_grace_ms, presence_settle_ms } = PipelineLimits::default().presence;
+        PresenceSettings { absence_grace_ms, presence_settle_ms }
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
@@ -156,6 +176,12 @@ impl Config {
         if !(1..=INGRESS_TRANSFERS_MAX).contains(&limits.ingress_transfers_max) {
             return Err(format!("limits.ingress_transfers_max must be from 1 to {INGRESS_TRANSFERS_MAX}"));
         }
+        let PresenceSettings { absence_grace_ms, presence_settle_ms } = self.presence;
+        if absence_grace_ms.max(presence_settle_ms) > PRESENCE_WAIT_MS_MAX {
+            return Err(format!(
+                "presence.absence_grace_ms and presence.presence_settle_ms must be at most {PRESENCE_WAIT_MS_MAX}"
+            ));
+        }
         Ok(())
     }
 
@@ -171,6 +197,10 @@ impl Config {
             in_flight_per_participant_max: self.limits.in_flight_per_participant_max,
             rate: Rate { per_second: self.limits.orders_per_second, burst: self.limits.orders_burst },
             ingress_transfers_max: self.limits.ingress_transfers_max,
+            presence: PresenceTimes {
+                absence_grace_ms: self.presence.absence_grace_ms,
+                presence_settle_ms: self.presence.presence_settle_ms,
+            },
             ..PipelineLimits::default()
         }
     }
@@ -397,6 +427,8 @@ mod tests {
         assert!(small.contains("journal.segment_bytes must be"), "{small}");
         let often = error_of(&format!("{GOOD}[journal]\nsnapshot_every_entries = 5\n"));
         assert!(often.contains("journal.snapshot_every_entries must be 0"), "{often}");
+        let grace = error_of(&format!("{GOOD}[presence]\nabsence_grace_ms = 86400001\n"));
+        assert!(grace.contains("presence.absence_grace_ms and"), "{grace}");
         let missing = error_of("[listen]\nnative = \"127.0.0.1:0\"\n");
         assert!(missing.contains("missing field `tls`"), "{missing}");
         let address = error_of(&GOOD.replace("127.0.0.1:0", "nowhere"));

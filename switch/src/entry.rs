@@ -31,6 +31,10 @@ pub enum EntryKind {
     CaseAnswer = MessageKind::CaseAnswer as u8,
     /// A request is taken back.
     CaseCancel = MessageKind::CaseCancel as u8,
+    /// A participant wants to be paid.
+    SignOn = MessageKind::SignOn as u8,
+    /// A participant does not want to be paid.
+    SignOff = MessageKind::SignOff as u8,
     /// The operator sets the scheme's parameters.
     ActivateRules = 128,
     /// The operator admits a currency.
@@ -39,6 +43,10 @@ pub enum EntryKind {
     ParticipantOpened = 130,
     /// The operator books money that a participant has paid in.
     FundsIn = 131,
+    /// The switch observes that a participant has come, or has gone.
+    Presence = 132,
+    /// What a participant has acknowledged.
+    Acknowledged = 133,
 }
 
 impl EntryKind {
@@ -50,10 +58,14 @@ impl EntryKind {
             13 => EntryKind::CaseOpen,
             15 => EntryKind::CaseAnswer,
             16 => EntryKind::CaseCancel,
+            18 => EntryKind::SignOn,
+            19 => EntryKind::SignOff,
             128 => EntryKind::ActivateRules,
             129 => EntryKind::CurrencyOpened,
             130 => EntryKind::ParticipantOpened,
             131 => EntryKind::FundsIn,
+            132 => EntryKind::Presence,
+            133 => EntryKind::Acknowledged,
             _ => return None,
         })
     }
@@ -79,6 +91,8 @@ pub enum Sender {
     Participant(ParticipantId),
     /// The central bank.
     Operator,
+    /// The switch itself, of what it observes.
+    Switch,
 }
 
 #[allow(missing_docs, reason = "the derive copies the fields, not their documentation; the format document has them")]
@@ -86,6 +100,7 @@ mod layout {
     use super::{Archive, Deserialize, Serialize};
     use crate::limits::BULK_PURPOSES_MAX;
     use adapters::limits::PARTICIPANT_CODE_BYTES;
+    use adapters::message::Cursors;
 
     /// What the edge adds to a payment order.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -157,6 +172,20 @@ mod layout {
         pub amount: u64,
         pub reference: [u8; 16],
     }
+
+    /// Has a participant a connection?
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct Presence {
+        pub participant: u32,
+        pub present: u8,
+    }
+
+    /// What a participant has of each lane of its outbox.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct Acknowledged {
+        pub participant: u32,
+        pub cursors: Cursors,
+    }
 }
 
 pub use layout::*;
@@ -168,6 +197,8 @@ const _: () = {
     assert!(size_of::<ArchivedCurrencyOpened>() == 12);
     assert!(size_of::<ArchivedParticipantOpened>() == 39);
     assert!(size_of::<ArchivedFundsIn>() == 31);
+    assert!(size_of::<ArchivedPresence>() == 5);
+    assert!(size_of::<ArchivedAcknowledged>() == 28);
 };
 
 impl TransferAnnotation {
@@ -228,6 +259,7 @@ pub fn write(
     let (sender_kind, sender) = match head.sender {
         Sender::Participant(ParticipantId(number)) => (1, number),
         Sender::Operator => (2, 0),
+        Sender::Switch => (3, 0),
     };
     let mut header = [0; HEADER_BYTES];
     header[4] = VERSION;
@@ -256,9 +288,24 @@ pub fn write_command<C>(out: &mut Vec<u8>, kind: EntryKind, command: &C)
 where
     C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
 {
+    write_unsealed(out, EntryHead { kind, sender: Sender::Operator, seal_key: 0 }, command);
+}
+
+/// Appends what the switch observes.
+pub fn write_observation<C>(out: &mut Vec<u8>, kind: EntryKind, observation: &C)
+where
+    C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
+{
+    write_unsealed(out, EntryHead { kind, sender: Sender::Switch, seal_key: 0 }, observation);
+}
+
+fn write_unsealed<C>(out: &mut Vec<u8>, head: EntryHead, layout: &C)
+where
+    C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
+{
     let mut routing = Vec::with_capacity(64);
-    archive(&mut routing, command);
-    write(out, EntryHead { kind, sender: Sender::Operator, seal_key: 0 }, &[], &routing, |_, _| {});
+    archive(&mut routing, layout);
+    write(out, head, &[], &routing, |_, _| {});
 }
 
 /// Appends the archive of a fixed-size layout.
@@ -310,6 +357,14 @@ pub enum Body<'a> {
     ParticipantOpened(&'a ArchivedParticipantOpened),
     /// Money.
     FundsIn(&'a ArchivedFundsIn),
+    /// The sender wants to be paid.
+    SignOn,
+    /// The sender does not want to be paid.
+    SignOff,
+    /// Somebody has come, or has gone.
+    Presence(&'a ArchivedPresence),
+    /// Somebody has acknowledged.
+    Acknowledged(&'a ArchivedAcknowledged),
 }
 
 impl std::fmt::Debug for Body<'_> {
@@ -325,6 +380,10 @@ impl std::fmt::Debug for Body<'_> {
             Body::CurrencyOpened(..) => "CurrencyOpened",
             Body::ParticipantOpened(..) => "ParticipantOpened",
             Body::FundsIn(..) => "FundsIn",
+            Body::SignOn => "SignOn",
+            Body::SignOff => "SignOff",
+            Body::Presence(..) => "Presence",
+            Body::Acknowledged(..) => "Acknowledged",
         })
     }
 }
@@ -390,6 +449,7 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
     let sender = match header[6] {
         1 => Sender::Participant(ParticipantId(u32_at(header, 8))),
         2 => Sender::Operator,
+        3 => Sender::Switch,
         _ => return Err("a sender that this program does not know"),
     };
     let routing_start = HEADER_BYTES + usize::from(header[7]);
@@ -427,6 +487,10 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
         EntryKind::CurrencyOpened => Body::CurrencyOpened(fixed(routing)?),
         EntryKind::ParticipantOpened => Body::ParticipantOpened(fixed(routing)?),
         EntryKind::FundsIn => Body::FundsIn(fixed(routing)?),
+        EntryKind::SignOn => routing.is_empty().then_some(Body::SignOn)?,
+        EntryKind::SignOff => routing.is_empty().then_some(Body::SignOff)?,
+        EntryKind::Presence => Body::Presence(fixed(routing)?),
+        EntryKind::Acknowledged => Body::Acknowledged(fixed(routing)?),
     })
 }
 
@@ -480,6 +544,88 @@ mod tests {
         let mut archived = Vec::new();
         archive(&mut archived, &annotation);
         assert_eq!(archived, annotation.bytes());
+    }
+
+    const DOCUMENT: &str = include_str!("../../docs/formats/entries.md");
+
+    #[test]
+    fn the_document_names_every_kind() {
+        for number in 0..=u8::MAX {
+            let documented =
+                DOCUMENT.lines().find(|line| line.starts_with(&format!("| {number} | ")) && line.contains("bytes"));
+            let documented =
+                documented.filter(|line| line.contains("| participant |") || line.contains("| operator |"));
+            let Some(kind) = EntryKind::from_number(number) else {
+                assert_eq!(documented, None, "a kind that the code does not have");
+                continue;
+            };
+            let annotation = match kind.annotation_bytes() {
+                0 => "none".to_owned(),
+                bytes => format!("{bytes} bytes"),
+            };
+            let (sender, routing) = match MessageKind::from_number(number) {
+                Some(message) => ("participant", format!("{} bytes, `native.md`", message.conduct().routing_bytes)),
+                None => ("operator", format!("{} bytes", command_bytes(kind))),
+            };
+            assert_eq!(documented, Some(&*format!("| {number} | {kind:?} | {sender} | {annotation} | {routing} |")));
+        }
+    }
+
+    fn command_bytes(kind: EntryKind) -> usize {
+        match kind {
+            EntryKind::ActivateRules => size_of::<ArchivedActivateRules>(),
+            EntryKind::CurrencyOpened => size_of::<ArchivedCurrencyOpened>(),
+            EntryKind::ParticipantOpened => size_of::<ArchivedParticipantOpened>(),
+            EntryKind::FundsIn => size_of::<ArchivedFundsIn>(),
+            _ => panic!("{kind:?} is no command"),
+        }
+    }
+
+    /// Bytes that differ, so that a field out of its place is seen: `fields` are lengths.
+    fn counted(fields: &[usize]) -> Vec<u8> {
+        fields.iter().zip(1..).flat_map(|(&length, value)| std::iter::once(value).chain([0; 31]).take(length)).collect()
+    }
+
+    #[test]
+    fn the_annotation_of_a_reference_is_as_documented() {
+        let original = OriginalFound {
+            outcome: 3,
+            is_return: 4,
+            payer: 5,
+            payee: 6,
+            amount: 7,
+            currency: [8, 0, 0],
+            decided_at_ns: 9,
+            returned: 10,
+        };
+        let mut digest = [0; 16];
+        digest[0] = 1;
+        let annotation = ReferenceAnnotation { digest, checked_through: 2, original };
+        assert_eq!(annotation.bytes(), counted(&[16, 8, 1, 1, 4, 4, 8, 3, 8, 8]));
+    }
+
+    #[test]
+    fn the_rules_of_the_scheme_are_as_documented() {
+        let mut bulk_purposes = [[0; 4]; crate::limits::BULK_PURPOSES_MAX];
+        bulk_purposes[0][0] = 12;
+        let rules = ActivateRules {
+            rules_version: 1,
+            timeout_ns: 2,
+            payee_share_ns: 3,
+            skew_ns: 4,
+            outcomes_kept: 5,
+            bulk_timeout_ns: 6,
+            posting_follow_up_ns: 7,
+            recall_window_ns: 8,
+            recall_answer_ns: 9,
+            information_answer_ns: 10,
+            request_expiry_max_ns: 11,
+            bulk_purposes,
+            has_self_payments: 13,
+        };
+        let mut archived = Vec::new();
+        archive(&mut archived, &rules);
+        assert_eq!(archived, counted(&[4, 8, 8, 8, 4, 8, 8, 8, 8, 8, 8, 32, 1]));
     }
 
     #[test]

@@ -1034,6 +1034,32 @@ mod tests {
     }
 
     #[test]
+    fn the_document_gives_every_byte_its_place() {
+        let document = include_str!("../../docs/formats/history.md");
+        assert!(document.contains(&format!("# The history, format {HISTORY_FORMAT}\n")));
+        assert!(document.contains(&format!("## 1. The record, {RECORD_BYTES} bytes\n")));
+        let mut end = 0;
+        for line in document.lines().skip_while(|line| !line.starts_with("| offset")).skip(2) {
+            let Some((offset, field)) = line.strip_prefix("| ").and_then(|row| row.split_once(" | ")) else { break };
+            assert_eq!(offset, end.to_string(), "{line}");
+            let form = field.split(" | ").next().and_then(|field| field.rsplit(' ').next()).unwrap_or_default();
+            end += match form {
+                "u8" => 1,
+                "u32" => 4,
+                "u64" => 8,
+                "[3]" => 3,
+                "[4]" => 4,
+                "[16]" => 16,
+                _ => panic!("a form that no field has: {line}"),
+            };
+        }
+        assert_eq!(end, RECORD_BYTES);
+        for event in samples().iter().map(|record| record.event.parts().event) {
+            assert!(document.contains(&format!("\n| {event} | ")), "no event {event} in the document");
+        }
+    }
+
+    #[test]
     fn what_was_written_is_read_again_and_nothing_else() {
         for record in samples() {
             assert_eq!(HistoryRecord::decode(&record.encode()), Some(record));

@@ -1,6 +1,6 @@
 //! Every bound of the switch, with its reason and the relations between them.
 
-use adapters::limits::FRAME_BYTES_MAX;
+use adapters::limits::{CONNECTION_SLOTS, FRAME_BYTES_MAX};
 use adapters::native::link::READ_BYTES;
 
 /// Nanoseconds in a millisecond: bounds are given in milliseconds, time in nanoseconds.
@@ -143,6 +143,10 @@ pub const LOOKUP_STALL_MS: u64 = 30_000;
 /// So long a question waits for the hot loop, in milliseconds: a turn takes less than a second unless the disk stands still.
 pub const LOOKUP_HOT_LOOP_MS: u64 = 10_000;
 
+/// Stretches of numbers of one lane that are remembered because they were given to one of two connections and not acknowledged: 64 KiB. Two connections take
+/// turns, so it is a stretch a turn: a second and more of turns, where a provider acknowledges in each of its own. With more, all goes to one connection until it does.
+pub const SPANS_MAX: usize = 4_096;
+
 /// Requests that wait for the renderer, over all connections.
 pub const RENDER_REQUESTS_MAX: usize = 1_024;
 
@@ -153,7 +157,7 @@ pub const ARRIVALS_MAX: usize = 1_024;
 /// a turn, for a second.
 pub const CONNECTIONS_MAX: usize = 4_096;
 
-/// Connections of one participant at a time: one in use, others that are being made or have not noticed their end.
+/// Connections of one participant at a time: two in use, others that are being made or have not noticed their end.
 pub const CONNECTIONS_PER_PARTICIPANT_MAX: usize = 8;
 
 /// Handshakes at a time. One that is waited for costs a file descriptor and a few KiB; more than so many at once are an attack.
@@ -171,14 +175,34 @@ pub const RENDER_KEYS_KEPT_MAX: usize = 1_024;
 /// Overdue payments that one batch expires, so that a hundred thousand of them do not stop the pipeline.
 pub const EXPIRED_PER_BATCH_MAX: usize = 1_024;
 
+/// How often what a participant has acknowledged is journaled, in journal time: it bounds what need be kept, and an entry a second costs nothing.
+pub const ACKNOWLEDGED_EVERY_NS: u64 = 1_000 * NS_PER_MS;
+
+/// Participants whose acknowledgements one batch takes: as many as can be connected.
+pub const ACKNOWLEDGED_PER_BATCH_MAX: usize = CONNECTIONS_MAX;
+
+/// Participants that one batch calls absent or present: at a start with 100,000 that are not there the rest comes with the next ones.
+pub const PRESENCES_PER_BATCH_MAX: usize = 1_024;
+
+/// How long a participant may be without a connection before nobody can pay it, in milliseconds, where the configuration says nothing else: a provider that
+/// restarts, or finds another way, is back before that, and half of a payment's time is left.
+pub const ABSENCE_GRACE_MS_DEFAULT: u64 = 5_000;
+
+/// How long an absent participant must have been connected before it can be paid, in milliseconds, where the configuration says nothing else.
+pub const PRESENCE_SETTLE_MS_DEFAULT: u64 = 200;
+
+/// The longest that a configuration may make either, in milliseconds: a day.
+pub const PRESENCE_WAIT_MS_MAX: u64 = 86_400_000;
+
 /// Idleness after which a sync mark is written, in nanoseconds (design of the journal: what is behind a mark is known to be on disk).
 pub const MARK_AFTER_NS: u64 = 10_000_000;
 
 /// While a frame waits until more is indexed, a turn looks for that so often, in journal time: the files are written elsewhere, and nothing else may come.
 pub const INDEXED_LOOK_NS: u64 = NS_PER_MS;
 
-/// Journal entries between two snapshots where the configuration says nothing else: those of a million payments, which a start replays in about a second.
-pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 2_000_000;
+/// Journal entries between two snapshots where the configuration says nothing else: those of five million payments, which a start replays
+/// in a few seconds. A snapshot of a full window costs the hot loop a tenth of a second, in portions: at the highest rate one in a hundred of its time.
+pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 10_000_000;
 
 /// The least that a configuration may ask for: each snapshot costs the disk the whole state.
 pub const SNAPSHOT_EVERY_ENTRIES_MIN: u64 = 100;
@@ -206,6 +230,13 @@ const _: () = {
     // at worst all records of a run are outcomes.
     assert!((HISTORY_RUN_RECORDS + IN_FLIGHT_MAX) as usize + INGRESS_TRANSFERS_MAX <= OUTCOMES_KEPT_DEFAULT as usize);
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
+    // Who replaces both of its connections needs as many more, for a moment.
+    assert!(2 * CONNECTION_SLOTS <= CONNECTIONS_PER_PARTICIPANT_MAX);
+    // A batch that one connection's turn has taken beyond the cut has room for what the switch observes: entries of at most 64 bytes.
+    assert!(
+        BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX)
+            <= BATCH_BYTES_MAX
+    );
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.

@@ -23,6 +23,7 @@ mod bulk;
 mod delivery;
 pub mod fairness;
 mod intake;
+mod observing;
 
 use std::collections::VecDeque;
 
@@ -35,13 +36,14 @@ use crate::digest::OrderDigester;
 use crate::engine::effect::{Delivery, Effect};
 use crate::engine::{Batch, Engine, Inapplicable};
 use crate::entry::ParticipantId;
+use crate::feed::Feeds;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
-    BULK_WAITING_MAX, BULK_WAITING_PER_SESSION_MAX, CASES_OPEN_MAX, CASES_OPEN_PER_PARTICIPANT_MAX,
-    HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX,
-    INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, ORDERS_BURST_DEFAULT, ORDERS_PER_SECOND_DEFAULT,
-    QUESTIONS_MAX,
+    ABSENCE_GRACE_MS_DEFAULT, BULK_WAITING_MAX, BULK_WAITING_PER_SESSION_MAX, CASES_OPEN_MAX,
+    CASES_OPEN_PER_PARTICIPANT_MAX, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX,
+    IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, ORDERS_BURST_DEFAULT,
+    ORDERS_PER_SECOND_DEFAULT, PRESENCE_SETTLE_MS_DEFAULT, QUESTIONS_MAX,
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
@@ -53,6 +55,8 @@ use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
 use fairness::{Buckets, Rate};
+pub use observing::PresenceTimes;
+use observing::{Moved, Watch};
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -102,6 +106,8 @@ pub struct PipelineLimits {
     pub history_waiting_max: usize,
     /// The same of one connection.
     pub history_waiting_per_session_max: usize,
+    /// When the switch believes that a participant has gone, or has come.
+    pub presence: PresenceTimes,
 }
 
 impl Default for PipelineLimits {
@@ -118,6 +124,10 @@ impl Default for PipelineLimits {
             questions_max: QUESTIONS_MAX,
             history_waiting_max: HISTORY_WAITING_MAX,
             history_waiting_per_session_max: HISTORY_WAITING_PER_SESSION_MAX,
+            presence: PresenceTimes {
+                absence_grace_ms: ABSENCE_GRACE_MS_DEFAULT,
+                presence_settle_ms: PRESENCE_SETTLE_MS_DEFAULT,
+            },
         }
     }
 }
@@ -172,7 +182,7 @@ pub struct Queues {
     pub waiting_for_history: u64,
     /// Bulk orders, until retail leaves them room.
     pub bulk_waiting: u64,
-    /// Lanes of connections whose older messages are to be asked for.
+    /// Lanes of participants whose older messages are to be asked for.
     pub waiting_for_renderer: u64,
     /// Messages of all outboxes that are held in memory: what is not in the history's files, and the newest of each lane.
     pub outbox_records_held: u64,
@@ -216,8 +226,8 @@ pub struct Pipeline<S: Storage> {
     digester: OrderDigester,
     sealers: HashMap<ParticipantCode, Sealer, foldhash::fast::RandomState>,
     sessions: Sessions,
-    /// The live session of each participant, by its number less one.
-    live: Vec<Option<SessionKey>>,
+    /// What each participant is sent, over which connections.
+    feeds: Feeds,
     ingress: Ingress,
     /// Sessions with frames that came since the last turn.
     touched: Vec<SessionKey>,
@@ -240,14 +250,23 @@ pub struct Pipeline<S: Storage> {
     /// None where no snapshots are taken.
     snapshots: Option<SnapshotTaker<S>>,
     watermarks: Watermarks,
-    behind: Vec<SessionKey>,
-    /// Who waits for older records, in the order of asking; at most one for each lane of each connection.
-    to_render: VecDeque<(SessionKey, Lane)>,
+    /// Whose lanes have what must be made into frames.
+    behind: Vec<ParticipantId>,
+    /// What is to be sent again since the last turn: the next must not wait for something to arrive.
+    is_cut: bool,
+    /// Who waits for older records, in the order of asking, and in which life of its feed; at most one for each lane of a participant.
+    to_render: VecDeque<(ParticipantId, Lane, u64)>,
+    /// Who has come and who has gone.
+    watch: Watch,
+    /// Whose acknowledgements have moved.
+    moved: Moved,
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
     /// When what is being received came.
     received_ns: u64,
+    /// The latest time that anything was called with.
+    now_ns: u64,
 }
 
 impl<S: Storage> Pipeline<S> {
@@ -267,7 +286,7 @@ impl<S: Storage> Pipeline<S> {
             digester: OrderDigester::new(digest_key),
             sealers: HashMap::default(),
             sessions: Sessions::default(),
-            live: Vec::new(),
+            feeds: Feeds::default(),
             ingress: Ingress::new(),
             touched: Vec::new(),
             ahead: Ahead::default(),
@@ -284,11 +303,15 @@ impl<S: Storage> Pipeline<S> {
             snapshots: None,
             watermarks: Watermarks { sequenced: through, durable: through, applied: through, indexed },
             behind: Vec::new(),
+            is_cut: false,
             to_render: VecDeque::new(),
+            watch: Watch::default(),
+            moved: Moved::default(),
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
             received_ns: time_ns,
+            now_ns: time_ns,
         }
     }
 
@@ -301,6 +324,7 @@ impl<S: Storage> Pipeline<S> {
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
         self.last_turn_ns = now_ns;
+        self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
         self.admit_bulk();
         if let Some(time_ns) = self.sequence(now_ns) {
@@ -325,9 +349,11 @@ impl<S: Storage> Pipeline<S> {
         self.mark_when_idle(now_ns)
     }
 
-    /// Cuts the batch and stamps it; none where there is nothing to do. A batch without entries is cut when a payment's time is over.
+    /// Cuts the batch and stamps it; none where there is nothing to do. A batch without entries is cut when a payment's time is over, one of what the switch observes
+    /// when that is due.
     fn sequence(&mut self, now_ns: u64) -> Option<u64> {
         let is_due = self.decisions.engine.next_deadline_ns().is_some_and(|deadline_ns| deadline_ns <= now_ns);
+        self.observe(now_ns, is_due);
         (self.ingress.count() > 0 || is_due).then(|| {
             self.last_batch_ns = now_ns;
             self.sequencer.stamp(now_ns)
@@ -410,10 +436,22 @@ impl<S: Storage> Pipeline<S> {
 
     /// From now on nothing is delivered to this connection.
     fn leave(&mut self, key: SessionKey) {
-        let Some(participant) = self.sessions.get(key).and_then(Session::participant) else { return };
-        let live = self.live_slot(participant);
-        if *live == Some(key) {
-            *live = None;
+        let Some(session) = self.sessions.get(key) else { return };
+        let (slot, Some(participant)) = (session.slot, session.participant()) else { return };
+        self.leave_slot(participant, slot, key);
+    }
+
+    /// As `leave`, of a connection that was this participant's in this slot.
+    fn leave_slot(&mut self, participant: ParticipantId, slot: usize, key: SessionKey) {
+        let Some(feed) = self.feeds.get_mut(participant).filter(|feed| feed.line(slot) == Some(key)) else { return };
+        let has_more = feed.leave(slot);
+        let is_live = feed.is_live();
+        if has_more {
+            self.is_cut = true;
+            self.fall_behind(participant);
+        }
+        if !is_live {
+            self.note_presence(participant, false, self.now_ns);
         }
     }
 
@@ -471,25 +509,34 @@ impl<S: Storage> Pipeline<S> {
         let answers_ns = (self.waiting.has_answers() || self.has_bulk_to_admit()).then_some(0);
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
+        let cut_ns = self.is_cut.then_some(0);
+        let observed_ns = self.watch.next_ns().into_iter().chain(self.moved.next_ns());
         let last_turn_ns = self.last_turn_ns;
         let snapshot_ns = self.snapshots.as_mut().and_then(|snapshots| snapshots.next_step_ns(last_turn_ns));
-        mark_ns.into_iter().chain(deadline_ns).chain(answers_ns).chain(indexed_ns).chain(snapshot_ns).min()
+        let others_ns = answers_ns.into_iter().chain(indexed_ns).chain(cut_ns).chain(observed_ns).chain(snapshot_ns);
+        mark_ns.into_iter().chain(deadline_ns).chain(others_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
     pub fn check_sessions(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
         for key in self.sessions.keys() {
+            let Some(session) = self.sessions.get(key) else { continue };
+            let (slot, participant) = (session.slot, session.participant());
             self.sessions.write(key, |session| session.check_time(now_ns));
-            let session = self.sessions.get(key);
-            if let Some((session, participant)) = session.and_then(|s| Some((s, s.participant()?))) {
-                let enqueued = self.decisions.outboxes.enqueued(participant);
-                assert_eq!(
-                    enqueued,
-                    self.decisions.engine.enqueued(participant),
-                    "the outbox keeps what the engine has numbered"
-                );
-                session.validate(enqueued);
+            let has_ended = self.sessions.get(key).is_some_and(|session| session.phase == Phase::Closing);
+            if let Some(participant) = participant.filter(|_| has_ended) {
+                self.leave_slot(participant, slot, key);
             }
+        }
+        for (participant, feed) in self.feeds.iter().filter(|(_, feed)| feed.is_live()) {
+            let enqueued = self.decisions.outboxes.enqueued(participant);
+            assert_eq!(
+                enqueued,
+                self.decisions.engine.enqueued(participant),
+                "the outbox keeps what the engine has numbered"
+            );
+            feed.validate(enqueued);
         }
     }
 
@@ -582,18 +629,9 @@ impl<S: Storage> Pipeline<S> {
         self.watermarks
     }
 
-    /// How far each lane of a connection has come; none before it has said who it is.
+    /// How far each lane of a connection's participant has come; none before it has said who it is.
     pub fn lane_watermarks(&self, key: SessionKey) -> Option<[LaneWatermarks; OUTBOX_LANES]> {
-        let session = self.sessions.get(key)?;
-        Some(session.lane_watermarks(self.decisions.outboxes.enqueued(session.participant()?)))
-    }
-
-    /// The place of a participant's live session.
-    fn live_slot(&mut self, participant: ParticipantId) -> &mut Option<SessionKey> {
-        let place = participant.0 as usize - 1;
-        if self.live.len() <= place {
-            self.live.resize(place + 1, None);
-        }
-        &mut self.live[place]
+        let participant = self.sessions.get(key)?.participant()?;
+        Some(self.feeds.get(participant)?.watermarks(self.decisions.outboxes.enqueued(participant)))
     }
 }

@@ -10,11 +10,11 @@ use ledger::journal::{JournalFault, JournalReader, Storage};
 
 use crate::engine::effect::{CaseNews, News, Status};
 use crate::entry::{self, Body, Entry, ParticipantId};
+use crate::feed::Span;
 use crate::history::{HistoryFault, HistoryReader, outbox_records};
 use crate::limits::{RENDER_BYTES_MAX, RENDER_RECORDS_MAX};
 use crate::outbox::{OutboxRecord, OutboxRecords};
 use crate::seal::{DataKey, SealFault};
-use crate::session::SessionKey;
 
 /// Appends a `Forward` of a payment order.
 fn forward(out: &mut Vec<u8>, head: Head, order: &ArchivedCreditTransfer, deadline_ns: u64, private: &[u8]) {
@@ -145,26 +145,30 @@ pub fn message(out: &mut Vec<u8>, head: Head, id: [u8; 16], news: &News, source:
 
 /// Asks for the frames of some outbox records of one lane.
 pub struct RenderRequest {
-    /// For which connection.
-    pub session: SessionKey,
     /// Whose outbox.
     pub participant: ParticipantId,
+    /// The life of its feed.
+    pub life: u64,
     /// The lane.
     pub lane: Lane,
     /// Number of the first record.
     pub first_number: u64,
-    /// The records, at most `RENDER_RECORDS_MAX`, or that they are to be read.
+    /// How many, at most `RENDER_RECORDS_MAX`.
+    pub count: usize,
+    /// The records, or that they are to be read.
     pub records: OutboxRecords,
 }
 
 /// The frames that were asked for.
 pub struct Rendered {
-    /// For which connection.
-    pub session: SessionKey,
+    /// Whose outbox.
+    pub participant: ParticipantId,
+    /// The life of its feed, as it was asked for.
+    pub life: u64,
     /// The lane.
     pub lane: Lane,
-    /// Number of the last record that is in it.
-    pub through: u64,
+    /// Numbers of the records that are in it.
+    pub made: Span,
     /// The frames, one after the other.
     pub frames: Vec<u8>,
 }
@@ -245,7 +249,7 @@ impl<S: Storage> Renderer<S> {
             OutboxRecords::Held(records) => records,
             OutboxRecords::InHistory => {
                 let outbox = (request.participant, request.lane);
-                let read = outbox_records(&self.history, outbox, request.first_number, RENDER_RECORDS_MAX);
+                let read = outbox_records(&self.history, outbox, request.first_number, request.count);
                 from_history = read.map_err(RenderFault::History)?;
                 &from_history
             }
@@ -260,7 +264,8 @@ impl<S: Storage> Renderer<S> {
                 break;
             }
         }
-        Ok(Rendered { session: request.session, lane: request.lane, through: number - 1, frames })
+        let RenderRequest { participant, life, lane, first_number, .. } = *request;
+        Ok(Rendered { participant, life, lane, made: Span { first: first_number, last: number - 1 }, frames })
     }
 
     fn render_record(

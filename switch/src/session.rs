@@ -1,20 +1,20 @@
 //! Sessions: the switch's side of the native protocol, one for each connection. State machines without I/O.
 //!
-//! A session knows what arrived, what was decided, what was sent and what was acknowledged. It decides nothing about payments.
+//! A session knows what arrived on its connection and what of that was decided. What its participant was sent, over all its connections, the `feed` knows.
+//! It decides nothing about payments.
 
 use std::collections::BTreeSet;
 
 use adapters::check::Refusal;
 use adapters::limits::{ECHO_AFTER_MS, HELLO_TIMEOUT_MS, SILENCE_MAX_MS, STALL_MAX_MS};
 use adapters::message::{
-    Ack, Cursors, Echo, Error as ErrorPart, ErrorCode, Field, Lane, MessageKind, Note, OUTBOX_LANES, Part,
-    ParticipantCode, Welcome,
+    Ack, Echo, Error as ErrorPart, ErrorCode, Field, Lane, MessageKind, Note, OUTBOX_LANES, Part, ParticipantCode,
+    Welcome,
 };
 use adapters::native::frame::{Head, encode};
 
 use crate::entry::ParticipantId;
 use crate::limits::{NS_PER_MS, OUTGOING_BYTES_MAX, OUTGOING_BYTES_PER_TURN_MAX};
-use crate::watermarks::LaneWatermarks;
 
 /// Handle of a session. A place that is used again gets another generation, so an old handle finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +44,6 @@ pub enum Phase {
     Closing,
 }
 
-/// One lane towards this connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LaneState {
-    /// Handed to this connection.
-    pub sent: u64,
-    /// The provider has it.
-    pub acknowledged: u64,
-    /// Older records are being made into frames; until they are here, `sent` stands, so nothing newer overtakes them.
-    pub is_rendering: bool,
-}
-
 /// One connection's state.
 #[derive(Debug)]
 pub struct Session {
@@ -62,10 +51,8 @@ pub struct Session {
     pub code: ParticipantCode,
     /// How far it has come.
     pub phase: Phase,
-    /// Lanes of the outbox, in the order of `Lane::OUTBOX`.
-    pub lanes: [LaneState; OUTBOX_LANES],
-    /// Payment orders of this connection in the open batch.
-    pub transfers_in_batch: u32,
+    /// Which of its participant's connections it is, once it has said `Hello`.
+    pub slot: usize,
     /// The number of the last frame that arrived.
     pub arrived: u64,
     /// Why the connection ends, once it does.
@@ -82,8 +69,6 @@ pub struct Session {
     pub link_pending_bytes: usize,
     /// Is it in the list of those with something to send?
     is_ready: bool,
-    /// Is it in the list of those with older records to send?
-    pub is_behind: bool,
     /// When it began.
     opened_at_ns: u64,
     /// When something last came in.
@@ -100,8 +85,7 @@ impl Session {
         Session {
             code,
             phase: Phase::ExpectHello,
-            lanes: [LaneState::default(); OUTBOX_LANES],
-            transfers_in_batch: 0,
+            slot: 0,
             arrived: 0,
             ended_by: None,
             decided: 0,
@@ -110,7 +94,6 @@ impl Session {
             outgoing: Vec::new(),
             link_pending_bytes: 0,
             is_ready: false,
-            is_behind: false,
             opened_at_ns: now_ns,
             heard_at_ns: now_ns,
             partial_since_ns: None,
@@ -157,7 +140,6 @@ impl Session {
         let decided = self.held.first().map_or(self.arrived, |first| first - 1);
         assert!(self.decided <= decided, "what was decided stays decided");
         self.decided = decided;
-        self.transfers_in_batch = 0;
     }
 
     /// This frame waits for the history.
@@ -184,12 +166,10 @@ impl Session {
         }
     }
 
-    /// Welcomes the provider: its lanes go on after `resumed_after`.
-    pub fn welcome(&mut self, participant: ParticipantId, welcome: &Welcome) {
-        for (lane, after) in self.lanes.iter_mut().zip(welcome.resumed_after) {
-            *lane = LaneState { sent: after, acknowledged: after, is_rendering: false };
-        }
+    /// Welcomes the provider.
+    pub fn welcome(&mut self, participant: ParticipantId, slot: usize, welcome: &Welcome) {
         self.phase = Phase::Live(participant);
+        self.slot = slot;
         let head = self.plain_head();
         encode(&mut self.outgoing, MessageKind::Welcome, head, welcome, |_| {});
     }
@@ -218,18 +198,6 @@ impl Session {
             self.phase = Phase::Closing;
             self.ended_by = Some(refusal.code);
         }
-    }
-
-    /// The provider says that it has everything up to `number` of a lane. False where it cannot have that.
-    #[must_use]
-    pub fn take_acknowledgement(&mut self, lane: Lane, number: u64) -> bool {
-        let Some(index) = lane.outbox_index() else { return true };
-        let lane = &mut self.lanes[index];
-        let is_possible = number <= lane.sent;
-        if is_possible {
-            lane.acknowledged = lane.acknowledged.max(number);
-        }
-        is_possible
     }
 
     /// Something arrived; `partial` says whether it ended in the middle of a frame, `advanced` whether a whole frame was among it.
@@ -269,19 +237,6 @@ impl Session {
             }
             _ => {}
         }
-    }
-
-    /// How far each lane has come, where so much is enqueued.
-    pub fn lane_watermarks(&self, enqueued: Cursors) -> [LaneWatermarks; OUTBOX_LANES] {
-        std::array::from_fn(|place| {
-            let LaneState { sent, acknowledged, .. } = self.lanes[place];
-            LaneWatermarks { enqueued: enqueued[place], sent, acknowledged }
-        })
-    }
-
-    /// Checks the order of each lane's watermarks.
-    pub fn validate(&self, enqueued: Cursors) {
-        self.lane_watermarks(enqueued).iter().for_each(LaneWatermarks::validate);
     }
 }
 
@@ -371,6 +326,7 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
             Field::Decision => "the decision must be 1 (accept) or 3 (reject)",
             Field::Reason => "a reject needs a reason code of four upper-case letters or digits; an accept has none",
             Field::Reply => "an echo asks (0) or answers (1)",
+            Field::Slot => "the slot must be 0 or 1",
             _ => "the field is too long, is not UTF-8, or holds control characters",
         },
         ErrorCode::BadFrame => "the frame's length makes no sense",

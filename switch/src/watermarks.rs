@@ -28,7 +28,7 @@ impl Watermarks {
 pub struct LaneWatermarks {
     /// Has a number.
     pub enqueued: u64,
-    /// Was handed to the present connection.
+    /// Was handed to a connection.
     pub sent: u64,
     /// The provider has it.
     pub acknowledged: u64,

@@ -8,7 +8,7 @@
 //!
 //! What is not here: a memory that outlives the process. A provider that wants none of its events twice stores `cursors()` after
 //! it has dealt with a batch, and gives them to the next `ClientOptions`; what was in flight when it died it asks for with
-//! `request_status`, or submits again under the same payment id.
+//! `request_status`, or submits again under the same id.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use tokio::sync::{mpsc, watch};
 use crate::check::{self, Refusal};
 use crate::limits::COMMANDS_WAITING_MAX;
 use crate::message::{
-    Answer, CreditTransfer, ErrorCode, Field, MessageKind, Note, Outcome, Part, ParticipantCode, PaymentId,
-    PaymentPrivate, Reason, StatusRequest,
+    AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, ErrorCode, Field, Lane,
+    MessageKind, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
 };
 use crate::native::driver::Driver;
 use crate::native::frame::{Frame, Head};
@@ -80,16 +80,20 @@ pub struct Forward {
     pub accepted_at_ns: u64,
     /// ISO 20022 purpose code, or none.
     pub purpose: Reason,
+    /// Payments, or bulk.
+    pub lane: Lane,
+    /// The request to pay that it pays.
+    pub request_id: Option<PaymentId>,
     /// An `Answer` counts if the switch records it before this, in nanoseconds since 1970.
     pub deadline_ns: u64,
     /// What the payer provider tells.
     pub private: PaymentPrivate,
 }
 
-/// What became of a payment.
+/// What became of a payment, or of a return that this provider has sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Of the payment.
+    /// Of the payment, or of the return.
     pub payment_id: PaymentId,
     /// What became of it. Only after `Committed` may a payee provider make the money available.
     pub outcome: Outcome,
@@ -101,9 +105,82 @@ pub struct Status {
     pub decided_at_ns: u64,
     /// Journal position of the decision; 0 where nothing was decided.
     pub position: u64,
-    /// Does it come from the outbox? Otherwise it answers a `StatusRequest`, a duplicate or an `Answer`.
+    /// Does it come from the outbox? Otherwise it is a reply: to a `StatusRequest`, a duplicate, or an answer that changed nothing.
     pub numbered: bool,
     /// What the payee provider said with its `Answer`.
+    pub note: Note,
+}
+
+/// Money that this provider had paid has come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// Of the return.
+    pub return_id: PaymentId,
+    /// Of the payment.
+    pub original_id: PaymentId,
+    /// The recall that it answers.
+    pub case_id: Option<PaymentId>,
+    /// How much.
+    pub amount: ledger::Amount,
+    /// Of what.
+    pub currency: ledger::Currency,
+    /// Why.
+    pub reason: Reason,
+    /// How much of the payment has come back by now, in minor units.
+    pub returned_total: u64,
+    /// Journal time of the return.
+    pub decided_at_ns: u64,
+    /// Journal position of the return.
+    pub position: u64,
+    /// What the provider says that has returned it.
+    pub note: Note,
+}
+
+/// A case that waits for this provider's answer until its deadline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseForward {
+    /// Of the case.
+    pub case_id: PaymentId,
+    /// What it is about.
+    pub kind: CaseKind,
+    /// The payment that it is about; none of a request to pay.
+    pub original_id: Option<PaymentId>,
+    /// Who asks.
+    pub opener: ParticipantCode,
+    /// This provider.
+    pub responder: ParticipantCode,
+    /// How much of what; none where there is no amount.
+    pub amount: Option<(ledger::Amount, ledger::Currency)>,
+    /// What the amount means.
+    pub form: AmountForm,
+    /// Why, or none.
+    pub reason: Reason,
+    /// What answers it counts if the switch records it before this, in nanoseconds since 1970.
+    pub deadline_ns: u64,
+    /// What the opener tells.
+    pub private: PaymentPrivate,
+}
+
+/// Where a case stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseStatus {
+    /// Of the case.
+    pub case_id: PaymentId,
+    /// What it is about; none where the state is `Unknown` or `Duplicate`.
+    pub kind: Option<CaseKind>,
+    /// Where it stands.
+    pub state: CaseState,
+    /// Why.
+    pub reason: Reason,
+    /// Which field of its opening was the cause.
+    pub field: Field,
+    /// Of an open case its deadline, else journal time of the last change; 0 where nothing is told about it.
+    pub at_ns: u64,
+    /// Journal position of the last change; 0 where nothing is told about it.
+    pub position: u64,
+    /// As of a `Status`.
+    pub numbered: bool,
+    /// What the other provider says.
     pub note: Note,
 }
 
@@ -120,7 +197,7 @@ pub struct Refused {
     pub retry_after_ms: u32,
     /// Which message; none where it was none of ours.
     pub kind: Option<MessageKind>,
-    /// Of which payment.
+    /// About which payment, return or case.
     pub payment_id: Option<PaymentId>,
     /// For a person to read.
     pub text: String,
@@ -224,17 +301,46 @@ pub enum Incoming {
     Disconnected(Disconnected),
     /// A payment waits for an `Answer`.
     Forward(Box<Forward>),
-    /// What became of a payment.
+    /// What became of a payment, or of a return.
     Status(Box<Status>),
+    /// Money has come back.
+    Returned(Box<Returned>),
+    /// A case waits for an answer.
+    CaseForward(Box<CaseForward>),
+    /// Where a case stands.
+    CaseStatus(Box<CaseStatus>),
     /// A message was refused; see `Refused::busy`.
     Refused(Box<Refused>),
     /// A message was decided durably: the switch will never forget it, and never needs it again.
     Acknowledged {
         /// Which message.
         kind: MessageKind,
-        /// Of which payment.
-        payment_id: PaymentId,
+        /// About which payment, return or case; none of a `SignOn` or `SignOff`.
+        payment_id: Option<PaymentId>,
     },
+}
+
+/// What a provider says to the switch. Private parts that are empty take no bytes.
+#[derive(Clone, Copy, Debug)]
+pub enum Message<'a> {
+    /// A payment order. Its fate comes as `Incoming::Status`.
+    CreditTransfer(&'a CreditTransfer, &'a PaymentPrivate),
+    /// The answer to a `Forward`.
+    Answer(&'a Answer, &'a Note),
+    /// What became of this payment, return or case?
+    StatusRequest(PaymentId),
+    /// Money goes back. Its fate comes as `Incoming::Status` of the return's id.
+    Return(&'a Return, &'a Note),
+    /// A request to another provider. Where it stands comes as `Incoming::CaseStatus`.
+    CaseOpen(&'a CaseOpen, &'a PaymentPrivate),
+    /// The answer to a `CaseForward`, or word that a payment was posted.
+    CaseAnswer(&'a CaseAnswer, &'a Note),
+    /// A case of this provider is taken back.
+    CaseCancel(&'a CaseCancel, &'a Note),
+    /// This provider can be paid again.
+    SignOn,
+    /// This provider is not to be paid.
+    SignOff,
 }
 
 /// Why a message was not taken.
@@ -265,31 +371,64 @@ impl std::error::Error for SubmitError {}
 /// A message on its way to the driver.
 pub(super) struct Command {
     pub(super) kind: MessageKind,
-    pub(super) payment_id: PaymentId,
+    pub(super) payment_id: Option<PaymentId>,
     bytes: Vec<u8>,
 }
 
 impl Command {
-    fn new<P: Part>(
-        kind: MessageKind,
-        payment_id: [u8; 16],
-        routing: &P,
-        write_private: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Command, SubmitError> {
+    fn new(message: Message<'_>) -> Result<Command, SubmitError> {
         let mut bytes = Vec::with_capacity(512);
-        routing.write(&mut bytes);
-        write_private(&mut bytes);
-        let (routing, private) = bytes.split_at(kind.conduct().routing_bytes);
+        let out = &mut bytes;
+        let (kind, id) = match message {
+            Message::CreditTransfer(order, private) => {
+                write(out, order, private);
+                (MessageKind::CreditTransfer, order.payment_id)
+            }
+            Message::Answer(answer, note) => {
+                write(out, answer, note);
+                (MessageKind::Answer, answer.payment_id)
+            }
+            Message::StatusRequest(id) => {
+                StatusRequest { payment_id: id.bytes() }.write(out);
+                (MessageKind::StatusRequest, id.bytes())
+            }
+            Message::Return(message, note) => {
+                write(out, message, note);
+                (MessageKind::Return, message.return_id)
+            }
+            Message::CaseOpen(opened, private) => {
+                write(out, opened, private);
+                (MessageKind::CaseOpen, opened.case_id)
+            }
+            Message::CaseAnswer(answer, note) => {
+                write(out, answer, note);
+                (MessageKind::CaseAnswer, answer.case_id)
+            }
+            Message::CaseCancel(cancel, note) => {
+                write(out, cancel, note);
+                (MessageKind::CaseCancel, cancel.case_id)
+            }
+            Message::SignOn => (MessageKind::SignOn, NO_ID),
+            Message::SignOff => (MessageKind::SignOff, NO_ID),
+        };
+        let command = Command { kind, payment_id: PaymentId::from_bytes(id), bytes };
+        let (routing, private) = command.parts();
         // The switch would say the same, a round trip later.
         check::request(&Frame { kind, head: Head::PLAIN, routing, private }).map_err(SubmitError::Invalid)?;
-        let refusal = Refusal { code: ErrorCode::BadField, field: Field::PaymentId, payment_id };
-        let payment_id = PaymentId::from_bytes(payment_id).ok_or(SubmitError::Invalid(refusal))?;
-        Ok(Command { kind, payment_id, bytes })
+        Ok(command)
     }
 
     /// Routing part and private part.
     pub(super) fn parts(&self) -> (&[u8], &[u8]) {
         self.bytes.split_at(self.kind.conduct().routing_bytes)
+    }
+}
+
+/// Appends both parts of a message. A private part without contents says the same in no bytes.
+fn write<R: Part, P: Part + Default + PartialEq>(out: &mut Vec<u8>, routing: &R, private: &P) {
+    routing.write(out);
+    if *private != P::default() {
+        private.write(out);
     }
 }
 
@@ -325,31 +464,43 @@ impl Client {
         (client, Events { inbox: reader })
     }
 
+    /// Says something to the switch; waits while too much waits already, which takes a switch that acknowledges nothing of the last
+    /// `UnacknowledgedMax` messages. It is sent again on new connections until the switch has acknowledged it.
+    pub async fn send(&self, message: Message<'_>) -> Result<(), SubmitError> {
+        self.commands.send(Command::new(message)?).await.map_err(|_| SubmitError::Closed)
+    }
+
+    /// As `send`, but never waits.
+    pub fn try_send(&self, message: Message<'_>) -> Result<(), SubmitError> {
+        self.commands.try_send(Command::new(message)?).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SubmitError::Full,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
+        })
+    }
+
     /// Submits a payment order; waits while too much waits already. Its fate comes as `Status`, or as `Refused`.
     pub async fn submit(&self, order: &CreditTransfer, private: &PaymentPrivate) -> Result<(), SubmitError> {
-        self.send(transfer(order, private)?).await
+        self.send(Message::CreditTransfer(order, private)).await
     }
 
     /// As `submit`, but never waits.
     pub fn try_submit(&self, order: &CreditTransfer, private: &PaymentPrivate) -> Result<(), SubmitError> {
-        self.try_send(transfer(order, private)?)
+        self.try_send(Message::CreditTransfer(order, private))
     }
 
-    /// Answers a `Forward`; waits while too much waits already, which takes a switch that acknowledges nothing of the last
-    /// `UnacknowledgedMax` messages.
+    /// Answers a `Forward`; waits as `send`.
     pub async fn answer(&self, answer: &Answer, note: &Note) -> Result<(), SubmitError> {
-        self.send(decision(answer, note)?).await
+        self.send(Message::Answer(answer, note)).await
     }
 
     /// As `answer`, but never waits.
     pub fn try_answer(&self, answer: &Answer, note: &Note) -> Result<(), SubmitError> {
-        self.try_send(decision(answer, note)?)
+        self.try_send(Message::Answer(answer, note))
     }
 
-    /// Asks what became of a payment; the answer comes as `Status`. Waits while too much waits already.
-    pub async fn request_status(&self, payment_id: PaymentId) -> Result<(), SubmitError> {
-        let request = StatusRequest { payment_id: payment_id.bytes() };
-        self.send(Command::new(MessageKind::StatusRequest, payment_id.bytes(), &request, |_| {})?).await
+    /// Asks what became of a payment, a return or a case; the answer comes as `Status`, or as `CaseStatus`. Waits as `send`.
+    pub async fn request_status(&self, id: PaymentId) -> Result<(), SubmitError> {
+        self.send(Message::StatusRequest(id)).await
     }
 
     /// Up to where `Events` has handed out what came: what a provider stores after it has dealt with a batch.
@@ -365,34 +516,6 @@ impl Client {
         // The sender is gone without a value only if the driver panicked or its runtime ended.
         left.wait_for(Option::is_some).await.map_or(0, |left| left.unwrap_or(0))
     }
-
-    async fn send(&self, command: Command) -> Result<(), SubmitError> {
-        self.commands.send(command).await.map_err(|_| SubmitError::Closed)
-    }
-
-    fn try_send(&self, command: Command) -> Result<(), SubmitError> {
-        self.commands.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => SubmitError::Full,
-            mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
-        })
-    }
-}
-
-fn transfer(order: &CreditTransfer, private: &PaymentPrivate) -> Result<Command, SubmitError> {
-    Command::new(MessageKind::CreditTransfer, order.payment_id, order, |out| {
-        // An empty private part says the same in no bytes.
-        if *private != PaymentPrivate::default() {
-            private.write(out);
-        }
-    })
-}
-
-fn decision(answer: &Answer, note: &Note) -> Result<Command, SubmitError> {
-    Command::new(MessageKind::Answer, answer.payment_id, answer, |out| {
-        if *note != Note::default() {
-            note.write(out);
-        }
-    })
 }
 
 /// What came from the switch, in order, in batches.

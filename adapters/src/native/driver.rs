@@ -8,7 +8,6 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rkyv::rancor::Failure;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
@@ -18,15 +17,11 @@ use crate::limits::{
     COMMANDS_PER_TURN_MAX, HANDSHAKE_TIMEOUT_MS, RECEIVE_BYTES_MAX, RETRY_FIRST_MS, RETRY_MAX_MS, RETRY_SLOW_MS,
     SEND_PENDING_BYTES_MAX, SHUTDOWN_MS, STALL_MAX_MS, STEADY_AFTER_MS, TURNS_PER_WAKE_MAX,
 };
-use crate::message::{
-    ArchivedError, ArchivedForward, ArchivedStatus, ErrorCode, Field, MessageKind, Note, Outcome, Part,
-    ParticipantCode, PaymentId, PaymentPrivate, Reason,
-};
-use crate::native::client::{
-    ClientOptions, Command, DisconnectReason, Disconnected, Forward, Incoming, Refused, Status,
-};
+use crate::message::{ArchivedError, ErrorCode, Field, MessageKind, Note, PaymentId};
+use crate::native::client::{ClientOptions, Command, DisconnectReason, Disconnected, Incoming, Refused};
 use crate::native::inbox::InboxWriter;
 use crate::native::link::{Link, READ_BYTES};
+use crate::native::owned::{case_forward, case_status, forward, part, returned, status};
 use crate::native::session::{ClientSession, Event, Idle};
 
 /// The task behind a `Client`.
@@ -393,7 +388,7 @@ impl Timers {
 /// A message that the session holds until it is acknowledged.
 struct Submitted {
     kind: MessageKind,
-    payment_id: PaymentId,
+    payment_id: Option<PaymentId>,
     refused: bool,
 }
 
@@ -413,17 +408,28 @@ impl Translator {
     fn translate(&mut self, event: Event<'_>) {
         match event {
             Event::Welcomed(welcomed) => self.fresh.push(Incoming::Connected(welcomed)),
-            Event::Forward { routing, private } => match forward(routing, private) {
-                Some(forward) => self.fresh.push(Incoming::Forward(Box::new(forward))),
-                None => self.fatal = Some(DisconnectReason::BadMessage(MessageKind::Forward)),
-            },
-            Event::Status { routing, private, numbered } => match status(routing, private, numbered) {
-                Some(status) => self.fresh.push(Incoming::Status(Box::new(status))),
-                None => self.fatal = Some(DisconnectReason::BadMessage(MessageKind::Status)),
-            },
+            Event::Forward { routing, private } => self.came(MessageKind::Forward, forward(routing, private)),
+            Event::Status { routing, private, numbered } => {
+                self.came(MessageKind::Status, status(routing, private, numbered));
+            }
+            Event::Returned { routing, private } => self.came(MessageKind::Returned, returned(routing, private)),
+            Event::CaseForward { routing, private } => {
+                self.came(MessageKind::CaseForward, case_forward(routing, private));
+            }
+            Event::CaseStatus { routing, private, numbered } => {
+                self.came(MessageKind::CaseStatus, case_status(routing, private, numbered));
+            }
             Event::Refused { error, busy, ticket, private } => self.refused(error, busy, ticket, private),
             Event::Acknowledged { through } => self.acknowledged(through),
-            Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } | Event::Echo { .. } => {}
+            Event::Echo { .. } => {}
+        }
+    }
+
+    /// A message as the provider gets it; none where it has a field that cannot be.
+    fn came(&mut self, kind: MessageKind, incoming: Option<Incoming>) {
+        match incoming {
+            Some(incoming) => self.fresh.push(incoming),
+            None => self.fatal = Some(DisconnectReason::BadMessage(kind)),
         }
     }
 
@@ -462,43 +468,4 @@ impl Translator {
             }
         }
     }
-}
-
-/// A private part as an owned value; empty where it is empty or unreadable.
-fn part<P>(bytes: &[u8]) -> Option<P>
-where
-    P: Part + Default,
-    P::Archived: rkyv::Deserialize<P, rkyv::rancor::Strategy<(), Failure>>,
-{
-    if bytes.is_empty() {
-        return Some(P::default());
-    }
-    rkyv::api::low::deserialize::<P, Failure>(P::read(bytes)?).ok()
-}
-
-fn forward(routing: &ArchivedForward, private: &[u8]) -> Option<Forward> {
-    Some(Forward {
-        payment_id: PaymentId::from_bytes(routing.payment_id)?,
-        payer: ParticipantCode::from_bytes(routing.payer)?,
-        payee: ParticipantCode::from_bytes(routing.payee)?,
-        amount: ledger::Amount::new(routing.amount.to_native())?,
-        currency: ledger::Currency::parse(&routing.currency)?,
-        accepted_at_ns: routing.accepted_at_ns.to_native(),
-        purpose: Reason::from_bytes(routing.purpose)?,
-        deadline_ns: routing.deadline_ns.to_native(),
-        private: part::<PaymentPrivate>(private)?,
-    })
-}
-
-fn status(routing: &ArchivedStatus, private: &[u8], numbered: bool) -> Option<Status> {
-    Some(Status {
-        payment_id: PaymentId::from_bytes(routing.payment_id)?,
-        outcome: Outcome::from_number(routing.outcome)?,
-        reason: Reason::from_bytes(routing.reason)?,
-        field: Field::from_number(routing.field)?,
-        decided_at_ns: routing.decided_at_ns.to_native(),
-        position: routing.position.to_native(),
-        numbered,
-        note: part::<Note>(private)?,
-    })
 }

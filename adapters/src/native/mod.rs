@@ -3,10 +3,14 @@
 pub mod frame;
 pub mod session;
 
+pub mod pair;
+
 pub mod client;
 pub mod tls;
 
 pub mod link;
 
+mod arrivals;
 mod driver;
 mod inbox;
+mod owned;

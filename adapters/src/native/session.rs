@@ -20,9 +20,10 @@ use crate::limits::{
 };
 use crate::message::{
     Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
-    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, OUTBOX_LANES, Part,
-    ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, Numbered,
+    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
+use crate::native::arrivals::{Arrivals, Place};
 use crate::native::frame::{self, Decoded, Frame, Head};
 
 /// What a provider has seen of its outbox: the numbers, and the history of the journal in which they mean something.
@@ -85,6 +86,13 @@ pub enum Broken {
         /// The number that came.
         received: u64,
     },
+    /// Of two connections one is so far ahead of a number that does not come that no more can be held.
+    TooFarAhead {
+        /// Where.
+        lane: Lane,
+        /// The number that does not come.
+        expected: u64,
+    },
     /// The switch acknowledged a frame that was never sent.
     Acknowledgement(u64),
     /// The switch said nothing for too long.
@@ -100,6 +108,9 @@ impl std::fmt::Display for Broken {
             Broken::Unexpected(kind) => write!(f, "the switch sent {} where it may not", kind.conduct().name),
             Broken::Gap { lane, expected, received } => {
                 write!(f, "in lane {} number {expected} is missing: {received} came", *lane as u8)
+            }
+            Broken::TooFarAhead { lane, expected } => {
+                write!(f, "in lane {} number {expected} does not come, and too much that follows it has", *lane as u8)
             }
             Broken::Acknowledgement(number) => {
                 write!(f, "the switch acknowledged frame {number}, which was never sent")
@@ -145,36 +156,36 @@ pub enum Event<'a> {
         /// A `PaymentPrivate`, or empty.
         private: &'a [u8],
     },
-    /// What became of a payment.
+    /// What became of a payment, or of a return of this provider.
     Status {
         /// The outcome.
         routing: &'a ArchivedStatus,
         /// A `Note`, or empty.
         private: &'a [u8],
-        /// Does it come from the outbox? Otherwise it answers a `StatusRequest`, a duplicate or an `Answer`.
+        /// Does it come from the outbox? Otherwise it is a reply: to a `StatusRequest`, a duplicate, or an answer that changed nothing.
         numbered: bool,
     },
-    /// Money came back.
+    /// Money that this provider had paid has come back.
     Returned {
-        /// What came back, and of which payment.
+        /// What the switch read.
         routing: &'a ArchivedReturned,
         /// A `Note`, or empty.
         private: &'a [u8],
     },
-    /// A case waits for this provider.
+    /// A case waits for this provider's answer.
     CaseForward {
-        /// What is asked.
+        /// What the switch read.
         routing: &'a ArchivedCaseForward,
         /// A `PaymentPrivate`, or empty.
         private: &'a [u8],
     },
     /// Where a case stands.
     CaseStatus {
-        /// Its state.
+        /// The state.
         routing: &'a ArchivedCaseStatus,
         /// A `Note`, or empty.
         private: &'a [u8],
-        /// Does it come from the outbox? Otherwise it answers something that changed nothing.
+        /// As of a `Status`.
         numbered: bool,
     },
     /// A frame was refused before it was recorded. It is not sent again by itself.
@@ -222,10 +233,11 @@ enum Phase {
 /// The provider's side of the native protocol.
 pub struct ClientSession {
     code: ParticipantCode,
+    /// Which of the provider's connections it is.
+    slot: u8,
     phase: Phase,
-    lineage: Lineage,
-    seen: Cursors,
-    /// What of `seen` the switch was told on this connection.
+    arrivals: Arrivals,
+    /// What of that the switch was told on this connection.
     told: Cursors,
     /// Number of the last frame that was written on this connection.
     number: u64,
@@ -242,9 +254,9 @@ impl ClientSession {
     pub fn new(code: ParticipantCode, resume: Resume) -> ClientSession {
         ClientSession {
             code,
+            slot: 0,
             phase: Phase::Closed,
-            lineage: resume.lineage,
-            seen: resume.seen,
+            arrivals: Arrivals::after(resume),
             told: [0; OUTBOX_LANES],
             number: 0,
             unacknowledged: Unacknowledged::default(),
@@ -264,12 +276,31 @@ impl ClientSession {
         self
     }
 
+    /// As one of two connections of a `ClientPair`, in this slot.
+    #[must_use]
+    pub(super) fn in_slot(mut self, slot: usize) -> ClientSession {
+        self.slot = u8::try_from(slot).unwrap_or(u8::MAX);
+        self
+    }
+
+    /// Takes what has arrived over both connections, or gives it back.
+    pub(super) fn swap_arrivals(&mut self, arrivals: &mut Arrivals) {
+        std::mem::swap(&mut self.arrivals, arrivals);
+    }
+
+    /// Takes the oldest submission that the switch has neither acknowledged nor refused out of a session without connection: kind, routing part, private part.
+    pub(super) fn take_oldest(&mut self) -> Option<(MessageKind, Vec<u8>, Vec<u8>)> {
+        assert!(self.phase == Phase::Closed, "what is on its way is not sent twice at a time");
+        self.unacknowledged.take_oldest()
+    }
+
     /// A connection begins: forgets what came half, and writes `Hello`. Nothing else is written before `Welcome`.
     pub fn connected(&mut self) {
         self.disconnected();
         self.phase = Phase::Greeting;
-        self.told = self.seen;
-        let hello = Hello { participant: *self.code.bytes(), lineage: self.lineage, seen: self.seen };
+        let Resume { lineage, seen } = self.resume();
+        self.told = seen;
+        let hello = Hello { participant: *self.code.bytes(), lineage, seen, slot: self.slot };
         frame::encode(&mut self.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |_| {});
     }
 
@@ -279,6 +310,11 @@ impl ClientSession {
         self.partial.clear();
         self.outgoing.clear();
         self.number = 0;
+    }
+
+    /// Is there no connection?
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
     }
 
     /// Is the connection welcomed?
@@ -293,7 +329,7 @@ impl ClientSession {
 
     /// What was seen so far: what a provider stores, and gives to `new` in its next life.
     pub fn resume(&self) -> Resume {
-        Resume { lineage: self.lineage, seen: self.seen }
+        Resume { lineage: self.arrivals.lineage, seen: self.arrivals.seen }
     }
 
     /// How many submissions are not acknowledged yet.
@@ -307,7 +343,7 @@ impl ClientSession {
             && self.unacknowledged.bytes_held() + FRAME_BYTES_MAX <= self.unacknowledged_max.bytes
     }
 
-    /// Takes a message that a provider sends by itself, from `CreditTransfer` to `CaseCancel`, to be sent now or after the next `Welcome`, and again until it
+    /// Takes a message that is for a provider to submit (`MessageKind::is_resent`), to be sent now or after the next `Welcome`, and again until it
     /// is acknowledged. Gives its ticket: submissions are counted 1, 2, 3 ... for as long as the session lives.
     ///
     /// # Panics
@@ -330,10 +366,7 @@ impl ClientSession {
     }
 
     fn submit_with(&mut self, kind: MessageKind, encode: impl FnOnce(&mut Vec<u8>, Head)) -> Result<u64, Full> {
-        use MessageKind::{Answer, CaseAnswer, CaseCancel, CaseOpen, CreditTransfer, Return, StatusRequest};
-        let is_submitted =
-            matches!(kind, CreditTransfer | Answer | StatusRequest | Return | CaseOpen | CaseAnswer | CaseCancel);
-        assert!(is_submitted, "{kind:?} is not for a provider to submit");
+        assert!(kind.is_resent(), "{kind:?} is not for a provider to submit");
         if !self.has_room() {
             return Err(Full);
         }
@@ -361,10 +394,11 @@ impl ClientSession {
 
     /// Writes an `Ack` if something was received that no frame has acknowledged yet.
     pub fn acknowledge_now(&mut self) {
-        if self.phase == Phase::Open && self.told != self.seen {
+        let received = self.arrivals.seen;
+        if self.phase == Phase::Open && self.told != received {
             let head = Head { acknowledged: 0, ..Head::PLAIN };
-            frame::encode(&mut self.outgoing, MessageKind::Ack, head, &Ack { received: self.seen }, |_| {});
-            self.told = self.seen;
+            frame::encode(&mut self.outgoing, MessageKind::Ack, head, &Ack { received }, |_| {});
+            self.told = received;
         }
     }
 
@@ -436,11 +470,11 @@ impl ClientSession {
         }
         self.receive_acknowledgement(frame.head, on)?;
         match frame.kind {
-            MessageKind::Forward => self.receive_forward(frame, on),
-            MessageKind::Status => self.receive_status(frame, on),
-            MessageKind::Returned => self.receive_returned(frame, on),
-            MessageKind::CaseForward => self.receive_case_forward(frame, on),
-            MessageKind::CaseStatus => self.receive_case_status(frame, on),
+            kind if kind.conduct().numbered != Numbered::Never => match frame.head.lane.outbox_index() {
+                Some(lane_index) => self.receive_numbered(frame, lane_index, on),
+                None if kind.conduct().numbered == Numbered::UnlessReply => hand_out(frame, false, on),
+                None => Err(Broken::Unexpected(kind)),
+            },
             MessageKind::Error => self.receive_error(frame, on),
             MessageKind::Echo => self.receive_echo(frame, on),
             // An acknowledgement stands in the header.
@@ -448,45 +482,21 @@ impl ClientSession {
         }
     }
 
-    fn receive_forward(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let lane_index = frame.head.lane.outbox_index().ok_or(Broken::Unexpected(frame.kind))?;
-        if self.is_new(frame.head, lane_index)? {
-            on(Event::Forward { routing: read::<Forward>(frame)?, private: frame.private });
+    /// A message of an outbox lane: hands it out if it is its turn, and with it what was held for that.
+    fn receive_numbered(
+        &mut self,
+        frame: &Frame<'_>,
+        lane_index: usize,
+        on: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Broken> {
+        if self.arrivals.place(frame, lane_index)? != Place::Next {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn receive_status(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let numbered = match frame.head.lane.outbox_index() {
-            Some(lane_index) if !self.is_new(frame.head, lane_index)? => return Ok(()),
-            lane_index => lane_index.is_some(),
-        };
-        on(Event::Status { routing: read::<Status>(frame)?, private: frame.private, numbered });
-        Ok(())
-    }
-
-    fn receive_returned(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let lane_index = frame.head.lane.outbox_index().ok_or(Broken::Unexpected(frame.kind))?;
-        if self.is_new(frame.head, lane_index)? {
-            on(Event::Returned { routing: read::<Returned>(frame)?, private: frame.private });
+        hand_out(frame, true, on)?;
+        while let Some(bytes) = self.arrivals.take_held(lane_index) {
+            let Decoded::Frame(frame, _) = frame::decode(&bytes) else { unreachable!("it was a frame when it came") };
+            hand_out(&frame, true, on)?;
         }
-        Ok(())
-    }
-
-    fn receive_case_forward(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let lane_index = frame.head.lane.outbox_index().ok_or(Broken::Unexpected(frame.kind))?;
-        if self.is_new(frame.head, lane_index)? {
-            on(Event::CaseForward { routing: read::<CaseForward>(frame)?, private: frame.private });
-        }
-        Ok(())
-    }
-
-    fn receive_case_status(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
-        let numbered = match frame.head.lane.outbox_index() {
-            Some(lane_index) if !self.is_new(frame.head, lane_index)? => return Ok(()),
-            lane_index => lane_index.is_some(),
-        };
-        on(Event::CaseStatus { routing: read::<CaseStatus>(frame)?, private: frame.private, numbered });
         Ok(())
     }
 
@@ -511,20 +521,25 @@ impl ClientSession {
 
     /// Takes the cursors over from where the switch goes on; says whether numbers seen before mean nothing any more.
     fn resume_after(&mut self, lineage: Lineage, resumed_after: Cursors) -> Result<bool, Broken> {
-        let known = self.lineage != [0; 16];
-        let mut restarted = known && self.lineage != lineage;
+        let Resume { lineage: known, mut seen } = self.resume();
+        let is_known = known == lineage;
+        let mut restarted = known != [0; 16] && !is_known;
         for (index, lane) in Lane::OUTBOX.into_iter().enumerate() {
-            let (seen, resumed) = (self.seen[index], resumed_after[index]);
-            if seen == u64::MAX {
+            let resumed = resumed_after[index];
+            if seen[index] == u64::MAX {
+                seen[index] = resumed;
                 continue;
             }
-            if self.lineage == lineage && resumed > seen {
-                return Err(Broken::Gap { lane, expected: seen + 1, received: resumed.saturating_add(1) });
+            if is_known && resumed > seen[index] {
+                return Err(Broken::Gap { lane, expected: seen[index] + 1, received: resumed.saturating_add(1) });
             }
-            restarted |= resumed < seen;
+            // Before what this connection has said: over another one more may have come since.
+            restarted |= resumed < self.told[index];
         }
-        self.lineage = lineage;
-        self.seen = resumed_after;
+        if restarted || !is_known {
+            seen = resumed_after;
+        }
+        self.arrivals.go_on(lineage, seen, restarted);
         self.told = resumed_after;
         Ok(restarted)
     }
@@ -565,20 +580,6 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Is this the next number of its lane? A number that was seen is a repetition.
-    fn is_new(&mut self, head: Head, lane_index: usize) -> Result<bool, Broken> {
-        let Head { lane, number, .. } = head;
-        let expected = self.seen[lane_index].saturating_add(1);
-        if number > expected {
-            return Err(Broken::Gap { lane, expected, received: number });
-        }
-        if number < expected {
-            return Ok(false);
-        }
-        self.seen[lane_index] = number;
-        Ok(true)
-    }
-
     fn receive_error(&mut self, frame: &Frame<'_>, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
         let error = read::<crate::message::Error>(frame)?;
         let code = ErrorCode::from_number(error.code.to_native());
@@ -615,15 +616,30 @@ impl ClientSession {
     /// The header of the next numbered frame. It acknowledges the first lane in which there is something to acknowledge.
     fn next_head(&mut self) -> Head {
         self.number += 1;
-        let news = (0..OUTBOX_LANES).find(|&index| self.told[index] != self.seen[index]).unwrap_or(0);
-        self.told[news] = self.seen[news];
+        let seen = self.arrivals.seen;
+        let news = (0..OUTBOX_LANES).find(|&index| self.told[index] != seen[index]).unwrap_or(0);
+        self.told[news] = seen[news];
         Head {
             lane: Lane::Session,
             number: self.number,
             acknowledged_lane: Lane::OUTBOX[news],
-            acknowledged: self.seen[news],
+            acknowledged: seen[news],
         }
     }
+}
+
+/// Makes an event of a message from the outbox, or of a reply.
+fn hand_out(frame: &Frame<'_>, numbered: bool, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
+    let private = frame.private;
+    on(match frame.kind {
+        MessageKind::Forward => Event::Forward { routing: read::<Forward>(frame)?, private },
+        MessageKind::Status => Event::Status { routing: read::<Status>(frame)?, private, numbered },
+        MessageKind::Returned => Event::Returned { routing: read::<Returned>(frame)?, private },
+        MessageKind::CaseForward => Event::CaseForward { routing: read::<CaseForward>(frame)?, private },
+        MessageKind::CaseStatus => Event::CaseStatus { routing: read::<CaseStatus>(frame)?, private, numbered },
+        kind => return Err(Broken::Unexpected(kind)),
+    });
+    Ok(())
 }
 
 /// Reads the routing part in place. `frame::decode` has seen that its length is the one of its kind.
@@ -683,9 +699,13 @@ impl Unacknowledged {
 
     /// Lets frames go up to this number; gives the ticket of the last that has left, if any left now.
     fn acknowledge(&mut self, through_number: u64) -> Option<u64> {
+        self.let_go(|first| first.refused || first.number <= through_number)
+    }
+
+    fn let_go(&mut self, is_done: impl Fn(&Held) -> bool) -> Option<u64> {
         let left_before = self.left;
         while let Some(first) = self.frames.front()
-            && (first.refused || first.number <= through_number)
+            && is_done(first)
         {
             self.start += first.length;
             self.left += 1;
@@ -699,6 +719,20 @@ impl Unacknowledged {
             self.start = 0;
         }
         (self.left > left_before).then_some(self.left)
+    }
+
+    /// Lets the oldest frame go that was not refused, and gives what is in it.
+    fn take_oldest(&mut self) -> Option<(MessageKind, Vec<u8>, Vec<u8>)> {
+        // By no number: what was never sent has none.
+        self.let_go(|first| first.refused);
+        let first = self.frames.front_mut()?;
+        first.refused = true;
+        let parts = match frame::decode(&self.bytes[self.start..self.start + first.length]) {
+            Decoded::Frame(frame, _) => (frame.kind, frame.routing.to_vec(), frame.private.to_vec()),
+            _ => unreachable!("what was encoded here is a frame"),
+        };
+        self.let_go(|first| first.refused);
+        Some(parts)
     }
 
     /// Marks the frame with this number as refused; gives its ticket.

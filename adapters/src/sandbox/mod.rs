@@ -1,4 +1,4 @@
-//! A small payment provider with customers, to try things with: it pays, answers, credits, and can misbehave on demand.
+//! A small payment provider with customers, to try things with: it pays, answers, credits, returns, asks, and can misbehave on demand.
 //!
 //! `book` decides and owns the money; this file is the thin shell that connects it to a `Client` and says what it saw, and when.
 
@@ -11,12 +11,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-pub use book::{Audit, Customer, PayError, PayOrder, SandboxBook, Side, Submission};
+pub use book::{Audit, Customer, PayError, PayOrder, RequestOrder, SandboxBook, Side, Submission};
 
 use crate::limits::{SANDBOX_OBSERVATIONS_MAX, SANDBOX_PUT_OFF_MAX};
-use crate::message::{Decision, MessageKind, Note, Outcome, PaymentId, Reason};
+use crate::message::{
+    CaseAnswer, CaseKind, CaseOpen, CaseState, Decision, MessageKind, Note, Outcome, PaymentId, PaymentPrivate, Reason,
+};
 use crate::native::client::{
-    Client, ClientOptions, Disconnected, Events, Forward, Incoming, Refused, Status, SubmitError,
+    CaseForward, CaseStatus, Client, ClientOptions, Disconnected, Events, Forward, Incoming, Message, Refused,
+    Returned, Status, SubmitError,
 };
 use crate::native::session::Welcomed;
 
@@ -50,11 +53,28 @@ pub enum Observed {
     Connected(Welcomed),
     /// The connection is gone, or could not be made.
     Disconnected(Disconnected),
-    /// A payment went a step further.
+    /// A payment, or a return, went a step further.
     Payment(PaymentId, Leg),
+    /// A case went a step further.
+    Case(PaymentId, CaseLeg),
 }
 
-/// A step of a payment, as one of its two providers sees it.
+/// A step of a case, as one of its two providers sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaseLeg {
+    /// The opener: it was handed to the client.
+    Opened(CaseKind),
+    /// The opener: the switch did not take it.
+    NotTaken,
+    /// The responder: it waits for an answer.
+    Asked(CaseKind),
+    /// The responder: accepted, or refused for this reason. What is answered by a return or a payment is not answered otherwise.
+    Answered(Decision, Reason),
+    /// Both: where it stands now, and why.
+    Stands(CaseState, Reason),
+}
+
+/// A step of a payment or of a return, as one of its two providers sees it. Of a return the payer is who returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leg {
     /// Payer side: the order was handed to the client.
@@ -67,6 +87,8 @@ pub enum Leg {
     GivenBack,
     /// Payer side: this became of the payment, for this reason.
     Final(Outcome, Reason),
+    /// Payer side: money of the payment came back; so much in all, in minor units.
+    Returned(u64),
     /// Payee side: the payment arrived.
     Forwarded,
     /// Payee side: it was accepted, or rejected for this reason.
@@ -83,6 +105,8 @@ pub struct SandboxOptions {
     pub book: SandboxBook,
     /// How it answers, at first.
     pub answering: Answering,
+    /// It accepts payments without posting them, and posts them so long after they are committed.
+    pub posts_after: Option<Duration>,
 }
 
 /// A running sandbox. Clones share it.
@@ -136,13 +160,20 @@ impl Sandbox {
     pub fn start(options: SandboxOptions) -> (Sandbox, mpsc::Receiver<Observation>) {
         let (observations, receiver) = mpsc::channel(SANDBOX_OBSERVATIONS_MAX);
         let (client, events) = Client::start(options.client);
+        let SandboxOptions { book, answering, posts_after, .. } = options;
+        let book = if posts_after.is_some() { book.posting_later() } else { book };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { book: options.book, answering: options.answering }),
+            state: Mutex::new(State { book, answering }),
             observations,
             observations_missed: AtomicU64::new(0),
         });
-        let shell =
-            Shell { client: client.clone(), shared: shared.clone(), put_off: BTreeMap::new(), put_off_count: 0 };
+        let shell = Shell {
+            client: client.clone(),
+            shared: shared.clone(),
+            posts_after: posts_after.unwrap_or_default(),
+            put_off: BTreeMap::new(),
+            put_off_count: 0,
+        };
         tokio::spawn(shell.run(events));
         (Sandbox { client, shared }, receiver)
     }
@@ -151,10 +182,51 @@ impl Sandbox {
     pub async fn pay(&self, order: &PayOrder) -> Result<PaymentId, PayError> {
         let id = PaymentId::random();
         let submission = self.shared.state().book.pay(id, order, now_ns())?;
+        self.submit(id, &submission).await
+    }
+
+    /// Returns a payment to one of the customers: all that is left of it, or a part.
+    pub async fn return_payment(
+        &self,
+        original: PaymentId,
+        part: Option<ledger::Amount>,
+        reason: Reason,
+    ) -> Result<PaymentId, PayError> {
+        let id = PaymentId::random();
+        let submission = self.shared.state().book.return_payment(id, original, part, (None, reason))?;
+        self.submit(id, &submission).await
+    }
+
+    async fn submit(&self, id: PaymentId, submission: &Submission) -> Result<PaymentId, PayError> {
         self.shared.observe_leg(id, Leg::Submitted);
         let unsubmitted = Unsubmitted { shared: &self.shared, id };
-        self.client.submit(&submission.order, &submission.private).await.map_err(|_| PayError::NotSubmitted)?;
+        self.client.send(submission.message()).await.map_err(|_| PayError::NotSubmitted)?;
         std::mem::forget(unsubmitted);
+        Ok(id)
+    }
+
+    /// Asks for a committed payment of a customer back; gives the case.
+    pub async fn recall(&self, original: PaymentId, reason: Reason) -> Result<PaymentId, PayError> {
+        let id = PaymentId::random();
+        let opened = self.shared.state().book.recall(id, original, reason)?;
+        self.open(id, CaseKind::Recall, (&opened, &PaymentPrivate::default())).await
+    }
+
+    /// Asks somebody to pay one of the customers; gives the case.
+    pub async fn request(&self, order: &RequestOrder) -> Result<PaymentId, PayError> {
+        let id = PaymentId::random();
+        let (opened, private) = self.shared.state().book.request(id, order)?;
+        self.open(id, CaseKind::PaymentRequest, (&opened, &private)).await
+    }
+
+    async fn open(
+        &self,
+        id: PaymentId,
+        kind: CaseKind,
+        (opened, private): (&CaseOpen, &PaymentPrivate),
+    ) -> Result<PaymentId, PayError> {
+        self.shared.observe(Observed::Case(id, CaseLeg::Opened(kind)));
+        self.client.send(Message::CaseOpen(opened, private)).await.map_err(|_| PayError::NotSubmitted)?;
         Ok(id)
     }
 
@@ -200,6 +272,8 @@ fn now_ns() -> u64 {
 enum PutOff {
     Answer(Box<Forward>),
     Resubmit(PaymentId),
+    AnswerCase(CaseAnswer, Note),
+    Post(PaymentId),
 }
 
 /// How long to wait where the client takes no more.
@@ -209,6 +283,8 @@ const FULL_RETRY: Duration = Duration::from_millis(5);
 struct Shell {
     client: Client,
     shared: Arc<Shared>,
+    /// How long after its outcome a payment is posted that was accepted without that.
+    posts_after: Duration,
     /// By time, and then in the order in which they were put off.
     put_off: BTreeMap<(Instant, u64), PutOff>,
     put_off_count: u64,
@@ -240,8 +316,14 @@ impl Shell {
             Incoming::Forward(forward) => self.forwarded(forward),
             Incoming::Status(status) => self.status(&status),
             Incoming::Refused(refused) => self.refused(&refused),
-            Incoming::Acknowledged { kind: MessageKind::CreditTransfer, payment_id } => {
-                self.shared.observe_leg(payment_id, Leg::Acknowledged);
+            Incoming::Returned(returned) => self.returned(&returned),
+            Incoming::CaseForward(asked) => self.asked(&asked),
+            Incoming::CaseStatus(status) => self.case_status(&status),
+            Incoming::Acknowledged {
+                kind: MessageKind::CreditTransfer | MessageKind::Return,
+                payment_id: Some(id),
+            } => {
+                self.shared.observe_leg(id, Leg::Acknowledged);
             }
             Incoming::Acknowledged { .. } => {}
         }
@@ -286,11 +368,73 @@ impl Shell {
         }
     }
 
-    fn refused(&mut self, refused: &Refused) {
-        let (Some(MessageKind::CreditTransfer), Some(id)) = (refused.kind, refused.payment_id) else {
-            // A refused answer needs nothing: the payment expires, or was decided already.
-            return;
+    fn returned(&mut self, returned: &Returned) {
+        if self.shared.state().book.returned(returned) {
+            self.shared.observe_leg(returned.original_id, Leg::Returned(returned.returned_total));
+        }
+    }
+
+    /// A case is answered as soon as it comes.
+    fn asked(&mut self, asked: &CaseForward) {
+        let case = asked.case_id;
+        self.shared.observe(Observed::Case(case, CaseLeg::Asked(asked.kind)));
+        let id = PaymentId::random();
+        let submission = match asked.kind {
+            CaseKind::Recall => self.shared.state().book.recalled(id, asked),
+            CaseKind::PaymentRequest => self.shared.state().book.requested(id, asked, now_ns()),
+            CaseKind::Information => {
+                let text = self.shared.state().book.information(asked).into_bytes();
+                return self.answer_case(CaseAnswer::accept(case), Note { text, extension: Vec::new() });
+            }
+            // No provider is asked that: the switch opens it, and tells where it stands.
+            CaseKind::Posting => return,
         };
+        match submission {
+            Ok(submission) => self.try_submit(id, &submission),
+            Err(reason) => self.answer_case(CaseAnswer::refuse(case, reason), Note::default()),
+        }
+    }
+
+    fn answer_case(&mut self, answer: CaseAnswer, note: Note) {
+        match self.client.try_send(Message::CaseAnswer(&answer, &note)) {
+            Ok(()) => {
+                let decision = Decision::from_number(answer.decision).unwrap_or(Decision::Reject);
+                let reason = Reason::from_bytes(answer.reason).unwrap_or_default();
+                if let Some(id) = PaymentId::from_bytes(answer.case_id) {
+                    self.shared.observe(Observed::Case(id, CaseLeg::Answered(decision, reason)));
+                }
+            }
+            Err(SubmitError::Full) => self.put_off(FULL_RETRY, PutOff::AnswerCase(answer, note)),
+            Err(SubmitError::Closed | SubmitError::Invalid(_)) => {}
+        }
+    }
+
+    fn case_status(&mut self, status: &CaseStatus) {
+        self.shared.observe(Observed::Case(status.case_id, CaseLeg::Stands(status.state, status.reason)));
+        let is_to_be_posted = status.kind == Some(CaseKind::Posting) && status.state == CaseState::Open;
+        if is_to_be_posted && self.shared.state().book.is_unposted(status.case_id) {
+            self.put_off(self.posts_after, PutOff::Post(status.case_id));
+        }
+    }
+
+    /// The customer has the money, and the payer provider is to know.
+    fn post(&mut self, id: PaymentId) {
+        if self.shared.state().book.post(id) {
+            self.answer_case(CaseAnswer::accept(id), Note::default());
+        }
+    }
+
+    fn refused(&mut self, refused: &Refused) {
+        let (kind, id) = match (refused.kind, refused.payment_id) {
+            (Some(kind), Some(id)) => (kind, id),
+            _ => return,
+        };
+        match kind {
+            MessageKind::CreditTransfer | MessageKind::Return => {}
+            MessageKind::CaseOpen => return self.shared.observe(Observed::Case(id, CaseLeg::NotTaken)),
+            // A refused answer needs nothing: the payment expires, or was decided already.
+            _ => return,
+        }
         if refused.busy {
             self.shared.observe_leg(id, Leg::PutOff);
             self.put_off(Duration::from_millis(refused.retry_after_ms.into()), PutOff::Resubmit(id));
@@ -301,11 +445,17 @@ impl Shell {
 
     fn resubmit(&mut self, id: PaymentId) {
         let submission = self.shared.state().book.resubmit(id);
-        let submitted = submission.map(|Submission { order, private }| self.client.try_submit(&order, &private));
-        match submitted {
-            Some(Ok(())) => self.shared.observe_leg(id, Leg::Submitted),
-            Some(Err(SubmitError::Full)) => self.put_off(FULL_RETRY, PutOff::Resubmit(id)),
-            Some(Err(SubmitError::Closed | SubmitError::Invalid(_))) | None => self.shared.give_back(id),
+        match submission {
+            Some(submission) => self.try_submit(id, &submission),
+            None => self.shared.give_back(id),
+        }
+    }
+
+    fn try_submit(&mut self, id: PaymentId, submission: &Submission) {
+        match self.client.try_send(submission.message()) {
+            Ok(()) => self.shared.observe_leg(id, Leg::Submitted),
+            Err(SubmitError::Full) => self.put_off(FULL_RETRY, PutOff::Resubmit(id)),
+            Err(SubmitError::Closed | SubmitError::Invalid(_)) => self.shared.give_back(id),
         }
     }
 
@@ -325,6 +475,8 @@ impl Shell {
             match first.remove() {
                 PutOff::Answer(forward) => self.answer(forward),
                 PutOff::Resubmit(id) => self.resubmit(id),
+                PutOff::AnswerCase(answer, note) => self.answer_case(answer, note),
+                PutOff::Post(id) => self.post(id),
             }
         }
     }

@@ -77,11 +77,32 @@ ORDER = (
     ("currency", 3, letters),
     ("accepted_at", 8, number),
     ("purpose", 4, letters_or_none),
+    ("lane", 1, number),
+    ("request_id", 16, payment_id_or_none),
+)
+RETURN = (
+    ("return_id", 16, payment_id),
+    ("original_id", 16, payment_id),
+    ("case_id", 16, payment_id_or_none),
+    ("amount", 8, number),
+    ("currency", 3, letters),
+    ("reason", 4, letters_or_none),
+)
+CASE = (
+    ("case_id", 16, payment_id),
+    ("kind", 1, number),
+    ("original_id", 16, payment_id_or_none),
+    ("opener", 35, code),
+    ("responder", 35, code),
+    ("amount", 8, number),
+    ("currency", 3, letters_or_none),
+    ("amount_form", 1, number),
+    ("reason", 4, letters_or_none),
 )
 
 # Section 3: kind -> (name, fields of the routing part in their order, cells of the private part).
 MESSAGES = {
-    1: ("Hello", (("participant", 35, code), ("lineage", 16, hexadecimal), ("seen", 24, cursors)), None),
+    1: ("Hello", (("participant", 35, code), ("lineage", 16, hexadecimal), ("seen", 24, cursors), ("slot", 1, number)), None),
     2: (
         "Welcome",
         (
@@ -124,6 +145,31 @@ MESSAGES = {
         NOTE,
     ),
     10: ("StatusRequest", (("payment_id", 16, payment_id),), None),
+    11: ("Return", RETURN, NOTE),
+    12: (
+        "Returned",
+        RETURN + (("returned_total", 8, number), ("decided_at", 8, number), ("position", 8, number)),
+        NOTE,
+    ),
+    13: ("CaseOpen", CASE + (("expires_at", 8, number),), PAYMENT_PRIVATE),
+    14: ("CaseForward", CASE + (("deadline", 8, number),), PAYMENT_PRIVATE),
+    15: ("CaseAnswer", (("case_id", 16, payment_id), ("decision", 1, number), ("reason", 4, letters_or_none)), NOTE),
+    16: ("CaseCancel", (("case_id", 16, payment_id), ("reason", 4, letters_or_none)), NOTE),
+    17: (
+        "CaseStatus",
+        (
+            ("case_id", 16, payment_id),
+            ("kind", 1, number),
+            ("state", 1, number),
+            ("reason", 4, letters_or_none),
+            ("field", 1, number),
+            ("at", 8, number),
+            ("position", 8, number),
+        ),
+        NOTE,
+    ),
+    18: ("SignOn", (), None),
+    19: ("SignOff", (), None),
 }
 
 

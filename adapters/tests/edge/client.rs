@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use adapters::check::Request;
 use adapters::message::{
-    Answer, Error, ErrorCode, Field, MessageKind, Note, Outcome, PaymentPrivate, SEEN_FROM_THE_END,
+    AmountForm, Answer, CaseKind, CaseState, CaseStatus, Error, ErrorCode, Field, Lane, MessageKind, Note, Outcome,
+    PaymentId, PaymentPrivate, Reason, Return, SEEN_FROM_THE_END,
 };
-use adapters::native::client::{Client, DisconnectReason, Disconnected, Events, Incoming, Refused, SubmitError};
+use adapters::native::client::{
+    self, Client, DisconnectReason, Disconnected, Events, Incoming, Message, Refused, SubmitError,
+};
+use adapters::native::frame::Head;
 use adapters::native::session::{Broken, Resume, UnacknowledgedMax};
 use adapters::native::tls;
 use tokio::net::TcpListener;
 
 use crate::sample::{self, id, payment_private, transfer};
-use crate::scripted::{LINEAGE, Pki, ScriptedSwitch, next_event, numbered_forward, soon};
+use crate::scripted::{LINEAGE, Peer, Pki, ScriptedSwitch, next_event, numbered_forward, soon};
 
 fn disconnected(incoming: &Incoming) -> Option<Disconnected> {
     match incoming {
@@ -46,7 +50,7 @@ async fn a_payment_goes_out_and_its_status_comes_back() {
     next_event(&mut events, &mut Vec::new(), |incoming| {
         seen.push(match incoming {
             Incoming::Connected(welcomed) => format!("connected {:?}", welcomed.resumed_after),
-            Incoming::Acknowledged { kind, payment_id } => format!("acknowledged {kind:?} {payment_id}"),
+            Incoming::Acknowledged { kind, payment_id } => format!("acknowledged {kind:?} {}", payment_id.unwrap()),
             Incoming::Status(status) => format!("status {} {}", status.payment_id, status.outcome.name()),
             other => format!("{other:?}"),
         });
@@ -122,7 +126,7 @@ async fn after_a_cut_nothing_is_lost_and_nothing_comes_twice() {
     let (mut peer, resume) = switch.accept().await;
     assert_eq!(resume, Resume { lineage: LINEAGE, seen: [1, 0, 0] });
     let welcome = adapters::message::Welcome { lineage: LINEAGE, resumed_after: [1, 0, 0], ..sample::welcome() };
-    peer.send(MessageKind::Welcome, adapters::native::frame::Head::PLAIN, &welcome, b"").await;
+    peer.send(MessageKind::Welcome, Head::PLAIN, &welcome, b"").await;
     for (number, payment) in [(1, 2), (2, 3), (3, 4)] {
         assert_eq!(peer.expect_transfer().await, (number, id(payment)));
     }
@@ -390,4 +394,192 @@ fn errors_about_files_name_the_file_and_say_what_to_do() {
     check(tls::client_config(&ca, &certificate, &other), ["NORTHBANK.pem", "give the key that the certificate"]);
     std::fs::write(&missing, "no PEM").unwrap();
     check(tls::client_config(&missing, &certificate, &key), ["missing.pem holds no certificate", "at least one"]);
+}
+
+/// `sample::returned(1)` with `sample::note()`, as a provider gets it.
+fn owned_returned() -> client::Returned {
+    client::Returned {
+        return_id: id(1),
+        original_id: id(7),
+        case_id: Some(id(8)),
+        amount: sample::amount(3_456),
+        currency: sample::currency("KES"),
+        reason: Reason::of(b"FOCR"),
+        returned_total: 23_456,
+        decided_at_ns: sample::TIME_NS + 2,
+        position: 78,
+        note: sample::note(),
+    }
+}
+
+/// `sample::recall(2)` without a private part, as the provider that is asked gets it.
+fn owned_recall() -> client::CaseForward {
+    client::CaseForward {
+        case_id: id(2),
+        kind: CaseKind::Recall,
+        original_id: Some(id(7)),
+        opener: sample::code("NORTHBANK"),
+        responder: sample::code("SOUTH-COOP_2"),
+        amount: None,
+        form: AmountForm::None,
+        reason: Reason::of(b"DUPL"),
+        deadline_ns: sample::TIME_NS + 3_600_000_000_000,
+        private: PaymentPrivate::default(),
+    }
+}
+
+/// `sample::case_status(4)` with `sample::note()`, as a provider gets it.
+fn owned_case_status() -> client::CaseStatus {
+    client::CaseStatus {
+        case_id: id(4),
+        kind: Some(CaseKind::Recall),
+        state: CaseState::Rejected,
+        reason: Reason::of(b"TM01"),
+        field: Field::OriginalId,
+        at_ns: sample::TIME_NS + 3,
+        position: 79,
+        numbered: true,
+        note: sample::note(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_returned_and_asked_comes_in_with_all_its_fields() {
+    let switch = ScriptedSwitch::new().await;
+    let (_client, mut events) = switch.client();
+    let mut peer = switch.accept_and_welcome().await;
+    let note = sample::written(&sample::note());
+    let numbered = |lane, number| Head { lane, number, ..Head::PLAIN };
+    peer.send(MessageKind::Returned, numbered(Lane::Payments, 1), &sample::returned(1), &note).await;
+    let recall = sample::case_forward(&sample::recall(2));
+    peer.send(MessageKind::CaseForward, numbered(Lane::Bulk, 1), &recall, b"").await;
+    let request = sample::case_forward(&sample::case_open(3));
+    let private = sample::written(&payment_private());
+    peer.send(MessageKind::CaseForward, numbered(Lane::Payments, 2), &request, &private).await;
+    peer.send(MessageKind::CaseStatus, numbered(Lane::Bulk, 2), &sample::case_status(4), &note).await;
+    let unknown =
+        CaseStatus { kind: 0, state: CaseState::Unknown as u8, reason: [0; 4], field: 0, ..sample::case_status(5) };
+    peer.send(MessageKind::CaseStatus, Head::PLAIN, &unknown, b"").await;
+    let request = client::CaseForward {
+        case_id: id(3),
+        kind: CaseKind::PaymentRequest,
+        original_id: None,
+        amount: Some((sample::amount(123_456), sample::currency("KES"))),
+        form: AmountForm::UpTo,
+        reason: Reason::NONE,
+        private: payment_private(),
+        ..owned_recall()
+    };
+    let unknown = client::CaseStatus {
+        case_id: id(5),
+        kind: None,
+        state: CaseState::Unknown,
+        reason: Reason::NONE,
+        field: Field::None,
+        numbered: false,
+        note: Note::default(),
+        ..owned_case_status()
+    };
+    let expected = [
+        Incoming::Returned(Box::new(owned_returned())),
+        Incoming::CaseForward(Box::new(owned_recall())),
+        Incoming::CaseForward(Box::new(request)),
+        Incoming::CaseStatus(Box::new(owned_case_status())),
+        Incoming::CaseStatus(Box::new(unknown)),
+    ];
+    let mut rest = Vec::new();
+    for expected in expected {
+        let is_message = |incoming: &Incoming| (!matches!(incoming, Incoming::Connected(_))).then(|| incoming.clone());
+        assert_eq!(next_event(&mut events, &mut rest, is_message).await, expected);
+    }
+    // All of both lanes is acknowledged.
+    peer.expect(|request| matches!(request, Request::Ack([2, 2, 0])).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_a_provider_returns_asks_and_answers_goes_out_until_it_is_acknowledged() {
+    let switch = ScriptedSwitch::new().await;
+    let (client, mut events) = switch.client();
+    let mut peer = switch.accept_and_welcome().await;
+    let note = sample::note();
+    let (payment_return, opened) = (sample::payment_return(1), sample::case_open(2));
+    let (answer, cancel, private) = (sample::case_answer(3), sample::case_cancel(4), payment_private());
+    let messages = [
+        Message::SignOff,
+        Message::Return(&payment_return, &note),
+        Message::CaseOpen(&opened, &private),
+        Message::CaseAnswer(&answer, &note),
+        Message::CaseCancel(&cancel, &Note::default()),
+        Message::SignOn,
+    ];
+    for message in messages {
+        client.send(message).await.unwrap();
+    }
+    let expected = [
+        "sign off".to_owned(),
+        format!("return {} +{}", id(1), sample::written(&note).len()),
+        format!("open {} +{}", id(2), sample::written(&private).len()),
+        format!("answer {} +{}", id(3), sample::written(&note).len()),
+        format!("cancel {} +0", id(4)),
+        "sign on".to_owned(),
+    ];
+    assert_eq!(heard(&mut peer, 6).await, expected);
+    peer.acknowledge(2).await;
+    drop(peer);
+    let mut peer = switch.accept_and_welcome().await;
+    assert_eq!(heard(&mut peer, 4).await, expected[2..]);
+    peer.acknowledge(4).await;
+    let mut acknowledged = Vec::new();
+    let mut rest = Vec::new();
+    while acknowledged.len() < 6 {
+        let pick = |incoming: &Incoming| match incoming {
+            Incoming::Acknowledged { kind, payment_id } => Some((*kind, *payment_id)),
+            _ => None,
+        };
+        acknowledged.push(next_event(&mut events, &mut rest, pick).await);
+    }
+    let expected = [
+        (MessageKind::SignOff, None),
+        (MessageKind::Return, Some(id(1))),
+        (MessageKind::CaseOpen, Some(id(2))),
+        (MessageKind::CaseAnswer, Some(id(3))),
+        (MessageKind::CaseCancel, Some(id(4))),
+        (MessageKind::SignOn, None),
+    ];
+    assert_eq!(acknowledged, expected);
+    // What the switch would refuse does not go out.
+    let refused = client.try_send(Message::Return(&Return { reason: [0; 4], ..payment_return }, &note));
+    let Err(SubmitError::Invalid(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!((refusal.code, refusal.field), (ErrorCode::BadField, Field::Reason));
+}
+
+/// The next messages of a provider about returns, cases and itself, in words.
+async fn heard(peer: &mut Peer, count: usize) -> Vec<String> {
+    let mut said = Vec::new();
+    while said.len() < count {
+        let text = |id: [u8; 16]| PaymentId::from_bytes(id).unwrap();
+        let message = peer
+            .expect(|request| {
+                Some(match request {
+                    Request::SignOn => "sign on".to_owned(),
+                    Request::SignOff => "sign off".to_owned(),
+                    Request::Return(message) => {
+                        format!("return {} +{}", text(message.routing().return_id), message.private_bytes().len())
+                    }
+                    Request::CaseOpen(message) => {
+                        format!("open {} +{}", text(message.routing().case_id), message.private_bytes().len())
+                    }
+                    Request::CaseAnswer(message) => {
+                        format!("answer {} +{}", text(message.routing().case_id), message.private_bytes().len())
+                    }
+                    Request::CaseCancel(message) => {
+                        format!("cancel {} +{}", text(message.routing().case_id), message.private_bytes().len())
+                    }
+                    _ => return None,
+                })
+            })
+            .await;
+        said.push(message);
+    }
+    said
 }

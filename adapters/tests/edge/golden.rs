@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use adapters::message::{Answer, Lane, MessageKind, Reason};
-use adapters::native::frame::Head;
+use adapters::message::{Answer, CaseAnswer, Lane, MessageKind, Reason};
+use adapters::native::frame::{self, Head};
 use serde_json::{Value, json};
 
 use crate::sample::{self, framed, id, written};
@@ -25,28 +25,31 @@ const FROM_OUTBOX: Head =
     Head { lane: Lane::Payments, number: 3, acknowledged_lane: Lane::Session, acknowledged: 1 << 40 };
 const REPLY: Head = Head { lane: Lane::Session, number: 0, acknowledged_lane: Lane::Session, acknowledged: 99 };
 
+/// Adds a golden file: name, kind, header, then each part with what is in it.
+macro_rules! golden {
+    ($all:expr, $name:literal, $kind:ident, $head:expr, $routing:expr, $routing_json:expr, $private:expr, $private_json:expr) => {{
+        let bytes = framed(MessageKind::$kind, $head, $routing, $private);
+        let decoded = frame_json(stringify!($kind), bytes.len(), $head, &$routing_json, &$private_json);
+        $all.push(Golden { name: $name, bytes, decoded });
+    }};
+}
+
 fn goldens() -> Vec<Golden> {
     let payment_private = written(&sample::payment_private());
     let note = written(&sample::note());
     let (payment_json, note_json) = (payment_private_json(), note_json());
     let mut all = Vec::new();
-    macro_rules! golden {
-        ($name:literal, $kind:ident, $head:expr, $routing:expr, $routing_json:expr, $private:expr, $private_json:expr) => {{
-            let bytes = framed(MessageKind::$kind, $head, $routing, $private);
-            let decoded = frame_json(stringify!($kind), bytes.len(), $head, &$routing_json, &$private_json);
-            all.push(Golden { name: $name, bytes, decoded });
-        }};
-    }
-    golden!("hello", Hello, Head::PLAIN, &sample::hello(), hello_json(), b"", Value::Null);
-    golden!("welcome", Welcome, REPLY, &sample::welcome(), welcome_json(), b"", Value::Null);
-    golden!("ack", Ack, Head::PLAIN, &sample::ack(), json!({"received": [1, 2, 3]}), b"", Value::Null);
-    golden!("error", Error, REPLY, &sample::error(), error_json(), b"", Value::Null);
-    golden!("error_note", Error, REPLY, &sample::error(), error_json(), &note, note_json);
+    golden!(all, "hello", Hello, Head::PLAIN, &sample::hello(), hello_json(), b"", Value::Null);
+    golden!(all, "welcome", Welcome, REPLY, &sample::welcome(), welcome_json(), b"", Value::Null);
+    golden!(all, "ack", Ack, Head::PLAIN, &sample::ack(), json!({"received": [1, 2, 3]}), b"", Value::Null);
+    golden!(all, "error", Error, REPLY, &sample::error(), error_json(), b"", Value::Null);
+    golden!(all, "error_note", Error, REPLY, &sample::error(), error_json(), &note, note_json);
     let echo_json = json!({"token": 0x0102_0304_0506_0708_u64, "reply": 1});
-    golden!("echo", Echo, FROM_PROVIDER, &sample::echo(), echo_json, b"", Value::Null);
+    golden!(all, "echo", Echo, FROM_PROVIDER, &sample::echo(), echo_json, b"", Value::Null);
     let order = sample::transfer(5);
-    golden!("credit_transfer", CreditTransfer, FROM_PROVIDER, &order, order_json(), b"", Value::Null);
+    golden!(all, "credit_transfer", CreditTransfer, FROM_PROVIDER, &order, order_json(), b"", Value::Null);
     golden!(
+        all,
         "credit_transfer_private",
         CreditTransfer,
         FROM_PROVIDER,
@@ -56,21 +59,95 @@ fn goldens() -> Vec<Golden> {
         payment_json
     );
     let forward = sample::forward(5);
-    golden!("forward", Forward, FROM_OUTBOX, &forward, forward_json(), b"", Value::Null);
-    golden!("forward_private", Forward, FROM_OUTBOX, &forward, forward_json(), &payment_private, payment_json);
+    golden!(all, "forward", Forward, FROM_OUTBOX, &forward, forward_json(), b"", Value::Null);
+    golden!(all, "forward_private", Forward, FROM_OUTBOX, &forward, forward_json(), &payment_private, payment_json);
     let accept_json = json!({"payment_id": UUID, "decision": 1, "reason": null});
-    golden!("answer_accept", Answer, FROM_PROVIDER, &Answer::accept(id(5)), accept_json, b"", Value::Null);
+    golden!(all, "answer_accept", Answer, FROM_PROVIDER, &Answer::accept(id(5)), accept_json, b"", Value::Null);
     let reject = Answer::reject(id(5), Reason::of(b"AC06"));
     let reject_json = json!({"payment_id": UUID, "decision": 3, "reason": "AC06"});
-    golden!("answer_reject_note", Answer, FROM_PROVIDER, &reject, reject_json, &note, note_json);
-    golden!("status", Status, REPLY, &sample::status(5), status_json(), b"", Value::Null);
-    golden!("status_note", Status, FROM_OUTBOX, &sample::status(5), status_json(), &note, note_json);
+    golden!(all, "answer_reject_note", Answer, FROM_PROVIDER, &reject, reject_json, &note, note_json);
+    golden!(all, "status", Status, REPLY, &sample::status(5), status_json(), b"", Value::Null);
+    golden!(all, "status_note", Status, FROM_OUTBOX, &sample::status(5), status_json(), &note, note_json);
     let request_json = json!({"payment_id": UUID});
-    golden!("status_request", StatusRequest, FROM_PROVIDER, &sample::status_request(), request_json, b"", Value::Null);
+    golden!(
+        all,
+        "status_request",
+        StatusRequest,
+        FROM_PROVIDER,
+        &sample::status_request(),
+        request_json,
+        b"",
+        Value::Null
+    );
+    about_returns_and_cases(&mut all);
     all
 }
 
+fn about_returns_and_cases(all: &mut Vec<Golden>) {
+    let payment_private = written(&sample::payment_private());
+    let note = written(&sample::note());
+    let (payment_json, note_json) = (payment_private_json(), note_json());
+    let payment_return = sample::payment_return(5);
+    golden!(all, "return", Return, FROM_PROVIDER, &payment_return, return_json(), b"", Value::Null);
+    golden!(all, "return_note", Return, FROM_PROVIDER, &payment_return, return_json(), &note, note_json);
+    golden!(all, "returned", Returned, FROM_OUTBOX, &sample::returned(5), returned_json(), b"", Value::Null);
+    golden!(all, "returned_note", Returned, FROM_OUTBOX, &sample::returned(5), returned_json(), &note, note_json);
+    let (request, recall) = (sample::case_open(5), sample::recall(5));
+    let expiring = |json: Value| with(json, "expires_at", json!(sample::TIME_NS + 3_600_000_000_000));
+    let opened = with(recall_json(), "expires_at", json!(0));
+    golden!(all, "case_open_recall", CaseOpen, FROM_PROVIDER, &recall, opened, b"", Value::Null);
+    let opened = expiring(request_to_pay_json());
+    golden!(all, "case_open_private", CaseOpen, FROM_PROVIDER, &request, opened, &payment_private, payment_json);
+    let until = |json: Value| with(json, "deadline", json!(sample::TIME_NS + 3_600_000_000_000));
+    let recall = sample::case_forward(&recall);
+    golden!(all, "case_forward_recall", CaseForward, FROM_OUTBOX, &recall, until(recall_json()), b"", Value::Null);
+    let request = sample::case_forward(&request);
+    let asked = until(request_to_pay_json());
+    golden!(all, "case_forward_private", CaseForward, FROM_OUTBOX, &request, asked, &payment_private, payment_json);
+    let accept_json = json!({"case_id": UUID, "decision": 1, "reason": null});
+    golden!(
+        all,
+        "case_answer_accept",
+        CaseAnswer,
+        FROM_PROVIDER,
+        &CaseAnswer::accept(id(5)),
+        accept_json,
+        b"",
+        Value::Null
+    );
+    let refuse_json = json!({"case_id": UUID, "decision": 3, "reason": "CUST"});
+    golden!(all, "case_answer_note", CaseAnswer, FROM_PROVIDER, &sample::case_answer(5), refuse_json, &note, note_json);
+    let cancel_json = json!({"case_id": UUID, "reason": "DUPL"});
+    golden!(all, "case_cancel", CaseCancel, FROM_PROVIDER, &sample::case_cancel(5), cancel_json, b"", Value::Null);
+    golden!(all, "case_cancel_note", CaseCancel, FROM_PROVIDER, &sample::case_cancel(5), cancel_json, &note, note_json);
+    golden!(all, "case_status", CaseStatus, REPLY, &sample::case_status(5), case_status_json(), b"", Value::Null);
+    golden!(
+        all,
+        "case_status_note",
+        CaseStatus,
+        FROM_OUTBOX,
+        &sample::case_status(5),
+        case_status_json(),
+        &note,
+        note_json
+    );
+    for (name, kind) in [("sign_on", MessageKind::SignOn), ("sign_off", MessageKind::SignOff)] {
+        let mut bytes = Vec::new();
+        frame::encode_raw(&mut bytes, kind, FROM_PROVIDER, b"", b"");
+        let decoded = frame_json(kind.conduct().name, bytes.len(), FROM_PROVIDER, &json!({}), &Value::Null);
+        all.push(Golden { name, bytes, decoded });
+    }
+}
+
 const UUID: &str = "05000000-0000-4a11-9b11-111111111111";
+const REQUEST: &str = "06000000-0000-4a11-9b11-111111111111";
+const ORIGINAL: &str = "07000000-0000-4a11-9b11-111111111111";
+const RECALL: &str = "08000000-0000-4a11-9b11-111111111111";
+
+fn with(mut json: Value, field: &str, value: Value) -> Value {
+    json[field] = value;
+    json
+}
 
 fn frame_json(kind: &str, length: usize, head: Head, routing: &Value, private: &Value) -> Value {
     json!({
@@ -86,7 +163,7 @@ fn frame_json(kind: &str, length: usize, head: Head, routing: &Value, private: &
 }
 
 fn hello_json() -> Value {
-    json!({"participant": "NORTHBANK", "lineage": "07".repeat(16), "seen": [10, 20, u64::MAX]})
+    json!({"participant": "NORTHBANK", "lineage": "07".repeat(16), "seen": [10, 20, u64::MAX], "slot": 1})
 }
 
 fn welcome_json() -> Value {
@@ -113,13 +190,69 @@ fn order_json() -> Value {
         "currency": "KES",
         "accepted_at": sample::TIME_NS,
         "purpose": "SALA",
+        "lane": 1,
+        "request_id": REQUEST,
     })
 }
 
 fn forward_json() -> Value {
-    let mut forward = order_json();
-    forward["deadline"] = json!(sample::TIME_NS + 10_000_000_000);
-    forward
+    with(order_json(), "deadline", json!(sample::TIME_NS + 10_000_000_000))
+}
+
+fn return_json() -> Value {
+    json!({
+        "return_id": UUID,
+        "original_id": ORIGINAL,
+        "case_id": RECALL,
+        "amount": 3_456,
+        "currency": "KES",
+        "reason": "FOCR",
+    })
+}
+
+fn returned_json() -> Value {
+    let returned = with(return_json(), "returned_total", json!(23_456));
+    with(with(returned, "decided_at", json!(sample::TIME_NS + 2)), "position", json!(78))
+}
+
+fn request_to_pay_json() -> Value {
+    json!({
+        "case_id": UUID,
+        "kind": 3,
+        "original_id": null,
+        "opener": "NORTHBANK",
+        "responder": "SOUTH-COOP_2",
+        "amount": 123_456,
+        "currency": "KES",
+        "amount_form": 2,
+        "reason": null,
+    })
+}
+
+fn recall_json() -> Value {
+    json!({
+        "case_id": UUID,
+        "kind": 1,
+        "original_id": ORIGINAL,
+        "opener": "NORTHBANK",
+        "responder": "SOUTH-COOP_2",
+        "amount": 0,
+        "currency": null,
+        "amount_form": 0,
+        "reason": "DUPL",
+    })
+}
+
+fn case_status_json() -> Value {
+    json!({
+        "case_id": UUID,
+        "kind": 1,
+        "state": 8,
+        "reason": "TM01",
+        "field": 16,
+        "at": sample::TIME_NS + 3,
+        "position": 79,
+    })
 }
 
 fn status_json() -> Value {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use adapters::check::{self, Request};
 use adapters::message::{
-    Ack, Answer, CreditTransfer, Echo, Error, Forward, Hello, Lane, Lineage, MessageKind, Note, Part, PaymentId,
-    PaymentPrivate, Status, StatusRequest, Welcome,
+    Ack, Answer, CaseAnswer, CaseCancel, CaseForward, CaseOpen, CaseStatus, CreditTransfer, Echo, Error, Forward,
+    Hello, Lane, Lineage, MessageKind, Note, Part, PaymentId, PaymentPrivate, Return, Returned, Status, StatusRequest,
+    Welcome,
 };
 use adapters::native::frame::{self, Decoded, Head};
 use adapters::native::session::{Broken, ClientSession, Event, Resume};
@@ -82,7 +83,7 @@ proptest! {
         private in up_to(300),
     ) {
         let (time, amount) = (a, a.rotate_left(17));
-        comes_back!(Hello, head, Hello { participant: payer, lineage, seen }, private);
+        comes_back!(Hello, head, Hello { participant: payer, lineage, seen, slot: 1 }, private);
         let welcome = Welcome {
             lineage, resumed_after: seen, enqueued: more, time_ns: time, frame_bytes_max: b, in_flight_max: !b,
         };
@@ -92,11 +93,12 @@ proptest! {
         comes_back!(Error, head, error, private);
         comes_back!(Echo, head, Echo { token: a, reply: d }, private);
         let transfer = CreditTransfer {
-            payment_id: id, payer, payee, amount, currency, accepted_at_ns: time, purpose,
+            payment_id: id, payer, payee, amount, currency, accepted_at_ns: time, purpose, lane: d, request_id: lineage,
         };
         comes_back!(CreditTransfer, head, transfer, private);
         let forward = Forward {
-            payment_id: id, payer, payee, amount, currency, accepted_at_ns: time, purpose, deadline_ns: !time,
+            payment_id: id, payer, payee, amount, currency, accepted_at_ns: time, purpose, lane: d, request_id: lineage,
+            deadline_ns: !time,
         };
         comes_back!(Forward, head, forward, private);
         comes_back!(Answer, head, Answer { payment_id: id, decision: d, reason: purpose }, private);
@@ -105,6 +107,36 @@ proptest! {
         };
         comes_back!(Status, head, status, private);
         comes_back!(StatusRequest, head, StatusRequest { payment_id: id }, private);
+    }
+
+    #[test]
+    fn every_message_about_returns_and_cases_comes_back_as_it_was_written(
+        head in head(),
+        (case_id, original_id, return_id) in (bytes::<16>(), bytes::<16>(), bytes::<16>()),
+        (opener, responder) in (bytes::<35>(), bytes::<35>()),
+        (amount, time, position) in (any::<u64>(), any::<u64>(), any::<u64>()),
+        (kind, form) in (any::<u8>(), any::<u8>()),
+        (currency, reason) in (bytes::<3>(), bytes::<4>()),
+        private in up_to(300),
+    ) {
+        let message = Return { return_id, original_id, case_id, amount, currency, reason };
+        comes_back!(Return, head, message, private);
+        let returned = Returned {
+            return_id, original_id, case_id, amount, currency, reason, returned_total: !amount, decided_at_ns: time, position,
+        };
+        comes_back!(Returned, head, returned, private);
+        let opened = CaseOpen {
+            case_id, kind, original_id, opener, responder, amount, currency, amount_form: form, reason, expires_at_ns: time,
+        };
+        comes_back!(CaseOpen, head, opened, private);
+        let asked = CaseForward {
+            case_id, kind, original_id, opener, responder, amount, currency, amount_form: form, reason, deadline_ns: time,
+        };
+        comes_back!(CaseForward, head, asked, private);
+        comes_back!(CaseAnswer, head, CaseAnswer { case_id, decision: kind, reason }, private);
+        comes_back!(CaseCancel, head, CaseCancel { case_id, reason }, private);
+        let status = CaseStatus { case_id, kind, state: form, reason, field: !kind, at_ns: time, position };
+        comes_back!(CaseStatus, head, status, private);
     }
 
     #[test]
@@ -137,10 +169,10 @@ proptest! {
 
     #[test]
     fn damaged_messages_never_panic(
-        which in 0..13usize,
+        which in 0..FRAMES,
         damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let mut frame = frames().swap_remove(which);
+        let mut frame = frames()[which].clone();
         for (place, value) in damages {
             let place = place.index(frame.len());
             frame[place] = value;
@@ -154,11 +186,20 @@ proptest! {
     }
 }
 
+/// How many `frames` has.
+const FRAMES: usize = 22;
+
+fn bare(kind: MessageKind) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::encode_raw(&mut bytes, kind, Head::PLAIN, b"", b"");
+    bytes
+}
+
 /// One frame of each message, with and without a private part.
-fn frames() -> Vec<Vec<u8>> {
+fn frames() -> [Vec<u8>; FRAMES] {
     let (payment, note) = (written(&sample::payment_private()), written(&sample::note()));
     let from_outbox = Head { lane: Lane::Payments, number: 1, ..Head::PLAIN };
-    vec![
+    [
         framed(MessageKind::Hello, Head::PLAIN, &sample::hello(), b""),
         framed(MessageKind::Welcome, Head::PLAIN, &sample::welcome(), b""),
         framed(MessageKind::Ack, Head::PLAIN, &sample::ack(), b""),
@@ -172,6 +213,15 @@ fn frames() -> Vec<Vec<u8>> {
         framed(MessageKind::Status, from_outbox, &sample::status(1), &note),
         framed(MessageKind::Status, Head::PLAIN, &sample::status(1), b""),
         framed(MessageKind::StatusRequest, Head::PLAIN, &sample::status_request(), b""),
+        framed(MessageKind::Return, Head::PLAIN, &sample::payment_return(1), &note),
+        framed(MessageKind::Returned, from_outbox, &sample::returned(1), &note),
+        framed(MessageKind::CaseOpen, Head::PLAIN, &sample::case_open(1), &payment),
+        framed(MessageKind::CaseForward, from_outbox, &sample::case_forward(&sample::recall(1)), &payment),
+        framed(MessageKind::CaseAnswer, Head::PLAIN, &sample::case_answer(1), &note),
+        framed(MessageKind::CaseCancel, Head::PLAIN, &sample::case_cancel(1), &note),
+        framed(MessageKind::CaseStatus, from_outbox, &sample::case_status(1), &note),
+        bare(MessageKind::SignOn),
+        bare(MessageKind::SignOff),
     ]
 }
 
@@ -179,9 +229,15 @@ fn frames() -> Vec<Vec<u8>> {
 fn survive(bytes: &[u8]) {
     let mut used = 0;
     while let Decoded::Frame(frame, length) = frame::decode(&bytes[used..]) {
-        if let Ok(Request::CreditTransfer(transfer)) = check::request(&frame) {
-            assert!(transfer.private_fields().is_none_or(|fields| fields.concat().len() <= bytes.len()));
+        let mut private_bytes = 0;
+        let mut count = |field: &[u8]| private_bytes += field.len();
+        match check::request(&frame) {
+            Ok(Request::CreditTransfer(order)) => order.each_private_field(&mut count),
+            Ok(Request::Return(message)) => message.each_private_field(&mut count),
+            Ok(Request::CaseOpen(message)) => message.each_private_field(&mut count),
+            _ => {}
         }
+        assert!(private_bytes <= frame.private.len());
         used += length;
     }
 }
@@ -309,7 +365,7 @@ impl ModelSwitch {
                 }
             }
             Request::Echo { .. } => self.number(frame.head.number),
-            Request::Answer(_) | Request::StatusRequest(_) => panic!("never sent here"),
+            _ => panic!("never sent here: {:?}", frame.kind),
         });
         self.received = received;
         self.dealt_with = self.frames;
@@ -403,7 +459,7 @@ impl World {
                 *acknowledged = through;
             }
             Event::Welcomed(welcomed) => assert!(!welcomed.numbers_restarted),
-            Event::Status { .. } | Event::Echo { .. } => panic!("never sent here"),
+            _ => panic!("never sent here"),
         });
         assert!(bytes.is_empty() || received.is_ok(), "{received:?}");
     }

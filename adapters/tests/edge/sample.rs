@@ -1,8 +1,9 @@
 //! One of each message, and ways to make and to read them.
 
 use adapters::message::{
-    Ack, Answer, CreditTransfer, Echo, Error, Forward, Hello, MessageKind, Note, Part, ParticipantCode, PaymentId,
-    PaymentPrivate, Reason, Status, StatusRequest, Welcome,
+    Ack, AmountForm, Answer, CaseAnswer, CaseCancel, CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus,
+    CreditTransfer, Echo, Error, Forward, Hello, MessageKind, Note, Part, ParticipantCode, PaymentId, PaymentPrivate,
+    Reason, Return, Returned, Status, StatusRequest, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame, Head};
 use ledger::{Amount, Currency};
@@ -41,7 +42,7 @@ pub(crate) fn transfer(number: u64) -> CreditTransfer {
         currency("KES"),
         TIME_NS,
     );
-    CreditTransfer { purpose: *b"SALA", ..order }
+    CreditTransfer { purpose: *b"SALA", request_id: id(6).bytes(), ..order }
 }
 
 pub(crate) fn forward(number: u64) -> Forward {
@@ -54,6 +55,8 @@ pub(crate) fn forward(number: u64) -> Forward {
         currency: order.currency,
         accepted_at_ns: order.accepted_at_ns,
         purpose: order.purpose,
+        lane: order.lane,
+        request_id: order.request_id,
         deadline_ns: TIME_NS + 10_000_000_000,
     }
 }
@@ -66,6 +69,80 @@ pub(crate) fn status(number: u64) -> Status {
         field: 3,
         decided_at_ns: TIME_NS + 1,
         position: 77,
+    }
+}
+
+pub(crate) fn payment_return(number: u64) -> Return {
+    Return {
+        return_id: id(number).bytes(),
+        original_id: id(7).bytes(),
+        case_id: id(8).bytes(),
+        amount: 3_456,
+        currency: *b"KES",
+        reason: *b"FOCR",
+    }
+}
+
+pub(crate) fn returned(number: u64) -> Returned {
+    let Return { return_id, original_id, case_id, amount, currency, reason } = payment_return(number);
+    let (returned_total, decided_at_ns, position) = (23_456, TIME_NS + 2, 78);
+    Returned { return_id, original_id, case_id, amount, currency, reason, returned_total, decided_at_ns, position }
+}
+
+/// A request to pay.
+pub(crate) fn case_open(number: u64) -> CaseOpen {
+    CaseOpen {
+        case_id: id(number).bytes(),
+        kind: CaseKind::PaymentRequest as u8,
+        original_id: [0; 16],
+        opener: *code("NORTHBANK").bytes(),
+        responder: *code("SOUTH-COOP_2").bytes(),
+        amount: 123_456,
+        currency: *b"KES",
+        amount_form: AmountForm::UpTo as u8,
+        reason: [0; 4],
+        expires_at_ns: TIME_NS + 3_600_000_000_000,
+    }
+}
+
+/// A recall of a whole payment.
+pub(crate) fn recall(number: u64) -> CaseOpen {
+    CaseOpen {
+        kind: CaseKind::Recall as u8,
+        original_id: id(7).bytes(),
+        amount: 0,
+        currency: [0; 3],
+        amount_form: AmountForm::None as u8,
+        reason: *b"DUPL",
+        expires_at_ns: 0,
+        ..case_open(number)
+    }
+}
+
+/// As the switch tells of a case that was opened.
+pub(crate) fn case_forward(opened: &CaseOpen) -> CaseForward {
+    let &CaseOpen { case_id, kind, original_id, opener, responder, amount, currency, amount_form, reason, .. } = opened;
+    let deadline_ns = TIME_NS + 3_600_000_000_000;
+    CaseForward { case_id, kind, original_id, opener, responder, amount, currency, amount_form, reason, deadline_ns }
+}
+
+pub(crate) fn case_answer(number: u64) -> CaseAnswer {
+    CaseAnswer::refuse(id(number), Reason::of(b"CUST"))
+}
+
+pub(crate) fn case_cancel(number: u64) -> CaseCancel {
+    CaseCancel { case_id: id(number).bytes(), reason: *b"DUPL" }
+}
+
+pub(crate) fn case_status(number: u64) -> CaseStatus {
+    CaseStatus {
+        case_id: id(number).bytes(),
+        kind: CaseKind::Recall as u8,
+        state: CaseState::Rejected as u8,
+        reason: *b"TM01",
+        field: 16,
+        at_ns: TIME_NS + 3,
+        position: 79,
     }
 }
 
@@ -86,7 +163,7 @@ pub(crate) fn note() -> Note {
 }
 
 pub(crate) fn hello() -> Hello {
-    Hello { participant: *code("NORTHBANK").bytes(), lineage: [7; 16], seen: [10, 20, u64::MAX] }
+    Hello { participant: *code("NORTHBANK").bytes(), lineage: [7; 16], seen: [10, 20, u64::MAX], slot: 1 }
 }
 
 pub(crate) fn welcome() -> Welcome {

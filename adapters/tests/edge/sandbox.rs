@@ -5,14 +5,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use adapters::check::Request;
 use adapters::message::{
-    Decision, Error, Forward as Forwarded, Lane, MessageKind, Outcome, PaymentId, PaymentPrivate, Reason,
+    AmountForm, CaseForward, CaseKind, CaseState, CaseStatus, Decision, Error, Forward as Forwarded, Lane, MessageKind,
+    Note, Outcome, PaymentId, PaymentPrivate, Reason, Return,
 };
-use adapters::native::client::Forward;
+use adapters::native::client::{self, Forward};
 use adapters::native::frame::Head;
 use adapters::sandbox::book::reason;
 use adapters::sandbox::{
-    Answering, Audit, Customer, Leg, Observation, Observed, PayError, PayOrder, Sandbox, SandboxBook, SandboxOptions,
-    Side,
+    Answering, Audit, CaseLeg, Customer, Leg, Observation, Observed, PayError, PayOrder, RequestOrder, Sandbox,
+    SandboxBook, SandboxOptions, Side, Submission,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -51,6 +52,8 @@ fn forward(number: u64, payee_account: &str, minor_units: u64) -> Forward {
         currency: currency("KES"),
         accepted_at_ns: sample::TIME_NS,
         purpose: Reason::NONE,
+        lane: Lane::Payments,
+        request_id: None,
         deadline_ns: sample::TIME_NS + 10_000_000_000,
         private,
     }
@@ -64,8 +67,8 @@ fn balance(book: &SandboxBook, account: &str) -> u64 {
 fn money_leaves_when_ordered_and_comes_back_when_refused() {
     let mut book = book();
     let submission = book.pay(id(1), &order("1001", 30_000), sample::TIME_NS).unwrap();
-    assert_eq!(submission.order.amount, 30_000);
-    assert_eq!(submission.private.payer_name, b"Amina");
+    let Submission::Payment(transfer, private) = submission else { panic!("{submission:?}") };
+    assert_eq!((transfer.amount, &private.payer_name[..]), (30_000, &b"Amina"[..]));
     assert_eq!(balance(&book, "1001"), 20_000);
     assert_eq!(book.audit().in_flight_out, 30_000);
     assert_eq!(book.status(id(1), Outcome::InFlight), None);
@@ -75,8 +78,9 @@ fn money_leaves_when_ordered_and_comes_back_when_refused() {
     assert_eq!(book.status(id(2), Outcome::Committed), Some(Side::Payer));
     assert_eq!(book.status(id(2), Outcome::Committed), None, "a repetition changes nothing");
     assert_eq!(balance(&book, "1001"), 20_000);
-    let audit = Audit { opening: 80_000, balances: 50_000, in_flight_out: 0, received: 0, sent: 30_000 };
-    assert_eq!(book.audit(), audit);
+    let nothing =
+        Audit { opening: 80_000, balances: 0, unposted: 0, unassigned: 0, in_flight_out: 0, received: 0, sent: 0 };
+    assert_eq!(book.audit(), Audit { balances: 50_000, sent: 30_000, ..nothing });
 }
 
 #[test]
@@ -127,6 +131,155 @@ fn the_customer_is_credited_once_and_only_at_committed() {
     assert_eq!(balance(&book, "1002"), 20_700);
 }
 
+/// A book that has received and paid something: payment 1 of 700 to 1002, payment 2 of 30,000 from 1001.
+fn settled_book() -> SandboxBook {
+    let mut book = book();
+    book.forward(&forward(1, "1002", 700)).unwrap();
+    book.status(id(1), Outcome::Committed).unwrap();
+    book.pay(id(2), &order("1001", 30_000), sample::TIME_NS).unwrap();
+    book.status(id(2), Outcome::Committed).unwrap();
+    book
+}
+
+fn return_in(submission: Submission) -> Return {
+    let Submission::Return(message) = submission else { panic!("{submission:?}") };
+    message
+}
+
+#[test]
+fn a_customer_returns_what_is_left_and_gets_it_back_where_that_fails() {
+    let mut book = settled_book();
+    let by_itself = (None, Reason::of(b"CUST"));
+    let part = book.return_payment(id(3), id(1), Some(amount(200)), by_itself).unwrap();
+    let part = return_in(part);
+    assert_eq!((part.original_id, part.amount, part.reason), (id(1).bytes(), 200, *b"CUST"));
+    assert_eq!(balance(&book, "1002"), 20_500);
+    let too_much = book.return_payment(id(4), id(1), Some(amount(501)), by_itself);
+    assert_eq!(too_much, Err(PayError::UnknownPayment), "200 of 700 are on their way back");
+    assert_eq!(book.status(id(3), Outcome::Rejected), Some(Side::Payer));
+    assert_eq!(balance(&book, "1002"), 20_700);
+    let all = return_in(book.return_payment(id(5), id(1), None, by_itself).unwrap());
+    assert_eq!(all.amount, 700);
+    assert_eq!(book.status(id(5), Outcome::Committed), Some(Side::Payer));
+    assert_eq!(book.return_payment(id(6), id(1), None, by_itself), Err(PayError::UnknownPayment));
+    // What a customer has paid is not the customer's to return.
+    assert_eq!(book.return_payment(id(6), id(2), None, by_itself), Err(PayError::UnknownPayment));
+    assert_eq!(balance(&book, "1002"), 20_000);
+    assert!(book.audit().is_conserved());
+}
+
+fn returned(return_id: u64, original: u64, minor_units: u64) -> client::Returned {
+    client::Returned {
+        return_id: id(return_id),
+        original_id: id(original),
+        case_id: None,
+        amount: amount(minor_units),
+        currency: currency("KES"),
+        reason: Reason::of(b"CUST"),
+        returned_total: minor_units,
+        decided_at_ns: sample::TIME_NS,
+        position: 9,
+        note: Note::default(),
+    }
+}
+
+#[test]
+fn what_comes_back_is_the_payers_and_comes_once() {
+    let mut book = settled_book();
+    assert!(book.returned(&returned(10, 2, 10_000)));
+    assert_eq!(balance(&book, "1001"), 30_000);
+    assert!(!book.returned(&returned(10, 2, 10_000)), "the numbers of the switch restarted");
+    assert_eq!(balance(&book, "1001"), 30_000);
+    // More than was paid, or of a payment that nobody here made: it is kept apart.
+    assert!(book.returned(&returned(11, 2, 20_001)));
+    assert!(book.returned(&returned(12, 99, 5)));
+    let audit = book.audit();
+    assert_eq!((balance(&book, "1001"), audit.unassigned), (30_000, 20_006));
+    assert!(audit.is_conserved());
+}
+
+#[test]
+fn a_payment_that_is_posted_later_is_the_customers_later() {
+    let mut book = book().posting_later();
+    let answer = book.forward(&forward(1, "1002", 700)).unwrap();
+    assert_eq!(answer.decision, Decision::AcceptWithoutPosting as u8);
+    book.status(id(1), Outcome::Committed).unwrap();
+    assert_eq!((balance(&book, "1002"), book.audit().unposted), (20_000, 700));
+    assert!(book.audit().is_conserved() && book.is_unposted(id(1)));
+    assert!(book.post(id(1)));
+    assert!(!book.post(id(1)));
+    assert_eq!((balance(&book, "1002"), book.audit().unposted), (20_700, 0));
+    assert!(book.audit().is_conserved());
+}
+
+fn asked(kind: CaseKind, original: Option<u64>, minor_units: Option<u64>) -> client::CaseForward {
+    client::CaseForward {
+        case_id: id(50),
+        kind,
+        original_id: original.map(id),
+        opener: code("SOUTH-COOP_2"),
+        responder: code("NORTHBANK"),
+        amount: minor_units.map(|minor_units| (amount(minor_units), currency("KES"))),
+        form: if minor_units.is_some() { AmountForm::Fixed } else { AmountForm::None },
+        reason: Reason::NONE,
+        deadline_ns: sample::TIME_NS,
+        private: PaymentPrivate { payer_account: b"1001".to_vec(), ..PaymentPrivate::default() },
+    }
+}
+
+#[test]
+fn a_recall_is_answered_by_what_the_customer_still_has() {
+    let mut book = settled_book();
+    let recall = |original, minor_units| asked(CaseKind::Recall, original, minor_units);
+    assert_eq!(book.recalled(id(20), &recall(Some(99), None)), Err(reason::NO_ORIGINAL));
+    assert_eq!(book.recalled(id(20), &recall(Some(2), None)), Err(reason::NO_ORIGINAL), "paid, not received");
+    assert_eq!(book.recalled(id(20), &recall(Some(1), Some(701))), Err(reason::ALREADY_RETURNED));
+    let part = return_in(book.recalled(id(20), &recall(Some(1), Some(100))).unwrap());
+    assert_eq!((part.case_id, part.amount), (id(50).bytes(), 100));
+    book.pay(id(21), &order("1002", 20_100), sample::TIME_NS).unwrap();
+    assert_eq!(book.recalled(id(22), &recall(Some(1), None)), Err(reason::FUNDS_INSUFFICIENT), "500 of 600 are there");
+    assert_eq!(book.status(id(21), Outcome::Expired), Some(Side::Payer));
+    assert_eq!(return_in(book.recalled(id(22), &recall(Some(1), None)).unwrap()).amount, 600);
+    assert_eq!(book.recalled(id(23), &recall(Some(1), None)), Err(reason::ALREADY_RETURNED));
+    assert_eq!(
+        book.information(&asked(CaseKind::Information, Some(2), None)),
+        "Amina paid it; 30000 of it is not returned"
+    );
+    assert!(book.audit().is_conserved());
+}
+
+#[test]
+fn a_request_is_paid_by_who_pays_requests_up_to_an_amount() {
+    let customers = vec![
+        Customer::new("Amina", "1001", 5_000).who_pays_requests_up_to(amount(6_000)),
+        Customer::new("Brian", "1002", 20_000),
+    ];
+    let mut book = SandboxBook::new(code("NORTHBANK"), currency("KES"), customers);
+    let request = |minor_units| asked(CaseKind::PaymentRequest, None, Some(minor_units));
+    let from = |account: &str, minor_units| client::CaseForward {
+        private: PaymentPrivate { payer_account: account.into(), ..PaymentPrivate::default() },
+        ..request(minor_units)
+    };
+    let now_ns = sample::TIME_NS;
+    assert_eq!(book.requested(id(1), &from("9999", 5), now_ns), Err(reason::ACCOUNT_UNKNOWN));
+    assert_eq!(book.requested(id(1), &from("1002", 5), now_ns), Err(reason::CUSTOMER_DECISION));
+    assert_eq!(book.requested(id(1), &request(6_001), now_ns), Err(reason::CUSTOMER_DECISION));
+    assert_eq!(book.requested(id(1), &request(5_001), now_ns), Err(reason::FUNDS_INSUFFICIENT));
+    let in_dollars = client::CaseForward { amount: Some((amount(5), currency("USD"))), ..request(5) };
+    assert_eq!(book.requested(id(1), &in_dollars, now_ns), Err(reason::CURRENCY_UNKNOWN));
+    book.set_blocked("1001", true);
+    assert_eq!(book.requested(id(1), &request(5), now_ns), Err(reason::ACCOUNT_BLOCKED));
+    book.set_blocked("1001", false);
+    let paid = book.requested(id(1), &request(4_000), now_ns).unwrap();
+    let Submission::Payment(transfer, _) = &paid else { panic!("{paid:?}") };
+    assert_eq!(
+        (transfer.request_id, transfer.amount, transfer.payee),
+        (id(50).bytes(), 4_000, *code("SOUTH-COOP_2").bytes())
+    );
+    assert_eq!(book.resubmit(id(1)), Some(paid), "submitted again, it still pays the request");
+    assert_eq!(balance(&book, "1001"), 1_000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default()
@@ -134,9 +287,13 @@ proptest! {
 
     /// Whatever is ordered, forwarded and decided, in any order, twice or never: no money is made or lost.
     #[test]
-    fn money_is_conserved(steps in prop::collection::vec((0..8u8, 0..12u64, 1..60_000u64), 1..200)) {
+    fn money_is_conserved(
+        posts_later in any::<bool>(),
+        steps in prop::collection::vec((0..13u8, 0..12u64, 1..60_000u64), 1..200),
+    ) {
         let accounts = ["1001", "1002", "1003", "9999"];
-        let mut book = book();
+        let mut book = if posts_later { book().posting_later() } else { book() };
+        let mut returns = 1_000;
         let mut expected: HashMap<PaymentId, Outcome> = HashMap::new();
         for (what, number, minor_units) in steps {
             let account = accounts[usize::try_from(number % 4).unwrap()];
@@ -154,6 +311,14 @@ proptest! {
                 4 => drop(book.status(received, Outcome::Committed)),
                 5 => drop(book.status(received, Outcome::Rejected)),
                 6 => drop(book.give_back(paid)),
+                7 | 8 => {
+                    returns += 1;
+                    let part = (what == 7).then(|| amount(minor_units));
+                    drop(book.return_payment(id(returns), received, part, (None, Reason::of(b"CUST"))));
+                }
+                9 => drop(book.status(id(returns), if number % 3 == 0 { Outcome::Rejected } else { Outcome::Committed })),
+                10 => drop(book.returned(&returned(2_000 + minor_units, number, minor_units))),
+                11 => drop(book.post(received)),
                 _ => drop(book.resubmit(paid)),
             }
             prop_assert!(book.audit().is_conserved(), "{:?}", book.audit());
@@ -173,7 +338,7 @@ impl Bench {
     async fn new(answering: Answering) -> Bench {
         let switch = ScriptedSwitch::new().await;
         let (sandbox, mut observations) =
-            Sandbox::start(SandboxOptions { client: switch.options(), book: book(), answering });
+            Sandbox::start(SandboxOptions { client: switch.options(), book: book(), answering, posts_after: None });
         let peer = switch.accept_and_welcome().await;
         let first = soon(observations.recv()).await.unwrap();
         assert!(matches!(first.what, Observed::Connected(_)), "{first:?}");
@@ -199,6 +364,19 @@ impl Bench {
             .expect(|request| match request {
                 Request::Answer(answer) if answer.routing().payment_id == id(number).bytes() => {
                     Some(answer.routing().decision)
+                }
+                _ => None,
+            })
+            .await
+    }
+
+    /// The next answer to a case: which, the decision, the reason.
+    async fn case_answer(&mut self) -> ([u8; 16], u8, [u8; 4]) {
+        self.peer
+            .expect(|request| match request {
+                Request::CaseAnswer(answer) => {
+                    let routing = answer.routing();
+                    Some((routing.case_id, routing.decision, routing.reason))
                 }
                 _ => None,
             })
@@ -288,4 +466,94 @@ async fn a_payee_is_paid_when_the_switch_says_committed() {
     bench.peer.send_status(2, id(1), 1).await;
     bench.expect_legs(id(1), &[Leg::Settled(Outcome::Committed)]).await;
     assert_eq!(bench.sandbox.book(|book| balance(book, "1002")), 20_700);
+}
+
+#[tokio::test]
+async fn a_sandbox_returns_asks_and_answers() {
+    let mut bench = Bench::new(Answering::AtOnce).await;
+    // A payment comes in, and its customer sends it back.
+    let private = PaymentPrivate { payee_account: b"1002".to_vec(), ..sample::payment_private() };
+    let head = |lane, number| Head { lane, number, ..Head::PLAIN };
+    let forwarded = Forwarded { amount: 700, ..sample::forward(1) };
+    bench.peer.send(MessageKind::Forward, head(Lane::Payments, 1), &forwarded, &sample::written(&private)).await;
+    bench.answer(1).await;
+    bench.peer.send_status(2, id(1), 1).await;
+    let settled = Leg::Settled(Outcome::Committed);
+    bench.expect_legs(id(1), &[Leg::Forwarded, Leg::Answered(Decision::Accept, Reason::NONE), settled]).await;
+    let returned = bench.sandbox.return_payment(id(1), Some(amount(200)), Reason::of(b"CUST")).await.unwrap();
+    let sent = bench
+        .peer
+        .expect(|request| match request {
+            Request::Return(message) => Some((message.routing().return_id, message.routing().amount.to_native())),
+            _ => None,
+        })
+        .await;
+    assert_eq!(sent, (returned.bytes(), 200));
+    bench.peer.send_status(3, returned, 1).await;
+    bench.expect_legs(returned, &[Leg::Submitted, Leg::Final(Outcome::Committed, Reason::NONE)]).await;
+
+    // A recall of the rest is answered by a return, one of something else is refused.
+    let recall = |number, original: u64| CaseForward {
+        original_id: id(original).bytes(),
+        ..sample::case_forward(&sample::recall(number))
+    };
+    bench.peer.send(MessageKind::CaseForward, head(Lane::Bulk, 1), &recall(31, 1), b"").await;
+    let answered = bench
+        .peer
+        .expect(|request| match request {
+            Request::Return(message) => Some((message.routing().case_id, message.routing().amount.to_native())),
+            _ => None,
+        })
+        .await;
+    assert_eq!(answered, (id(31).bytes(), 500));
+    bench.peer.send(MessageKind::CaseForward, head(Lane::Bulk, 2), &recall(32, 77), b"").await;
+    assert_eq!(bench.case_answer().await, (id(32).bytes(), Decision::Reject as u8, *b"NOOR"));
+    let question = CaseForward { kind: CaseKind::Information as u8, ..recall(33, 1) };
+    bench.peer.send(MessageKind::CaseForward, head(Lane::Bulk, 3), &question, b"").await;
+    assert_eq!(bench.case_answer().await, (id(33).bytes(), Decision::Accept as u8, [0; 4]));
+    assert_eq!(bench.sandbox.book(|book| balance(book, "1002")), 20_000);
+
+    // It asks for what a customer is to get.
+    let order = RequestOrder {
+        payee_account: "1002".into(),
+        payer: code("SOUTH-COOP_2"),
+        payer_account: "0712-88".into(),
+        amount: amount(900),
+        remittance: "rent".into(),
+    };
+    let case = bench.sandbox.request(&order).await.unwrap();
+    let opened = bench
+        .peer
+        .expect(|request| match request {
+            Request::CaseOpen(opened) => Some((opened.routing().case_id, opened.routing().amount.to_native())),
+            _ => None,
+        })
+        .await;
+    assert_eq!(opened, (case.bytes(), 900));
+}
+
+#[tokio::test]
+async fn a_sandbox_posts_later_and_says_so() {
+    let switch = ScriptedSwitch::new().await;
+    let posts_after = Some(Duration::from_millis(1));
+    let options = SandboxOptions { client: switch.options(), book: book(), answering: Answering::AtOnce, posts_after };
+    let (sandbox, observations) = Sandbox::start(options);
+    let peer = switch.accept_and_welcome().await;
+    let mut bench = Bench { _switch: switch, sandbox, observations, peer };
+    let private = PaymentPrivate { payee_account: b"1002".to_vec(), ..sample::payment_private() };
+    let head = |number| Head { lane: Lane::Payments, number, ..Head::PLAIN };
+    let forwarded = Forwarded { amount: 700, ..sample::forward(1) };
+    bench.peer.send(MessageKind::Forward, head(1), &forwarded, &sample::written(&private)).await;
+    assert_eq!(bench.answer(1).await, Decision::AcceptWithoutPosting as u8);
+    bench.peer.send_status(2, id(1), 1).await;
+    let (kind, state) = (CaseKind::Posting as u8, CaseState::Open as u8);
+    let open = CaseStatus { kind, state, reason: [0; 4], field: 0, ..sample::case_status(1) };
+    bench.peer.send(MessageKind::CaseStatus, head(3), &open, b"").await;
+    assert_eq!(bench.case_answer().await, (id(1).bytes(), Decision::Accept as u8, [0; 4]));
+    assert_eq!(bench.sandbox.book(|book| balance(book, "1002")), 20_700);
+    let mut seen = Vec::new();
+    while seen.last() != Some(&Observed::Case(id(1), CaseLeg::Answered(Decision::Accept, Reason::NONE))) {
+        seen.push(soon(bench.observations.recv()).await.unwrap().what);
+    }
+    assert!(seen.contains(&Observed::Case(id(1), CaseLeg::Stands(CaseState::Open, Reason::NONE))), "{seen:?}");
 }

@@ -124,7 +124,7 @@ impl ScriptedSwitch {
         let mut peer = self.accept_maybe().await.unwrap();
         let resume = peer
             .expect(|request| match request {
-                Request::Hello { participant, lineage, seen } => {
+                Request::Hello { participant, lineage, seen, .. } => {
                     assert_eq!(participant.as_str(), "NORTHBANK");
                     Some(Resume { lineage, seen })
                 }

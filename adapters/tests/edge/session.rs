@@ -2,7 +2,8 @@
 
 use adapters::limits::{ECHO_AFTER_MS, HELLO_TIMEOUT_MS, SILENCE_MAX_MS};
 use adapters::message::{
-    Answer, Echo, Error, Hello, Lane, Lineage, MessageKind, Part, PaymentId, SEEN_FROM_THE_END, StatusRequest, Welcome,
+    Answer, CONDUCT, Echo, Error, Hello, Lane, Lineage, MessageKind, Numbered, Part, PaymentId, SEEN_FROM_THE_END,
+    StatusRequest, Welcome,
 };
 use adapters::native::frame::{self, Head};
 use adapters::native::session::{Broken, ClientSession, Event, Full, Idle, Resume, UnacknowledgedMax};
@@ -99,6 +100,15 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
         Event::Forward { routing, private } => format!("forward {} +{}", payment(routing.payment_id), private.len()),
         Event::Status { routing, private, numbered } => {
             format!("status {} +{} numbered {numbered}", payment(routing.payment_id), private.len())
+        }
+        Event::Returned { routing, private } => {
+            format!("returned {} of {} +{}", payment(routing.return_id), payment(routing.original_id), private.len())
+        }
+        Event::CaseForward { routing, private } => {
+            format!("case forward {} +{}", payment(routing.case_id), private.len())
+        }
+        Event::CaseStatus { routing, private, numbered } => {
+            format!("case status {} +{} numbered {numbered}", payment(routing.case_id), private.len())
         }
         Event::Refused { error, busy, ticket, .. } => {
             format!("refused ticket {ticket} {} busy {busy}", payment(error.payment_id))
@@ -340,6 +350,89 @@ fn buffers_do_not_grow_with_the_number_of_messages() {
     assert!(bench.session.outgoing().capacity() <= 4 * largest);
     bench.session.connected();
     bench.welcome(LINEAGE, [0; 3]).unwrap();
-    let expected = 10 * (frame::HEADER_BYTES + 109) + frame::HEADER_BYTES + 75;
+    let frame_bytes = |kind: MessageKind| frame::HEADER_BYTES + kind.conduct().routing_bytes;
+    let expected = 10 * frame_bytes(MessageKind::CreditTransfer) + frame_bytes(MessageKind::Hello);
     assert_eq!(bench.session.outgoing().len(), expected);
+}
+
+/// A frame of each message that is numbered, from this lane.
+fn from_outbox(kind: MessageKind, head: Head) -> Vec<u8> {
+    let number = head.number;
+    match kind {
+        MessageKind::Forward => framed(kind, head, &sample::forward(number), b""),
+        MessageKind::Status => framed(kind, head, &sample::status(number), b""),
+        MessageKind::Returned => framed(kind, head, &sample::returned(number), b""),
+        MessageKind::CaseForward => framed(kind, head, &sample::case_forward(&sample::recall(number)), b""),
+        MessageKind::CaseStatus => framed(kind, head, &sample::case_status(number), b""),
+        _ => panic!("{kind:?} is not numbered"),
+    }
+}
+
+const NUMBERED: [MessageKind; 5] = [
+    MessageKind::Forward,
+    MessageKind::Status,
+    MessageKind::Returned,
+    MessageKind::CaseForward,
+    MessageKind::CaseStatus,
+];
+
+#[test]
+fn all_that_is_numbered_comes_in_order_and_once_whatever_it_is() {
+    for row in CONDUCT {
+        assert_eq!(NUMBERED.contains(&row.kind), row.numbered != Numbered::Never, "{}", row.name);
+    }
+    for (lane_index, lane) in [(0, Lane::Payments), (1, Lane::Bulk)] {
+        let mut bench = Bench::open();
+        for (number, kind) in (1..).zip(NUMBERED) {
+            let frame = from_outbox(kind, Head { lane, number, ..Head::PLAIN });
+            bench.receive(&frame).unwrap();
+            assert_eq!(bench.events().len(), 1, "{kind:?}");
+            bench.receive(&frame).unwrap();
+            assert_eq!(bench.events(), [""; 0], "{kind:?} came twice");
+            assert_eq!(bench.session.resume().seen[lane_index], number);
+        }
+        bench.session.acknowledge_now();
+        let acks = bench.sent();
+        assert_eq!(acks, ["Ack number 0 acknowledges 0:0"]);
+        for kind in NUMBERED {
+            let mut bench = Bench::open();
+            let gap = bench.receive(&from_outbox(kind, Head { lane, number: 2, ..Head::PLAIN }));
+            assert_eq!(gap, Err(Broken::Gap { lane, expected: 1, received: 2 }), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn only_a_status_may_be_a_reply() {
+    for kind in NUMBERED {
+        let mut bench = Bench::open();
+        let received = bench.receive(&from_outbox(kind, Head::PLAIN));
+        if kind.conduct().numbered == Numbered::UnlessReply {
+            assert_eq!(received, Ok(()));
+            assert!(bench.events()[0].ends_with("numbered false"), "{kind:?}");
+        } else {
+            assert_eq!(received, Err(Broken::Unexpected(kind)));
+        }
+    }
+}
+
+#[test]
+fn whatever_a_provider_submits_is_sent_again_until_it_is_acknowledged() {
+    let mut bench = Bench::open();
+    let kinds: Vec<MessageKind> = CONDUCT.iter().map(|row| row.kind).filter(|kind| kind.is_resent()).collect();
+    let expected = ["CreditTransfer", "Answer", "StatusRequest", "Return", "CaseOpen", "CaseAnswer", "CaseCancel"];
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.conduct().name).collect();
+    assert_eq!(names, [&expected[..], &["SignOn", "SignOff"]].concat());
+    for (ticket, kind) in (1..).zip(&kinds) {
+        let routing = vec![7; kind.conduct().routing_bytes];
+        assert_eq!(bench.session.submit_raw(*kind, &routing, b""), Ok(ticket));
+    }
+    let sent = bench.sent();
+    assert_eq!(sent.len(), kinds.len());
+    bench.acknowledge(2).unwrap();
+    bench.session.connected();
+    bench.sent();
+    bench.welcome(LINEAGE, [0; 3]).unwrap();
+    let again: Vec<String> = bench.sent().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(again, names[2..]);
 }

@@ -238,7 +238,7 @@ async fn converse(stream: TlsStream<TcpStream>, world: Rc<RefCell<World>>) {
     'reading: while reader.read_buf(&mut received).await.is_ok_and(|count| count > 0) {
         while let Decoded::Frame(frame, length) = decode(&received) {
             let goes_on = match check::request(&frame).ok().unwrap() {
-                Request::Hello { participant, lineage, seen } => {
+                Request::Hello { participant, lineage, seen, .. } => {
                     code = *participant.bytes();
                     hello(&mut world.borrow_mut(), code, lineage == [7; 16], seen[0], &sender);
                     true

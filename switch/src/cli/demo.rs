@@ -1,5 +1,7 @@
 //! `switch demo`: the switch at work on one machine. Three sandbox providers connect over real TLS sockets, and payments between their
-//! customers cross the real pipeline into the real journal. Nothing here is faked: the demo is a client like any other.
+//! customers cross the real pipeline into the real journal; then one goes back, and one is made on request. Nothing here is faked: the demo is a client like any other.
+
+mod story;
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -107,7 +109,8 @@ async fn show(arguments: &Arguments, config: &Config, server: &Server) -> Result
         let mut client = ClientOptions::new(address, name_of_switch, code, tls.map_err(Failure::start)?);
         // The sandboxes' customers begin anew with each demo, so what happened before it is not theirs.
         client.resume = Resume::FROM_THE_END;
-        let options = SandboxOptions { client, book, answering: adapters::sandbox::Answering::AtOnce };
+        let options =
+            SandboxOptions { client, book, answering: adapters::sandbox::Answering::AtOnce, posts_after: None };
         let (sandbox, observations) = Sandbox::start(options);
         providers.push(Provider { name, code, sandbox, observations });
     }
@@ -117,7 +120,11 @@ async fn show(arguments: &Arguments, config: &Config, server: &Server) -> Result
         run = show.run() => { run?; false }
         () = &mut stop => true,
     };
-    show.print();
+    show.print_one();
+    if !interrupted {
+        show.tell_stories().await?;
+    }
+    show.print_all();
     let report = server.report().ok_or_else(|| Failure::fault("the switch has stopped"))?;
     print_books(&report);
     if !arguments.exit && !interrupted {
@@ -134,7 +141,9 @@ fn provider(code: &str, names: &[&str]) -> Result<(ParticipantCode, SandboxBook)
         .iter()
         .enumerate()
         .map(|(number, name)| Customer::new(name, &account(code, number), CUSTOMER_BALANCE_MINOR));
-    Ok((code, SandboxBook::new(code, currency()?, customers.collect())))
+    let mut customers: Vec<Customer> = customers.collect();
+    customers[0].pays_requests_up_to_minor = story::PAID_ON_REQUEST_MINOR;
+    Ok((code, SandboxBook::new(code, currency()?, customers)))
 }
 
 fn account(code: ParticipantCode, number: usize) -> String {
@@ -288,10 +297,13 @@ impl Show {
         }
     }
 
-    fn print(&self) {
+    fn print_one(&self) {
         if let Some((id, trace)) = &self.shown {
             print_trace(&self.providers, *id, trace);
         }
+    }
+
+    fn print_all(&self) {
         let Totals { committed, rejected, expired, other, latencies_us, took } = &self.finished;
         let count = committed + rejected + expired + other;
         println!("\nPayments in this run: {}", grouped(count.into()));
@@ -383,18 +395,28 @@ fn print_trace(providers: &[Provider], id: PaymentId, trace: &Trace) {
     let Some(&(began, ..)) = legs.first() else { return };
     for (at, is_payer, leg) in legs {
         let who = if is_payer { payer.name } else { payee.name };
-        let micros = at.duration_since(began).as_micros();
-        println!("  {:>4}.{:03} ms  {who:<19} {}", micros / 1_000, micros % 1_000, say(leg));
+        print_step(at.duration_since(began), who, &say(leg));
     }
 }
 
+fn print_step(after: Duration, who: &str, what: &str) {
+    let micros = after.as_micros();
+    println!("  {:>4}.{:03} ms  {who:<19} {what}", micros / 1_000, micros % 1_000);
+}
+
+fn because(reason: Reason) -> String {
+    if reason == Reason::NONE { String::new() } else { format!(" ({})", reason.as_str()) }
+}
+
 fn say(leg: Leg) -> String {
-    let because =
-        |reason: Reason| if reason == Reason::NONE { String::new() } else { format!(" ({})", reason.as_str()) };
     match leg {
         Leg::Submitted => "submits the order".to_owned(),
         Leg::Acknowledged => "hears that the order is recorded, durably".to_owned(),
         Leg::PutOff => "is told that the switch is busy; will submit again".to_owned(),
+        Leg::Returned(total_minor) => {
+            let total = money(total_minor.into(), 2);
+            format!("is told that {CURRENCY} {total} came back; its customer has the money")
+        }
         Leg::GivenBack => "gives the money back: the switch did not take the order".to_owned(),
         Leg::Forwarded => "is asked whether it takes the payment".to_owned(),
         Leg::Answered(decision, reason) => format!("answers: {decision:?}{}", because(reason)).to_lowercase(),
@@ -405,9 +427,10 @@ fn say(leg: Leg) -> String {
 }
 
 fn print_books(report: &Report) {
-    let PaymentCounts { committed, rejected, expired, in_flight, .. } = report.payments;
+    let PaymentCounts { committed, rejected, expired, in_flight, returned, .. } = report.payments;
     println!(
-        "\nThe books, over all runs: {} payments committed, {rejected} rejected, {expired} expired, {in_flight} in flight",
+        "\nThe books, over all runs: {} payments committed, {rejected} rejected, {expired} expired, {in_flight} in flight, \
+         {returned} returned",
         grouped(committed.into())
     );
     println!("  {:<20} {:>10} {:>22} {:>14}", "settlement account", "currency", "available", "reserved");

@@ -10,8 +10,9 @@ use ledger::{Amount, Currency};
 use super::{Failure, config_path};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{
-    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX, ORDERS_BURST_DEFAULT,
-    ORDERS_PER_SECOND_DEFAULT, PARTICIPANTS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT,
+    ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX,
+    ORDERS_BURST_DEFAULT, ORDERS_PER_SECOND_DEFAULT, PARTICIPANTS_MAX, PRESENCE_SETTLE_MS_DEFAULT,
+    SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT,
 };
 use crate::pki::Authority;
 use crate::seal::create_key_file;
@@ -167,6 +168,11 @@ orders_per_second = {ORDERS_PER_SECOND_DEFAULT}
 orders_burst = {ORDERS_BURST_DEFAULT}
 # Payments that one journal batch takes.
 ingress_transfers_max = {INGRESS_TRANSFERS_MAX}
+
+[presence]
+# Without a connection for so long a participant cannot be paid (AB08); connected again for so long, it can.
+absence_grace_ms = {ABSENCE_GRACE_MS_DEFAULT}
+presence_settle_ms = {PRESENCE_SETTLE_MS_DEFAULT}
 "#
     )
 }

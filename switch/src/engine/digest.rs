@@ -10,7 +10,7 @@ use super::rules::Rules;
 
 impl Engine {
     /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, the rules as journaled, position, time,
-    /// currencies, participants (code, open payments, open cases, outbox numbers), references of funds, the window's floor, open payments in order of arrival and outcomes in
+    /// currencies, participants (code, open payments, open cases, signed off, absent, outbox numbers, acknowledged cursors), references of funds, the window's floor, open payments in order of arrival and outcomes in
     /// order of decision, open cases in order of opening and closed ones in order of closing, payments with returns in order of their last, each with its count
     /// before it, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
@@ -29,7 +29,8 @@ impl Engine {
             hasher.update(participant.code.bytes());
             hasher.update(&participant.in_flight.to_le_bytes());
             hasher.update(&participant.cases_open.to_le_bytes());
-            for number in participant.enqueued {
+            hasher.update(&[u8::from(participant.is_signed_off), u8::from(participant.is_absent)]);
+            for number in participant.enqueued.into_iter().chain(participant.acknowledged) {
                 hasher.update(&number.to_le_bytes());
             }
         }

@@ -14,6 +14,7 @@ pub mod funds;
 pub mod originals;
 pub mod participants;
 pub mod payments;
+pub mod presence;
 mod returns;
 pub mod rules;
 pub mod snapshot;
@@ -34,6 +35,7 @@ use crate::engine::funds::{FundsBooked, FundsReferences};
 use crate::engine::originals::Originals;
 use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
+use crate::engine::presence::PresenceInput;
 use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules};
 use crate::engine::snapshot::EngineCapture;
 use crate::entry::{
@@ -250,6 +252,10 @@ impl Engine {
             (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
             (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
             (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
+            (Body::SignOn, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOn),
+            (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
+            (Body::Presence(presence), Sender::Switch) => self.observe(presence),
+            (Body::Acknowledged(acknowledged), Sender::Switch) => self.acknowledge(acknowledged),
             (body, sender) => Err(format!("{body:?} from {sender:?}")),
         }
     }
@@ -322,6 +328,7 @@ impl Engine {
         let payee = ParticipantCode::from_bytes(order.payee).and_then(|code| self.participants.find(&code));
         let payee = payee.ok_or(Reject::PayeeUnknown)?;
         unless(payee != sender || self.rules.has_self_payments, Reject::PayeeIsPayer)?;
+        unless(self.participants[payee].is_reachable(), Reject::PayeeUnreachable)?;
         let currency = self.currencies.iter().position(|c| c.currency.bytes() == order.currency);
         let currency = currency.ok_or(Reject::CurrencyNotOffered)?;
         let timeout_ns = self.timeout_in(lane, order.purpose)?;

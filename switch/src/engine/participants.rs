@@ -1,4 +1,4 @@
-//! Participants as the engine knows them: codes, outbox numbers, accounts.
+//! Participants as the engine knows them: codes, outbox numbers, accounts, whether they can be paid.
 
 mod snapshot;
 
@@ -23,12 +23,27 @@ pub struct Participant {
     pub cases_open: u32,
     /// The highest number given out in each outbox lane.
     pub enqueued: Cursors,
+    /// What of that it has acknowledged, as far as it is journaled: never more, and never less than before.
+    pub acknowledged: Cursors,
+    /// It has said that it does not want to be paid.
+    pub is_signed_off: bool,
+    /// It has had no connection for too long.
+    pub is_absent: bool,
 }
 
 impl Participant {
     /// A new participant without accounts.
     pub fn new(code: ParticipantCode) -> Participant {
-        Participant { code, settlement_accounts: Vec::new(), in_flight: 0, cases_open: 0, enqueued: [0; OUTBOX_LANES] }
+        Participant {
+            code,
+            settlement_accounts: Vec::new(),
+            in_flight: 0,
+            cases_open: 0,
+            enqueued: [0; OUTBOX_LANES],
+            acknowledged: [0; OUTBOX_LANES],
+            is_signed_off: false,
+            is_absent: false,
+        }
     }
 
     /// The next number of an outbox lane.
@@ -72,6 +87,13 @@ impl Participants {
     /// A participant that exists.
     pub fn get(&self, id: ParticipantId) -> Option<&Participant> {
         self.list.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// A participant that exists, to change it.
+    pub fn get_mut(&mut self, id: ParticipantId) -> Option<&mut Participant> {
+        let place = (id.0 as usize).checked_sub(1).filter(|&place| place < self.list.len())?;
+        self.before_change(place);
+        self.list.get_mut(place)
     }
 
     /// All, in order of admission.

@@ -85,6 +85,8 @@ pub enum Reject {
     PayeeUnknown = 20,
     /// Payer and payee provider are one, and the scheme does not want payments within one institution.
     PayeeIsPayer = 21,
+    /// The payee provider is signed off, or has had no connection for too long.
+    PayeeUnreachable = 22,
     /// The scheme does not settle this currency.
     CurrencyNotOffered = 30,
     /// The scheme has no bulk lane.
@@ -161,10 +163,11 @@ pub const REASON_DUPLICATE: Reason = Reason::of(b"AM05");
 
 impl Reject {
     /// All of them, in order of precedence.
-    pub const ALL: [Reject; 33] = [
+    pub const ALL: [Reject; 34] = [
         Reject::SenderIsNotPayer,
         Reject::PayeeUnknown,
         Reject::PayeeIsPayer,
+        Reject::PayeeUnreachable,
         Reject::CurrencyNotOffered,
         Reject::BulkNotOffered,
         Reject::PriorityAbused,
@@ -204,6 +207,7 @@ impl Reject {
             Reject::SenderIsNotPayer => (b"AGNT", Field::Payer, false, "the payer provider is not the sender"),
             Reject::PayeeUnknown => (b"CNOR", Field::Payee, false, "the payee provider is not in the scheme"),
             Reject::PayeeIsPayer => (b"AG12", Field::Payee, false, "payer and payee provider are the same"),
+            Reject::PayeeUnreachable => (b"AB08", Field::Payee, true, "the payee provider cannot be reached"),
             Reject::CurrencyNotOffered => (b"AM03", Field::Currency, false, "the scheme does not settle this currency"),
             Reject::BulkNotOffered => (b"AG03", Field::Lane, false, "the scheme has no bulk lane"),
             Reject::PriorityAbused => (b"FF03", Field::Lane, false, "payments of this purpose go in the bulk lane"),

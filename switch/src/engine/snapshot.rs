@@ -288,8 +288,17 @@ struct Head {
 const COUNTS_BYTES: usize = 9 * 8;
 
 fn put_counts(head: &mut Writer<HEAD_BYTES>, counts: &PaymentCounts) {
-    let PaymentCounts { committed, rejected, expired, in_flight, bulk_in_flight, .. } = counts;
-    let PaymentCounts { returned, returns_rejected, cases_open, cases_closed, .. } = counts;
+    let PaymentCounts {
+        committed,
+        rejected,
+        expired,
+        in_flight,
+        bulk_in_flight,
+        returned,
+        returns_rejected,
+        cases_open,
+        cases_closed,
+    } = counts;
     for word in
         [committed, rejected, expired, in_flight, bulk_in_flight, returned, returns_rejected, cases_open, cases_closed]
     {
@@ -315,9 +324,21 @@ fn counts_of(fields: &mut Fields<'_>) -> PaymentCounts {
 const RULES_BYTES: usize = 2 * 4 + 9 * 8 + 4 * BULK_PURPOSES_MAX + 1;
 
 fn put_rules(head: &mut Writer<HEAD_BYTES>, rules: &Rules) {
-    let Rules { version, outcomes_kept, timeout_ns, payee_share_ns, skew_ns, bulk_timeout_ns, .. } = rules;
-    let Rules { posting_follow_up_ns, recall_window_ns, recall_answer_ns, information_answer_ns, .. } = rules;
-    let Rules { request_expiry_max_ns, bulk_purposes, has_self_payments, .. } = rules;
+    let Rules {
+        version,
+        outcomes_kept,
+        timeout_ns,
+        payee_share_ns,
+        skew_ns,
+        bulk_timeout_ns,
+        posting_follow_up_ns,
+        recall_window_ns,
+        recall_answer_ns,
+        information_answer_ns,
+        request_expiry_max_ns,
+        bulk_purposes,
+        has_self_payments,
+    } = rules;
     head.put(&version.to_le_bytes()).put(&outcomes_kept.to_le_bytes());
     for word in [
         timeout_ns,

@@ -222,7 +222,7 @@ impl<S: Storage> Pipeline<S> {
                     self.told.push(Told { session, id, news: News::CaseStatus(case) });
                 }
             }
-            (What::Order(order), None) => match self.why_not_now(session, (participant, order.kind)) {
+            (What::Order(order), None) => match self.why_not_now(participant, order.kind) {
                 Some(code) => {
                     self.refuse(session, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(code) });
                 }

@@ -74,7 +74,7 @@ impl<S: Storage> Pipeline<S> {
                 continue;
             }
             self.touched.push(session);
-            if let Some(code) = self.why_not_now(session, (participant, EntryKind::CreditTransfer)) {
+            if let Some(code) = self.why_not_now(participant, EntryKind::CreditTransfer) {
                 self.refuse(session, number, Refusal { payment_id: payment_id.bytes(), ..Refusal::plain(code) });
             } else if let Some(checked_through) = self.checked_in_memory(payment_id) {
                 let Order { digest, routing, private, .. } = &order;

@@ -9,10 +9,11 @@ use ledger::journal::Storage;
 use super::asking::{Told, is_open};
 use super::{Asks, Pipeline, Question};
 use crate::engine::effect::{CaseNews, Delivery, Effect, News};
+use crate::entry::ParticipantId;
 use crate::ingress::Ingress;
 use crate::limits::RENDER_RECORDS_MAX;
 use crate::render::{self, RenderRequest, Rendered};
-use crate::session::{Session, SessionKey};
+use crate::session::Session;
 
 impl<S: Storage> Pipeline<S> {
     /// Everything that had arrived is decided now: frames written from here on say so.
@@ -48,13 +49,15 @@ impl<S: Storage> Pipeline<S> {
                     });
                 }
                 Delivery::Outbox { lane, number, .. } => {
-                    let Some(key) = *self.live_slot(effect.participant) else { continue };
-                    if !self.is_next(key, lane, number) {
-                        self.fall_behind(key);
+                    let Some(feed) = self.feeds.get_mut(effect.participant).filter(|feed| feed.is_live()) else {
                         continue;
-                    }
+                    };
+                    let has_room = |key| self.sessions.get(key).is_some_and(Session::has_room);
+                    let Some(key) = feed.offer(lane, number, first_sequence, has_room) else {
+                        self.fall_behind(effect.participant);
+                        continue;
+                    };
                     self.sessions.write(key, |session| {
-                        session.lanes[lane as usize - 1].sent = number;
                         let batch = BatchAtHand { first_sequence, time_ns, entries: &self.ingress };
                         write_effect(session, (lane, number), effect, batch);
                     });
@@ -64,66 +67,62 @@ impl<S: Storage> Pipeline<S> {
         self.decisions.effects = effects;
     }
 
-    /// Has this connection everything before `number`, and room for it?
-    fn is_next(&self, key: SessionKey, lane: Lane, number: u64) -> bool {
-        self.sessions.get(key).is_some_and(|session| {
-            let state = &session.lanes[lane as usize - 1];
-            state.sent + 1 == number && session.has_room()
-        })
-    }
-
-    /// Notes that a connection may have older records to be sent.
-    pub(super) fn fall_behind(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if !std::mem::replace(&mut session.is_behind, true) {
-            self.behind.push(key);
+    /// Notes that a participant may have older records to be sent.
+    pub(super) fn fall_behind(&mut self, participant: ParticipantId) {
+        let Some(feed) = self.feeds.get_mut(participant) else { return };
+        if !std::mem::replace(&mut feed.is_behind, true) {
+            self.behind.push(participant);
         }
     }
 
     /// Asks for the frames of those who are behind and have room.
     pub(super) fn catch_up(&mut self) {
-        let Pipeline { behind, sessions, decisions, to_render, .. } = self;
-        behind.retain(|&key| {
-            let Some(session) = sessions.get_mut(key) else { return false };
-            let Some(participant) = session.participant() else { return false };
-            let has_room = session.has_room();
+        self.is_cut = false;
+        let Pipeline { behind, feeds, sessions, decisions, to_render, .. } = self;
+        behind.retain(|&participant| {
+            let Some(feed) = feeds.get_mut(participant) else { return false };
+            feed.is_behind = false;
+            if !feed.is_live() {
+                return false;
+            }
+            let has_room = feed.lines().any(|key| sessions.get(key).is_some_and(Session::has_room));
             let mut is_behind = false;
             let enqueued = decisions.outboxes.enqueued(participant);
-            for ((state, lane), enqueued) in session.lanes.iter_mut().zip(Lane::OUTBOX).zip(enqueued) {
-                is_behind |= state.sent < enqueued;
-                if state.sent < enqueued && has_room && !state.is_rendering {
-                    state.is_rendering = true;
-                    to_render.push_back((key, lane));
+            for (lane, enqueued) in Lane::OUTBOX.into_iter().zip(enqueued) {
+                let is_lane_behind = feed.is_lane_behind(lane, enqueued);
+                is_behind |= is_lane_behind;
+                if is_lane_behind && has_room && feed.begin_rendering(lane) {
+                    to_render.push_back((participant, lane, feed.life()));
                 }
             }
-            session.is_behind = is_behind;
+            feed.is_behind = is_behind;
             is_behind
         });
     }
 
-    /// What the renderer is to do next. At most one request for each lane of each connection is under way.
+    /// What the renderer is to do next. At most one request for each lane of a participant is under way.
     pub fn take_render_request(&mut self) -> Option<RenderRequest> {
         loop {
-            let (session, lane) = self.to_render.pop_front()?;
-            let Some(state) = self.sessions.get(session) else { continue };
-            let Some(participant) = state.participant() else { continue };
-            let after = state.lanes[lane as usize - 1].sent;
-            let records = self.decisions.outboxes.after(participant, lane, after, RENDER_RECORDS_MAX);
-            return Some(RenderRequest { session, participant, lane, first_number: after + 1, records });
+            let (participant, lane, life) = self.to_render.pop_front()?;
+            let Some(feed) = self.feeds.get_mut(participant).filter(|feed| feed.life() == life) else { continue };
+            let outboxes = &self.decisions.outboxes;
+            let Some(place) = lane.outbox_index() else { continue };
+            let Some(wanted) = feed.wanted(lane, outboxes.enqueued(participant)[place]) else { continue };
+            let count = usize::try_from(wanted.last - wanted.first + 1).unwrap_or(usize::MAX).min(RENDER_RECORDS_MAX);
+            let first_number = wanted.first;
+            let records = outboxes.after(participant, lane, first_number - 1, count);
+            return Some(RenderRequest { participant, life, lane, first_number, count, records });
         }
     }
 
     /// Frames of older records are here.
     pub fn rendered(&mut self, rendered: &Rendered) {
-        self.sessions.write(rendered.session, |session| {
-            let state = &mut session.lanes[rendered.lane as usize - 1];
-            assert!(state.is_rendering && state.sent < rendered.through);
-            state.is_rendering = false;
-            state.sent = rendered.through;
-            if session.participant().is_some() {
-                session.outgoing().extend_from_slice(&rendered.frames);
-            }
-        });
+        let Rendered { participant, life, lane, made, ref frames } = *rendered;
+        let Some(feed) = self.feeds.get_mut(participant).filter(|feed| feed.life() == life) else { return };
+        let has_room = |key| self.sessions.get(key).is_some_and(Session::has_room);
+        if let Some(key) = feed.give_rendered(lane, made, has_room) {
+            self.sessions.write(key, |session| session.outgoing().extend_from_slice(frames));
+        }
     }
 
     /// Answers who has asked, and those for whom the history was asked. It comes after the batch, so that an order and a question about it may travel together.

@@ -1,7 +1,7 @@
 //! The first half of a payment's way: decode, check, admit, seal. What is refused here leaves no trace.
 
 use adapters::check::{self, Checked, CheckedAnswer, CheckedTransfer, Refusal, Request};
-use adapters::limits::FRAME_BYTES_MAX;
+use adapters::limits::{CONNECTION_SLOTS, FRAME_BYTES_MAX};
 use adapters::message::{
     Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, Part, ParticipantCode, PaymentId, Welcome,
 };
@@ -16,11 +16,12 @@ use crate::entry::{
 };
 use crate::history::HistoryAnswer;
 use crate::limits::BUSY_RETRY_MS;
-use crate::session::{Phase, SessionKey, text_of};
+use crate::session::{Phase, Session, SessionKey, text_of};
 
 impl<S: Storage> Pipeline<S> {
     /// Takes what a connection has received; returns how much of it is dealt with. The rest is the start of a frame.
     pub fn receive(&mut self, key: SessionKey, bytes: &[u8], now_ns: u64) -> usize {
+        self.now_ns = self.now_ns.max(now_ns);
         stages::admit(|| self.look_ahead(bytes));
         self.received_ns = now_ns;
         let mut consumed = 0;
@@ -83,8 +84,8 @@ impl<S: Storage> Pipeline<S> {
         let phase = self.sessions.get(key).map(|session| session.phase);
         match (phase, stages::decode(|| check::request(frame))) {
             (_, Err(refusal)) => self.refuse(key, number, refusal),
-            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen })) => {
-                self.hello(key, participant, lineage, seen);
+            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen, slot })) => {
+                self.hello((key, slot), participant, lineage, seen);
             }
             (Some(Phase::Live(participant)), Ok(request)) => self.take_request(key, participant, number, request),
             (_, Ok(_)) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
@@ -141,9 +142,9 @@ impl<S: Storage> Pipeline<S> {
                 let id = message.routing().case_id;
                 self.take_case_input((key, number), participant, EntryKind::CaseCancel, id, &message);
             }
-            Request::Hello { .. } | Request::SignOn | Request::SignOff => {
-                self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed))
-            }
+            Request::SignOn => self.seal((key, number), EntryKind::SignOn, [&[]; 3]),
+            Request::SignOff => self.seal((key, number), EntryKind::SignOff, [&[]; 3]),
+            Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
 
@@ -160,9 +161,17 @@ impl<S: Storage> Pipeline<S> {
     }
 
     fn take_acknowledgement(&mut self, key: SessionKey, lane: Lane, number: u64) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if !session.take_acknowledgement(lane, number) {
-            self.refuse(key, 0, Refusal::plain(ErrorCode::BadNumber));
+        let participant = self.sessions.get(key).and_then(Session::participant);
+        let feed = participant.and_then(|participant| self.feeds.get_mut(participant));
+        let taken = match feed {
+            Some(feed) => feed.take_acknowledgement(lane, number),
+            // Who was not welcomed was sent nothing.
+            None => (lane == Lane::Session || number == 0).then_some(false),
+        };
+        match (taken, participant) {
+            (None, _) => self.refuse(key, 0, Refusal::plain(ErrorCode::BadNumber)),
+            (Some(true), Some(participant)) => self.note_cursors(participant),
+            (Some(_), _) => {}
         }
     }
 
@@ -192,7 +201,7 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// A provider says who it is and what it has seen. The certificate has the last word on the former, the journal's lineage on the latter.
-    fn hello(&mut self, key: SessionKey, said: ParticipantCode, lineage: Lineage, seen: Cursors) {
+    fn hello(&mut self, (key, slot): (SessionKey, usize), said: ParticipantCode, lineage: Lineage, seen: Cursors) {
         let Some(proved) = self.sessions.get(key).map(|session| session.code) else { return };
         if said != proved {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::WrongParticipant));
@@ -200,40 +209,60 @@ impl<S: Storage> Pipeline<S> {
         let Some(participant) = self.decisions.engine.find_participant(&proved) else {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::UnknownParticipant));
         };
-        if let Some(older) = self.live_slot(participant).replace(key) {
-            // The limit is the participant's: who takes over within a turn gets no second allowance.
-            let in_batch = self.sessions.get(older).map_or(0, |session| session.transfers_in_batch);
+        let resumed_after = self.take_place((key, slot), participant, lineage, seen);
+        let welcome = Welcome {
+            lineage: self.log.lineage(),
+            resumed_after,
+            enqueued: self.decisions.outboxes.enqueued(participant),
+            time_ns: self.decisions.engine.time_ns(),
+            frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
+            in_flight_max: self.limits.in_flight_per_participant_max,
+        };
+        self.sessions.write(key, |session| session.welcome(participant, slot, &welcome));
+        self.fall_behind(participant);
+        self.note_presence(participant, true, self.now_ns);
+        self.note_cursors(participant);
+        tracing::info!(participant = %proved, slot, resumed_after = ?resumed_after, "provider connected");
+    }
+
+    /// Gives a connection its slot, and says after which numbers it goes on. The older one of the slot is replaced. So is the other one, where the provider does not
+    /// know what that one has sent: then they are of two lives of the provider, and what the newer one says counts.
+    fn take_place(
+        &mut self,
+        (key, slot): (SessionKey, usize),
+        participant: ParticipantId,
+        lineage: Lineage,
+        seen: Cursors,
+    ) -> Cursors {
+        if let Some(older) = self.feeds.of(participant).line(slot) {
             self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.transfers_in_batch = in_batch;
-            }
+        }
+        let is_ours = lineage == self.log.lineage();
+        let feed = self.feeds.of(participant);
+        if feed.is_live() && is_ours && feed.could_have_seen(seen) {
+            return feed.join(slot, key, seen);
+        }
+        let others: [_; CONNECTION_SLOTS] = std::array::from_fn(|slot| feed.line(slot));
+        for other in others.into_iter().flatten() {
+            self.refuse(other, 0, Refusal::plain(ErrorCode::Replaced));
         }
         let enqueued = self.decisions.outboxes.enqueued(participant);
         // Where nothing old is wanted, the number means nothing else.
         let exists = |lane: usize| seen[lane] <= enqueued[lane] || seen[lane] == u64::MAX;
-        let is_known = lineage == self.log.lineage() && (0..OUTBOX_LANES).all(exists);
+        let is_known = is_ours && (0..OUTBOX_LANES).all(exists);
         let resumed_after = std::array::from_fn(|lane| match seen[lane] {
             u64::MAX => enqueued[lane],
             number if is_known => number,
             _ => 0,
         });
-        let welcome = Welcome {
-            lineage: self.log.lineage(),
-            resumed_after,
-            enqueued,
-            time_ns: self.decisions.engine.time_ns(),
-            frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
-            in_flight_max: self.limits.in_flight_per_participant_max,
-        };
-        self.sessions.write(key, |session| session.welcome(participant, &welcome));
-        self.fall_behind(key);
-        tracing::info!(participant = %proved, resumed_after = ?resumed_after, "provider connected");
+        self.feeds.of(participant).start(slot, key, resumed_after);
+        resumed_after
     }
 
     /// Takes a payment order into the batch, or refuses it at once where there is no room for it. Where its id may be older than the window, it waits until the
     /// history has been asked.
     fn admit(&mut self, key: SessionKey, participant: ParticipantId, number: u64, order: &CheckedTransfer<'_>) {
-        if let Some(code) = self.why_not_now(key, (participant, EntryKind::CreditTransfer)) {
+        if let Some(code) = self.why_not_now(participant, EntryKind::CreditTransfer) {
             return self.refuse(
                 key,
                 number,
@@ -265,7 +294,7 @@ impl<S: Storage> Pipeline<S> {
         (id, original): ([u8; 16], [u8; 16]),
         message: &Checked<'_, M>,
     ) {
-        if let Some(code) = self.why_not_now(key, (participant, kind)) {
+        if let Some(code) = self.why_not_now(participant, kind) {
             return self.refuse(key, number, Refusal { payment_id: id, ..Refusal::plain(code) });
         }
         let payment_id = PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("what was checked has an id"));
@@ -304,21 +333,18 @@ impl<S: Storage> Pipeline<S> {
         [routing, private]: [&[u8]; 2],
     ) {
         let annotation = TransferAnnotation { digest, checked_through }.bytes();
-        if let Some(session) = self.sessions.get_mut(frame.0) {
-            session.transfers_in_batch += 1;
+        let participant = self.sessions.get(frame.0).and_then(Session::participant);
+        if let Some(feed) = participant.and_then(|participant| self.feeds.get_mut(participant)) {
+            feed.count_order(self.watermarks.sequenced);
         }
         self.seal(frame, EntryKind::CreditTransfer, [&annotation, routing, private]);
     }
 
     /// Why something new gets no room now.
-    pub(super) fn why_not_now(
-        &mut self,
-        key: SessionKey,
-        (participant, kind): (ParticipantId, EntryKind),
-    ) -> Option<ErrorCode> {
+    pub(super) fn why_not_now(&mut self, participant: ParticipantId, kind: EntryKind) -> Option<ErrorCode> {
         let engine = &self.decisions.engine;
         let in_batch = self.ingress.transfers() as u64;
-        let of_session = self.sessions.get(key).map_or(0, |session| session.transfers_in_batch);
+        let of_participant = self.feeds.get(participant).map_or(0, |feed| feed.orders_after(self.watermarks.sequenced));
         let open = engine.counts().in_flight + in_batch;
         // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet. Open
         // cases may do so: there can be more of them than the window holds, and few of them end at once.
@@ -330,7 +356,7 @@ impl<S: Storage> Pipeline<S> {
             EntryKind::CreditTransfer => {
                 in_batch >= limits.ingress_transfers_max as u64
                     || open >= u64::from(limits.in_flight_max)
-                    || engine.in_flight_of(participant) + of_session >= limits.in_flight_per_participant_max
+                    || engine.in_flight_of(participant) + of_participant >= limits.in_flight_per_participant_max
             }
             // What the open batch adds to these is little: a batch is bounded.
             EntryKind::CaseOpen => {

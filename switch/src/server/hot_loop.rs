@@ -444,8 +444,8 @@ impl HotLoop {
         let pending_bytes = self.connections.iter().flatten().map(|connection| connection.link.pending_bytes()).sum();
         let disk = self.pipeline.take_disk_times();
         let pipeline = &self.pipeline;
-        let payments = pipeline.engine().counts();
-        Status::new(self.open, pending_bytes, payments, pipeline.watermarks(), pipeline.queues(), disk)
+        let counts = (pipeline.engine().counts(), pipeline.engine().presence_counts());
+        Status::new(self.open, pending_bytes, counts, pipeline.watermarks(), pipeline.queues(), disk)
     }
 
     fn report(&self) -> Report {

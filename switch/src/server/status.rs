@@ -11,6 +11,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{HotLoopQueue, Message};
 use crate::engine::PaymentCounts;
+use crate::engine::presence::PresenceCounts;
 use crate::log::local::DiskTimes;
 use crate::pipeline::Queues;
 use crate::watermarks::Watermarks;
@@ -36,6 +37,9 @@ pub struct Status {
     pub applied: u64,
     /// That are in the history's files, so that memory may let them go.
     pub indexed: u64,
+    /// How many participants can be paid, and why others cannot.
+    #[serde(flatten)]
+    pub presence: PresenceCounts,
     /// What waits, beside payments.
     #[serde(flatten)]
     pub queues: Queues,
@@ -48,13 +52,13 @@ impl Status {
     pub(super) fn new(
         connections: usize,
         pending_bytes: usize,
-        payments: PaymentCounts,
+        (payments, presence): (PaymentCounts, PresenceCounts),
         watermarks: Watermarks,
         queues: Queues,
         disk: DiskTimes,
     ) -> Status {
         let Watermarks { sequenced, durable, applied, indexed } = watermarks;
-        Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, queues, disk }
+        Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, presence, queues, disk }
     }
 }
 

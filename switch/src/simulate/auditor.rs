@@ -181,6 +181,10 @@ pub(super) struct Auditor {
     case_deadlines: BTreeSet<(u64, u64, Subject)>,
     accounts: Vec<[Account; 2]>,
     told: Vec<[Vec<Told>; LANES]>,
+    /// What each participant has acknowledged of each lane, as journaled.
+    acknowledged: Vec<[u64; LANES]>,
+    is_signed_off: Vec<bool>,
+    is_absent: Vec<bool>,
     /// The newest outcomes in their order, as many as the rules say that memory holds.
     window: VecDeque<(u64, Subject)>,
     /// Position of the newest outcome that has left the window; 0 as long as none has.
@@ -221,6 +225,9 @@ impl Auditor {
             about: BTreeMap::new(),
             case_deadlines: BTreeSet::new(),
             told: plan.providers.iter().map(|_| Default::default()).collect(),
+            acknowledged: plan.providers.iter().map(|_| [0; LANES]).collect(),
+            is_signed_off: plan.providers.iter().map(|_| false).collect(),
+            is_absent: plan.providers.iter().map(|_| false).collect(),
             accounts,
             window: VecDeque::new(),
             floor: 0,
@@ -271,6 +278,9 @@ impl Auditor {
                 (kind::CASE_ANSWER | kind::CASE_CANCEL, 1) => {
                     named(journal::NAME, self.case_input(position, entry))?;
                 }
+                (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(entry))?,
+                (kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
+                (kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
                 (128.., 2) if self.batches.len() == 1 => {}
                 (kind, sender) => {
                     let what = format!("an entry of kind {kind} from a sender of kind {sender}");
@@ -284,6 +294,40 @@ impl Auditor {
             _ => "batch of many entries",
         };
         self.rare.push(size.into());
+        Ok(())
+    }
+
+    fn sign(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+        let sender = self.sender(entry)?;
+        self.is_signed_off[sender] = entry.kind == wire::kind::SIGN_OFF;
+        self.rare.push(if self.is_signed_off[sender] { "signed off" } else { "signed on" }.into());
+        Ok(())
+    }
+
+    /// What the switch observes is news: who is absent comes, or who is not goes.
+    fn observed(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+        let place = (wire::u32_at(entry.routing, 0) as usize).wrapping_sub(1);
+        let is_absent = self.is_absent.get_mut(place).ok_or("the presence of nobody")?;
+        let now = entry.routing[4] == 0;
+        if std::mem::replace(is_absent, now) == now {
+            return Err(format!("participant {place} is absent, {now}, as it was before"));
+        }
+        self.rare.push(if now { "absent" } else { "present again" }.into());
+        Ok(())
+    }
+
+    /// Cursors never go back, and never beyond what was told.
+    fn cursors(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+        let place = (wire::u32_at(entry.routing, 0) as usize).wrapping_sub(1);
+        let told = self.told.get(place).ok_or("the cursors of nobody")?;
+        let told: [u64; LANES] = std::array::from_fn(|lane| told[lane].len() as u64);
+        let cursors = [4, 12, 20].map(|at| wire::u64_at(entry.routing, at));
+        let last = std::mem::replace(&mut self.acknowledged[place], cursors);
+        let is_right = |lane: usize| (last[lane]..=told[lane]).contains(&cursors[lane]);
+        if cursors == last || !(0..LANES).all(is_right) {
+            return Err(format!("cursors {cursors:?} of participant {place} follow {last:?}, {told:?} were told"));
+        }
+        self.rare.push("cursors journaled".into());
         Ok(())
     }
 
@@ -444,7 +488,11 @@ impl Auditor {
     /// A payment or a return that a rule refuses: only its sender is told.
     fn reject(&mut self, id: Id, payment: Payment, (reason, field): No) {
         self.rare.push(no_name((reason, field)).into());
-        let known = if reason == *b"AM04" { "funds insufficient" } else { "rejected by a rule" };
+        let known = match &reason {
+            b"AM04" => "funds insufficient",
+            b"AB08" => "payee unreachable",
+            _ => "rejected by a rule",
+        };
         self.rare.push(known.into());
         if payment.is_return {
             self.counts.returns_rejected += 1;
@@ -488,6 +536,7 @@ impl Auditor {
         unless(order.payer == self.codes[sender], b"AGNT", field::PAYER)?;
         let payee = self.codes.iter().position(|code| *code == order.payee).ok_or((*b"CNOR", field::PAYEE))?;
         unless(payee != sender || self.rules.has_self_payments, b"AG12", field::PAYEE)?;
+        unless(!self.is_signed_off[payee] && !self.is_absent[payee], b"AB08", field::PAYEE)?;
         let currency = CURRENCIES.iter().position(|currency| *currency == order.currency);
         let currency = currency.ok_or((*b"AM03", field::CURRENCY))?;
         let is_bulk = order.lane == 2;

@@ -9,8 +9,8 @@ use super::faults::Fault;
 use super::random::Random;
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
-use crate::pipeline::PipelineLimits;
 use crate::pipeline::fairness::Rate;
+use crate::pipeline::{PipelineLimits, PresenceTimes};
 
 /// A moment in 2026, at which every run begins.
 pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
@@ -163,10 +163,12 @@ impl Plan {
             questions_max: if is_tiny { 2 } else { 5_000 },
             history_waiting_max: if is_tiny { 5 } else { 2_000 },
             history_waiting_per_session_max: if is_tiny { 2 } else { 200 },
+            // Drawn last.
+            presence: PresenceTimes { absence_grace_ms: u64::MAX, presence_settle_ms: 0 },
         };
         let is_flood_left_alone = flood_at_ns.is_some() && random.percent(75);
         let drift_ppb = i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000;
-        Plan {
+        let mut plan = Plan {
             providers,
             rules,
             limits,
@@ -180,7 +182,9 @@ impl Plan {
             is_flood_left_alone,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             faults: draw_faults(options, &mut random.fork()),
-        }
+        };
+        plan.limits.presence = draw_presence(&mut random.fork());
+        plan
     }
 
     /// Are the payments of the flood open, as far as that can be known?
@@ -232,6 +236,12 @@ impl Plan {
             participant: self.providers.iter().map(participant).collect(),
         }
     }
+}
+
+/// How patient the switch is with those that are away: in some runs for ever, so that payments wait for their deadlines.
+fn draw_presence(random: &mut Random) -> PresenceTimes {
+    let absence_grace_ms = *random.pick(&[100, 1_000, 5_000, u64::MAX, u64::MAX]);
+    PresenceTimes { absence_grace_ms, presence_settle_ms: *random.pick(&[0, 50, 200]) }
 }
 
 fn draw_rules(random: &mut Random) -> Rules {

@@ -26,6 +26,12 @@ pub(super) mod kind {
     pub(in super::super) const CASE_ANSWER: u8 = 15;
     pub(in super::super) const CASE_CANCEL: u8 = 16;
     pub(in super::super) const CASE_STATUS: u8 = 17;
+    pub(in super::super) const SIGN_ON: u8 = 18;
+    pub(in super::super) const SIGN_OFF: u8 = 19;
+    /// Of an entry.
+    pub(in super::super) const PRESENCE: u8 = 132;
+    /// Of an entry.
+    pub(in super::super) const ACKNOWLEDGED: u8 = 133;
 }
 
 /// Lanes of an outbox: payments, bulk, directory.
@@ -291,7 +297,7 @@ pub(super) fn records(segment: &[u8]) -> Vec<(usize, usize)> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
     pub(super) kind: u8,
-    /// 1 participant, 2 operator.
+    /// 1 participant, 2 operator, 3 the switch.
     pub(super) sender_kind: u8,
     pub(super) sender: u32,
     pub(super) annotation: &'a [u8],
@@ -330,7 +336,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 

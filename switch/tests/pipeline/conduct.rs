@@ -206,7 +206,7 @@ fn check_live(conduct: &Conduct, expected: &[&str]) {
 fn a_hello_with_trailing_bytes_or_a_private_part_is_a_bad_message() {
     let mut hub = Hub::steady();
     let mut line = Line::silent(&mut hub, "ALPHA");
-    let hello = Hello { participant: *code("ALPHA").bytes(), lineage: [0; 16], seen: [0; 3] };
+    let hello = Hello { participant: *code("ALPHA").bytes(), lineage: [0; 16], seen: [0; 3], slot: 0 };
     adapters::native::frame::encode(&mut line.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |out| out.push(0));
     assert_eq!(line.exchange(&mut hub), ["error bad_message frame 0"]);
 }

@@ -8,9 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
-use switch::pipeline::PipelineLimits;
 
-use crate::hub::{Hub, Keys, OPTIONS, found, remove_all, segments};
+use crate::hub::{Hub, Keys, OPTIONS, found, patient, remove_all, segments};
 use crate::orders::{NS_PER_MS, Random, START_NS, WINDOW_DEFAULT};
 use crate::traffic::Traffic;
 
@@ -73,7 +72,7 @@ fn run(seed: u64, keys: &Rc<Keys>, outcomes_kept: u32) -> Happened {
     let mut traffic = Traffic::new(seed, FUNDS);
     let mut now_ns = START_NS;
     let (mut crashes, mut steps) = (0, 0);
-    let (looks_all_up, limits) = (seed.is_multiple_of(2), PipelineLimits::default());
+    let (looks_all_up, limits) = (seed.is_multiple_of(2), patient());
     let open = |now_ns| Hub::open_with_history(disks.clone(), looks_all_up, OPTIONS, keys, now_ns, limits);
     while steps < STEPS {
         disks.iter().for_each(|disk| plan_a_fault(disk, &mut random));

@@ -115,10 +115,7 @@ impl Script {
     /// Who was paid in a payment, as its order was drawn, and the number of a lately ordered one.
     fn lately(&mut self) -> (u64, [&'static str; 2]) {
         let number = self.payments.saturating_sub(1 + self.random.below(12));
-        let mut drawn = Random(number);
-        let payer = NAMES[drawn.below(6) as usize % NAMES.len()];
-        let payee = NAMES[drawn.below(6) as usize % NAMES.len()];
-        (number, [payer, payee])
+        (number, parties_of(number))
     }
 
     fn said(&self, applied: u64) -> Said {
@@ -167,7 +164,8 @@ impl Script {
     }
 
     fn answer(&mut self, out: &mut Vec<u8>) {
-        let payment = id(self.payments.saturating_sub(1 + self.random.below(6)));
+        let number = self.payments.saturating_sub(1 + self.random.below(6));
+        let payment = id(number);
         let is_accepted = self.random.percent(75);
         let answer = match is_accepted {
             true if self.random.percent(20) => Answer::accept_without_posting(payment),
@@ -177,7 +175,9 @@ impl Script {
         let mut routing = Vec::new();
         answer.write(&mut routing);
         let kind = EntryKind::Answer;
-        let sender = sender(self.random.below(NAMES.len() as u64 + 1) as usize);
+        let payee = NAMES.iter().position(|name| *name == parties_of(number)[1]).unwrap_or(0);
+        let anybody = self.random.below(NAMES.len() as u64 + 1) as usize;
+        let sender = sender(if self.random.percent(70) { payee } else { anybody });
         let has_note = self.random.percent(30);
         let head = EntryHead { kind, sender, seal_key: u64::from(has_note) };
         entry::write(out, head, &[], &routing, |out, _| {
@@ -186,6 +186,14 @@ impl Script {
             }
         });
     }
+}
+
+/// Payer and payee as an order with this number is mostly drawn; a payee that cannot be is the payer.
+fn parties_of(number: u64) -> [&'static str; 2] {
+    let mut drawn = Random(number);
+    let payer = NAMES[drawn.below(NAMES.len() as u64) as usize];
+    let payee = NAMES.get(drawn.below(6) as usize).copied().unwrap_or(payer);
+    [payer, payee]
 }
 
 fn sender(place: usize) -> Sender {

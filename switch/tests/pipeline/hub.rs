@@ -17,7 +17,7 @@ use switch::engine::effect::{News, Status};
 use switch::entry::{PAYLOAD_FORMAT, ParticipantId};
 use switch::history::{History, HistoryAnswer, HistoryAsker, HistoryOptions, HistoryQuestion};
 use switch::log::local::LocalLog;
-use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
+use switch::pipeline::{Decisions, Pipeline, PipelineLimits, PresenceTimes};
 use switch::render::{RenderRequest, Renderer};
 use switch::seal::{KeyRing, SealFault, create_key_file};
 use switch::session::SessionKey;
@@ -37,6 +37,12 @@ const HISTORY: HistoryOptions =
     HistoryOptions { run_records: 100, keys_in_memory: 50, seed: 5, work: IndexWork::Inline, looks_all_up: false };
 
 pub(crate) const LINEAGE: Lineage = Lineage([0x42; 16]);
+
+/// The usual limits, of a switch that waits for its participants for ever: who is away can be paid.
+pub(crate) fn patient() -> PipelineLimits {
+    let presence = PresenceTimes { absence_grace_ms: u64::MAX, presence_settle_ms: 0 };
+    PipelineLimits { presence, ..PipelineLimits::default() }
+}
 
 /// Keys on disk: the only files that a test makes.
 pub(crate) struct Keys {
@@ -111,12 +117,12 @@ impl Hub {
     /// A new journal with the genesis in it.
     pub(crate) fn new(storage: FaultyStorage, options: JournalOptions, keys: &Rc<Keys>, funds: [u64; 4]) -> Hub {
         found(&storage, options, funds, WINDOW_DEFAULT);
-        Hub::open(storage, options, keys, START_NS, PipelineLimits::default()).unwrap()
+        Hub::open(storage, options, keys, START_NS, patient()).unwrap()
     }
 
     /// A switch with ample funds and nothing that breaks.
     pub(crate) fn steady() -> Hub {
-        Hub::limited(PipelineLimits::default())
+        Hub::limited(patient())
     }
 
     /// As `steady`, with lower limits.
@@ -130,7 +136,7 @@ impl Hub {
     pub(crate) fn with_window(outcomes_kept: u32, looks_all_up: bool) -> Hub {
         let disks = [FaultyStorage::new(1), FaultyStorage::new(2)];
         found(&disks[0], OPTIONS_LARGE, [1_000_000_000; 4], outcomes_kept);
-        let limits = PipelineLimits::default();
+        let limits = patient();
         Hub::open_with_history(disks, looks_all_up, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap()
     }
 
@@ -222,7 +228,7 @@ impl Hub {
         let disks = self.disks.each_ref().map(|disk| disk.copy(77));
         disks.iter().for_each(FaultyStorage::kill);
         change(&disks);
-        Hub::open_with_history(disks, false, OPTIONS_LARGE, &self.keys, self.now_ns, PipelineLimits::default()).unwrap()
+        Hub::open_with_history(disks, false, OPTIONS_LARGE, &self.keys, self.now_ns, patient()).unwrap()
     }
 
     /// A connection whose certificate names `code`.

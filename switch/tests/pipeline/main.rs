@@ -42,6 +42,14 @@ mod wire;
 
 mod sessions;
 
+mod two_lines;
+
+mod pair;
+
+mod presence;
+
+mod cursors;
+
 mod conduct;
 
 mod lanes;

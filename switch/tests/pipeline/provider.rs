@@ -196,6 +196,9 @@ fn owned(event: Event<'_>) -> Heard {
         Event::Refused { error, ticket, .. } => {
             Heard::Refused { code: error.code.to_native(), ticket, fatal: error.fatal == 1 }
         }
+        Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } => {
+            panic!("nobody here returns or asks anything")
+        }
         Event::Acknowledged { through } => Heard::Acknowledged { through },
         Event::Echo { .. } => Heard::Echo,
     }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use ledger::journal::faulty::FaultyStorage;
 use ledger::journal::scan;
 use switch::engine::Batch;
-use switch::pipeline::{Decisions, PipelineLimits};
+use switch::pipeline::Decisions;
 
-use crate::hub::{Hub, Keys, OPTIONS};
+use crate::hub::{Hub, Keys, OPTIONS, patient};
 use crate::orders::NAMES;
 use crate::provider::{Heard, Provider, exchange};
 use crate::traffic::Traffic;
@@ -89,7 +89,7 @@ fn a_restarted_switch_tells_what_the_live_one_would_have_told() {
 
         let copy = storage.copy(seed);
         copy.kill();
-        let mut restarted = Hub::open(copy, OPTIONS, &keys, hub.now_ns, PipelineLimits::default()).unwrap();
+        let mut restarted = Hub::open(copy, OPTIONS, &keys, hub.now_ns, patient()).unwrap();
         assert_eq!(restarted.pipeline.engine().digest(), hub.pipeline.engine().digest());
         let by_live = NAMES.map(|name| everything(&mut hub, name));
         let by_restarted = NAMES.map(|name| everything(&mut restarted, name));

@@ -4,17 +4,12 @@ use adapters::message::{Ack, Answer, Echo, Lane, MessageKind, SEEN_FROM_THE_END,
 use adapters::native::frame::Head;
 use switch::pipeline::PipelineLimits;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, patient};
 use crate::orders::{START_NS, TIMEOUT_NS, code, id, order};
 use crate::wire::Line;
 
 fn limits() -> PipelineLimits {
-    PipelineLimits {
-        in_flight_max: 100,
-        in_flight_per_participant_max: 100,
-        ingress_transfers_max: 100,
-        ..PipelineLimits::default()
-    }
+    PipelineLimits { in_flight_max: 100, in_flight_per_participant_max: 100, ingress_transfers_max: 100, ..patient() }
 }
 
 #[test]

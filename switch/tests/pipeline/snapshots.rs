@@ -14,7 +14,7 @@ use switch::limits::{OUTCOMES_KEPT_DEFAULT, PAYMENTS_EXPECTED};
 use switch::pipeline::{Decisions, PipelineLimits};
 use switch::snapshots::{self, SnapshotNews, SnapshotTaker};
 
-use crate::hub::{Began, Hub, Keys, LINEAGE, OPTIONS_LARGE, SnapshotDisk, found, remove_all};
+use crate::hub::{Began, Hub, Keys, LINEAGE, OPTIONS_LARGE, SnapshotDisk, found, patient, remove_all};
 use crate::language::{write_answer, write_order};
 use crate::orders::{NAMES, START_NS, genesis, id, order};
 use crate::replay::{Recorded, everything, recorded};
@@ -27,7 +27,7 @@ fn busy_journal(seed: u64, turns: usize) -> Vec<Recorded> {
     let storage = FaultyStorage::new(seed);
     found(&storage, OPTIONS_LARGE, FUNDS, 12);
     let disks = [storage.clone(), FaultyStorage::new(2)];
-    let limits = PipelineLimits::default();
+    let limits = patient();
     let mut hub = Hub::open_with_history(disks, true, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap();
     let mut traffic = Traffic::new(seed, FUNDS);
     for _ in 0..turns {
@@ -89,7 +89,7 @@ fn step(engine: &mut Engine, recorded: &Recorded) -> After {
 fn an_engine_restored_at_any_batch_goes_on_as_the_one_that_replayed_everything() {
     let (mut left, mut expired) = (0, 0);
     for seed in 1..=5 {
-        let batches = busy_journal(seed, 90);
+        let batches = busy_journal(seed, 180);
         let mut engine = Engine::new();
         let mut bodies = Vec::new();
         let mut after = Vec::new();

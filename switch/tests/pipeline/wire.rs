@@ -33,8 +33,21 @@ impl Line {
         line
     }
 
+    /// A connection that has said `Hello` in this lineage; what was told before comes again.
+    pub(crate) fn welcomed_after(hub: &mut Hub, name: &str) -> Line {
+        let mut line = Line::silent(hub, name);
+        line.hello(name, [0x42; 16], [0; 3]);
+        assert_eq!(line.exchange(hub), ["welcome after 0"]);
+        line
+    }
+
     pub(crate) fn hello(&mut self, name: &str, lineage: Lineage, seen: Cursors) {
-        let hello = Hello { participant: *code(name).bytes(), lineage, seen };
+        self.hello_in(0, name, lineage, seen);
+    }
+
+    /// As `hello`, in one of the participant's slots.
+    pub(crate) fn hello_in(&mut self, slot: u8, name: &str, lineage: Lineage, seen: Cursors) {
+        let hello = Hello { participant: *code(name).bytes(), lineage, seen, slot };
         frame::encode(&mut self.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |_| {});
     }
 
@@ -52,6 +65,12 @@ impl Line {
 
     pub(crate) fn say_under<P: Part>(&mut self, kind: MessageKind, head: Head, part: &P) {
         frame::encode(&mut self.outgoing, kind, head, part, |_| {});
+    }
+
+    /// Adds a frame without a routing part under the next number.
+    pub(crate) fn say_bare(&mut self, kind: MessageKind) {
+        self.number += 1;
+        frame::encode_raw(&mut self.outgoing, kind, Head { number: self.number, ..Head::PLAIN }, &[], &[]);
     }
 
     pub(crate) fn pay(&mut self, order: &CreditTransfer) {

@@ -82,7 +82,7 @@ fn silence_before_hello_is_cut(data: &Data) {
     let began = Instant::now();
     let wire = Wire::connect(data.address(), data.tls(code(4).as_str()));
     let mut hello = Vec::new();
-    let part = Hello { participant: *code(4).bytes(), lineage: [0; 16], seen: [0; 3] };
+    let part = Hello { participant: *code(4).bytes(), lineage: [0; 16], seen: [0; 3], slot: 0 };
     frame::encode(&mut hello, MessageKind::Hello, Head::PLAIN, &part, |_| {});
     let mut wire = wire;
     // One byte makes the handshake happen.

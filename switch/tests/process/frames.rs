@@ -206,7 +206,7 @@ fn a_header_that_this_version_does_not_know_is_refused_and_the_session_goes_on()
         ("routing part longer than the frame", |frame| frame[25] = 0xff, ErrorCode::BadMessage),
         ("version 1", |frame| frame[4] = 1, ErrorCode::BadVersion),
         ("kind 0", |frame| frame[5] = 0, ErrorCode::UnknownKind),
-        ("kind 11", |frame| frame[5] = 11, ErrorCode::UnknownKind),
+        ("kind 20", |frame| frame[5] = 20, ErrorCode::UnknownKind),
         ("routing part one too short", |frame| frame[24] -= 1, ErrorCode::BadMessage),
         ("no routing part", |frame| frame[24] = 0, ErrorCode::BadMessage),
         (
@@ -246,7 +246,7 @@ fn an_unnumbered_frame_that_cannot_be_read_is_refused_for_what_is_wrong_with_it(
     pair.goes_on();
 
     let mut later = Wire::connect(data.address(), data.tls(code(3).as_str()));
-    let hello = Hello { participant: *code(3).bytes(), lineage: [0; 16], seen: [0; 3] };
+    let hello = Hello { participant: *code(3).bytes(), lineage: [0; 16], seen: [0; 3], slot: 0 };
     let mut frame = unnumbered(MessageKind::Hello, &hello);
     frame[4] = 1;
     later.send_bytes(&frame);

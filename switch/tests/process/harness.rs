@@ -101,6 +101,8 @@ impl Data {
         data.edit("switch.toml", &format!("segment_bytes = {usual}"), &format!("segment_bytes = {least}"));
         // On a busy machine ten seconds can pass between two steps of a test: nothing expires unless that is what is tested.
         data.set("genesis.toml", "timeout_ms", TIMEOUT_MS);
+        // And who is away can be paid, unless that is.
+        data.set("switch.toml", "absence_grace_ms", TIMEOUT_MS);
         data
     }
 

@@ -329,6 +329,9 @@ impl Provider {
                 self.put_off.push_back((again, refused.payment_id.unwrap()));
             }
             Incoming::Refused(refused) => panic!("nothing here may be refused: {refused:?}"),
+            Incoming::Returned(_) | Incoming::CaseForward(_) | Incoming::CaseStatus(_) => {
+                panic!("nobody here returns or asks anything: {incoming:?}")
+            }
             Incoming::Acknowledged { .. } => {}
         }
     }

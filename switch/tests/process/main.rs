@@ -14,6 +14,7 @@ mod wire;
 // In the order in which they run: what waits longest begins first.
 mod blocked;
 mod busy;
+mod cases;
 mod command;
 mod disk;
 mod door;
@@ -26,6 +27,8 @@ mod payments;
 mod privacy;
 mod resume;
 mod snapshots;
+
+mod presence;
 
 // Not part of the gate: `make torture`.
 mod torture;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use adapters::message::{
-    Ack, Answer, CreditTransfer, Cursors, Echo, Error, ErrorCode, Field, Forward, Hello, Lane, MessageKind, Note,
-    Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Status, StatusRequest, Welcome,
+    Ack, Answer, CaseForward, CaseState, CaseStatus, CreditTransfer, Cursors, Echo, Error, ErrorCode, Field, Forward,
+    Hello, Lane, MessageKind, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Returned,
+    Status, StatusRequest, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Head};
 use adapters::native::session::Resume;
@@ -52,6 +53,10 @@ pub(crate) enum Said {
     /// The private part as it came.
     Forward(Forward, Vec<u8>),
     Status(Status, Note),
+    Returned(Returned, Note),
+    /// The private part as it came.
+    CaseForward(CaseForward, Vec<u8>),
+    CaseStatus(CaseStatus, Note),
 }
 
 /// A message with its place in the outbox; lane 0 and number 0 where it has none.
@@ -89,6 +94,37 @@ impl Told {
             note: String::from_utf8(note.text.clone()).unwrap(),
             number,
             decided: (status.decided_at_ns, status.position),
+        }
+    }
+}
+
+/// A `CaseStatus`, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CaseTold {
+    pub(crate) state: CaseState,
+    pub(crate) reason: String,
+    pub(crate) field: Field,
+    pub(crate) note: String,
+    /// Place in the outbox; lane 0 and number 0 for a reply.
+    pub(crate) place: (Lane, u64),
+    /// Deadline or time of the last change, and where in the journal that was.
+    pub(crate) at: (u64, u64),
+}
+
+impl CaseTold {
+    /// State, reason and field.
+    pub(crate) fn verdict(&self) -> (CaseState, &str, Field) {
+        (self.state, &self.reason, self.field)
+    }
+
+    fn new(place: (Lane, u64), status: &CaseStatus, note: &Note) -> CaseTold {
+        CaseTold {
+            state: CaseState::from_number(status.state).unwrap(),
+            reason: Reason::from_bytes(status.reason).unwrap().as_str().to_owned(),
+            field: Field::from_number(status.field).unwrap(),
+            note: String::from_utf8(note.text.clone()).unwrap(),
+            place,
+            at: (status.at_ns, status.position),
         }
     }
 }
@@ -143,7 +179,7 @@ impl Wire {
 
     /// Says who it is.
     pub(crate) fn hello(&mut self, participant: ParticipantCode, resume: Resume) {
-        let hello = Hello { participant: *participant.bytes(), lineage: resume.lineage, seen: resume.seen };
+        let hello = Hello { participant: *participant.bytes(), lineage: resume.lineage, seen: resume.seen, slot: 0 };
         self.send_unnumbered(MessageKind::Hello, &hello);
     }
 
@@ -231,6 +267,47 @@ impl Wire {
         self.expect(|heard| match &heard.said {
             Said::Forward(forward, private) if forward.payment_id == id.bytes() => {
                 Some((forward.clone(), private.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Where a case stands, as the switch says without being asked, or in reply.
+    pub(crate) fn case_of(&mut self, id: PaymentId) -> CaseTold {
+        self.expect(|heard| match &heard.said {
+            Said::CaseStatus(status, note) if status.case_id == id.bytes() => {
+                Some(CaseTold::new((heard.lane, heard.number), status, note))
+            }
+            _ => None,
+        })
+    }
+
+    /// Asks where a case stands, and waits for the answer.
+    pub(crate) fn ask_case(&mut self, id: PaymentId) -> CaseTold {
+        self.send(MessageKind::StatusRequest, &written(&StatusRequest { payment_id: id.bytes() }), &[]);
+        self.expect(|heard| match &heard.said {
+            Said::CaseStatus(status, note) if heard.number == 0 && status.case_id == id.bytes() => {
+                Some(CaseTold::new((heard.lane, heard.number), status, note))
+            }
+            _ => None,
+        })
+    }
+
+    /// Money that came back.
+    pub(crate) fn returned_by(&mut self, return_id: PaymentId) -> (Returned, String) {
+        self.expect(|heard| match &heard.said {
+            Said::Returned(returned, note) if returned.return_id == return_id.bytes() => {
+                Some((returned.clone(), String::from_utf8(note.text.clone()).unwrap()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The case that waits for an answer.
+    pub(crate) fn asked_in(&mut self, case_id: PaymentId) -> (CaseForward, Vec<u8>) {
+        self.expect(|heard| match &heard.said {
+            Said::CaseForward(asked, private) if asked.case_id == case_id.bytes() => {
+                Some((asked.clone(), private.clone()))
             }
             _ => None,
         })
@@ -375,6 +452,9 @@ fn take_frame(inbound: &mut Vec<u8>) -> Option<(u64, Heard)> {
                 MessageKind::Error => Said::Error(owned(frame.routing), text_of(frame.private)),
                 MessageKind::Forward => Said::Forward(owned(frame.routing), frame.private.to_vec()),
                 MessageKind::Status => Said::Status(owned(frame.routing), note_of(frame.private)),
+                MessageKind::Returned => Said::Returned(owned(frame.routing), note_of(frame.private)),
+                MessageKind::CaseForward => Said::CaseForward(owned(frame.routing), frame.private.to_vec()),
+                MessageKind::CaseStatus => Said::CaseStatus(owned(frame.routing), note_of(frame.private)),
                 kind => panic!("the switch sent {kind:?}"),
             };
             let Head { lane, number, acknowledged, .. } = frame.head;

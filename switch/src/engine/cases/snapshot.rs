@@ -133,8 +133,25 @@ impl Table for Cases {
 }
 
 fn case_bytes(case: &Case) -> [u8; CASE_BYTES] {
-    let Case { id, digest, kind, original, opener, responder, amount, currency, form, opened, deadline_ns, .. } = case;
-    let Case { state, reason, field, at_ns, position, payment, .. } = case;
+    let Case {
+        id,
+        digest,
+        kind,
+        original,
+        opener,
+        responder,
+        amount,
+        currency,
+        form,
+        opened,
+        deadline_ns,
+        state,
+        reason,
+        field,
+        at_ns,
+        position,
+        payment,
+    } = case;
     let mut bytes = Writer::new();
     bytes.put(&id.bytes()).put(digest).put(original).put(payment);
     bytes.put(&opener.0.to_le_bytes()).put(&responder.map_or(0, |responder| responder.0).to_le_bytes());

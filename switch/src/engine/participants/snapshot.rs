@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use adapters::message::ParticipantCode;
+use adapters::message::{OUTBOX_LANES, ParticipantCode};
 use ledger::AccountIndex;
 use ledger::capture::CaptureSection;
 
@@ -12,6 +12,10 @@ use crate::entry::ParticipantId;
 
 /// A participant in a snapshot.
 pub(super) const PARTICIPANT_BYTES: usize = 96;
+
+/// Flags of a participant in a snapshot.
+const SIGNED_OFF: u8 = 1;
+const ABSENT: u8 = 2;
 
 impl Participants {
     /// A participant is about to change.
@@ -41,9 +45,22 @@ impl Participants {
             let code = ParticipantCode::from_bytes(fields.take()).ok_or("the code is none")?;
             ensure(participants.find(&code).is_none(), "the code is taken")?;
             let (in_flight, cases_open) = (fields.u32(), fields.u32());
-            let enqueued = [fields.u64(), fields.u64(), fields.u64()];
+            let [enqueued, acknowledged] = [(); 2].map(|()| [fields.u64(), fields.u64(), fields.u64()]);
+            let [flags] = fields.take();
+            ensure(flags & !(SIGNED_OFF | ABSENT) == 0, "flags that have no meaning")?;
+            let (is_signed_off, is_absent) = (flags & SIGNED_OFF != 0, flags & ABSENT != 0);
+            ensure((0..OUTBOX_LANES).all(|lane| acknowledged[lane] <= enqueued[lane]), "more acknowledged than sent")?;
             let settlement_accounts = accounts(participants.next_id()).ok_or("an account is missing")?;
-            let participant = Participant { code, settlement_accounts, in_flight, cases_open, enqueued };
+            let participant = Participant {
+                code,
+                settlement_accounts,
+                in_flight,
+                cases_open,
+                enqueued,
+                acknowledged,
+                is_signed_off,
+                is_absent,
+            };
             ensure(participant_bytes(&participant) == *bytes, "the bytes are not canonical")?;
             participants.admit(participant);
             Ok(())
@@ -80,12 +97,22 @@ impl Table for Participants {
 
 fn participant_bytes(participant: &Participant) -> [u8; PARTICIPANT_BYTES] {
     // The accounts are found in the book: their ids say whose they are.
-    let Participant { code, settlement_accounts: _, in_flight, cases_open, enqueued } = participant;
+    let Participant {
+        code,
+        settlement_accounts: _,
+        in_flight,
+        cases_open,
+        enqueued,
+        acknowledged,
+        is_signed_off,
+        is_absent,
+    } = participant;
+    let flags = if *is_signed_off { SIGNED_OFF } else { 0 } | if *is_absent { ABSENT } else { 0 };
     let mut bytes = Writer::new();
     bytes.put(code.bytes()).put(&in_flight.to_le_bytes()).put(&cases_open.to_le_bytes());
-    for number in enqueued {
+    for number in enqueued.iter().chain(acknowledged) {
         bytes.put(&number.to_le_bytes());
     }
-    bytes.put(&[0; 29]);
+    bytes.put(&[flags]).put(&[0; 4]);
     bytes.finish()
 }

@@ -1,0 +1,113 @@
+//! Messages of the switch as owned values: what a `Client` gives to the provider. None where a field is not what it can be.
+
+use rkyv::rancor::Failure;
+
+use crate::message::{
+    AmountForm, ArchivedCaseForward, ArchivedCaseStatus, ArchivedForward, ArchivedReturned, ArchivedStatus, CaseKind,
+    CaseState, Field, Lane, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason,
+};
+use crate::native::client::{CaseForward, CaseStatus, Forward, Incoming, Returned, Status};
+
+/// A private part; one of empty fields where it is empty, none where it is unreadable.
+pub(super) fn part<P>(bytes: &[u8]) -> Option<P>
+where
+    P: Part + Default,
+    P::Archived: rkyv::Deserialize<P, rkyv::rancor::Strategy<(), Failure>>,
+{
+    if bytes.is_empty() {
+        return Some(P::default());
+    }
+    rkyv::api::low::deserialize::<P, Failure>(P::read(bytes)?).ok()
+}
+
+/// An id where there may be none.
+fn id_or_none(bytes: [u8; 16]) -> Option<Option<PaymentId>> {
+    if bytes == NO_ID { Some(None) } else { PaymentId::from_bytes(bytes).map(Some) }
+}
+
+pub(super) fn forward(routing: &ArchivedForward, private: &[u8]) -> Option<Incoming> {
+    Some(Incoming::Forward(Box::new(Forward {
+        payment_id: PaymentId::from_bytes(routing.payment_id)?,
+        payer: ParticipantCode::from_bytes(routing.payer)?,
+        payee: ParticipantCode::from_bytes(routing.payee)?,
+        amount: ledger::Amount::new(routing.amount.to_native())?,
+        currency: ledger::Currency::parse(&routing.currency)?,
+        accepted_at_ns: routing.accepted_at_ns.to_native(),
+        purpose: Reason::from_bytes(routing.purpose)?,
+        lane: Lane::from_number(routing.lane)?,
+        request_id: id_or_none(routing.request_id)?,
+        deadline_ns: routing.deadline_ns.to_native(),
+        private: part::<PaymentPrivate>(private)?,
+    })))
+}
+
+pub(super) fn status(routing: &ArchivedStatus, private: &[u8], numbered: bool) -> Option<Incoming> {
+    Some(Incoming::Status(Box::new(Status {
+        payment_id: PaymentId::from_bytes(routing.payment_id)?,
+        outcome: Outcome::from_number(routing.outcome)?,
+        reason: Reason::from_bytes(routing.reason)?,
+        field: Field::from_number(routing.field)?,
+        decided_at_ns: routing.decided_at_ns.to_native(),
+        position: routing.position.to_native(),
+        numbered,
+        note: part::<Note>(private)?,
+    })))
+}
+
+pub(super) fn returned(routing: &ArchivedReturned, private: &[u8]) -> Option<Incoming> {
+    Some(Incoming::Returned(Box::new(Returned {
+        return_id: PaymentId::from_bytes(routing.return_id)?,
+        original_id: PaymentId::from_bytes(routing.original_id)?,
+        case_id: id_or_none(routing.case_id)?,
+        amount: ledger::Amount::new(routing.amount.to_native())?,
+        currency: ledger::Currency::parse(&routing.currency)?,
+        reason: Reason::from_bytes(routing.reason)?,
+        returned_total: routing.returned_total.to_native(),
+        decided_at_ns: routing.decided_at_ns.to_native(),
+        position: routing.position.to_native(),
+        note: part::<Note>(private)?,
+    })))
+}
+
+pub(super) fn case_forward(routing: &ArchivedCaseForward, private: &[u8]) -> Option<Incoming> {
+    let form = AmountForm::from_number(routing.amount_form)?;
+    let amount = match form {
+        AmountForm::None => None,
+        AmountForm::Fixed | AmountForm::UpTo => {
+            let currency = ledger::Currency::parse(&routing.currency)?;
+            Some((ledger::Amount::new(routing.amount.to_native())?, currency))
+        }
+    };
+    Some(Incoming::CaseForward(Box::new(CaseForward {
+        case_id: PaymentId::from_bytes(routing.case_id)?,
+        kind: CaseKind::from_number(routing.kind)?,
+        original_id: id_or_none(routing.original_id)?,
+        opener: ParticipantCode::from_bytes(routing.opener)?,
+        responder: ParticipantCode::from_bytes(routing.responder)?,
+        amount,
+        form,
+        reason: Reason::from_bytes(routing.reason)?,
+        deadline_ns: routing.deadline_ns.to_native(),
+        private: part::<PaymentPrivate>(private)?,
+    })))
+}
+
+pub(super) fn case_status(routing: &ArchivedCaseStatus, private: &[u8], numbered: bool) -> Option<Incoming> {
+    let state = CaseState::from_number(routing.state)?;
+    let is_told = !matches!(state, CaseState::Unknown | CaseState::Duplicate);
+    let kind = CaseKind::from_number(routing.kind);
+    if kind.is_some() != is_told || (kind.is_none() && routing.kind != 0) {
+        return None;
+    }
+    Some(Incoming::CaseStatus(Box::new(CaseStatus {
+        case_id: PaymentId::from_bytes(routing.case_id)?,
+        kind,
+        state,
+        reason: Reason::from_bytes(routing.reason)?,
+        field: Field::from_number(routing.field)?,
+        at_ns: routing.at_ns.to_native(),
+        position: routing.position.to_native(),
+        numbered,
+        note: part::<Note>(private)?,
+    })))
+}
