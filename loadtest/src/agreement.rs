@@ -4,7 +4,7 @@
 //! order of events does not matter to a sum, so the generator adds while it hears, the audit adds while it walks the journal, and equal sums mean equal
 //! facts. Two different sets of facts have the same sum by chance once in 2^100 or so; nobody here is out to deceive.
 
-use adapters::message::Outcome;
+use adapters::message::{CaseState, Outcome};
 
 /// The bytes of a participant's code, as in messages.
 pub(crate) type Code = [u8; 35];
@@ -37,8 +37,14 @@ impl Sum {
 pub struct Facts {
     /// Payments that reached their payee provider, with their fields.
     pub forwarded: Sum,
-    /// Outcomes that providers were told, by number: payer and payee provider each.
+    /// Outcomes that providers were told, by number: payer and payee provider each, and who sends a return.
     pub told: Sum,
+    /// Returns that reached who had paid, with their fields.
+    pub returned: Sum,
+    /// Cases that reached who is to answer them, with their fields.
+    pub asked: Sum,
+    /// Where cases stand, as both their providers were told by number.
+    pub cases: Sum,
 }
 
 /// A provider's part in a fact, worked out once.
@@ -68,6 +74,24 @@ pub(crate) fn forwarded(id: &Id, payer: Party, payee: Party, amount: u64, curren
 /// This provider was told this outcome.
 pub(crate) fn told(id: &Id, provider: Party, outcome: Outcome) -> u128 {
     mix([2, words_of(id).0, words_of(id).1, provider.0, outcome as u64, 0, 0])
+}
+
+/// This provider has got back so much of this payment, in this return, and so much in all by now.
+pub(crate) fn returned(id: &Id, original: &Id, payer: Party, (amount, total): (u64, u64)) -> u128 {
+    let original = fold(words_of(original).0, KEYS[2]) ^ words_of(original).1;
+    mix([3, words_of(id).0, words_of(id).1, original, payer.0, amount, total])
+}
+
+/// The one provider has opened a case of this kind about so much, and the other is asked.
+pub(crate) fn asked(id: &Id, original: &Id, [opener, responder]: [Party; 2], (kind, amount): (u8, u64)) -> u128 {
+    let original = fold(words_of(original).0, KEYS[2]) ^ words_of(original).1;
+    let what = fold(original ^ u64::from(kind), KEYS[3]) ^ amount;
+    mix([4, words_of(id).0, words_of(id).1, opener.0, responder.0, what, u64::from(kind)])
+}
+
+/// This provider was told that a case stands so.
+pub(crate) fn case_told(id: &Id, provider: Party, state: CaseState) -> u128 {
+    mix([5, words_of(id).0, words_of(id).1, provider.0, state as u64, 0, 0])
 }
 
 const KEYS: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb, 0xd6e8_feb8_6659_fd93];
@@ -130,6 +154,31 @@ mod tests {
         for altered in [told(&[7; 16], b, Outcome::Committed), told(&[7; 16], a, Outcome::Expired)] {
             assert_ne!(sum(&facts), sum(&[first, second, altered]));
         }
+    }
+
+    #[test]
+    fn every_field_of_a_return_and_of_a_case_matters() {
+        let [a, b] = [Party::new(&code(0)), Party::new(&code(1))];
+        let facts = [
+            returned(&[7; 16], &[8; 16], a, (5, 9)),
+            returned(&[6; 16], &[8; 16], a, (5, 9)),
+            returned(&[7; 16], &[9; 16], a, (5, 9)),
+            returned(&[7; 16], &[8; 16], b, (5, 9)),
+            returned(&[7; 16], &[8; 16], a, (4, 9)),
+            returned(&[7; 16], &[8; 16], a, (5, 5)),
+            asked(&[7; 16], &[8; 16], [a, b], (1, 5)),
+            asked(&[6; 16], &[8; 16], [a, b], (1, 5)),
+            asked(&[7; 16], &[9; 16], [a, b], (1, 5)),
+            asked(&[7; 16], &[8; 16], [b, a], (1, 5)),
+            asked(&[7; 16], &[8; 16], [a, b], (3, 5)),
+            asked(&[7; 16], &[8; 16], [a, b], (1, 6)),
+            case_told(&[7; 16], a, CaseState::Open),
+            case_told(&[6; 16], a, CaseState::Open),
+            case_told(&[7; 16], b, CaseState::Open),
+            case_told(&[7; 16], a, CaseState::Settled),
+        ];
+        let different: std::collections::BTreeSet<u128> = facts.into_iter().collect();
+        assert_eq!(different.len(), facts.len());
     }
 
     /// Every fact of a million payments once, but for `wronged`, of which `facts` says what is told instead.

@@ -29,6 +29,10 @@ pub(crate) struct Audit {
     pub(crate) rejected: u64,
     pub(crate) expired: u64,
     pub(crate) in_flight: u64,
+    /// How its returns and cases ended.
+    pub(crate) returned: u64,
+    pub(crate) returns_rejected: u64,
+    pub(crate) cases_open: u64,
     /// What each participant has received less what it has paid, in minor units.
     pub(crate) flows: BTreeMap<ParticipantCode, i128>,
     /// Debits and credits are equal in every currency.
@@ -94,7 +98,11 @@ impl Walk {
     }
 
     fn is_ours(&self, entry: &Entry<'_>) -> bool {
-        matches!(entry.body, Body::CreditTransfer(order, _) if self.run.made(&order.payment_id))
+        match entry.body {
+            Body::CreditTransfer(order, _) => self.run.made(&order.payment_id),
+            Body::CaseOpen(case, _) => self.run.made(&case.case_id),
+            _ => false,
+        }
     }
 
     /// What a provider is told by number.
@@ -107,24 +115,44 @@ impl Walk {
             self.has_strangers = true;
             return;
         }
+        // The batch has the first position, its entries those after it.
+        let place = effect.source.checked_sub(first_sequence + 1).and_then(|place| usize::try_from(place).ok());
+        let entry = place.and_then(|place| entries.get(place));
         match effect.news {
             News::Status(status) if status.outcome.is_final() => {
-                let party = self.parties[effect.participant.0 as usize - 1];
-                self.facts.told.add(agreement::told(&id, party, status.outcome));
+                self.facts.told.add(agreement::told(&id, self.party(effect), status.outcome));
             }
             News::Forward { .. } => {
-                // The batch has the first position, its entries those after it.
-                let place = effect.source.checked_sub(first_sequence + 1).and_then(|place| usize::try_from(place).ok());
-                let entry = place.and_then(|place| entries.get(place));
                 if let Some(Entry { body: Body::CreditTransfer(order, _), .. }) = entry {
                     let [payer, payee] = [&order.payer, &order.payee].map(Party::new);
                     let amount = order.amount.to_native();
                     self.facts.forwarded.add(agreement::forwarded(&id, payer, payee, amount, order.currency));
                 }
             }
+            News::Returned { total } => {
+                if let Some(Entry { body: Body::Return(message, _), .. }) = entry {
+                    let (party, amount) = (self.party(effect), message.amount.to_native());
+                    self.facts.returned.add(agreement::returned(&id, &message.original_id, party, (amount, total)));
+                }
+            }
+            News::CaseForward { .. } => {
+                if let Some(Entry { body: Body::CaseOpen(message, _), .. }) = entry {
+                    let parties = [&message.opener, &message.responder].map(Party::new);
+                    let what = (message.kind, message.amount.to_native());
+                    self.facts.asked.add(agreement::asked(&id, &message.original_id, parties, what));
+                }
+            }
+            News::CaseStatus(news) => {
+                self.facts.cases.add(agreement::case_told(&id, self.party(effect), news.state));
+            }
             // Nothing that a provider is told for good.
-            _ => {}
+            News::Status(_) | News::Recheck => {}
         }
+    }
+
+    /// Who is told.
+    fn party(&self, effect: &Effect) -> Party {
+        self.parties[effect.participant.0 as usize - 1]
     }
 
     fn finish(self) -> Audit {
@@ -138,6 +166,9 @@ impl Walk {
             rejected: now.counts.rejected - before.counts.rejected,
             expired: now.counts.expired - before.counts.expired,
             in_flight: now.counts.in_flight,
+            returned: now.counts.returned - before.counts.returned,
+            returns_rejected: now.counts.returns_rejected - before.counts.returns_rejected,
+            cases_open: now.counts.cases_open.saturating_sub(before.counts.cases_open),
             flows: now.balances.iter().map(|(code, balance)| (*code, balance - balance_before(code))).collect(),
             is_balanced: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
             has_strangers: self.has_strangers,
@@ -163,6 +194,9 @@ pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -
     for (what, in_journal, heard) in [
         ("forwarded payments", audit.facts.forwarded, tally.facts.forwarded),
         ("outcomes told", audit.facts.told, tally.facts.told),
+        ("returns told", audit.facts.returned, tally.facts.returned),
+        ("cases asked", audit.facts.asked, tally.facts.asked),
+        ("states of cases told", audit.facts.cases, tally.facts.cases),
     ] {
         if in_journal != heard {
             problems.push(format!(
@@ -177,7 +211,8 @@ pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -
     }
     let rows = [
         ("committed", audit.committed, tally.committed),
-        ("rejected", audit.rejected, tally.rejected),
+        // Of a request that was rejected no payment came.
+        ("rejected", audit.rejected, tally.rejected - tally.sequels.requests_rejected),
         ("expired", audit.expired, tally.expired),
         ("in flight", audit.in_flight, 0),
     ];
@@ -186,6 +221,16 @@ pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -
             problems.push(format!(
                 "the journal holds {in_journal} payments {name}, the payer providers were told of {told}"
             ));
+        }
+    }
+    let rows = [
+        ("returns", audit.returned, tally.sequels.returns),
+        ("returns rejected", audit.returns_rejected, tally.sequels.returns_rejected),
+        ("open cases", audit.cases_open, 0),
+    ];
+    for (name, in_journal, told) in rows {
+        if in_journal != told {
+            problems.push(format!("the journal holds {in_journal} {name}, the providers know of {told}"));
         }
     }
     let differing = codes.iter().zip(&tally.flows).filter(|(code, flow)| audit.flows.get(*code) != Some(*flow));
@@ -233,6 +278,17 @@ mod tests {
         assert!(problems(&Audit { is_balanced: false, ..audit() }).contains("do not balance"));
         assert!(problems(&Audit { committed: 2, ..audit() }).contains("holds 2 payments committed"));
         assert!(problems(&Audit { in_flight: 1, ..audit() }).contains("holds 1 payments in flight"));
+        assert!(problems(&Audit { returned: 1, ..audit() }).contains("holds 1 returns, the providers know of 0"));
+        assert!(problems(&Audit { cases_open: 1, ..audit() }).contains("holds 1 open cases"));
+        let mut other = facts();
+        other.returned.add(agreement::returned(&[8; 16], &[7; 16], A, (5, 5)));
+        assert!(problems(&Audit { facts: other, ..audit() }).contains("returns told differ"));
+        let mut other = facts();
+        other.asked.add(agreement::asked(&[8; 16], &[7; 16], [A, A], (1, 5)));
+        assert!(problems(&Audit { facts: other, ..audit() }).contains("cases asked differ"));
+        let mut other = facts();
+        other.cases.add(agreement::case_told(&[8; 16], A, adapters::message::CaseState::Open));
+        assert!(problems(&Audit { facts: other, ..audit() }).contains("states of cases told differ"));
         let flows = codes().into_iter().zip([-6, 6]).collect();
         assert!(problems(&Audit { flows, ..audit() }).contains("2 accounts differ, the first is PSP0001's"));
         for altered in

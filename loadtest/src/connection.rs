@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use adapters::limits::{HANDSHAKE_TIMEOUT_MS, RETRY_FIRST_MS, RETRY_MAX_MS, STALL_MAX_MS};
 use adapters::message::{Answer, ArchivedError, ArchivedForward, CreditTransfer, ErrorCode, MessageKind, Outcome};
-use adapters::message::{ParticipantCode, PaymentId, StatusRequest};
+use adapters::message::{NO_ID, ParticipantCode, PaymentId, StatusRequest};
 use adapters::native::link::Link;
 use adapters::native::session::{ClientSession, Event, Idle, Resume};
 use rustls::ClientConfig;
@@ -20,9 +20,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::agreement::{self, Party};
-use crate::flights::{Flight, Flights, Id};
+use crate::flights::{Flight, Flights, Id, Kin};
 use crate::limits::{NS_PER_MS, RECEIVE_BYTES_PER_TURN, SEND_PENDING_BYTES_MAX, UNACKNOWLEDGED_ORDERS_MAX};
-use crate::tally::{Disagreement, Ended, Tally};
+use crate::remembered::Remembered;
+use crate::sequel::Errand;
+use crate::tally::{Class, Disagreement, Ended, Tally};
+
+mod errands;
 
 /// What all payments are in: the code for tests.
 pub(crate) const CURRENCY: [u8; 3] = *b"XTS";
@@ -37,6 +41,10 @@ pub(crate) struct Shared {
     pub(crate) parties: Vec<Party>,
     /// Orders that were refused and forgotten, where orders are submitted again: a copy of one of those would be a payment that nobody expects.
     pub(crate) refused: Option<HashSet<Id>>,
+    /// Committed payments that are to be recalled together; none where nothing waits for that.
+    pub(crate) remembered: Option<Remembered>,
+    /// What payments say in private.
+    pub(crate) private_parts: Vec<Vec<u8>>,
     /// Statuses have been asked for, so not every unnumbered one answers a repetition.
     pub(crate) has_asked: bool,
     /// Until when payments are offered; `u64::MAX` before the run begins.
@@ -56,7 +64,11 @@ pub(crate) struct Connection {
     tickets: Tickets,
     /// Payments of this provider's customers that wait for its answer, and when it gives it. Bounded by what the switch holds open.
     answers: VecDeque<(u64, Id)>,
+    /// What else is to be sent, when, and for which payment. Bounded by the payments that are held: each has one errand at a time.
+    errands: VecDeque<(u64, (u32, Id), Errand)>,
     conduct: Conduct,
+    /// It floods until then, and until everything up to this ticket is dealt with.
+    floods: (u64, u64),
     /// It is kept away until then.
     away_until_ns: u64,
     /// The switch is busy: offer it nothing before this.
@@ -101,7 +113,9 @@ impl Connection {
             state: State::Waiting { until_ns: 0 },
             tickets: Tickets::default(),
             answers: VecDeque::new(),
+            errands: VecDeque::new(),
             conduct,
+            floods: (0, 0),
             away_until_ns: 0,
             busy_until_ns: 0,
             welcomes: 0,
@@ -136,6 +150,16 @@ impl Connection {
         now_ns < self.away_until_ns
     }
 
+    /// What is submitted from now until then is its flood.
+    pub(crate) fn flood(&mut self, until_ns: u64) {
+        self.floods.0 = until_ns;
+    }
+
+    /// Does it flood, or is something of its flood still before whatever else it sends?
+    pub(crate) fn is_flooding(&self, now_ns: u64) -> bool {
+        now_ns < self.floods.0 || self.tickets.left < self.floods.1
+    }
+
     /// Cuts the connection without a goodbye, and keeps the provider away until then.
     pub(crate) fn cut(&mut self, now_ns: u64, until_ns: u64) {
         if let State::Connecting(connecting) = &self.state {
@@ -155,10 +179,11 @@ impl Connection {
         }
     }
 
-    /// When the next answer is to be given; `u64::MAX` where none is put off.
+    /// When the next answer is to be given, or errand to be run; `u64::MAX` where none is put off.
     pub(crate) fn answer_at_ns(&self, now_ns: u64) -> u64 {
+        let next_ns = [self.answers.front().map(|answer| answer.0), self.errands.front().map(|errand| errand.0)];
         // Whatever is due already waits for room, which only the socket brings.
-        self.answers.front().map(|answer| answer.0).filter(|&at_ns| at_ns > now_ns).unwrap_or(u64::MAX)
+        next_ns.into_iter().flatten().filter(|&at_ns| at_ns > now_ns).min().unwrap_or(u64::MAX)
     }
 
     /// Begins to connect, if it is time to.
@@ -180,6 +205,9 @@ impl Connection {
         let submitted = self.session.submit(MessageKind::CreditTransfer, order, |out| out.extend_from_slice(private));
         let ticket = submitted.unwrap_or_else(|_| unreachable!("the caller has seen that there is room"));
         self.tickets.push(ticket, place);
+        if flight.class == Class::Flood {
+            self.floods.1 = ticket;
+        }
         flight.ticket = ticket;
         flight.first_sent_on = self.welcomes + u32::from(!self.session.is_open());
     }
@@ -267,6 +295,8 @@ impl Connection {
             tally: &mut shared.tally,
             tickets: &mut self.tickets,
             answers: &mut self.answers,
+            errands: &mut self.errands,
+            remembered: &mut shared.remembered,
             busy_until_ns: &mut self.busy_until_ns,
             welcomes: self.welcomes,
             is_welcomed: false,
@@ -285,8 +315,9 @@ impl Connection {
     }
 
     /// Answers what waits, and writes everything with one TLS write. True if the connection is broken and must be asked.
-    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, now_ns: u64) -> bool {
+    pub(crate) fn transmit(&mut self, cx: &mut Context<'_>, shared: &mut Shared, now_ns: u64) -> bool {
         self.answer(now_ns);
+        self.run_errands(shared, now_ns);
         let State::Linked(link) = &mut self.state else { return false };
         let outgoing = self.session.outgoing();
         if outgoing.is_empty() || link.pending_bytes() >= SEND_PENDING_BYTES_MAX {
@@ -378,6 +409,9 @@ impl Tickets {
     /// It was no payment order.
     const NO_ORDER: u32 = u32::MAX;
 
+    /// It was an errand for the payment whose place is in the other bits.
+    const ERRAND: u32 = 1 << 31;
+
     fn push(&mut self, ticket: u64, flight: u32) {
         self.places.push_back(flight);
         debug_assert!(ticket == self.left + self.places.len() as u64);
@@ -386,7 +420,14 @@ impl Tickets {
     /// The place of the payment that was ordered with this ticket.
     fn order(&self, ticket: u64) -> Option<u32> {
         let index = usize::try_from(ticket.checked_sub(self.left + 1)?).ok()?;
-        self.places.get(index).copied().filter(|&place| place != Tickets::NO_ORDER)
+        self.places.get(index).copied().filter(|&place| place & Tickets::ERRAND == 0)
+    }
+
+    /// The place of the payment for which the errand with this ticket was run.
+    fn errand(&self, ticket: u64) -> Option<u32> {
+        let index = usize::try_from(ticket.checked_sub(self.left + 1)?).ok()?;
+        let place = self.places.get(index).copied()?;
+        (place & Tickets::ERRAND != 0 && place != Tickets::NO_ORDER).then_some(place & !Tickets::ERRAND)
     }
 
     /// Takes the next ticket up to `through`, with the place of its payment, or `NO_ORDER`.
@@ -413,6 +454,8 @@ struct Hearing<'a> {
     tally: &'a mut Tally,
     tickets: &'a mut Tickets,
     answers: &'a mut VecDeque<(u64, Id)>,
+    errands: &'a mut VecDeque<(u64, (u32, Id), Errand)>,
+    remembered: &'a mut Option<Remembered>,
     busy_until_ns: &'a mut u64,
     welcomes: u32,
     is_welcomed: bool,
@@ -429,13 +472,13 @@ impl Hearing<'_> {
                     self.status(routing.payment_id, outcome, routing.reason, numbered);
                 }
             }
-            // Nobody here returns or asks anything.
-            Event::Returned { routing, .. } => self.astray(routing.return_id),
-            Event::CaseForward { routing, .. } => self.astray(routing.case_id),
-            Event::CaseStatus { routing, .. } => self.astray(routing.case_id),
+            Event::Returned { routing, .. } => self.returned(routing),
+            Event::CaseForward { routing, .. } => self.case_forward(routing),
+            Event::CaseStatus { routing, numbered: true, .. } => self.case_status(routing),
             Event::Refused { error, ticket, .. } => self.refused(error, ticket),
             Event::Acknowledged { through } => self.acknowledged(through),
-            Event::Echo { .. } => {}
+            // What is not numbered answers a repetition.
+            Event::CaseStatus { .. } | Event::Echo { .. } => {}
         }
     }
 
@@ -450,12 +493,16 @@ impl Hearing<'_> {
         if std::mem::replace(&mut flight.is_forwarded, true) {
             return self.tally.disagree(Disagreement::ForwardedTwice, id);
         }
-        let payer = flight.payer;
+        let (payer, class) = (flight.payer, flight.class);
+        let request = if flight.is_requested { self.flights.relative(place, Kin::Request) } else { NO_ID };
+        let flight = self.flights.at(place);
         let is_as_ordered = flight.payee == self.place
             && routing.payee == *self.codes[self.place as usize].bytes()
             && routing.payer == *self.codes[payer as usize].bytes()
             && routing.amount.to_native() == flight.amount
-            && routing.currency == CURRENCY;
+            && routing.currency == CURRENCY
+            && routing.lane == class.lane() as u8
+            && routing.request_id == request;
         let latency_ns = self.now_ns.saturating_sub(flight.intended_ns);
         if !is_as_ordered {
             self.tally.disagree(Disagreement::ForwardedAltered, id);
@@ -463,7 +510,7 @@ impl Hearing<'_> {
         let parties = [payer, self.place].map(|place| self.parties[place as usize]);
         let amount = routing.amount.to_native();
         self.tally.facts.forwarded.add(agreement::forwarded(&id, parties[0], parties[1], amount, routing.currency));
-        self.tally.forward(self.place, latency_ns);
+        self.tally.forward(class, self.place, latency_ns);
     }
 
     /// The payer or the payee provider learns what became of it.
@@ -471,7 +518,10 @@ impl Hearing<'_> {
         let is_told = numbered && outcome.is_final();
         let Some(place) = self.flights.find(&id) else {
             if is_told {
-                self.astray(id);
+                match self.flights.find_kin(&id).filter(|(_, kin)| kin.is_return()) {
+                    Some((place, kin)) => self.return_status((place, kin, id), outcome),
+                    None => self.astray(id),
+                }
             } else {
                 self.replied(id, outcome);
             }
@@ -498,16 +548,17 @@ impl Hearing<'_> {
         match (flight.outcome, outcome.is_final()) {
             (None, true) => {
                 let latency_ns = self.now_ns.saturating_sub(flight.intended_ns);
-                let (payer, payee, amount) = (flight.payer, flight.payee, flight.amount);
+                let Flight { payer, payee, amount, class, .. } = *flight;
                 self.flights.end(place, outcome);
-                let ended = Ended { payer, payee, amount, latency_ns, is_in_time: self.is_in_time };
+                let ended = Ended { payer, payee, amount, class, latency_ns, is_in_time: self.is_in_time };
                 self.tally.end(ended, outcome, reason);
+                self.begin_after_outcome(place, outcome);
             }
             (Some(first), true) if first != outcome => self.tally.disagree(Disagreement::ToldOtherwise, id),
             (None, false) if outcome == Outcome::Unknown && flight.refused_again.is_some() => {
-                let code = flight.refused_again.unwrap_or_default();
+                let (code, class) = (flight.refused_again.unwrap_or_default(), flight.class);
                 self.flights.forget(place);
-                return self.tally.refuse(code, true);
+                return self.tally.refuse(code, Some(class));
             }
             _ => {}
         }
@@ -532,6 +583,9 @@ impl Hearing<'_> {
         if told.is_some_and(|told| told != outcome) {
             self.tally.disagree(Disagreement::ToldOtherwise, id);
         }
+        if numbered && told.is_none() && outcome == Outcome::Committed {
+            self.begin_return(place);
+        }
     }
 
     /// Lets go of a payment of which everybody has heard, and looks whether they heard the same.
@@ -546,6 +600,7 @@ impl Hearing<'_> {
         if flight.outcome == Some(Outcome::Committed) && !flight.is_forwarded {
             self.tally.disagree(Disagreement::Unasked, flight.id);
         }
+        self.judge_cases(place, &flight);
     }
 
     /// Somebody hears of a payment that is none. Those of earlier runs and of others are not this run's business.
@@ -569,23 +624,33 @@ impl Hearing<'_> {
     /// Refused before it was recorded: for the switch it never was.
     fn refused(&mut self, error: &ArchivedError, ticket: u64) {
         let code = error.code.to_native();
+        let retry_ns = u64::from(error.retry_after_ms.to_native()) * NS_PER_MS;
+        if let Some(place) = self.tickets.errand(ticket) {
+            self.errand_refused(place, ticket, retry_ns);
+        }
         let order = self.tickets.order(ticket).filter(|&place| self.flights.is_order(place, self.place, ticket));
         match order.map(|place| (place, self.flights.at(place))) {
+            // What was asked for is paid, however often that takes.
+            Some((place, flight)) if flight.is_requested => {
+                self.errand_refused(place, ticket, retry_ns);
+                self.tally.refuse(code, None);
+            }
             // Where it was sent twice, one may have been recorded and the other refused: the drain will ask.
             Some((_, flight)) if flight.first_sent_on != self.welcomes || flight.is_repeated => {
                 flight.refused_again = Some(code);
             }
             Some((_, flight)) if flight.outcome.is_some() => self.tally.disagree(Disagreement::Astray, flight.id),
             Some((place, flight)) => {
-                if let Some(refused) = &mut self.refused {
+                let class = flight.class;
+                // Nothing of a flood is submitted again.
+                if let Some(refused) = self.refused.as_mut().filter(|_| class != Class::Flood) {
                     refused.insert(flight.id);
                 }
                 self.flights.forget(place);
-                self.tally.refuse(code, true);
+                self.tally.refuse(code, Some(class));
             }
-            None => self.tally.refuse(code, false),
+            None => self.tally.refuse(code, None),
         }
-        let retry_ns = u64::from(error.retry_after_ms.to_native()) * NS_PER_MS;
         *self.busy_until_ns = (*self.busy_until_ns).max(self.now_ns + retry_ns);
         if error.fatal == 1 {
             let name = ErrorCode::from_number(code).map_or("an unknown error", ErrorCode::name);
@@ -597,12 +662,12 @@ impl Hearing<'_> {
     fn acknowledged(&mut self, through: u64) {
         while let Some((ticket, place)) = self.tickets.leave(through) {
             // The place may be another payment's by now, if this one was refused.
-            if place == Tickets::NO_ORDER || !self.flights.is_order(place, self.place, ticket) {
+            if place & Tickets::ERRAND != 0 || !self.flights.is_order(place, self.place, ticket) {
                 continue;
             }
-            let latency_ns = self.now_ns.saturating_sub(self.flights.at(place).intended_ns);
+            let Flight { intended_ns, class, .. } = *self.flights.at(place);
             self.flights.accept(place);
-            self.tally.accept(self.place, latency_ns);
+            self.tally.accept(class, self.place, self.now_ns.saturating_sub(intended_ns));
         }
     }
 }

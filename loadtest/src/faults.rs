@@ -19,7 +19,7 @@ use crate::tally::Tally;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FaultRecord {
-    /// `kill_switch` or `cut_providers`.
+    /// `kill_switch`, `cut_providers` or `flood`.
     pub kind: String,
     /// When it began, in seconds after the first payment was due.
     pub at_s: f64,
@@ -76,6 +76,7 @@ impl Faults {
             FaultKind::CutProviders { providers, for_ns } => {
                 ("cut_providers", providers, u64::from(providers), for_ns.is_some())
             }
+            FaultKind::Flood { .. } => ("flood", 1, 0, false),
         };
         let reconnects = tally.reconnects + broken;
         self.progress = if comes_back { Progress::CutOff { reconnects } } else { Progress::Over };
@@ -126,6 +127,7 @@ mod tests {
     use super::*;
     use crate::draw::Draw;
     use crate::flights::{Order, RunNumber};
+    use crate::tally::Class;
     use adapters::message::Outcome;
 
     const MS: u64 = NS_PER_MS;
@@ -139,7 +141,7 @@ mod tests {
         assert_eq!((faults.take_due(9 * MS), faults.next_ns()), (None, 10 * MS));
         let kind = faults.take_due(10 * MS).expect("it is due");
         faults.begin(kind, (0, 10 * MS), 1, &tally);
-        let order = Order { intended_ns: 11 * MS, payer: 0, payee: 1, amount: 1 };
+        let order = Order { intended_ns: 11 * MS, payer: 0, payee: 1, amount: 1, class: Class::Retail };
         let waiting = flights.begin(&mut draw, order).0;
 
         // What was on its way is still committed: that is no sign of life.

@@ -2,12 +2,15 @@
 //!
 //! A payment's id says where its record lies, so that there is nothing to search: the last four bytes are the place, hidden by a hash of the other
 //! twelve. The first eight are random, and the four after them say, to who knows the run's number, that it is a payment of this run. To everybody
-//! else it is a random version-4 UUID like any other.
+//! else it is a random version-4 UUID like any other. Three bits of the first byte say whether it is the payment itself, one of its returns or one of its
+//! cases.
 
 use adapters::message::Outcome;
 
 use crate::draw::Draw;
 use crate::limits::{FLIGHTS_MAX, HELD_MAX};
+use crate::sequel::{Progress, Sequel};
+use crate::tally::Class;
 
 /// The bytes of a payment's id, as printed.
 pub(crate) type Id = [u8; 16];
@@ -15,7 +18,40 @@ pub(crate) type Id = [u8; 16];
 /// No payment has it: it is no version-4 UUID.
 const FREE: Id = [0; 16];
 
-/// One payment. It is over once both providers were told the same by number.
+/// A payment, or what belongs to one. The numbers are in ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kin {
+    Payment = 0,
+    /// The return, or the first of two.
+    Return = 1,
+    SecondReturn = 2,
+    /// The case that asks for it.
+    Request = 3,
+    /// The case that asks for it back.
+    Recall = 4,
+}
+
+impl Kin {
+    const ALL: [Kin; 5] = [Kin::Payment, Kin::Return, Kin::SecondReturn, Kin::Request, Kin::Recall];
+
+    /// Where the number stands in the first byte.
+    const MASK: u8 = 0b111;
+
+    fn of(id: &Id) -> Option<Kin> {
+        Kin::ALL.get(usize::from(id[0] & Kin::MASK)).copied()
+    }
+
+    pub(crate) fn is_return(self) -> bool {
+        matches!(self, Kin::Return | Kin::SecondReturn)
+    }
+
+    /// Which of two returns.
+    pub(crate) fn part(self) -> usize {
+        usize::from(self == Kin::SecondReturn)
+    }
+}
+
+/// One payment. It is over once both providers were told the same by number, and what belongs to it is over too.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Flight {
     /// `FREE` where the place is free.
@@ -34,6 +70,12 @@ pub(crate) struct Flight {
     pub(crate) first_sent_on: u32,
     /// With this code a repetition of it was refused.
     pub(crate) refused_again: Option<u16>,
+    /// Whose figures it is in.
+    pub(crate) class: Class,
+    /// Its payee provider asks for it first.
+    pub(crate) is_requested: bool,
+    /// What is to follow once it is committed.
+    pub(crate) sequel: Sequel,
     /// Its order was submitted again: if the one is refused, the other may yet be taken.
     pub(crate) is_repeated: bool,
     /// The switch has it on disk.
@@ -59,6 +101,8 @@ impl Flight {
 /// All of them: at most `max` without an outcome, and those whose providers have not both been told.
 pub(crate) struct Flights {
     places: Vec<Flight>,
+    /// By the same places, as far as one of them needed it.
+    progress: Vec<Progress>,
     /// Last in, first out: few places are used again and again, and stay in the cache.
     free: Vec<u32>,
     max: u32,
@@ -101,6 +145,7 @@ impl Flights {
         assert!((1..=FLIGHTS_MAX).contains(&max));
         Flights {
             places: Vec::new(),
+            progress: Vec::new(),
             free: Vec::new(),
             max,
             ended: 0,
@@ -138,12 +183,12 @@ impl Flights {
             self.places.push(Flight { id: FREE, ..Flight::default() });
             u32::try_from(self.places.len() - 1).unwrap_or_else(|_| unreachable!("places are bounded"))
         });
-        let Order { intended_ns, payer, payee, amount } = order;
+        let Order { intended_ns, payer, payee, amount, class } = order;
         self.watched += usize::from(intended_ns < self.watched_before_ns);
-        self.unaccepted += 1;
+        self.unaccepted += usize::from(class != Class::Flood);
         let id = id_of(place, self.run, draw);
         let flight = &mut self.places[place as usize];
-        *flight = Flight { id, intended_ns, payer, payee, amount, ..Flight::default() };
+        *flight = Flight { id, intended_ns, payer, payee, amount, class, ..Flight::default() };
         (place, flight)
     }
 
@@ -151,6 +196,46 @@ impl Flights {
     pub(crate) fn find(&self, id: &Id) -> Option<u32> {
         let place = place_of(id);
         self.places.get(place as usize).filter(|flight| flight.id == *id && *id != FREE).map(|_| place)
+    }
+
+    /// The id of what belongs to the payment at this place.
+    pub(crate) fn relative(&self, place: u32, kin: Kin) -> Id {
+        relative(self.places[place as usize].id, kin, (place, self.run))
+    }
+
+    /// The place of the payment to which this return or this case belongs, and what it is.
+    pub(crate) fn find_kin(&self, id: &Id) -> Option<(u32, Kin)> {
+        let kin = Kin::of(id).filter(|&kin| kin != Kin::Payment)?;
+        let place = place_of(id);
+        let flight = self.places.get(place as usize)?;
+        (flight.id != FREE && self.relative(place, kin) == *id).then_some((place, kin))
+    }
+
+    /// How far what belongs to a payment has come.
+    pub(crate) fn progress(&mut self, place: u32) -> &mut Progress {
+        let place = place as usize;
+        if self.progress.len() <= place {
+            self.progress.resize(place + 1, Progress::default());
+        }
+        &mut self.progress[place]
+    }
+
+    /// More than the order and its answer belongs to it.
+    pub(crate) fn enlarge(&mut self, place: u32, is_requested: bool, sequel: Sequel) {
+        let flight = &mut self.places[place as usize];
+        (flight.is_requested, flight.sequel) = (is_requested, sequel);
+        *self.progress(place) = Progress::default();
+    }
+
+    /// Is all over that belongs to it?
+    fn is_all_over(&self, place: u32) -> bool {
+        let flight = &self.places[place as usize];
+        let sequel = if flight.outcome == Some(Outcome::Committed) { flight.sequel } else { Sequel::Nothing };
+        if !flight.is_requested && sequel == Sequel::Nothing {
+            return true;
+        }
+        let progress = self.progress.get(place as usize).copied().unwrap_or_default();
+        (!flight.is_requested || progress.request.is_over()) && progress.is_over(sequel)
     }
 
     /// Is the payment at this place the one that this payer ordered with this ticket?
@@ -166,11 +251,12 @@ impl Flights {
 
     /// The switch has it on disk.
     pub(crate) fn accept(&mut self, place: u32) {
-        let was_accepted = std::mem::replace(&mut self.places[place as usize].is_accepted, true);
-        self.unaccepted -= usize::from(!was_accepted);
+        let flight = &mut self.places[place as usize];
+        let was_accepted = std::mem::replace(&mut flight.is_accepted, true);
+        self.unaccepted -= usize::from(!was_accepted && flight.class != Class::Flood);
     }
 
-    /// How many the switch has not acknowledged.
+    /// How many the switch has not acknowledged, but for those of a flood: what floods is to wait.
     pub(crate) fn unaccepted(&self) -> usize {
         self.unaccepted
     }
@@ -188,7 +274,8 @@ impl Flights {
 
     /// Frees the place of a payment that is over. Says whether it is.
     pub(crate) fn release(&mut self, place: u32) -> bool {
-        let is_over = self.places[place as usize].is_over();
+        let flight = &self.places[place as usize];
+        let is_over = flight.id != FREE && flight.is_over() && self.is_all_over(place);
         if is_over {
             self.ended -= 1;
             self.places[place as usize].id = FREE;
@@ -202,8 +289,8 @@ impl Flights {
         let flight = &mut self.places[place as usize];
         assert!(flight.id != FREE && flight.outcome.is_none(), "a payment ends once");
         flight.id = FREE;
-        let (intended_ns, is_accepted) = (flight.intended_ns, flight.is_accepted);
-        self.unaccepted -= usize::from(!is_accepted);
+        let Flight { intended_ns, is_accepted, class, .. } = *flight;
+        self.unaccepted -= usize::from(!is_accepted && class != Class::Flood);
         self.watched -= usize::from(intended_ns < self.watched_before_ns);
         self.free.push(place);
     }
@@ -226,7 +313,12 @@ impl Flights {
 
     /// Those with an outcome of which somebody has not been told.
     pub(crate) fn untold(&self) -> impl Iterator<Item = &Flight> {
-        self.places.iter().filter(|flight| flight.id != FREE && flight.outcome.is_some())
+        self.places.iter().filter(|flight| flight.id != FREE && flight.outcome.is_some() && !flight.is_over())
+    }
+
+    /// Those of which both have been told, and whose returns or cases are not over.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Flight> {
+        self.places.iter().filter(|flight| flight.id != FREE && flight.is_over())
     }
 }
 
@@ -237,6 +329,7 @@ pub(crate) struct Order {
     pub(crate) payer: u32,
     pub(crate) payee: u32,
     pub(crate) amount: u64,
+    pub(crate) class: Class,
 }
 
 fn id_of(place: u32, run: RunNumber, draw: &mut Draw) -> Id {
@@ -244,6 +337,12 @@ fn id_of(place: u32, run: RunNumber, draw: &mut Draw) -> Id {
     id[..8].copy_from_slice(&draw.next().to_le_bytes());
     // Version 4.
     id[6] = id[6] & 0x0f | 0x40;
+    relative(id, Kin::Payment, (place, run))
+}
+
+/// With the first eight bytes of a payment's id, what belongs to it.
+fn relative(mut id: Id, kin: Kin, (place, run): (u32, RunNumber)) -> Id {
+    id[0] = id[0] & !Kin::MASK | kin as u8;
     let tag = run.tag(&id);
     id[8..12].copy_from_slice(&tag);
     let hidden = place ^ hash_of(&id);
@@ -270,7 +369,7 @@ mod tests {
     use adapters::message::PaymentId;
 
     fn order(intended_ns: u64) -> Order {
-        Order { intended_ns, payer: 3, payee: 4, amount: 5 }
+        Order { intended_ns, payer: 3, payee: 4, amount: 5, class: Class::Retail }
     }
 
     /// Takes a payment through to its end.
@@ -305,6 +404,28 @@ mod tests {
         let first = flights.find(&ids[0]).expect("it is open");
         flights.forget(first);
         assert_eq!(flights.find(&FREE), None);
+    }
+
+    #[test]
+    fn a_payment_keeps_its_place_until_what_belongs_to_it_is_over() {
+        let mut flights = Flights::new(10, RunNumber(1));
+        let mut draw = Draw::new();
+        let place = flights.begin(&mut draw, order(1)).0;
+        flights.enlarge(place, false, Sequel::Return);
+        let id = flights.relative(place, Kin::Return);
+        assert!(PaymentId::from_bytes(id).is_some() && RunNumber(1).made(&id));
+        assert_eq!((flights.find_kin(&id), flights.find(&id)), (Some((place, Kin::Return)), None));
+        let payment = flights.at(place).id;
+        assert_eq!((flights.find(&payment), flights.find_kin(&payment)), (Some(place), None));
+        flights.end(place, Outcome::Committed);
+        flights.at(place).payer_told = Some(Outcome::Committed);
+        flights.at(place).payee_told = Some(Outcome::Committed);
+        assert!(!flights.release(place), "it is to be returned");
+        assert_eq!((flights.untold().count(), flights.unfinished().count()), (0, 1));
+        let progress = flights.progress(place);
+        (progress.returned[0], progress.received[0]) = (true, true);
+        assert!(flights.release(place) && !flights.release(place), "once");
+        assert_eq!(flights.find_kin(&id), None);
     }
 
     #[test]

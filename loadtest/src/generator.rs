@@ -30,20 +30,24 @@ use crate::SetUpError;
 use crate::agreement::Party;
 use crate::clock::Clock;
 use crate::connection::{Conduct, Connection, Shared};
+use crate::draw::private_parts;
 use crate::faults::{FaultRecord, Faults};
 use crate::flights::{Flights, RunNumber};
+use crate::flood::Flood;
 use crate::interrupts::Interrupts;
 use crate::limits::{
     ACKNOWLEDGE_EVERY_NS, ASK_EVERY_NS, ASKED_MAX, BACKLOG_NS, BUSY_CONNECTIONS_MIN, BUSY_TURN_NS, CHECK_EVERY_NS,
-    CONNECTING_MAX, FLIGHTS_MAX, NS_PER_S, OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS, RECEIVE_BYTES_PER_TURN,
-    RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS, START_AFTER_NS, TOLD_NS,
+    CONNECTING_MAX, FLIGHTS_MAX, FLOODED_PER_TURN_MAX, NS_PER_S, OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS,
+    RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS, START_AFTER_NS, TOLD_NS,
 };
 use crate::orders::Orders;
 use crate::plan::{FaultKind, Load, Payees, Plan};
 use crate::ready::Ready;
-use crate::samples::{Interval, Sample, Sampler, Watched};
+use crate::remembered::Remembered;
+use crate::samples::{ApartInterval, Interval, Sample, Sampler, Watched};
 use crate::schedule::{Arrivals, Schedule};
-use crate::tally::Tally;
+use crate::sequel::{Errand, Sequel};
+use crate::tally::{Apart, Class, Tally};
 use crate::timer::Timer;
 use crate::view::View;
 
@@ -125,6 +129,10 @@ pub struct Generator {
     orders: Orders,
     stage: Stage,
     faults: Faults,
+    /// What the last participant sends beside the schedule.
+    flood: Option<Flood>,
+    /// How long after the first payment is due all that are remembered are recalled; none when they were, and where nothing is.
+    wave_ns: Option<u64>,
     kills: Option<UnboundedSender<()>>,
     /// When the schedule was last looked at.
     offered_at_ns: u64,
@@ -169,6 +177,8 @@ impl Generator {
             parties: codes.iter().map(|code| Party::new(code.bytes())).collect(),
             codes,
             refused: (plan.mix.repeat_percent > 0).then(HashSet::new),
+            remembered: plan.mix.recall_wave_at_ns.map(|_| Remembered::default()),
+            private_parts: private_parts(),
             has_asked: false,
             offered_until_ns: u64::MAX,
             scratch: vec![0; READ_BYTES],
@@ -186,6 +196,8 @@ impl Generator {
             orders,
             stage: Stage::Connecting { until_ns: now_ns + SET_UP_NS },
             faults: Faults::new(&plan.faults),
+            flood: None,
+            wave_ns: plan.mix.recall_wave_at_ns,
             kills,
             offered_at_ns: 0,
             is_held_back: false,
@@ -236,6 +248,7 @@ impl Generator {
         };
         let Shared { mut tally, flights, codes, .. } = self.shared;
         tally.settle(flights.open() as u64, flights.untold().count() as u64);
+        tally.sequels.unfinished = flights.unfinished().count() as u64;
         let (run, faults, is_interrupted) = (flights.run(), self.faults, self.is_interrupted);
         let warmed_up_ns = self.warmed_up_ns;
         Ok(Outcome { tally, codes, run, offered_ns, unsent, warmed_up_ns, is_interrupted, samples, faults })
@@ -251,10 +264,13 @@ impl Generator {
         }
         self.advance(now_ns)?;
         self.fail(now_ns);
+        if self.wave_ns.is_some() {
+            self.recall(now_ns);
+        }
         self.offer(now_ns);
         self.look_after(now_ns);
         for (place, connection) in self.connections.iter_mut().enumerate() {
-            if connection.transmit(&mut Context::from_waker(self.ready.waker(place)), now_ns) {
+            if connection.transmit(&mut Context::from_waker(self.ready.waker(place)), &mut self.shared, now_ns) {
                 self.ready.list(place);
             }
         }
@@ -305,7 +321,11 @@ impl Generator {
     fn wake_at_ns(&self) -> u64 {
         let now_ns = self.clock.now_ns();
         let stage_ns = match self.stage {
-            Stage::Offering { start_ns } => self.offer_at_ns(start_ns).min(self.fault_at_ns(start_ns)),
+            Stage::Offering { start_ns } => self
+                .offer_at_ns(start_ns)
+                .min(self.fault_at_ns(start_ns))
+                .min(self.flood_at_ns(now_ns))
+                .min(self.wave_at_ns()),
             Stage::Connecting { until_ns } | Stage::Telling { until_ns, .. } => until_ns,
             Stage::Draining { ask_at_ns, .. } => ask_at_ns.min(self.return_at_ns),
             Stage::Over => u64::MAX,
@@ -329,6 +349,40 @@ impl Generator {
                 // Where everyone is busy, nothing may arrive that ends the pause.
                 let busy_until_ns = self.connections.iter().map(|connection| connection.busy_until_ns).min();
                 start_ns.max(busy_until_ns.unwrap_or(0)).max(self.offered_at_ns + PACE_NS)
+            }
+        }
+    }
+
+    /// When the next payment of a flood is to be sent. Where its connection takes no more, only what that brings changes it.
+    fn flood_at_ns(&self, now_ns: u64) -> u64 {
+        let can_go_on = self.shared.flights.has_room() && self.connections.last().is_some_and(Connection::has_room);
+        let due_ns = |flood: &Flood| flood.due_ns(now_ns).max(self.offered_at_ns + PACE_NS);
+        self.flood.as_ref().filter(|_| can_go_on).map_or(u64::MAX, due_ns)
+    }
+
+    /// When everything that is remembered is recalled.
+    fn wave_at_ns(&self) -> u64 {
+        self.wave_ns.map_or(u64::MAX, |wave_ns| self.start_ns.saturating_add(wave_ns))
+    }
+
+    /// Recalls everything that is remembered, if it is time to; where nothing is offered any more, nothing is recalled any more.
+    fn recall(&mut self, now_ns: u64) {
+        let is_offering = matches!(self.stage, Stage::Offering { .. });
+        if matches!(self.stage, Stage::Connecting { .. }) || is_offering && now_ns < self.wave_at_ns() {
+            return;
+        }
+        self.wave_ns = None;
+        let remembered = self.shared.remembered.as_mut().map(Remembered::take).unwrap_or_default();
+        for (place, id) in remembered {
+            if self.shared.flights.find(&id) != Some(place) {
+                continue;
+            }
+            let flight = self.shared.flights.at(place);
+            if is_offering {
+                self.connections[flight.payer as usize].put_errand(now_ns, (place, id), Errand::Recall);
+            } else {
+                flight.sequel = Sequel::Nothing;
+                self.shared.flights.release(place);
             }
         }
     }
@@ -468,6 +522,13 @@ impl Generator {
                     let cut = self.connections.iter_mut().rev().take(providers as usize);
                     cut.for_each(|connection| connection.cut(now_ns, until_ns));
                 }
+                FaultKind::Flood { for_ns, rate } => {
+                    let flood = Flood::new(now_ns, for_ns, rate);
+                    self.flood = Some(flood);
+                    if let Some(flooding) = self.connections.last_mut() {
+                        flooding.flood(now_ns.saturating_add(for_ns).min(self.end_ns));
+                    }
+                }
             }
         }
         let scheduled_ns = match &self.offering {
@@ -484,6 +545,7 @@ impl Generator {
             return;
         }
         self.offered_at_ns = now_ns;
+        self.offer_flood(now_ns);
         for _ in 0..OFFERED_PER_TURN_MAX {
             let due_ns = match &self.offering {
                 Offering::Closed => (now_ns < self.end_ns).then_some(now_ns),
@@ -501,12 +563,32 @@ impl Generator {
                 return;
             };
             // On a schedule nobody waits because the switch says so: customers do not.
-            self.orders.submit(&mut self.connections, &mut self.shared, parties, intended_ns);
-            self.shared.tally.offer(now_ns - intended_ns, self.is_held_back);
+            let drawn = self.orders.draw_class();
+            let is_to_flooding = self.connections[parties.1].is_flooding(now_ns);
+            let class = if is_to_flooding { Class::Flood } else { drawn };
+            self.orders.submit(&mut self.connections, &mut self.shared, parties, (class, intended_ns));
+            self.shared.tally.offer(class, now_ns - intended_ns, self.is_held_back);
             if let Offering::Open { arrivals, .. } = &mut self.offering {
                 arrivals.advance();
             }
         }
+    }
+
+    /// Sends what the flood has ready, as far as its connection takes it.
+    fn offer_flood(&mut self, now_ns: u64) {
+        let Some(mut flood) = self.flood.take() else { return };
+        for _ in 0..FLOODED_PER_TURN_MAX {
+            let due_ns = flood.due_ns(now_ns);
+            let can_go_on = self.shared.flights.has_room() && self.connections.last().is_some_and(Connection::has_room);
+            if now_ns < due_ns || flood.is_over(due_ns) || !can_go_on {
+                break;
+            }
+            let parties = self.orders.draw_victim(self.connections.len());
+            self.orders.submit(&mut self.connections, &mut self.shared, parties, (Class::Flood, due_ns));
+            self.shared.tally.offer(Class::Flood, 0, false);
+            flood.sent();
+        }
+        self.flood = Some(flood).filter(|flood| !flood.is_over(now_ns) && now_ns < self.end_ns);
     }
 
     /// What is due from time to time.
@@ -568,8 +650,18 @@ impl Generator {
             forwarded_p99_us: legs.forwarded.at(0.99),
             open: flights.open() as u64,
             behind: unsent + flights.unaccepted() as u64,
+            bulk: tally.bulk.as_deref().map(apart_interval),
+            flood: tally.flood.as_deref().map(apart_interval),
         });
-        tally.window.clear();
+        tally.clear_window();
+    }
+}
+
+fn apart_interval(apart: &Apart) -> ApartInterval {
+    ApartInterval {
+        committed: apart.window_committed,
+        p50_us: apart.window_last.at(0.5),
+        p99_us: apart.window_last.at(0.99),
     }
 }
 

@@ -30,6 +30,9 @@ pub const OPEN_FILES_BESIDE: u64 = 128;
 /// Orders that are remembered for being submitted again long after.
 pub const REMEMBERED_ORDERS_MAX: usize = 4_096;
 
+/// Payments that are remembered for being recalled together: the oldest are let go of, and not recalled.
+pub const RECALLS_REMEMBERED_MAX: usize = 1 << 16;
+
 /// Refused orders that are remembered for not being submitted again. With more nothing is submitted again: such a switch is busy enough.
 pub const REFUSED_ORDERS_MAX: usize = 1 << 16;
 
@@ -53,6 +56,9 @@ pub const FAULTS_MAX: usize = 10_000;
 
 /// Payments that one turn offers before it looks at the sockets again, so that answers are never behind a backlog.
 pub const OFFERED_PER_TURN_MAX: u32 = 4_096;
+
+/// The same of a flood: its orders stand before those of the schedule, whose times are to be kept.
+pub const FLOODED_PER_TURN_MAX: u32 = 256;
 
 /// Payment orders of one connection that the switch has not acknowledged. The other half of the queue is kept for answers: payees that could not
 /// answer for want of room would hold up the very payments that fill it.
@@ -127,6 +133,9 @@ const _: () = {
     assert!(PACE_NS <= BUSY_TURN_NS);
     assert!(RETURN_NS < OUTCOME_NS);
     assert!(HELD_MAX >= 2 * FLIGHTS_MAX);
+    // Its highest bits say what a submission was.
+    assert!(HELD_MAX <= 1 << 24);
+    assert!(RECALLS_REMEMBERED_MAX < FLIGHTS_MAX as usize);
     assert!(PARTICIPANTS_MAX as usize <= switch::limits::CONNECTIONS_MAX);
     assert!(CONNECTING_MAX <= switch::limits::HANDSHAKES_MAX);
     assert!(STOP_MS > switch::limits::DRAIN_TIMEOUT_MS);

@@ -1,18 +1,19 @@
 //! Which payment comes next: who pays whom how much, and which order is submitted a second time.
 
-use adapters::message::{CreditTransfer, Lane, NO_ID};
+use adapters::message::{CreditTransfer, NO_ID};
 
 use crate::connection::{CURRENCY, Connection, Shared};
-use crate::draw::{Draw, private_parts};
+use crate::draw::Draw;
 use crate::flights::{Order, RunNumber};
 use crate::limits::{REFUSED_ORDERS_MAX, REMEMBERED_ORDERS_MAX};
 use crate::plan::Mix;
+use crate::sequel::{Errand, Sequel};
+use crate::tally::Class;
 
 /// Draws orders by lot.
 pub(crate) struct Orders {
     mix: Mix,
     draw: Draw,
-    private_parts: Vec<Vec<u8>>,
     /// Orders that may be submitted again, the oldest replaced by the newest.
     remembered: Vec<Remembered>,
     next_remembered: usize,
@@ -42,12 +43,17 @@ struct Remembered {
 
 impl Orders {
     pub(crate) fn new(mix: Mix) -> Orders {
-        Orders { mix, draw: Draw::new(), private_parts: private_parts(), remembered: Vec::new(), next_remembered: 0 }
+        Orders { mix, draw: Draw::new(), remembered: Vec::new(), next_remembered: 0 }
     }
 
     /// For the run's payments.
     pub(crate) fn run_number(&mut self) -> RunNumber {
         RunNumber::new(&mut self.draw)
+    }
+
+    /// Somebody to pay for the last participant, which floods.
+    pub(crate) fn draw_victim(&mut self, count: usize) -> (usize, usize) {
+        (count - 1, self.draw.below(count - 1))
     }
 
     /// Payer and payee by lot. Where the payer has no room or is away, it is the next that has; none where nobody has. `waits`: not one that was told
@@ -64,11 +70,16 @@ impl Orders {
         let payer = (first..first + count).map(|place| place % count).find(|&place| {
             let connection = &connections[place];
             let is_payee = is_hot && place == HOT_PAYEE;
-            let must_wait = waits && connection.busy_until_ns > now_ns;
+            let must_wait = waits && connection.busy_until_ns > now_ns || connection.is_flooding(now_ns);
             !is_payee && connection.has_room() && !connection.is_away(now_ns) && !must_wait
         })?;
         let has_hot = self.mix.hot_payee_percent > 0;
         Some((payer, if is_hot { HOT_PAYEE } else { draw_payee(&mut self.draw, payer, count, has_hot) }))
+    }
+
+    /// Whose figures the next payment of the schedule is in.
+    pub(crate) fn draw_class(&mut self) -> Class {
+        if self.draw.is_one_of(self.mix.bulk_percent) { Class::Bulk } else { Class::Retail }
     }
 
     /// Submits a new payment of this payer, and an old one again where the lot says so.
@@ -77,14 +88,22 @@ impl Orders {
         connections: &mut [Connection],
         shared: &mut Shared,
         (payer, payee): (usize, usize),
-        intended_ns: u64,
+        (class, intended_ns): (Class, u64),
     ) {
-        let private = self.draw.below(self.private_parts.len());
+        let private = self.draw.below(shared.private_parts.len());
         let spread = usize::try_from(self.mix.amount_max - self.mix.amount_min + 1).unwrap_or(usize::MAX);
         let amount = self.mix.amount_min + self.draw.below(spread) as u64;
         let place_of = |place| u32::try_from(place).unwrap_or_else(|_| unreachable!("connections are bounded"));
-        let order = Order { intended_ns, payer: place_of(payer), payee: place_of(payee), amount };
-        let (place, flight) = shared.flights.begin(&mut self.draw, order);
+        let order = Order { intended_ns, payer: place_of(payer), payee: place_of(payee), amount, class };
+        let (is_requested, sequel) = self.draw_sequel(class, amount);
+        let place = shared.flights.begin(&mut self.draw, order).0;
+        if is_requested || sequel != Sequel::Nothing {
+            shared.flights.enlarge(place, is_requested, sequel);
+        }
+        let flight = shared.flights.at(place);
+        if is_requested {
+            return connections[payee].put_errand(intended_ns, (place, flight.id), Errand::Ask);
+        }
         let order = CreditTransfer {
             payment_id: flight.id,
             payer: *shared.codes[payer].bytes(),
@@ -93,13 +112,37 @@ impl Orders {
             currency: CURRENCY,
             accepted_at_ns: intended_ns,
             purpose: [0; 4],
-            lane: Lane::Payments as u8,
+            lane: class.lane() as u8,
             request_id: NO_ID,
         };
-        connections[payer].submit_order(&order, &self.private_parts[private], place, flight);
-        if self.mix.repeat_percent > 0 {
+        connections[payer].submit_order(&order, &shared.private_parts[private], place, flight);
+        if self.mix.repeat_percent > 0 && class != Class::Flood {
             self.repeat(connections, shared, Remembered { order, private, payer });
         }
+    }
+
+    /// Is it asked for first, and what is to follow? Nothing of a flood: that is noise.
+    fn draw_sequel(&mut self, class: Class, amount: u64) -> (bool, Sequel) {
+        if class == Class::Flood {
+            return (false, Sequel::Nothing);
+        }
+        let Mix { request_percent, return_percent, recall_percent, .. } = self.mix;
+        let is_requested = self.draw.is_one_of(request_percent);
+        if return_percent + recall_percent == 0 {
+            return (is_requested, Sequel::Nothing);
+        }
+        let drawn = self.draw.below(100);
+        let (returned, recalled) = (return_percent as usize, recall_percent as usize);
+        let is_first_half = self.draw.is_one_of(50);
+        let sequel = match drawn {
+            // The least amount has no two parts.
+            drawn if drawn < returned && is_first_half && amount > 1 => Sequel::ReturnInTwo,
+            drawn if drawn < returned => Sequel::Return,
+            drawn if drawn < returned + recalled && is_first_half => Sequel::RecallReturned,
+            drawn if drawn < returned + recalled => Sequel::RecallRefused,
+            _ => Sequel::Nothing,
+        };
+        (is_requested, sequel)
     }
 
     /// By lot: this order again at once, or an old one, or none.
@@ -121,7 +164,7 @@ impl Orders {
         if refused.is_none_or(|refused| refused.len() >= REFUSED_ORDERS_MAX || refused.contains(&order.payment_id)) {
             return;
         }
-        let is_taken = connections[*payer].repeat_order(order, &self.private_parts[*private]);
+        let is_taken = connections[*payer].repeat_order(order, &shared.private_parts[*private]);
         shared.tally.repeated += u64::from(is_taken);
         if is_taken && let Some(place) = shared.flights.find(&order.payment_id) {
             shared.flights.at(place).is_repeated = true;

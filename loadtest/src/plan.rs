@@ -34,6 +34,16 @@ pub struct Mix {
     pub hot_payee_percent: u32,
     /// So many percent are submitted twice; of those copies half at once, half long after.
     pub repeat_percent: u32,
+    /// So many percent go in the bulk lane.
+    pub bulk_percent: u32,
+    /// So many percent are asked for by the payee provider first.
+    pub request_percent: u32,
+    /// So many percent are returned once they are committed, half of these in two parts.
+    pub return_percent: u32,
+    /// So many percent are recalled once they are committed; half of these are returned, half are not.
+    pub recall_percent: u32,
+    /// Not each at once, but all together so long after the first payment is due.
+    pub recall_wave_at_ns: Option<u64>,
     /// The least amount in minor units.
     pub amount_min: u64,
     /// The greatest.
@@ -42,7 +52,17 @@ pub struct Mix {
 
 impl Default for Mix {
     fn default() -> Mix {
-        Mix { hot_payee_percent: 0, repeat_percent: 0, amount_min: 1, amount_max: 1_000 }
+        Mix {
+            hot_payee_percent: 0,
+            repeat_percent: 0,
+            bulk_percent: 0,
+            request_percent: 0,
+            return_percent: 0,
+            recall_percent: 0,
+            recall_wave_at_ns: None,
+            amount_min: 1,
+            amount_max: 1_000,
+        }
     }
 }
 
@@ -68,6 +88,13 @@ pub enum FaultKind {
         providers: u32,
         /// They come back after so long; none: when nothing is offered any more.
         for_ns: Option<u64>,
+    },
+    /// The last participant sends orders of its own, beside the schedule.
+    Flood {
+        /// For so long.
+        for_ns: u64,
+        /// So many a second; none: as fast as its connection takes them.
+        rate: Option<u64>,
     },
 }
 
@@ -108,6 +135,8 @@ pub struct Plan {
     pub warm_up_ns: u64,
     /// Participants of a spawned switch.
     pub participants: u32,
+    /// What a spawned switch takes of one participant a second, and at once after a pause; 0: no limit.
+    pub orders_per_second: u32,
     /// What payments are like.
     pub mix: Mix,
     /// How payee providers behave.
@@ -126,11 +155,17 @@ impl Plan {
             load,
             warm_up_ns: 0,
             participants,
+            orders_per_second: 0,
             mix: Mix::default(),
             payees: Payees::default(),
             faults: Vec::new(),
             service: Service::default(),
         }
+    }
+
+    /// Is anything asked for, returned or recalled?
+    pub fn has_sequels(&self) -> bool {
+        self.mix.request_percent + self.mix.return_percent + self.mix.recall_percent > 0
     }
 
     /// Must the switch be ours?

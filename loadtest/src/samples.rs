@@ -45,6 +45,24 @@ pub struct Interval {
     pub open: u64,
     /// Payments that had fallen due at its end and that the switch had not taken: not sent, or not acknowledged.
     pub behind: u64,
+    /// Payments in the bulk lane, which are in no figure above but `offered`, `open` and `behind`; none where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bulk: Option<ApartInterval>,
+    /// Payments of a flood, which are in `open` and `behind`; none where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flood: Option<ApartInterval>,
+}
+
+/// What was counted apart in one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApartInterval {
+    /// Payments committed.
+    pub committed: u64,
+    /// Half of those that became final took no longer, in microseconds from the intended time.
+    pub p50_us: u64,
+    /// 99 of 100.
+    pub p99_us: u64,
 }
 
 /// One moment of a run.

@@ -10,7 +10,7 @@ use crate::plan::{Fault, FaultKind, Load, Mix, Payees, Plan, Service};
 use crate::schedule::{Bursts, Schedule, Spacing};
 
 /// The scenarios that come along: name and text.
-pub const LIBRARY: [(&str, &str); 13] = [
+pub const LIBRARY: [(&str, &str); 17] = [
     ("steady", include_str!("../scenarios/steady.toml")),
     ("payday", include_str!("../scenarios/payday.toml")),
     ("hot_payee", include_str!("../scenarios/hot_payee.toml")),
@@ -20,6 +20,10 @@ pub const LIBRARY: [(&str, &str); 13] = [
     ("replay_storm", include_str!("../scenarios/replay_storm.toml")),
     ("reconnect_storm", include_str!("../scenarios/reconnect_storm.toml")),
     ("cut_provider", include_str!("../scenarios/cut_provider.toml")),
+    ("bulk_and_retail", include_str!("../scenarios/bulk_and_retail.toml")),
+    ("flood", include_str!("../scenarios/flood.toml")),
+    ("requests_to_pay", include_str!("../scenarios/requests_to_pay.toml")),
+    ("recall_wave", include_str!("../scenarios/recall_wave.toml")),
     ("kill_switch", include_str!("../scenarios/kill_switch.toml")),
     ("ramp", include_str!("../scenarios/ramp.toml")),
     ("day", include_str!("../scenarios/day.toml")),
@@ -111,11 +115,12 @@ struct ParticipantsTable {
     slow: u32,
     slow_answer_after_ms: u64,
     silent: u32,
+    orders_per_second: u32,
 }
 
 impl Default for ParticipantsTable {
     fn default() -> ParticipantsTable {
-        ParticipantsTable { count: 16, slow: 0, slow_answer_after_ms: 1_000, silent: 0 }
+        ParticipantsTable { count: 16, slow: 0, slow_answer_after_ms: 1_000, silent: 0, orders_per_second: 0 }
     }
 }
 
@@ -124,6 +129,11 @@ impl Default for ParticipantsTable {
 struct MixTable {
     hot_payee_percent: Option<u32>,
     repeat_percent: Option<u32>,
+    bulk_percent: Option<u32>,
+    request_percent: Option<u32>,
+    return_percent: Option<u32>,
+    recall_percent: Option<u32>,
+    recall_wave_at_s: Option<u64>,
     amount_min: Option<u64>,
     amount_max: Option<u64>,
 }
@@ -133,6 +143,7 @@ struct MixTable {
 enum FaultName {
     KillSwitch,
     CutProviders,
+    Flood,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -143,6 +154,7 @@ struct FaultTable {
     every_ms: Option<u64>,
     providers: Option<u32>,
     for_ms: Option<u64>,
+    rate: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -194,6 +206,11 @@ fn scaled(value: u64, (new, old): (u64, u64)) -> u64 {
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
+/// A limit in another proportion, which stays a limit.
+fn per_participant(limit: u32, ratio: (u64, u64)) -> u32 {
+    u32::try_from(scaled(u64::from(limit), ratio)).unwrap_or(u32::MAX).max(u32::from(limit > 0))
+}
+
 impl Document {
     /// With what the command line says instead.
     fn overridden(mut self, overrides: Overrides) -> Result<Document, String> {
@@ -229,6 +246,8 @@ impl Document {
         self.load.duration_s = ratio.0;
         // Rounded down, so that it stays a part of the run.
         self.load.warm_up_s = self.load.warm_up_s.saturating_mul(ratio.0) / ratio.1.max(1);
+        let wave_at_s = &mut self.mix.recall_wave_at_s;
+        *wave_at_s = wave_at_s.map(|at_s| at_s.saturating_mul(ratio.0) / ratio.1.max(1));
         let LoadTable { burst_every_ms, burst_for_ms, .. } = &mut self.load;
         let faults = self.fault.iter_mut().flat_map(|FaultTable { every_ms, for_ms, .. }| [every_ms, for_ms]);
         for time_ms in faults.chain([burst_every_ms, burst_for_ms]).flatten() {
@@ -241,9 +260,13 @@ impl Document {
     fn raise(&mut self, ratio: (u64, u64)) {
         self.load.rate = Some(ratio.0);
         let LoadTable { rate_to, burst_rate, .. } = &mut self.load;
-        for rate in [rate_to, burst_rate, &mut self.service.throughput_min_per_s].into_iter().flatten() {
+        let floods = self.fault.iter_mut().map(|fault| &mut fault.rate);
+        let rates = [rate_to, burst_rate, &mut self.service.throughput_min_per_s].into_iter().chain(floods);
+        for rate in rates.flatten() {
             *rate = scaled(*rate, ratio);
         }
+        let limit = &mut self.participants.orders_per_second;
+        *limit = per_participant(*limit, ratio);
     }
 
     /// Other participants: as many of them misbehave, in proportion.
@@ -253,7 +276,9 @@ impl Document {
             let share = u32::try_from(scaled(u64::from(count), ratio_wide)).unwrap_or(u32::MAX);
             share.max(u32::from(count > 0))
         };
-        let ParticipantsTable { count, slow, silent, .. } = &mut self.participants;
+        let ParticipantsTable { count, slow, silent, orders_per_second, .. } = &mut self.participants;
+        // The same load over other participants: each may send as much more as it has to.
+        *orders_per_second = per_participant(*orders_per_second, (ratio_wide.1, ratio_wide.0));
         (*count, *slow, *silent) = (ratio.0, share(*slow), share(*silent));
         for fault in &mut self.fault {
             fault.providers = fault.providers.map(share);
@@ -275,17 +300,18 @@ impl Document {
         Ok(Plan {
             scenario: Some(self.name.clone()),
             payees: self.payees()?,
-            mix: self.mix.mix()?,
+            mix: self.mix()?,
             faults: self.faults()?,
             service: self.service.service()?,
             load: self.load.load()?,
             warm_up_ns: warm_up_s * NS_PER_S,
             participants,
+            orders_per_second: self.participants.orders_per_second,
         })
     }
 
     fn payees(&self) -> Result<Payees, String> {
-        let ParticipantsTable { count, slow, slow_answer_after_ms, silent } = self.participants;
+        let ParticipantsTable { count, slow, slow_answer_after_ms, silent, .. } = self.participants;
         if slow.saturating_add(silent) >= count {
             return Err(format!("participants.slow and participants.silent: at most {} of {count}", count - 1));
         }
@@ -295,6 +321,23 @@ impl Document {
         Ok(Payees { slow, slow_answer_after_ns: slow_answer_after_ms * NS_PER_MS, silent })
     }
 
+    fn mix(&self) -> Result<Mix, String> {
+        let mix = self.mix.mix()?;
+        if mix.bulk_percent > 0 && self.participants.silent > 0 {
+            return Err(
+                "mix.bulk_percent is not for participants.silent: what is not answered in the bulk lane expires \
+                        after ten minutes; remove one"
+                    .to_owned(),
+            );
+        }
+        if let Some(at_s) = self.mix.recall_wave_at_s
+            && (mix.recall_percent == 0 || at_s >= self.load.duration_s)
+        {
+            return Err(format!("mix.recall_wave_at_s = {at_s}: it must lie in the run, and needs mix.recall_percent"));
+        }
+        Ok(mix)
+    }
+
     fn faults(&self) -> Result<Vec<Fault>, String> {
         let end_ms = self.load.duration_s * 1_000;
         let mut faults = Vec::new();
@@ -302,6 +345,11 @@ impl Document {
             let kind = table.kind(self.participants.count)?;
             if table.at_ms >= end_ms || table.every_ms == Some(0) {
                 return Err(format!("fault.at_ms = {}: it must lie in the run, and every_ms above 0", table.at_ms));
+            }
+            if table.kind == FaultName::Flood && self.load.shape == Shape::Closed {
+                return Err(
+                    "fault.kind = \"flood\" needs a schedule beside it: give another shape than closed".to_owned()
+                );
             }
             let mut at_ms = table.at_ms;
             while at_ms < end_ms {
@@ -402,11 +450,30 @@ impl MixTable {
         let mix = Mix {
             hot_payee_percent: self.hot_payee_percent.unwrap_or(usual.hot_payee_percent),
             repeat_percent: self.repeat_percent.unwrap_or(usual.repeat_percent),
+            bulk_percent: self.bulk_percent.unwrap_or(usual.bulk_percent),
+            request_percent: self.request_percent.unwrap_or(usual.request_percent),
+            return_percent: self.return_percent.unwrap_or(usual.return_percent),
+            recall_percent: self.recall_percent.unwrap_or(usual.recall_percent),
+            recall_wave_at_ns: self.recall_wave_at_s.map(|at_s| at_s.saturating_mul(NS_PER_S)),
             amount_min: self.amount_min.unwrap_or(usual.amount_min),
             amount_max: self.amount_max.unwrap_or_else(|| usual.amount_max.max(self.amount_min.unwrap_or(0))),
         };
-        if mix.hot_payee_percent > 100 || mix.repeat_percent > 100 {
-            return Err("mix.hot_payee_percent and mix.repeat_percent: give 0 to 100".to_owned());
+        let percents = [
+            ("hot_payee_percent", mix.hot_payee_percent),
+            ("repeat_percent", mix.repeat_percent),
+            ("bulk_percent", mix.bulk_percent),
+            ("request_percent", mix.request_percent),
+            ("return_percent", mix.return_percent),
+            ("recall_percent", mix.recall_percent),
+        ];
+        if let Some((name, percent)) = percents.into_iter().find(|(_, percent)| *percent > 100) {
+            return Err(format!("mix.{name} = {percent}: give 0 to 100"));
+        }
+        if mix.return_percent + mix.recall_percent > 100 {
+            return Err(
+                "mix.return_percent and mix.recall_percent: give at most 100 together, for a payment has one of them"
+                    .to_owned(),
+            );
         }
         // Funds of a spawned switch last for a day of everyday amounts.
         if mix.amount_min == 0 || mix.amount_max < mix.amount_min || mix.amount_max > 1_000_000 {
@@ -418,11 +485,17 @@ impl MixTable {
 
 impl FaultTable {
     fn kind(&self, participants: u32) -> Result<FaultKind, String> {
+        self.check_fields()?;
         match self.kind {
-            FaultName::KillSwitch if self.providers.is_some() || self.for_ms.is_some() => {
-                Err("fault.providers and fault.for_ms are only for kind = \"cut_providers\"; remove them".to_owned())
-            }
             FaultName::KillSwitch => Ok(FaultKind::KillSwitch),
+            FaultName::Flood => {
+                let for_ms = self.for_ms.filter(|&for_ms| for_ms > 0);
+                let for_ms = for_ms.ok_or("fault.for_ms is missing, which kind = \"flood\" needs, above 0")?;
+                if let Some(rate) = self.rate.filter(|rate| !(1..=RATE_MAX).contains(rate)) {
+                    return Err(format!("fault.rate = {rate}: give 1 to {RATE_MAX} payments a second"));
+                }
+                Ok(FaultKind::Flood { for_ns: for_ms.saturating_mul(NS_PER_MS), rate: self.rate })
+            }
             FaultName::CutProviders => {
                 let providers = self.providers.unwrap_or(1);
                 let stays = self.for_ms.is_none() && providers == participants;
@@ -434,6 +507,29 @@ impl FaultTable {
                 let for_ns = self.for_ms.map(|for_ms| for_ms.saturating_mul(NS_PER_MS));
                 Ok(FaultKind::CutProviders { providers, for_ns })
             }
+        }
+    }
+
+    /// A field that the kind does not use is as wrong as one that does not exist.
+    fn check_fields(&self) -> Result<(), String> {
+        let fields = [
+            ("providers", self.providers.is_some(), self.kind == FaultName::CutProviders),
+            ("for_ms", self.for_ms.is_some(), self.kind != FaultName::KillSwitch),
+            ("rate", self.rate.is_some(), self.kind == FaultName::Flood),
+        ];
+        match fields.into_iter().find(|(_, is_given, is_used)| *is_given && !is_used) {
+            Some((name, ..)) => Err(format!("fault.{name} is not for kind = \"{}\"; remove it", self.kind.name())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FaultName {
+    fn name(self) -> &'static str {
+        match self {
+            FaultName::KillSwitch => "kill_switch",
+            FaultName::CutProviders => "cut_providers",
+            FaultName::Flood => "flood",
         }
     }
 }
@@ -518,6 +614,15 @@ mod tests {
         check_error(&format!("{GOOD}[mix]\nhot_payee_percent = 101\n"), &["mix.hot_payee_percent"]);
         check_error(&format!("{GOOD}[[fault]]\nkind = \"kill_switch\"\nat_ms = 10000\n"), &["fault.at_ms = 10000"]);
         check_error(&format!("{GOOD}[service]\np99_max_ms = -1\n"), &["service:"]);
+        check_error(&format!("{GOOD}[mix]\nbulk_percent = 101\n"), &["mix.bulk_percent = 101"]);
+        check_error(&format!("{GOOD}[mix]\nreturn_percent = 60\nrecall_percent = 41\n"), &["at most 100 together"]);
+        check_error(&format!("{GOOD}[mix]\nrecall_wave_at_s = 1\n"), &["mix.recall_wave_at_s = 1", "recall_percent"]);
+        let silent = "[participants]\nsilent = 1\n[mix]\nbulk_percent = 1\n";
+        check_error(&format!("{GOOD}{silent}"), &["mix.bulk_percent", "participants.silent"]);
+        let flood = "[[fault]]\nkind = \"flood\"\nat_ms = 1000\n";
+        check_error(&format!("{GOOD}{flood}"), &["fault.for_ms is missing"]);
+        check_error(&format!("{GOOD}{flood}for_ms = 9\nproviders = 1\n"), &["fault.providers is not for"]);
+        check_error(&format!("{GOOD}{flood}for_ms = 9\nrate = 0\n"), &["fault.rate = 0"]);
         check_error("name = 7", &["line 1"]);
     }
 

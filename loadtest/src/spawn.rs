@@ -54,6 +54,8 @@ pub(crate) struct Home {
     pub(crate) data: Option<PathBuf>,
     /// Participants of a new one.
     pub(crate) participants: u32,
+    /// What a new one takes of each of them a second; 0: no limit.
+    pub(crate) orders_per_second: u32,
 }
 
 impl SpawnedSwitch {
@@ -67,7 +69,7 @@ impl SpawnedSwitch {
             None => {
                 // One level more than needed: the switch writes its sealing key beside the data directory.
                 let data = directory.path().join("x").join("data");
-                init(&home.binary, &data, home.participants).await?;
+                init(&home.binary, &data, home.participants, home.orders_per_second).await?;
                 data
             }
         };
@@ -189,7 +191,12 @@ struct Verified {
 }
 
 /// Makes a data directory. Its participants are rich enough for a day.
-pub(crate) async fn init(binary: &Path, data: &Path, participants: u32) -> Result<(), SetUpError> {
+pub(crate) async fn init(
+    binary: &Path,
+    data: &Path,
+    participants: u32,
+    orders_per_second: u32,
+) -> Result<(), SetUpError> {
     let mut init = switch(binary);
     init.arg("init").arg("--data").arg(data).args(["--participants", &participants.to_string()]);
     init.args(["--funds", FUNDS, "--currency", "XTS", "--listen", "127.0.0.1:0"]);
@@ -197,14 +204,19 @@ pub(crate) async fn init(binary: &Path, data: &Path, participants: u32) -> Resul
     if !made.status.success() {
         return Err(SetUpError::new(format!("`switch init` failed: {}", last_line(&made.stderr))));
     }
-    unthrottle(&data.join("switch.toml")).map_err(|error| SetUpError::new(format!("switch.toml: {error}")))
+    let config = data.join("switch.toml");
+    throttle(&config, orders_per_second).map_err(|error| SetUpError::new(format!("switch.toml: {error}")))
 }
 
-/// Takes the limit on what one participant may send a second out of a configuration: a few connections are to send all that the switch takes.
-fn unthrottle(config: &Path) -> std::io::Result<()> {
+/// Sets what one participant may send a second, and at once after a pause. By default nothing limits it: a few connections are to send all that the
+/// switch takes.
+fn throttle(config: &Path, orders_per_second: u32) -> std::io::Result<()> {
     let text = std::fs::read_to_string(config)?;
-    let is_limit = |line: &str| line.starts_with("orders_per_second");
-    let lines = text.lines().map(|line| if is_limit(line) { "orders_per_second = 0" } else { line });
+    let lines = text.lines().map(|line| match line.split(' ').next() {
+        Some("orders_per_second") => format!("orders_per_second = {orders_per_second}"),
+        Some("orders_burst") if orders_per_second > 0 => format!("orders_burst = {orders_per_second}"),
+        _ => line.to_owned(),
+    });
     std::fs::write(config, lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use adapters::message::{ErrorCode, Outcome, PaymentId};
+use adapters::message::{ErrorCode, Lane, Outcome, PaymentId};
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::agreement::Facts;
 use crate::limits::{LATE_NS, NS_PER_S};
@@ -104,6 +105,90 @@ impl Legs {
     }
 }
 
+/// Whose figures a payment is in. The figures that have no other name are retail's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Class {
+    /// What somebody waits for.
+    #[default]
+    Retail,
+    /// What goes in the bulk lane.
+    Bulk,
+    /// What a provider sends that floods, and what is paid to it meanwhile: its answers stand behind its own orders.
+    Flood,
+}
+
+impl Class {
+    /// In which lane its payments go.
+    pub fn lane(self) -> Lane {
+        if self == Class::Bulk { Lane::Bulk } else { Lane::Payments }
+    }
+}
+
+/// What is counted apart: it is in the counts of the run, and in no percentile of the others.
+#[derive(Clone)]
+pub struct Apart {
+    /// Payments that were handed to a session.
+    pub offered: u64,
+    /// Final: the money moved.
+    pub committed: u64,
+    /// Of these, those that came while payments were being offered.
+    pub committed_in_time: u64,
+    /// Final: refused.
+    pub rejected: u64,
+    /// Final: not answered in time.
+    pub expired: u64,
+    /// Refused before sequencing.
+    pub busy: u64,
+    /// From the intended time, as those of retail.
+    pub legs: Legs,
+    /// To the final status, of committed payments alone.
+    pub total_of_committed: Latencies,
+    /// Committed since the last sample.
+    pub window_committed: u64,
+    /// To the final status, since the last sample.
+    pub window_last: Latencies,
+}
+
+impl Default for Apart {
+    fn default() -> Apart {
+        Apart {
+            offered: 0,
+            committed: 0,
+            committed_in_time: 0,
+            rejected: 0,
+            expired: 0,
+            busy: 0,
+            legs: Legs::coarse(),
+            total_of_committed: Latencies::default(),
+            window_committed: 0,
+            window_last: Latencies::coarse(),
+        }
+    }
+}
+
+impl Apart {
+    /// No outcome.
+    pub fn unknown(&self) -> u64 {
+        self.offered - self.committed - self.rejected - self.expired - self.busy
+    }
+
+    fn end(&mut self, ended: Ended, outcome: Outcome) {
+        match outcome {
+            Outcome::Committed => {
+                self.committed += 1;
+                self.committed_in_time += u64::from(ended.is_in_time);
+                self.window_committed += 1;
+                self.total_of_committed.record(ended.latency_ns);
+            }
+            Outcome::Rejected => self.rejected += 1,
+            Outcome::Expired => self.expired += 1,
+            Outcome::InFlight | Outcome::Unknown | Outcome::Duplicate => unreachable!("the caller has looked"),
+        }
+        self.legs.last.record(ended.latency_ns);
+        self.window_last.record(ended.latency_ns);
+    }
+}
+
 /// What happened since the last sample was taken.
 pub struct Window {
     /// Payments that were handed to a session.
@@ -151,6 +236,12 @@ pub enum Disagreement {
     Astray,
     /// A repetition of an order was taken for another order.
     RepetitionMistaken,
+    /// More or less came back than was returned, or of another payment, or to the wrong provider.
+    ReturnAltered,
+    /// A provider was asked something else than was opened, or was the wrong one.
+    CaseAltered,
+    /// A case ended otherwise than its answers say: a request that was paid is settled, one that was not is refused.
+    CaseMistaken,
 }
 
 impl Disagreement {
@@ -166,6 +257,9 @@ impl Disagreement {
             Disagreement::ToldStranger => "told_stranger",
             Disagreement::Astray => "astray",
             Disagreement::RepetitionMistaken => "repetition_mistaken",
+            Disagreement::ReturnAltered => "return_altered",
+            Disagreement::CaseAltered => "case_altered",
+            Disagreement::CaseMistaken => "case_mistaken",
         }
     }
 
@@ -181,8 +275,35 @@ impl Disagreement {
             Disagreement::ToldStranger => "told to a provider that has no part in them",
             Disagreement::Astray => "heard of again after they were over or refused",
             Disagreement::RepetitionMistaken => "taken for other payments when they were submitted again",
+            Disagreement::ReturnAltered => "returned otherwise than they were sent back",
+            Disagreement::CaseAltered => "asked for, or back, otherwise than the case was opened",
+            Disagreement::CaseMistaken => "whose case ended otherwise than it was answered",
         }
     }
+}
+
+/// What came before and after payments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sequels {
+    /// Payments that were asked for, and are over.
+    pub requests: u64,
+    /// Of these, those that were paid.
+    pub requests_paid: u64,
+    /// Requests that the rules rejected: they are among the payments rejected.
+    pub requests_rejected: u64,
+    /// Returns that went back.
+    pub returns: u64,
+    /// What went back in them, in minor units.
+    pub returned_amount: u64,
+    /// Returns that the rules rejected.
+    pub returns_rejected: u64,
+    /// Recalls that are over.
+    pub recalls: u64,
+    /// Of these, those that were answered by a return.
+    pub recalls_settled: u64,
+    /// Payments whose returns or cases have no end.
+    pub unfinished: u64,
 }
 
 /// Everything that is counted in a run.
@@ -230,6 +351,12 @@ pub struct Tally {
     pub forwarded: Latencies,
     /// The same by participant, in the order of connections: accepted and final by payer, forwarded by payee.
     pub participants: Vec<Legs>,
+    /// Payments in the bulk lane; none where there are none.
+    pub bulk: Option<Box<Apart>>,
+    /// Payments of a flood; none where there is none.
+    pub flood: Option<Box<Apart>>,
+    /// What came before and after payments.
+    pub sequels: Sequels,
     /// Since the last sample.
     pub window: Window,
     /// What the ledger must agree with.
@@ -248,14 +375,44 @@ impl Tally {
 
     /// The warm-up is over. Counts stay.
     pub fn forget_latencies(&mut self) {
-        let Tally { sent, total, total_of_committed, accepted, forwarded, participants, .. } = self;
+        let Tally { sent, total, total_of_committed, accepted, forwarded, participants, bulk, flood, .. } = self;
         [sent, total, total_of_committed, accepted, forwarded].into_iter().for_each(Latencies::clear);
         participants.iter_mut().for_each(Legs::clear);
+        for apart in [bulk, flood].into_iter().flatten() {
+            apart.legs.clear();
+            apart.total_of_committed.clear();
+        }
+    }
+
+    /// A sample was taken.
+    pub fn clear_window(&mut self) {
+        self.window.clear();
+        for apart in [&mut self.bulk, &mut self.flood].into_iter().flatten() {
+            apart.window_committed = 0;
+            apart.window_last.clear();
+        }
+    }
+
+    /// Where payments of this class are counted beside the whole; none for retail.
+    fn apart(&mut self, class: Class) -> Option<&mut Apart> {
+        let apart = match class {
+            Class::Retail => return None,
+            Class::Bulk => &mut self.bulk,
+            Class::Flood => &mut self.flood,
+        };
+        Some(apart.get_or_insert_default())
     }
 
     /// A payment is sent.
-    pub fn offer(&mut self, late_ns: u64, is_held_back: bool) {
+    pub fn offer(&mut self, class: Class, late_ns: u64, is_held_back: bool) {
         self.offered += 1;
+        if let Some(apart) = self.apart(class) {
+            apart.offered += 1;
+        }
+        // A flood has no schedule that could be kept.
+        if class == Class::Flood {
+            return;
+        }
         self.window.offered += 1;
         self.sent.record(late_ns);
         if late_ns > LATE_NS {
@@ -264,14 +421,20 @@ impl Tally {
     }
 
     /// The switch has it on disk.
-    pub fn accept(&mut self, payer: u32, latency_ns: u64) {
+    pub fn accept(&mut self, class: Class, payer: u32, latency_ns: u64) {
+        if let Some(apart) = self.apart(class) {
+            return apart.legs.accepted.record(latency_ns);
+        }
         self.accepted.record(latency_ns);
         self.window.legs.accepted.record(latency_ns);
         self.participants[payer as usize].accepted.record(latency_ns);
     }
 
     /// The payee provider has it.
-    pub fn forward(&mut self, payee: u32, latency_ns: u64) {
+    pub fn forward(&mut self, class: Class, payee: u32, latency_ns: u64) {
+        if let Some(apart) = self.apart(class) {
+            return apart.legs.forwarded.record(latency_ns);
+        }
         self.forwarded.record(latency_ns);
         self.window.legs.forwarded.record(latency_ns);
         self.participants[payee as usize].forwarded.record(latency_ns);
@@ -279,13 +442,11 @@ impl Tally {
 
     /// A payment is final.
     pub fn end(&mut self, ended: Ended, outcome: Outcome, reason: [u8; 4]) {
-        let Ended { payer, payee, amount, latency_ns, is_in_time } = ended;
+        let Ended { payer, payee, amount, class, latency_ns, is_in_time } = ended;
         match outcome {
             Outcome::Committed => {
                 self.committed += 1;
                 self.committed_in_time += u64::from(is_in_time);
-                self.window.committed += 1;
-                self.total_of_committed.record(latency_ns);
                 self.flows[payer as usize] -= i128::from(amount);
                 self.flows[payee as usize] += i128::from(amount);
             }
@@ -293,8 +454,17 @@ impl Tally {
             Outcome::Expired => self.expired += 1,
             Outcome::InFlight | Outcome::Unknown | Outcome::Duplicate => unreachable!("the caller has looked"),
         }
-        if outcome != Outcome::Committed {
+        let is_committed = outcome == Outcome::Committed;
+        if !is_committed {
             *self.reasons.entry(reason).or_default() += 1;
+        }
+        if let Some(apart) = self.apart(class) {
+            return apart.end(ended, outcome);
+        }
+        if is_committed {
+            self.window.committed += 1;
+            self.total_of_committed.record(latency_ns);
+        } else {
             self.window.failed += 1;
         }
         self.total.record(latency_ns);
@@ -302,10 +472,21 @@ impl Tally {
         self.participants[payer as usize].last.record(latency_ns);
     }
 
-    /// A frame was refused before sequencing; `is_order` where it was a payment order.
-    pub fn refuse(&mut self, code: u16, is_order: bool) {
-        self.busy += u64::from(is_order);
-        self.window.failed += u64::from(is_order);
+    /// A return is final: so much went back to the payer.
+    pub fn give_back(&mut self, payer: u32, payee: u32, amount: u64) {
+        self.sequels.returns += 1;
+        self.sequels.returned_amount += amount;
+        self.flows[payer as usize] += i128::from(amount);
+        self.flows[payee as usize] -= i128::from(amount);
+    }
+
+    /// A frame was refused before sequencing; `order` is the class of the payment where it was an order.
+    pub fn refuse(&mut self, code: u16, order: Option<Class>) {
+        self.busy += u64::from(order.is_some());
+        self.window.failed += u64::from(order == Some(Class::Retail));
+        if let Some(apart) = order.and_then(|class| self.apart(class)) {
+            apart.busy += 1;
+        }
         *self.refusals.entry(code).or_default() += 1;
     }
 
@@ -327,6 +508,10 @@ impl Tally {
         if self.untold > 0 {
             let (count, payments) = (self.untold, payments(self.untold));
             problems.push(format!("{count} {payments} whose outcome payer and payee provider were not both told"));
+        }
+        if self.sequels.unfinished > 0 {
+            let (count, payments) = (self.sequels.unfinished, payments(self.sequels.unfinished));
+            problems.push(format!("{count} {payments} of which a return or a case has no end that both were told"));
         }
         if self.unknown > 0 {
             problems.push(format!("{} {} have no outcome", self.unknown, payments(self.unknown)));
@@ -359,6 +544,8 @@ pub struct Ended {
     pub payee: u32,
     /// In minor units.
     pub amount: u64,
+    /// Whose figures it is in.
+    pub class: Class,
     /// From the intended time.
     pub latency_ns: u64,
     /// Others were still being offered.
@@ -379,7 +566,7 @@ mod tests {
     use super::*;
 
     fn ended(amount: u64, is_in_time: bool) -> Ended {
-        Ended { payer: 0, payee: 1, amount, latency_ns: 1_000, is_in_time }
+        Ended { payer: 0, payee: 1, amount, class: Class::Retail, latency_ns: 1_000, is_in_time }
     }
 
     #[test]
@@ -389,14 +576,37 @@ mod tests {
         tally.end(ended(7, false), Outcome::Committed, [0; 4]);
         tally.end(ended(100, true), Outcome::Rejected, *b"AM04");
         tally.end(ended(100, true), Outcome::Expired, *b"AB05");
-        tally.refuse(ErrorCode::Busy as u16, true);
-        tally.refuse(ErrorCode::Busy as u16, false);
+        tally.refuse(ErrorCode::Busy as u16, Some(Class::Retail));
+        tally.refuse(ErrorCode::Busy as u16, None);
         tally.settle(5, 0);
         assert_eq!((tally.committed, tally.rejected, tally.expired, tally.busy, tally.unknown), (2, 1, 1, 1, 5));
         assert_eq!((tally.committed_in_time, tally.refusals[&7], tally.reasons[b"AB05"]), (1, 2, 1));
         assert_eq!((tally.total.count(), tally.total_of_committed.count()), (4, 2));
         assert_eq!((tally.participants[0].last.count(), tally.participants[1].last.count()), (4, 0));
         assert_eq!(tally.flows, [-12, 12], "only what was committed moves money");
+    }
+
+    #[test]
+    fn bulk_and_a_flood_are_in_the_counts_and_in_no_percentile_of_retail() {
+        let mut tally = Tally::of(2);
+        for class in [Class::Retail, Class::Bulk, Class::Flood, Class::Flood] {
+            tally.offer(class, 0, false);
+        }
+        for class in [Class::Retail, Class::Bulk, Class::Flood] {
+            tally.accept(class, 0, 1_000);
+            tally.forward(class, 1, 1_000);
+            tally.end(Ended { class, ..ended(5, true) }, Outcome::Committed, [0; 4]);
+        }
+        tally.refuse(ErrorCode::RateLimited as u16, Some(Class::Flood));
+        tally.settle(0, 0);
+        assert_eq!((tally.offered, tally.committed, tally.committed_in_time, tally.busy), (4, 3, 3, 1));
+        assert_eq!(tally.flows, [-15, 15], "the money of all of them moves");
+        let retail = [&tally.total, &tally.accepted, &tally.forwarded, &tally.total_of_committed];
+        assert_eq!(retail.map(Latencies::count), [1; 4]);
+        assert_eq!((tally.sent.count(), tally.participants[0].last.count(), tally.window.committed), (2, 1, 1));
+        let [bulk, flood] = [tally.bulk, tally.flood].map(|apart| apart.expect("there is one"));
+        assert_eq!((bulk.offered, bulk.committed_in_time, bulk.legs.last.count(), bulk.unknown()), (1, 1, 1, 0));
+        assert_eq!((flood.offered, flood.committed, flood.busy, flood.legs.accepted.count()), (2, 1, 1, 1));
     }
 
     #[test]

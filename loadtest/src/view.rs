@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 
 use crate::report::numbers::{grouped, latency};
-use crate::samples::{Sample, SwitchStatus};
+use crate::samples::{ApartInterval, Interval, Sample, SwitchStatus};
 
 /// How many samples the small curves show: with them every line fits 80 columns, so that none is broken in two.
 const CURVE_SAMPLES: usize = 36;
@@ -111,8 +111,16 @@ fn line(sample: &Sample) -> String {
     if interval.failed > 0 {
         text.push_str(&format!("  failed {}", grouped(interval.failed)));
     }
+    for (name, apart) in aparts(interval) {
+        text.push_str(&format!("  {name} {} committed, p99 {}", grouped(apart.committed), latency(apart.p99_us)));
+    }
     text.push('\n');
     text
+}
+
+/// What is counted apart, with its name.
+fn aparts(interval: &Interval) -> impl Iterator<Item = (&'static str, ApartInterval)> {
+    [("bulk", interval.bulk), ("flood", interval.flood)].into_iter().filter_map(|(name, apart)| Some((name, apart?)))
 }
 
 fn picture(title: &str, duration_s: f64, recent: &[Sample], sample: &Sample) -> String {
@@ -137,6 +145,10 @@ fn picture(title: &str, duration_s: f64, recent: &[Sample], sample: &Sample) -> 
         "legs     p99 accepted {accepted}, forwarded {forwarded}, max {}\n",
         latency(interval.max_us)
     ));
+    for (name, apart) in aparts(interval) {
+        let [p50, p99] = [apart.p50_us, apart.p99_us].map(latency);
+        text.push_str(&format!("{name:<8} {} committed, p50 {p50}, p99 {p99}\n", grouped(apart.committed)));
+    }
     text.push_str(&format!("cpu      generator {:.2} cores", sample.generator_cores));
     if let Some(switch_cores) = sample.switch_cores {
         text.push_str(&format!(", switch {switch_cores:.2} cores, {} MiB", grouped(sample.switch_mib.unwrap_or(0))));

@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<bool, SetUpError> {
         return Err(SetUpError::new(format!("--participants {participants}: give 2 to {PARTICIPANTS_MAX}")));
     }
     if !data.join("switch.toml").is_file() {
-        spawn::init(&spawn::find_binary(arguments.switch_bin.as_deref())?, data, *participants).await?;
+        spawn::init(&spawn::find_binary(arguments.switch_bin.as_deref())?, data, *participants, 0).await?;
     }
     check_room(data, *payments)?;
     let mut filler = Filler::open(data)?;

@@ -109,7 +109,12 @@ impl Target {
             Target::Running { address, pki } => measure_running(plan, (*address, pki.clone()), view, interrupts).await,
             Target::Spawned { binary, data } => {
                 check_open_files(plan.participants)?;
-                let home = Home { binary: binary.clone(), data: data.clone(), participants: plan.participants };
+                let home = Home {
+                    binary: binary.clone(),
+                    data: data.clone(),
+                    participants: plan.participants,
+                    orders_per_second: plan.orders_per_second,
+                };
                 let switch = tokio::select! {
                     switch = SpawnedSwitch::start(&home) => switch?,
                     () = interrupts.wait() => return Err(SetUpError::new("interrupted before the first payment")),

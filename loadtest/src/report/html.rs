@@ -211,6 +211,16 @@ fn legs(body: &mut String, report: &Report) {
         ("final, committed payments alone", &report.committed_us),
     ];
     let rows = legs.into_iter().map(|(name, leg)| row_of(name, leg));
+    let apart_rows = report.aparts().flat_map(|(name, apart)| {
+        let legs = [
+            ("accepted", &apart.accepted_us),
+            ("forwarded", &apart.forwarded_us),
+            ("final", &apart.latency_us),
+            ("final, committed payments alone", &apart.committed_us),
+        ];
+        legs.map(|(leg, percentiles)| row_of(&format!("{name}: {leg}"), percentiles))
+    });
+    let rows = rows.chain(apart_rows);
     table(body, &["leg", "p50", "p90", "p99", "p99.9", "max"], rows);
 }
 
@@ -233,6 +243,21 @@ fn outcomes(body: &mut String, report: &Report) {
         ("orders submitted twice on purpose".to_owned(), report.repeated),
     ];
     let named = |what: &str, (name, count): (&String, &u64)| (format!("{what} {name}"), *count);
+    for (name, apart) in report.aparts() {
+        rows.push((format!("{name}: offered"), apart.offered));
+        rows.push((format!("{name}: committed"), apart.committed));
+        rows.push((format!("{name}: rejected, expired, busy or unknown"), apart.offered - apart.committed));
+    }
+    if let Some(sequels) = report.sequels {
+        rows.extend([
+            ("requests to pay".to_owned(), sequels.requests),
+            ("of these, paid".to_owned(), sequels.requests_paid),
+            ("returns".to_owned(), sequels.returns),
+            ("returns rejected".to_owned(), sequels.returns_rejected),
+            ("recalls".to_owned(), sequels.recalls),
+            ("of these, settled by a return".to_owned(), sequels.recalls_settled),
+        ]);
+    }
     rows.extend(report.reasons.iter().map(|entry| named("reason", entry)));
     rows.extend(report.refusals.iter().map(|entry| named("refusal", entry)));
     rows.extend(report.disagreements.iter().map(|entry| named("DISAGREEMENT", entry)));

@@ -50,17 +50,22 @@ pub(super) fn service(wanted: Service, expected: Option<u64>, report: &Report) -
         let level = |required| ServiceLevel { what: what.to_owned(), required, measured, met: measured <= required };
         required.map(level)
     };
-    let due = report.offered + report.unsent;
-    let chance = expected.map_or(1.0, |expected| (due as f64 / expected.max(1) as f64).min(1.0));
+    // The levels are those of retail: nobody waits for bulk, and who floods is to wait.
+    let aparts = || report.aparts().map(|(_, apart)| apart);
+    let flooded = report.flood.map_or(0, |flood| flood.offered);
+    let scheduled = (report.offered + report.unsent).saturating_sub(flooded);
+    let chance = expected.map_or(1.0, |expected| (scheduled as f64 / expected.max(1) as f64).min(1.0));
+    let due = (report.offered + report.unsent).saturating_sub(aparts().map(|apart| apart.offered).sum());
+    let retail_committed = report.committed.saturating_sub(aparts().map(|apart| apart.committed).sum());
     let required = wanted.throughput_min_per_s.map(|rate| rate as f64 * chance);
-    let measured = report.throughput_per_s;
+    let measured = report.throughput_per_s - aparts().map(|apart| apart.throughput_per_s).sum::<f64>();
     let throughput = required.map(|required| {
         let what = "throughput, payments committed a second".to_owned();
         ServiceLevel { what, required, measured, met: measured >= required }
     });
     let committed = &report.committed_us;
     let ms = |us: u64| us as f64 / 1_000.0;
-    let errors = percent(due.saturating_sub(report.committed), due);
+    let errors = percent(due.saturating_sub(retail_committed), due);
     let levels = [
         throughput,
         at_most("p50 of committed payments, ms", wanted.p50_max_ms, ms(committed.p50)),

@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::plan::{Load, Plan};
 use crate::samples::Sample;
 use crate::schedule::Spacing;
-use crate::tally::{Latencies, Legs, refusal_name};
+use crate::tally::{Apart, Latencies, Legs, Sequels, refusal_name};
 use numbers::short;
 
 /// The names of the keys are relied upon by scripts. `offered = committed + rejected + expired + busy + unknown`.
@@ -81,6 +81,15 @@ pub struct Report {
     pub accepted_us: Percentiles,
     /// From the intended time to the payee provider's receipt.
     pub forwarded_us: Percentiles,
+    /// Payments in the bulk lane: they are in the counts above, and in no percentile but these. Not there where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bulk: Option<ApartReport>,
+    /// Payments of the participant that flooded, the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flood: Option<ApartReport>,
+    /// Requests to pay, returns and recalls. Not there where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequels: Option<Sequels>,
     /// Bars of each leg's histogram: upper end in microseconds, and how many lie below it and above the one before.
     pub histogram_us: BTreeMap<String, Vec<(u64, u64)>>,
     /// By participant: accepted and final of what it paid, forwarded of what it was paid.
@@ -162,6 +171,53 @@ impl LegPercentiles {
             accepted: Percentiles::of(&legs.accepted),
             forwarded: Percentiles::of(&legs.forwarded),
             last: Percentiles::of(&legs.last),
+        }
+    }
+}
+
+/// What is counted apart from the figures of retail. `offered = committed + rejected + expired + busy + unknown`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ApartReport {
+    /// Payments that were sent.
+    pub offered: u64,
+    /// Money moved.
+    pub committed: u64,
+    /// Refused by a rule.
+    pub rejected: u64,
+    /// Not answered in time.
+    pub expired: u64,
+    /// Refused before they were recorded.
+    pub busy: u64,
+    /// No outcome.
+    pub unknown: u64,
+    /// Payments committed while others were being offered, divided by that time.
+    pub throughput_per_s: f64,
+    /// To the switch's acknowledgement, to two digits.
+    pub accepted_us: Percentiles,
+    /// To the payee provider's receipt, to two digits.
+    pub forwarded_us: Percentiles,
+    /// To the final status, to two digits.
+    pub latency_us: Percentiles,
+    /// The same, of committed payments alone.
+    pub committed_us: Percentiles,
+}
+
+impl ApartReport {
+    fn of(apart: &Apart, offered_ns: u64) -> ApartReport {
+        let Apart { offered, committed, rejected, expired, busy, .. } = *apart;
+        ApartReport {
+            offered,
+            committed,
+            rejected,
+            expired,
+            busy,
+            unknown: apart.unknown(),
+            throughput_per_s: per_second(apart.committed_in_time, offered_ns),
+            accepted_us: Percentiles::of(&apart.legs.accepted),
+            forwarded_us: Percentiles::of(&apart.legs.forwarded),
+            latency_us: Percentiles::of(&apart.legs.last),
+            committed_us: Percentiles::of(&apart.total_of_committed),
         }
     }
 }
@@ -307,6 +363,9 @@ impl Report {
             sent_us: Percentiles::of(&tally.sent),
             accepted_us: Percentiles::of(&tally.accepted),
             forwarded_us: Percentiles::of(&tally.forwarded),
+            bulk: tally.bulk.as_deref().map(|apart| ApartReport::of(apart, outcome.offered_ns)),
+            flood: tally.flood.as_deref().map(|apart| ApartReport::of(apart, outcome.offered_ns)),
+            sequels: plan.has_sequels().then_some(tally.sequels),
             histogram_us: legs.into_iter().map(|(name, leg)| (name.to_owned(), leg.bars())).collect(),
             participants_us: named.map(|(code, legs)| (code.to_string(), LegPercentiles::of(legs))).collect(),
             interrupted: outcome.is_interrupted,
@@ -321,6 +380,13 @@ impl Report {
     /// Was every payment accounted for, do the books balance as far as they were looked at, and were the service levels kept?
     pub fn is_right(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// What is counted apart, with its name.
+    pub(crate) fn aparts(&self) -> impl Iterator<Item = (&'static str, &ApartReport)> {
+        [("bulk", self.bulk.as_ref()), ("flood", self.flood.as_ref())]
+            .into_iter()
+            .filter_map(|(name, apart)| Some((name, apart?)))
     }
 
     /// One line.
@@ -385,6 +451,15 @@ impl Report {
         for (name, p) in legs {
             text.push_str(&row(name, [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| us.to_string())));
         }
+        for (name, apart) in self.aparts() {
+            let p = &apart.latency_us;
+            text.push_str(&row(name, [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| us.to_string())));
+            let (offered, committed, busy) = (apart.offered, apart.committed, apart.busy);
+            text.push_str(&format!("           {name} offered {offered}, committed {committed}, busy {busy}\n"));
+        }
+        if let Some(sequels) = self.sequels {
+            text.push_str(&sequels_line(&sequels));
+        }
         let GeneratorCost { user_s, sys_s, busy_percent, .. } = self.generator;
         text.push_str(&format!(
             "cpu        generator {user_s:.2} s user, {sys_s:.2} s sys ({busy_percent:.0} % of a core)"
@@ -403,6 +478,15 @@ impl Report {
         text.push_str(&format!("verdict    {}\n", self.verdict));
         text
     }
+}
+
+fn sequels_line(sequels: &Sequels) -> String {
+    let Sequels { requests, requests_paid, returns, returns_rejected, recalls, recalls_settled, unfinished, .. } =
+        sequels;
+    format!(
+        "beside     requests {requests}, paid {requests_paid}; returns {returns}, rejected {returns_rejected}; recalls {recalls}, settled \
+         {recalls_settled}; unfinished {unfinished}\n"
+    )
 }
 
 fn fault_line(fault: &FaultRecord) -> String {

@@ -7,7 +7,7 @@ use super::numbers::{latency, short};
 use super::svg::{Bars, Chart, Kind, Plot, Row, Scale, Series};
 use super::{Percentiles, Report};
 use crate::maximum::{Point, SearchReport};
-use crate::samples::{Sample, SwitchStatus};
+use crate::samples::{ApartInterval, Interval, Sample, SwitchStatus};
 
 /// More participants than this are not told apart in a picture.
 const PARTICIPANTS_DRAWN_MAX: usize = 1_000;
@@ -128,6 +128,13 @@ fn latency_over_time(report: &Report) -> Chart {
         line("p99", 1, &|sample| sample.interval.p99_us),
         line("p50", 0, &|sample| sample.interval.p50_us),
     ];
+    let apart = |name, colour, of: fn(&Interval) -> Option<ApartInterval>| {
+        let p99 = |sample: &Sample| of(&sample.interval).filter(|apart| apart.p99_us > 0).map(|apart| ms(apart.p99_us));
+        over_time(report, (name, Kind::Line, colour), p99)
+    };
+    let bulk = apart("p99 of bulk", 2, |interval| interval.bulk);
+    let flood = apart("p99 of the flood", 3, |interval| interval.flood);
+    series.extend([bulk, flood].into_iter().filter(|line| !line.points.is_empty()));
     let waits = over_time(report, ("longest wait for the switch's disk", Kind::Dashed, 5), wait);
     series.extend(Some(waits).filter(|waits| !waits.points.is_empty()));
     let title = "Latency over time, from the intended send time to the final status";
@@ -140,6 +147,14 @@ fn rate_over_time(report: &Report) -> Chart {
         over_time(report, ("due", Kind::Dashed, 4), due),
         over_time(report, ("committed", Kind::Line, 0), |sample| each_second(sample, sample.interval.committed)),
     ];
+    for (name, colour, of) in [
+        ("bulk committed", 2, (|interval| interval.bulk) as fn(&Interval) -> Option<ApartInterval>),
+        ("the flood's committed", 3, |interval| interval.flood),
+    ] {
+        let rate = |sample: &Sample| of(&sample.interval).and_then(|apart| each_second(sample, apart.committed));
+        let line = over_time(report, (name, Kind::Line, colour), rate);
+        series.extend(Some(line).filter(|line| !line.points.is_empty()));
+    }
     if report.samples.iter().any(|sample| sample.interval.failed > 0) {
         let failed = |sample: &Sample| each_second(sample, sample.interval.failed);
         series.push(over_time(report, ("failed", Kind::Line, 1), failed));

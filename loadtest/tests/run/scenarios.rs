@@ -103,6 +103,74 @@ fn a_copy_of_a_refused_order_is_no_surprise() {
     assert!(number(&report, "committed") > 600 && number(&report, "busy") > 0, "{report}");
 }
 
+/// Bulk is in the counts and in the verdict, and in no percentile of what somebody waits for.
+#[test]
+fn bulk_has_percentiles_of_its_own() {
+    let scenario = Scenario::new(&format!(
+        "{CONSTANT}[mix]\nbulk_percent = 40\n[service]\nthroughput_min_per_s = 300\nerrors_max_percent = 0\n"
+    ));
+    let (report, status) = scenario.run(late(5), &[]);
+    assert_eq!((status, number(&report, "committed")), (1, 800), "400 a second are not 300 of retail: {report}");
+    let bulk = &report["bulk"];
+    assert!((220..420).contains(&number(bulk, "offered")), "{bulk}");
+    assert_eq!((number(bulk, "committed"), number(bulk, "unknown")), (number(bulk, "offered"), 0), "{bulk}");
+    assert!(bulk["latency_us"]["p50"].as_u64().unwrap() >= 5_000, "{bulk}");
+    let counts = ["PSP0001", "PSP0002"].map(|code| report["participants_us"][code]["count"].as_u64().unwrap());
+    assert_eq!(counts.iter().sum::<u64>(), 800 - number(bulk, "offered"));
+    assert!(report["samples"][0]["bulk"]["committed"].is_u64(), "{report}");
+}
+
+const BESIDE: &str = "[mix]\nrequest_percent = 40\nreturn_percent = 30\nrecall_percent = 30\n";
+
+/// What goes beside payments ends whole, whatever their number.
+#[test]
+fn requests_returns_and_recalls_are_counted_and_end() {
+    let (report, status) = Scenario::new(&format!("{CONSTANT}{BESIDE}")).run(late(5), &[]);
+    assert_eq!((status, number(&report, "committed")), (0, 800), "{report}");
+    let sequels = &report["sequels"];
+    let count = |key: &str| number(sequels, key);
+    assert!((240..400).contains(&count("requests")) && count("requests_paid") == count("requests"), "{sequels}");
+    assert!((170..310).contains(&count("recalls")), "{sequels}");
+    assert!((70..170).contains(&count("recalls_settled")), "{sequels}");
+    // A return for each settled recall, and three for two payments of those that are returned.
+    let returned = count("returns") - count("recalls_settled");
+    assert!((250..470).contains(&returned) && count("unfinished") == 0, "{sequels}");
+}
+
+/// A request is a promise: its payment is sent again until it is taken, and nothing of it counts as busy.
+#[test]
+fn a_payment_that_was_asked_for_is_sent_until_it_is_taken() {
+    let scenario = Scenario::new(&format!("{CONSTANT}[mix]\nrequest_percent = 100\n"));
+    let (report, status) = scenario.run(Script { busy_every: Some(7), ..Script::default() }, &[]);
+    assert_eq!((status, number(&report, "committed"), number(&report, "busy")), (0, 800, 0), "{report}");
+    assert!(report["refusals"]["busy"].as_u64().unwrap() > 100, "{report}");
+}
+
+/// All at once at the second that was said, and none of what comes later.
+#[test]
+fn a_wave_of_recalls_comes_at_its_time() {
+    let wave = "[mix]\nrecall_percent = 100\nrecall_wave_at_s = 1\n";
+    let (report, status) = Scenario::new(&format!("{CONSTANT}{wave}")).run(Script::default(), &[]);
+    assert_eq!((status, number(&report, "committed")), (0, 800), "{report}");
+    let recalls = number(&report["sequels"], "recalls");
+    assert!((200..600).contains(&recalls), "{report}");
+}
+
+/// Whoever floods is in the verdict and in no figure of the others.
+#[test]
+fn a_flood_is_counted_apart() {
+    let fault = "[[fault]]\nkind = \"flood\"\nat_ms = 500\nfor_ms = 500\nrate = 2000\n";
+    let (report, status) = Scenario::new(&format!("{CONSTANT}{fault}")).run(Script::default(), &[]);
+    assert_eq!((status, &report["disagreements"]), (0, &serde_json::json!({})), "{report}");
+    let flood = &report["flood"];
+    // A thousand of its own, and the payments to it of half a second.
+    assert!((1_000..1_400).contains(&number(flood, "offered")), "{flood}");
+    assert_eq!(number(flood, "committed"), number(flood, "offered"), "{flood}");
+    let counts = ["PSP0001", "PSP0002"].map(|code| report["participants_us"][code]["count"].as_u64().unwrap());
+    assert_eq!(counts.iter().sum::<u64>() + number(flood, "offered"), number(&report, "offered"), "{report}");
+    assert_eq!(report["faults"][0]["kind"], "flood");
+}
+
 #[test]
 fn a_slow_provider_is_slow_and_no_other() {
     let scenario =

@@ -130,6 +130,74 @@ fn a_killed_switch_comes_back_and_has_lost_nothing() {
     }
 }
 
+/// A scenario of the library, small, on a switch of its own: nothing may be wrong but perhaps a service level, which depends on the machine.
+fn small(name: &str) -> Value {
+    let switch = build_switch();
+    let run = ["run", "--quiet", "--spawn", "--switch-bin", switch.to_str().unwrap(), "--scenario", name];
+    let (report, _) = report_of(&[&run[..], &["--rate", "200", "--duration", "3", "--participants", "3"]].concat());
+    check_identity(&report);
+    let problems = report["problems"].as_array().unwrap();
+    let is_level = |problem: &Value| problem.as_str().unwrap().starts_with("service level missed");
+    assert!(problems.iter().all(is_level), "{problems:?}");
+    assert_eq!((number(&report, "unknown"), &report["books_balanced"]), (0, &Value::Bool(true)), "{report}");
+    report
+}
+
+#[test]
+fn bulk_beside_retail_is_all_committed() {
+    let report = small("bulk_and_retail");
+    assert!(number(&report["bulk"], "committed") > 100, "{report}");
+    assert_eq!(number(&report["bulk"], "committed"), number(&report["bulk"], "offered"), "{report}");
+}
+
+#[test]
+fn who_floods_is_refused_and_not_the_others() {
+    let report = small("flood");
+    assert!(report["refusals"]["rate_limited"].as_u64().unwrap() > 0, "{report}");
+    let flood = &report["flood"];
+    assert!(number(flood, "committed") > 0 && number(flood, "busy") > number(flood, "committed"), "{report}");
+}
+
+#[test]
+fn requests_are_paid_once_and_returns_come_back() {
+    let report = small("requests_to_pay");
+    let sequels = &report["sequels"];
+    let [requests, paid] = ["requests", "requests_paid"].map(|key| number(sequels, key));
+    assert!((200..400).contains(&requests) && paid <= requests, "{sequels}");
+    assert!(number(sequels, "returns") > 5 && number(sequels, "returned_amount") > 0, "{sequels}");
+    assert_eq!((number(sequels, "recalls"), number(sequels, "unfinished")), (0, 0), "{sequels}");
+}
+
+#[test]
+fn a_wave_of_recalls_is_answered_whole() {
+    let report = small("recall_wave");
+    let sequels = &report["sequels"];
+    let [recalls, settled] = ["recalls", "recalls_settled"].map(|key| number(sequels, key));
+    // A fifth of what the first second brought, or a little more where the machine is late.
+    assert!((15..=90).contains(&recalls) && 0 < settled && settled < recalls, "{sequels}");
+    assert_eq!((number(sequels, "returns"), number(sequels, "unfinished")), (settled, 0), "{sequels}");
+}
+
+/// Killed and cut with everything under way: each return and each case still has one end, and the journal says the same.
+#[test]
+fn what_goes_beside_payments_survives_a_killed_switch_and_a_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.toml");
+    std::fs::write(
+        &file,
+        "name = \"x\"\nabout = \"a test\"\n[load]\nshape = \"constant\"\nrate = 200\nduration_s = 4\n[participants]\ncount = 3\n\
+         [mix]\nbulk_percent = 20\nrequest_percent = 30\nreturn_percent = 30\nrecall_percent = 30\nrepeat_percent = 10\n\
+         [[fault]]\nkind = \"kill_switch\"\nat_ms = 1500\n[[fault]]\nkind = \"cut_providers\"\nat_ms = 3000\nfor_ms = 300\n",
+    )
+    .unwrap();
+    let report = small(file.to_str().unwrap());
+    let sequels = &report["sequels"];
+    for key in ["requests", "returns", "recalls", "recalls_settled"] {
+        assert!(number(sequels, key) > 10, "{key}: {sequels}");
+    }
+    assert_eq!(number(sequels, "unfinished"), 0, "{sequels}");
+}
+
 /// A history made in one go is one that the switch's own audit believes, and that a run can go on from.
 #[test]
 fn a_filled_journal_is_a_real_one() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use adapters::check::{self, Request};
 use adapters::message::{
-    Ack, Error, ErrorCode, Forward, Lane, MessageKind, Outcome, Part, ParticipantCode, Status, Welcome,
+    Ack, CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus, Error, ErrorCode, Forward, Lane, MessageKind, NO_ID,
+    Outcome, Part, ParticipantCode, Return, Returned, Status, Welcome,
 };
 use adapters::native::frame::{Decoded, Head, decode, encode};
 use adapters::native::tls;
@@ -41,7 +42,7 @@ pub(crate) struct Script {
 }
 
 /// What no switch may ever do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Misdeed {
     /// The payee provider is not told how it ended.
     ForgetsPayee,
@@ -63,6 +64,24 @@ pub(crate) enum Misdeed {
     TellsPayerOtherwise,
     /// Both are told that it is committed, and the payee provider was never asked.
     CommitsUnasked,
+    /// Of the return with this number who had paid hears nothing.
+    ForgetsReturned,
+    /// It is told of it twice.
+    TellsReturnedTwice,
+    /// It gets one unit more than was returned.
+    AltersReturn,
+    /// More has come back by now than it should.
+    AltersTotal,
+    /// The return is said to have been rejected, and has gone back.
+    RejectsReturned,
+    /// Of the end of the case with this number its opener hears nothing.
+    ForgetsCase,
+    /// It is told of it twice.
+    TellsCaseTwice,
+    /// Both are told that it expired.
+    MistakesCase,
+    /// The responder is asked for one unit more.
+    AltersCase,
 }
 
 /// A running stub; it ends with the test's process.
@@ -122,9 +141,24 @@ struct World {
     seen: HashMap<[u8; 16], [u8; 35]>,
     /// Payments that were decided.
     decided: HashSet<[u8; 16]>,
-    /// The payment that is wronged.
+    /// The payment, the return or the case that is wronged.
     wronged: Option<[u8; 16]>,
+    returns: u64,
+    cases: u64,
+    /// Opener, responder, kind, and the payment that it is about or that pays it.
+    opened: HashMap<[u8; 16], Case>,
+    /// The request that each payment pays.
+    requests: HashMap<[u8; 16], [u8; 16]>,
+    /// How much of each payment has come back.
+    returned: HashMap<[u8; 16], u64>,
     outboxes: BTreeMap<[u8; 35], Outbox>,
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    opener: [u8; 35],
+    responder: [u8; 35],
+    kind: u8,
 }
 
 /// Numbered frames of a participant, and its live connection.
@@ -177,6 +211,9 @@ impl World {
             return;
         }
         let payer = self.seen[&id];
+        if let Some(&request) = self.requests.get(&id) {
+            self.close(request, CaseState::Settled);
+        }
         let (committed, expired) = (status(id, Outcome::Committed), status(id, Outcome::Expired));
         let misdeed = self.misdeed(id);
         if misdeed != Some(Misdeed::ForgetsPayer) {
@@ -191,6 +228,85 @@ impl World {
             _ => {}
         }
         self.tell(payee, MessageKind::Status, &committed);
+    }
+
+    /// Opens a case, and asks.
+    fn open(&mut self, message: &CaseOpen) {
+        self.cases += 1;
+        let id = message.case_id;
+        if self.script.misdeed.is_some_and(|(at, misdeed)| at == self.cases && misdeed >= Misdeed::ForgetsCase) {
+            self.wronged = Some(id);
+        }
+        let CaseOpen { opener, responder, kind, .. } = *message;
+        if self.opened.insert(id, Case { opener, responder, kind }).is_some() {
+            return;
+        }
+        self.tell(opener, MessageKind::CaseStatus, &case_status(id, kind, CaseState::Open));
+        let more = u64::from(self.misdeed(id) == Some(Misdeed::AltersCase));
+        let forward = CaseForward {
+            case_id: id,
+            kind,
+            original_id: message.original_id,
+            opener,
+            responder,
+            amount: message.amount + more,
+            currency: message.currency,
+            amount_form: message.amount_form,
+            reason: message.reason,
+            deadline_ns: u64::MAX,
+        };
+        self.tell(responder, MessageKind::CaseForward, &forward);
+    }
+
+    /// Tells both how a case ended.
+    fn close(&mut self, id: [u8; 16], state: CaseState) {
+        let Case { opener, responder, kind } = self.opened[&id];
+        let misdeed = self.misdeed(id);
+        let state = if misdeed == Some(Misdeed::MistakesCase) { CaseState::Expired } else { state };
+        let end = case_status(id, kind, state);
+        self.tell(responder, MessageKind::CaseStatus, &end);
+        if misdeed == Some(Misdeed::TellsCaseTwice) {
+            self.tell(opener, MessageKind::CaseStatus, &end);
+        }
+        if misdeed != Some(Misdeed::ForgetsCase) {
+            self.tell(opener, MessageKind::CaseStatus, &end);
+        }
+    }
+
+    /// Gives money back.
+    fn give_back(&mut self, payee: [u8; 35], message: &Return) {
+        self.returns += 1;
+        let id = message.return_id;
+        let of_returns = |misdeed| (Misdeed::ForgetsReturned..Misdeed::ForgetsCase).contains(&misdeed);
+        if self.script.misdeed.is_some_and(|(at, misdeed)| at == self.returns && of_returns(misdeed)) {
+            self.wronged = Some(id);
+        }
+        let misdeed = self.misdeed(id);
+        let total = self.returned.entry(message.original_id).or_default();
+        *total += message.amount;
+        let told = Returned {
+            return_id: id,
+            original_id: message.original_id,
+            case_id: message.case_id,
+            amount: message.amount + u64::from(misdeed == Some(Misdeed::AltersReturn)),
+            currency: message.currency,
+            reason: message.reason,
+            returned_total: *total + u64::from(misdeed == Some(Misdeed::AltersTotal)),
+            decided_at_ns: 1,
+            position: 1,
+        };
+        let outcome = if misdeed == Some(Misdeed::RejectsReturned) { Outcome::Rejected } else { Outcome::Committed };
+        self.tell(payee, MessageKind::Status, &status(id, outcome));
+        let payer = self.seen[&message.original_id];
+        if misdeed == Some(Misdeed::TellsReturnedTwice) {
+            self.tell(payer, MessageKind::Returned, &told);
+        }
+        if misdeed != Some(Misdeed::ForgetsReturned) {
+            self.tell(payer, MessageKind::Returned, &told);
+        }
+        if message.case_id != NO_ID {
+            self.close(message.case_id, CaseState::Settled);
+        }
     }
 
     fn reply<P: Part>(&mut self, code: [u8; 35], kind: MessageKind, acknowledged: u64, routing: &P) {
@@ -208,6 +324,11 @@ async fn serve(listener: std::net::TcpListener, acceptor: TlsAcceptor, script: S
         seen: HashMap::new(),
         decided: HashSet::new(),
         wronged: None,
+        returns: 0,
+        cases: 0,
+        opened: HashMap::new(),
+        requests: HashMap::new(),
+        returned: HashMap::new(),
         outboxes: BTreeMap::new(),
     };
     let world = Rc::new(RefCell::new(world));
@@ -305,10 +426,14 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
                 world.borrow_mut().reply(code, MessageKind::Error, 0, &error);
                 return true;
             }
-            if script.misdeed.is_some_and(|(at, _)| at == orders) {
+            let is_of_order = |misdeed| misdeed < Misdeed::ForgetsReturned;
+            if script.misdeed.is_some_and(|(at, misdeed)| at == orders && is_of_order(misdeed)) {
                 world.borrow_mut().wronged = Some(id);
             }
             world.borrow_mut().reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
+            if routing.request_id != NO_ID {
+                world.borrow_mut().requests.insert(id, routing.request_id);
+            }
             let is_new = world.borrow_mut().seen.insert(id, code).is_none();
             if !is_new {
                 // The outcome again, to who asks, without a number.
@@ -327,8 +452,8 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
                 currency: routing.currency,
                 accepted_at_ns: routing.accepted_at_ns.to_native(),
                 purpose: routing.purpose,
-                lane: 1,
-                request_id: [0; 16],
+                lane: routing.lane,
+                request_id: routing.request_id,
                 deadline_ns: u64::MAX,
             };
             let slow = script.slow_every.filter(|&(every, _)| orders.is_multiple_of(every));
@@ -346,9 +471,51 @@ async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: 
             let answer = status(id.bytes(), world.borrow().outcome(id.bytes()));
             world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
         }
-        _ => {}
+        request => take_beside(&mut world.borrow_mut(), code, number, request),
     }
     true
+}
+
+/// What goes beside orders and answers.
+fn take_beside(world: &mut World, code: [u8; 35], number: u64, request: Request<'_>) {
+    match request {
+        Request::Return(message) => {
+            let routing = message.routing();
+            let message = Return {
+                return_id: routing.return_id,
+                original_id: routing.original_id,
+                case_id: routing.case_id,
+                amount: routing.amount.to_native(),
+                currency: routing.currency,
+                reason: routing.reason,
+            };
+            world.give_back(code, &message);
+        }
+        Request::CaseOpen(message) => {
+            let routing = message.routing();
+            let message = CaseOpen {
+                case_id: routing.case_id,
+                kind: routing.kind,
+                original_id: routing.original_id,
+                opener: routing.opener,
+                responder: routing.responder,
+                amount: routing.amount.to_native(),
+                currency: routing.currency,
+                amount_form: routing.amount_form,
+                reason: routing.reason,
+                expires_at_ns: 0,
+            };
+            world.open(&message);
+        }
+        Request::CaseAnswer(message) => world.close(message.routing().case_id, CaseState::Refused),
+        _ => return,
+    }
+    world.reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
+}
+
+fn case_status(case_id: [u8; 16], kind: u8, state: CaseState) -> CaseStatus {
+    assert!(CaseKind::from_number(kind).is_some());
+    CaseStatus { case_id, kind, state: state as u8, reason: [0; 4], field: 0, at_ns: 1, position: 1 }
 }
 
 fn status(payment_id: [u8; 16], outcome: Outcome) -> Status {

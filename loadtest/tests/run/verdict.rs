@@ -79,6 +79,47 @@ fn one_payment_of_thousands_that_is_doubled_is_caught() {
     ]);
 }
 
+/// Of the returns and the cases of a run one is lost, doubled or altered.
+#[test]
+fn one_return_or_one_case_that_is_wronged_is_caught() {
+    let unfinished = "of which a return or a case has no end";
+    let misdeeds = [
+        (Misdeed::ForgetsReturned, "", unfinished),
+        (Misdeed::TellsReturnedTwice, "", "1 payment "),
+        (Misdeed::AltersReturn, "return_altered", "returned otherwise than they were sent back"),
+        (Misdeed::AltersTotal, "return_altered", "returned otherwise"),
+        (Misdeed::RejectsReturned, "", "1 payment "),
+        (Misdeed::ForgetsCase, "", unfinished),
+        (Misdeed::TellsCaseTwice, "", "1 payment "),
+        (Misdeed::MistakesCase, "case_mistaken", "whose case ended otherwise"),
+        (Misdeed::AltersCase, "case_altered", "otherwise than the case was opened"),
+    ];
+    std::thread::scope(|scope| {
+        for (misdeed, kind, text) in misdeeds {
+            scope.spawn(move || check_beside(misdeed, kind, text));
+        }
+    });
+}
+
+fn check_beside(misdeed: Misdeed, kind: &str, text: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.toml");
+    let load = "name = \"x\"\nabout = \"a test\"\n[load]\nshape = \"constant\"\nrate = 400\nduration_s = 1\n";
+    let mix = "[mix]\nrequest_percent = 30\nreturn_percent = 50\nrecall_percent = 50\n";
+    std::fs::write(&file, format!("{load}{mix}")).unwrap();
+    let stub = Stub::start(Script { misdeed: Some((99, misdeed)), ..Script::default() });
+    let run =
+        ["run", "--quiet", "--connect", stub.address(), "--pki", stub.pki(), "--scenario", file.to_str().unwrap()];
+    let (report, status) = report_of(&run);
+    check_identity(&report);
+    assert_eq!(status, 1, "{misdeed:?} is not caught: {report}");
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(verdict.contains(text), "{misdeed:?}: {verdict}");
+    if !kind.is_empty() {
+        assert_eq!(report["disagreements"][kind], 1, "{misdeed:?}: {report}");
+    }
+}
+
 #[test]
 fn one_payment_of_thousands_that_is_altered_is_caught() {
     check_all(&[
