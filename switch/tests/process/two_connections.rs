@@ -158,7 +158,7 @@ async fn until(what: &str, pair: &mut [Provider; 2], is_so: impl Fn(&Provider) -
     }
 }
 
-/// Both pay each other so often, while they listen.
+/// Both pay each other so often.
 async fn flood(pair: &mut [Provider; 2], count: usize) {
     for _ in 0..count {
         pair[0].pay(&order(1, 2, 1)).await;
