@@ -39,12 +39,32 @@
 //! # }
 //! ```
 //!
+//! # Two connections
+//!
+//! A provider whose line may break has two, each by a line of its own, or both to the same address:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use adapters::message::ParticipantCode;
+//! # use adapters::native::client::{Client, ClientOptions, Events};
+//! # fn start(code: ParticipantCode, tls: Arc<rustls::ClientConfig>) -> Result<(Client, Events), Box<dyn std::error::Error>> {
+//! let options = ClientOptions::new("switch.example:7400", "switch.example".try_into()?, code, tls);
+//! let (client, events) = Client::start(options.with_second("switch.second-line.example:7400"));
+//! # Ok((client, events))
+//! # }
+//! ```
+//!
+//! Each is made again by itself when it breaks, and says so as `Connected` and `Disconnected`; `Client::connections` counts those that stand. While one does, the switch
+//! finds the provider there (`Client::sign_off` says that it does not want to be). What comes is handed out once and in the order of its lane, whichever connection brings
+//! it. What the switch has not acknowledged on a connection that broke is sent again on the other; what the provider sends over two has no order between them.
+//! A sandbox takes the same options.
+//!
 //! # How it hangs together
 //!
 //! [`message`] has the canonical messages, which every protocol translates to and from, and the table of which message does what.
 //! [`check`] is the one place where a provider's message is looked at; what passes is a type that nothing else can make.
 //! [`native`] is the binary protocol over TLS, described byte by byte in `docs/formats/native.md`: `frame` is the codec, `session` the
-//! provider's side as a state machine without I/O, `link` one TLS connection, and `client` all of it for those who build a
+//! provider's side as a state machine without I/O, `pair` one or two of them, `link` one TLS connection, and `client` all of it for those who build a
 //! provider. [`sandbox`] is a small provider with customers, to try things with. [`limits`] has every bound, with its reason.
 //!
 //! # What this is not

@@ -43,6 +43,11 @@ impl Arrivals {
         Arrivals { ahead: Some(Default::default()), ..Arrivals::after(resume) }
     }
 
+    /// What was handed out.
+    pub(super) fn resume(&self) -> Resume {
+        Resume { lineage: self.lineage, seen: self.seen }
+    }
+
     /// Numbers of this lineage go on after these. Where they have begun anew, what is held means nothing.
     pub(super) fn go_on(&mut self, lineage: Lineage, after: Cursors, restarted: bool) {
         self.lineage = lineage;

@@ -1,10 +1,15 @@
-//! `Client`: a provider's connection to the switch, for those who build on it.
+//! `Client`: a provider's one or two connections to the switch, for those who build on it.
 //!
 //! A task of its own (`driver`) connects, says who it is, keeps the connection alive, makes a new one when it breaks, and then
 //! goes on exactly where the old one stopped: what the switch had not acknowledged is sent again, what the provider has seen
 //! does not come again. The `Client` hands messages to it and may be cloned; the `Events` gives what came, in batches. Both ways
 //! are bounded: who is too fast waits. A task that reads `Events` and waits in `answer` under so much load that both ways are full
 //! would wait for acknowledgements that it does not let in: there it uses `try_answer`, and reads on while that says `Full`.
+//!
+//! With two connections (`ClientOptions::connections`) a line that breaks costs nothing: what was on its way on it is sent again on the other at once, and the switch
+//! finds the provider present while one of them stands. Numbered messages come to the application once, and in the order of their lane, whichever connection brings them.
+//! What the provider sends goes over both, and its order is then not kept: a `StatusRequest` may overtake the order that it asks about, a `CaseCancel` its `CaseOpen`.
+//! Who needs an order waits for `Acknowledged`; of `SignOn` and `SignOff` the client does so itself. `Connected` and `Disconnected` say how many connections are open.
 //!
 //! What is not here: a memory that outlives the process. A provider that wants none of its events twice stores `cursors()` after
 //! it has dealt with a batch, and gives them to the next `ClientOptions`; what was in flight when it died it asks for with
@@ -17,7 +22,7 @@ use rustls::pki_types::ServerName;
 use tokio::sync::{mpsc, watch};
 
 use crate::check::{self, Refusal};
-use crate::limits::COMMANDS_WAITING_MAX;
+use crate::limits::{COMMANDS_WAITING_MAX, CONNECTION_SLOTS};
 use crate::message::{
     AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, ErrorCode, Field, Lane,
     MessageKind, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
@@ -25,13 +30,17 @@ use crate::message::{
 use crate::native::driver::Driver;
 use crate::native::frame::{Frame, Head};
 use crate::native::inbox::{self, InboxCursors, InboxReader};
-use crate::native::session::{Broken, ClientSession, Resume, UnacknowledgedMax, Welcomed};
+use crate::native::session::{Broken, Resume, UnacknowledgedMax, Welcomed};
 
 /// Where to connect, as whom, and from where to go on.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
+    /// How many connections: 1 or 2. Two are for a line that may break; each is made again by itself.
+    pub connections: usize,
     /// `host:port` of the switch; where there are several, they are tried in turn.
     pub addresses: Vec<String>,
+    /// The same for the second connection, which may go by another line; empty where it has the addresses of the first.
+    pub second_addresses: Vec<String>,
     /// The name in the switch's certificate.
     pub server_name: ServerName<'static>,
     /// Who the provider is: what its own certificate says.
@@ -40,12 +49,12 @@ pub struct ClientOptions {
     pub tls: Arc<ClientConfig>,
     /// What was seen in an earlier life.
     pub resume: Resume,
-    /// How much may wait for the switch's acknowledgement before `submit` waits.
+    /// How much may wait for the switch's acknowledgement, on each connection, before `submit` waits.
     pub unacknowledged_max: UnacknowledgedMax,
 }
 
 impl ClientOptions {
-    /// One address, everything from the start, and limits that need no thought.
+    /// One connection to one address, everything from the start, and limits that need no thought.
     pub fn new(
         address: impl Into<String>,
         server_name: ServerName<'static>,
@@ -53,13 +62,26 @@ impl ClientOptions {
         tls: Arc<ClientConfig>,
     ) -> ClientOptions {
         ClientOptions {
+            connections: 1,
             addresses: vec![address.into()],
+            second_addresses: Vec::new(),
             server_name,
             code,
             tls,
             resume: Resume::FROM_THE_START,
             unacknowledged_max: UnacknowledgedMax::default(),
         }
+    }
+
+    /// Two connections, the second to this address.
+    #[must_use]
+    pub fn with_second(self, address: impl Into<String>) -> ClientOptions {
+        ClientOptions { connections: CONNECTION_SLOTS, second_addresses: vec![address.into()], ..self }
+    }
+
+    /// Where the connection of this slot goes.
+    pub(super) fn addresses_of(&self, slot: usize) -> &[String] {
+        if slot == 0 || self.second_addresses.is_empty() { &self.addresses } else { &self.second_addresses }
     }
 }
 
@@ -203,9 +225,24 @@ pub struct Refused {
     pub text: String,
 }
 
-/// The connection is gone, or could not be made. The client tries again by itself.
+/// A connection is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Which of the client's connections: 0 or 1.
+    pub slot: usize,
+    /// How many are open now, this one included.
+    pub connections: usize,
+    /// What the switch says about the numbers.
+    pub welcomed: Welcomed,
+}
+
+/// A connection is gone, or could not be made. The client tries again by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnected {
+    /// Which of the client's connections: 0 or 1.
+    pub slot: usize,
+    /// How many are still open. What was not acknowledged on this one is sent again on the other, or on the next.
+    pub connections: usize,
     /// Why.
     pub why: DisconnectReason,
     /// When the next attempt will be made; none after a shutdown.
@@ -292,12 +329,12 @@ impl std::fmt::Display for DisconnectReason {
     }
 }
 
-/// What came from the switch, or happened to the connection.
+/// What came from the switch, or happened to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// The connection is open.
-    Connected(Welcomed),
-    /// The connection is gone, or could not be made.
+    /// A connection is open.
+    Connected(Connected),
+    /// A connection is gone, or could not be made.
     Disconnected(Disconnected),
     /// A payment waits for an `Answer`.
     Forward(Box<Forward>),
@@ -432,7 +469,7 @@ fn write<R: Part, P: Part + Default + PartialEq>(out: &mut Vec<u8>, routing: &R,
     }
 }
 
-/// A provider's connection to the switch. Clones share it.
+/// A provider's side of its connections to the switch. Clones share them.
 #[derive(Clone)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
@@ -440,27 +477,27 @@ pub struct Client {
     /// How many messages were left unacknowledged, once the driver has ended.
     left: watch::Receiver<Option<usize>>,
     cursors: InboxCursors,
+    connections: watch::Receiver<usize>,
 }
 
 impl Client {
     /// Starts the driver, which connects and stays connected until `shutdown`, or until the `Events` or the last `Client` is dropped.
     ///
     /// # Panics
-    /// Outside a tokio runtime (any flavour, with time and I/O enabled), or without an address.
+    /// Outside a tokio runtime (any flavour, with time and I/O enabled), without an address, or with connections that are neither one nor two.
     pub fn start(options: ClientOptions) -> (Client, Events) {
         assert!(!options.addresses.is_empty(), "a client needs an address");
         let (command_sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (stop_sender, stop) = watch::channel(false);
         let (left_sender, left) = watch::channel(None);
         let (writer, reader, cursors) = inbox::new(options.resume);
-        let session =
-            ClientSession::new(options.code, options.resume).with_unacknowledged_max(options.unacknowledged_max);
-        let driver = Driver::new(options, session, commands, writer, stop);
+        let (connections_sender, connections) = watch::channel(0);
+        let driver = Driver::new(options, commands, writer, stop, connections_sender);
         tokio::spawn(async move {
             let left = driver.run().await;
             left_sender.send_replace(Some(left));
         });
-        let client = Client { commands: command_sender, stop: Arc::new(stop_sender), left, cursors };
+        let client = Client { commands: command_sender, stop: Arc::new(stop_sender), left, cursors, connections };
         (client, Events { inbox: reader })
     }
 
@@ -501,6 +538,21 @@ impl Client {
     /// Asks what became of a payment, a return or a case; the answer comes as `Status`, or as `CaseStatus`. Waits as `send`.
     pub async fn request_status(&self, id: PaymentId) -> Result<(), SubmitError> {
         self.send(Message::StatusRequest(id)).await
+    }
+
+    /// Says that this provider can be paid again; waits as `send`.
+    pub async fn sign_on(&self) -> Result<(), SubmitError> {
+        self.send(Message::SignOn).await
+    }
+
+    /// Says that this provider is not to be paid, until it signs on; waits as `send`.
+    pub async fn sign_off(&self) -> Result<(), SubmitError> {
+        self.send(Message::SignOff).await
+    }
+
+    /// How many connections are open now: welcomed by the switch, and not known to be gone.
+    pub fn connections(&self) -> usize {
+        *self.connections.borrow()
     }
 
     /// Up to where `Events` has handed out what came: what a provider stores after it has dealt with a batch.

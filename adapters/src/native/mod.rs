@@ -13,4 +13,6 @@ pub mod link;
 mod arrivals;
 mod driver;
 mod inbox;
+mod line;
 mod owned;
+mod translator;

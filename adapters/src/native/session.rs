@@ -329,7 +329,7 @@ impl ClientSession {
 
     /// What was seen so far: what a provider stores, and gives to `new` in its next life.
     pub fn resume(&self) -> Resume {
-        Resume { lineage: self.arrivals.lineage, seen: self.arrivals.seen }
+        self.arrivals.resume()
     }
 
     /// How many submissions are not acknowledged yet.

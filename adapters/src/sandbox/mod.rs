@@ -18,10 +18,9 @@ use crate::message::{
     CaseAnswer, CaseKind, CaseOpen, CaseState, Decision, MessageKind, Note, Outcome, PaymentId, PaymentPrivate, Reason,
 };
 use crate::native::client::{
-    CaseForward, CaseStatus, Client, ClientOptions, Disconnected, Events, Forward, Incoming, Message, Refused,
-    Returned, Status, SubmitError,
+    CaseForward, CaseStatus, Client, ClientOptions, Connected, Disconnected, Events, Forward, Incoming, Message,
+    Refused, Returned, Status, SubmitError,
 };
-use crate::native::session::Welcomed;
 
 /// How a sandbox answers a payment to one of its customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -50,7 +49,7 @@ pub struct Observation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed {
     /// The connection is open.
-    Connected(Welcomed),
+    Connected(Connected),
     /// The connection is gone, or could not be made.
     Disconnected(Disconnected),
     /// A payment, or a return, went a step further.
@@ -311,7 +310,7 @@ impl Shell {
 
     fn take(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Connected(welcomed) => self.shared.observe(Observed::Connected(welcomed)),
+            Incoming::Connected(connected) => self.shared.observe(Observed::Connected(connected)),
             Incoming::Disconnected(disconnected) => self.shared.observe(Observed::Disconnected(disconnected)),
             Incoming::Forward(forward) => self.forwarded(forward),
             Incoming::Status(status) => self.status(&status),

@@ -49,7 +49,7 @@ async fn a_payment_goes_out_and_its_status_comes_back() {
     let mut seen = Vec::new();
     next_event(&mut events, &mut Vec::new(), |incoming| {
         seen.push(match incoming {
-            Incoming::Connected(welcomed) => format!("connected {:?}", welcomed.resumed_after),
+            Incoming::Connected(connected) => format!("connected {:?}", connected.welcomed.resumed_after),
             Incoming::Acknowledged { kind, payment_id } => format!("acknowledged {kind:?} {}", payment_id.unwrap()),
             Incoming::Status(status) => format!("status {} {}", status.payment_id, status.outcome.name()),
             other => format!("{other:?}"),
@@ -117,7 +117,7 @@ async fn after_a_cut_nothing_is_lost_and_nothing_comes_twice() {
     };
     assert_eq!(next_event(&mut events, &mut rest, is_status).await, (id(1), Outcome::Committed));
     drop(peer);
-    let Disconnected { why, retry_after_ms } = next_event(&mut events, &mut rest, disconnected).await;
+    let Disconnected { why, retry_after_ms, .. } = next_event(&mut events, &mut rest, disconnected).await;
     assert!(matches!(why, DisconnectReason::Ended(_)), "{why}");
     assert!(retry_after_ms.unwrap() <= 100, "the first pause is short");
     // Taken while there is no connection.
@@ -169,7 +169,7 @@ async fn a_refusal_for_good_says_why_and_is_tried_again_slowly() {
     let (mut peer, _) = switch.accept().await;
     let error = Error { code: ErrorCode::WrongParticipant as u16, fatal: 1, frame_number: 0, ..sample::error() };
     peer.send_error(&error, "the certificate says EASTBANK").await;
-    let Disconnected { why, retry_after_ms } = next_event(&mut events, &mut Vec::new(), disconnected).await;
+    let Disconnected { why, retry_after_ms, .. } = next_event(&mut events, &mut Vec::new(), disconnected).await;
     assert!(why.needs_attention());
     assert_eq!(why.to_string(), "the switch closed the connection: wrong_participant: the certificate says EASTBANK");
     assert!(retry_after_ms.unwrap() >= 15_000);
@@ -311,7 +311,7 @@ async fn shutdown_sends_what_waits_and_says_goodbye() {
     assert_eq!(soon(client.shutdown()).await, 1);
     assert!(soon(peer).await.unwrap(), "close_notify came");
     let last = collect(&mut events).await.pop().unwrap();
-    let goodbye = Disconnected { why: DisconnectReason::Shutdown, retry_after_ms: None };
+    let goodbye = Disconnected { slot: 0, connections: 0, why: DisconnectReason::Shutdown, retry_after_ms: None };
     assert_eq!(last, Incoming::Disconnected(goodbye));
     let closed = client.submit(&transfer(3), &PaymentPrivate::default()).await;
     assert_eq!(closed, Err(SubmitError::Closed));

@@ -10,3 +10,4 @@ mod sample;
 mod sandbox;
 mod scripted;
 mod session;
+mod two_connections;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::check::{self, Request};
-use adapters::message::{Ack, Error, Forward, Lane, Lineage, MessageKind, Part, PaymentId, Status, Welcome};
+use adapters::message::{
+    Ack, Cursors, Echo, Error, Forward, Lane, Lineage, MessageKind, Part, PaymentId, Status, Welcome,
+};
 use adapters::native::client::{Client, ClientOptions, Events, Incoming};
 use adapters::native::frame::{Decoded, Frame, Head, decode};
 use adapters::native::session::Resume;
@@ -121,24 +123,29 @@ impl ScriptedSwitch {
 
     /// The next connection and what its `Hello` says.
     pub(crate) async fn accept(&self) -> (Peer, Resume) {
+        let (peer, resume, _) = self.accept_slot().await;
+        (peer, resume)
+    }
+
+    /// As `accept`, with the slot that `Hello` names.
+    pub(crate) async fn accept_slot(&self) -> (Peer, Resume, usize) {
         let mut peer = self.accept_maybe().await.unwrap();
-        let resume = peer
+        let (resume, slot) = peer
             .expect(|request| match request {
-                Request::Hello { participant, lineage, seen, .. } => {
+                Request::Hello { participant, lineage, seen, slot } => {
                     assert_eq!(participant.as_str(), "NORTHBANK");
-                    Some(Resume { lineage, seen })
+                    Some((Resume { lineage, seen }, slot))
                 }
                 _ => None,
             })
             .await;
-        (peer, resume)
+        (peer, resume, slot)
     }
 
     /// The next connection, welcomed where its cursors say.
     pub(crate) async fn accept_and_welcome(&self) -> Peer {
         let (mut peer, resume) = self.accept().await;
-        let welcome = Welcome { lineage: LINEAGE, resumed_after: resume.seen, ..sample::welcome() };
-        peer.send(MessageKind::Welcome, Head::PLAIN, &welcome, b"").await;
+        peer.welcome(resume.seen).await;
         peer
     }
 }
@@ -152,6 +159,22 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) async fn send<P: Part>(&mut self, kind: MessageKind, head: Head, routing: &P, private: &[u8]) {
         self.send_bytes(&framed(kind, head, routing, private)).await;
+    }
+
+    /// Says that the numbers go on after these.
+    pub(crate) async fn welcome(&mut self, resumed_after: Cursors) {
+        let welcome = Welcome { lineage: LINEAGE, resumed_after, ..sample::welcome() };
+        self.send(MessageKind::Welcome, Head::PLAIN, &welcome, b"").await;
+    }
+
+    /// Returns once the provider has dealt with all that was sent to it here, which must not make it say what `is_wrong`.
+    pub(crate) async fn fence(&mut self, is_wrong: impl Fn(&Request<'_>) -> bool) {
+        self.send(MessageKind::Echo, Head::PLAIN, &Echo { token: 99, reply: 0 }, b"").await;
+        self.expect(|request| {
+            assert!(!is_wrong(&request), "this must not come");
+            matches!(request, Request::Echo { token: 99, reply: true }).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {

@@ -26,7 +26,7 @@ struct Paired {
 
 impl Paired {
     fn new(name: &str) -> Paired {
-        let pair = ClientPair::new(code(name), Resume::FROM_THE_START, UnacknowledgedMax::default());
+        let pair = ClientPair::new(code(name), Resume::FROM_THE_START, UnacknowledgedMax::default(), 2);
         Paired { pair, keys: [None; 2], application: Application::default() }
     }
 

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use adapters::message::{Answer, CreditTransfer, MessageKind, Note, Outcome, PaymentId, PaymentPrivate, Reason};
-use adapters::native::client::{Client, ClientOptions, DisconnectReason, Events, Incoming, Status};
+use adapters::native::client::{Client, ClientOptions, Connected, DisconnectReason, Events, Incoming, Status};
 use adapters::native::session::Resume;
 
 use crate::harness::{Data, FUNDS, Switch, code, eventually};
@@ -313,7 +313,7 @@ impl Provider {
                 }
             }
             Incoming::Status(status) => self.memory.lock().unwrap().take_status(&status),
-            Incoming::Connected(welcomed) => {
+            Incoming::Connected(Connected { welcomed, .. }) => {
                 assert!(!welcomed.numbers_restarted, "a kill does not change the lineage: {welcomed:?}");
                 let history = self.memory.lock().unwrap().history.len() as u64;
                 assert_eq!(welcomed.resumed_after[0], history, "it goes on after what was seen");

@@ -29,6 +29,7 @@ mod resume;
 mod snapshots;
 
 mod presence;
+mod two_connections;
 
 // Not part of the gate: `make torture`.
 mod torture;

@@ -6,7 +6,7 @@ use crate::harness::{Data, eventually};
 use crate::wire::{Wire, order};
 
 /// Pays until a payment has this fate at once, and says why it was rejected.
-fn paid_until(payer: &mut Wire, what: &str, is_rejected: bool) {
+pub(crate) fn paid_until(payer: &mut Wire, what: &str, is_rejected: bool) {
     eventually(what, || {
         let id = payer.pay(&order(1, 2, 1));
         payer.fence();
