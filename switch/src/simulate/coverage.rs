@@ -11,13 +11,14 @@ pub struct Coverage {
 }
 
 /// What two dozen seeds of a minute each meet with all faults on; the gate asks for it.
-const EXPECTED: [&str; 66] = [
+const EXPECTED: [&str; 72] = [
     "absent",
     "acknowledgement that goes back",
     "answer in time",
     "answer journaled that no payment waited for",
     "batch of many entries",
     "batch without entries",
+    "bit of a snapshot turned at rest",
     "bit of the history turned at rest",
     "connection cut",
     "connection half open",
@@ -70,6 +71,11 @@ const EXPECTED: [&str; 66] = [
     "refused: not a frame",
     "rendered from the journal",
     "segment begun",
+    "snapshot ahead of its journal passed over",
+    "snapshot beyond the history passed over",
+    "snapshot damaged, and passed over",
+    "snapshot taken",
+    "start from a snapshot",
     "status asked",
     "status told: duplicate",
     "status told: in flight",
@@ -81,16 +87,20 @@ const EXPECTED: [&str; 66] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 9] = [
+const RARE: [&str; 13] = [
     "answer after the deadline",
     "fails at create in the history",
     "fails at remove in the history",
     "fails at rename in the history",
     "fails at rename in the journal",
+    "fails at rename in the snapshots",
+    "fails at sync in the snapshots",
+    "fails at write in the snapshots",
     "fails at sync of names in the history",
     "fails at sync of names in the journal",
     "order to be checked again",
     "provider falls silent for good",
+    "snapshot given up",
 ];
 
 /// What the switch is in the middle of when something goes wrong.
@@ -102,6 +112,8 @@ pub(super) enum Doing {
     Recovering,
     /// Files of the history are being written.
     WritingHistory,
+    /// A snapshot is being made.
+    TakingSnapshot,
     /// The history was asked, and has not answered.
     AskingHistory,
     /// Messages are being made from the journal.
@@ -113,10 +125,11 @@ pub(super) enum Doing {
 }
 
 impl Doing {
-    const ALL: [Doing; 7] = [
+    const ALL: [Doing; 8] = [
         Doing::Down,
         Doing::Recovering,
         Doing::WritingHistory,
+        Doing::TakingSnapshot,
         Doing::AskingHistory,
         Doing::Rendering,
         Doing::PaymentsOpen,
@@ -128,6 +141,7 @@ impl Doing {
             Doing::Down => "while it is down",
             Doing::Recovering => "in a recovery",
             Doing::WritingHistory => "while history is written",
+            Doing::TakingSnapshot => "while a snapshot is taken",
             Doing::AskingHistory => "while history is asked",
             Doing::Rendering => "while rendering",
             Doing::PaymentsOpen => "with payments open",
