@@ -87,7 +87,7 @@ pub(super) struct Started {
     pub(super) snapshot: Option<u64>,
     /// Newer ones that were passed over.
     pub(super) refused: Vec<Refused>,
-    /// The state behind what the journal had.
+    /// The state behind what the journal has.
     pub(super) state: StateDigest,
 }
 
@@ -152,16 +152,16 @@ impl Machine {
             }
             None => (Journal::create(self.disk.clone(), options, LINEAGE).map_err(|fault| stop_of(&fault))?, false),
         };
-        let state = (replay.decisions.engine.applied(), replay.decisions.engine.digest());
         if replay.decisions.engine.seal_key_max() > self.keys.made() {
             return Err(Stop::Unplanned("the journal names keys that were never made".to_owned()));
         }
         let mut log = LocalLog::new(journal);
         let wall_ns = (START_NS + now_ns).saturating_add_signed(self.wall_offset_ns) / NS_PER_MS * NS_PER_MS;
-        if state.0 == 0 {
+        if replay.decisions.engine.applied() == 0 {
             journal_genesis(plan, &mut log, &mut replay.decisions, wall_ns)?;
             replay.follow().map_err(|fault| stop_of_history(&fault))?;
         }
+        let state = (replay.decisions.engine.applied(), replay.decisions.engine.digest());
         let Replay { decisions, history, covered, dropped, snapshot, refused, .. } = replay;
         let history = history.unwrap_or_else(|| unreachable!("it was opened before the first batch"));
         history.check_followed(&decisions.engine).map_err(|fault| stop_of_history(&fault))?;

@@ -348,6 +348,8 @@ impl World<'_> {
         let Replayed { batches, effects, wanted, state, opened } = self.replay_whole(last_position)?;
         let whole = opened.is_ok().then_some(state);
         self.check_snapshots_of_start(&started, whole)?;
+        // Where nothing was found, the first batch is on disk now.
+        self.audit()?;
         self.auditor.take_recovered(&batches)?;
         let remains = invariants::damage::check_remains(&self.machine.disk);
         invariants::named(invariants::damage::NAME, remains)?;
@@ -365,7 +367,6 @@ impl World<'_> {
                 ),
             )?;
         }
-        self.audit()?;
         self.turns_before = TurnsBefore::at_start(&started.process.pipeline, &self.auditor);
         self.machine.process = Some(started.process);
         self.busy_until_ns = self.now_ns + self.machine.take_spent_ns();
