@@ -253,10 +253,10 @@ impl Books {
         while let Some(effect) = told.next_if(|effect| effect.position() == at.position) {
             match (effect.news, entry.map(|entry| entry.body)) {
                 (News::Returned { .. }, Some(Body::Return(message, _))) => {
-                    self.give_back(at, entry, effect, message)?
+                    self.give_back(at, entry, effect, message)?;
                 }
                 (News::Status(status), Some(Body::Return(message, _))) => {
-                    self.refuse_return(at, effect, message, status)
+                    self.refuse_return(at, effect, message, status);
                 }
                 (News::Status(status), _) => self.decide(at, entry, effect, status)?,
                 (News::Forward { .. }, _) => self.reserve(at, entry, effect)?,

@@ -827,10 +827,21 @@ pub struct HistoryAnswer {
     pub payment_id: PaymentId,
     /// What was found.
     pub outcome: Option<HistoryRecord>,
+    /// Of a committed payment, how its posting follow-up ended, where it had one.
+    pub posting: Option<HistoryRecord>,
     /// What is known of the payment that it names.
     pub original: OriginalFound,
     /// Where nothing was found: there is no outcome of it, and nothing more to know of the original, up to this journal position.
     pub checked_through: u64,
+}
+
+impl HistoryAnswer {
+    /// What a participant is told whose answer or cancellation no case waited for: of the case with this id, or of the payment's posting follow-up.
+    pub fn news_for_case_input(&self, participant: ParticipantId) -> CaseNews {
+        let records = [self.outcome, self.posting].into_iter().flatten();
+        let mut known = records.map(|record| record.news_for_case_input(participant));
+        known.find(|news| *news != CaseNews::UNKNOWN).unwrap_or(CaseNews::UNKNOWN)
+    }
 }
 
 /// Why the history cannot answer. The switch is unwell: what was durable does not come back.
@@ -890,9 +901,16 @@ impl<S: Storage> HistoryAsker<S> {
         let payment_id = question.payment_id;
         let checked_through = self.reader.covered_through();
         let outcome = self.find(payment_id, payment_id.bytes())?;
+        let is_committed =
+            |record: HistoryRecord| matches!(record.event, HistoryEvent::Decided { outcome: Outcome::Committed, .. });
+        let posting = if outcome.is_some_and(is_committed) {
+            self.find(payment_id, posting_key(payment_id.bytes()))?
+        } else {
+            None
+        };
         let original = question.original.map(|original| self.original(original)).transpose()?;
         let original = original.unwrap_or(OriginalFound::NONE);
-        Ok(HistoryAnswer { payment_id, outcome, original, checked_through })
+        Ok(HistoryAnswer { payment_id, outcome, posting, original, checked_through })
     }
 
     /// The newest record with a key.

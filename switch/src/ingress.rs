@@ -31,12 +31,13 @@ pub struct Ingress {
     /// Private parts as received: what a Forward or a Status that leaves with this very batch needs, so that it need not be opened again.
     clear: Vec<u8>,
     transfers: usize,
+    orders: usize,
 }
 
 impl Ingress {
     /// An empty batch.
     pub fn new() -> Ingress {
-        Ingress { batch: RecordBuffer::default(), origins: Vec::new(), clear: Vec::new(), transfers: 0 }
+        Ingress { batch: RecordBuffer::default(), origins: Vec::new(), clear: Vec::new(), transfers: 0, orders: 0 }
     }
 
     /// Adds the entry of a frame; its private part is sealed on the way.
@@ -52,6 +53,8 @@ impl Ingress {
         self.clear.extend_from_slice(private);
         self.origins.push(Origin { session, number, offset, clear: (clear_start, self.clear.len()) });
         self.transfers += usize::from(head.kind == EntryKind::CreditTransfer);
+        self.orders +=
+            usize::from(matches!(head.kind, EntryKind::CreditTransfer | EntryKind::Return | EntryKind::CaseOpen));
         let head = EntryHead { seal_key: if private.is_empty() { 0 } else { sealer.key_id() }, ..head };
         self.batch.extend_with(|out| {
             entry::write(out, head, annotation, routing, |out, additional: Range<usize>| {
@@ -78,6 +81,11 @@ impl Ingress {
     /// Payment orders in the batch.
     pub fn transfers(&self) -> usize {
         self.transfers
+    }
+
+    /// Payment orders, returns and openings of cases in the batch: each of them can be an outcome at once.
+    pub fn orders(&self) -> usize {
+        self.orders
     }
 
     /// Has it grown so far that nothing more should be read before it is journaled?
@@ -115,6 +123,7 @@ impl Ingress {
         self.origins.clear();
         self.clear.clear();
         self.transfers = 0;
+        self.orders = 0;
     }
 }
 

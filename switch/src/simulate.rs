@@ -104,6 +104,10 @@ pub struct Report {
     pub rejected: u64,
     /// Payments that ended so.
     pub expired: u64,
+    /// Returns that went back.
+    pub returned: u64,
+    /// Cases that ended, those that were refused at once included.
+    pub cases: u64,
     /// The start of the digest of the engine's last state.
     pub state: String,
     /// The start of a digest of everything that left the switch and everything that became durable.

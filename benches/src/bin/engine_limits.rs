@@ -23,10 +23,10 @@ struct Limits {
     /// Resident memory that payments in flight add, with what is to be told of them, in bytes a payment.
     bytes_per_payment_in_flight: u64,
     /// From the moment at which all are overdue until the last has expired.
-    expiring_ms: f64,
+    expiring_us: u64,
     batches: u64,
     /// The longest of these batches: so long the pipeline stands still for it.
-    longest_batch_ms: f64,
+    longest_batch_us: u64,
 }
 
 fn main() {
@@ -51,9 +51,9 @@ fn main() {
     }
     let expiring = began.elapsed() - prepared;
     assert_eq!(room.decisions.engine.counts().expired, EXPIRING);
-    let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+    let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let limits =
-        Limits { bytes_per_payment_in_flight, expiring_ms: ms(expiring), batches, longest_batch_ms: ms(longest) };
+        Limits { bytes_per_payment_in_flight, expiring_us: us(expiring), batches, longest_batch_us: us(longest) };
     println!("{}", serde_json::to_string(&limits).expect("plain numbers"));
 }
 

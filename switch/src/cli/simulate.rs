@@ -156,19 +156,20 @@ fn invariant_of(options: &Options) -> Option<String> {
 }
 
 fn print_report(report: &Report, arguments: &Arguments) {
-    let Report { seed, committed, rejected, expired, state, trace, .. } = report;
+    let Report { seed, committed, rejected, expired, returned, cases, state, trace, .. } = report;
     if arguments.json {
         let coverage: serde_json::Map<_, _> =
             report.coverage.iter().map(|(what, count)| (what.to_owned(), count.into())).collect();
         let line = json!({
             "seed": seed, "ok": true, "simulated_ms": report.simulated_ms, "providers": report.providers,
             "starts": report.starts, "batches": report.batches, "committed": committed, "rejected": rejected,
-            "expired": expired, "state": state, "trace": trace, "coverage": coverage,
+            "expired": expired, "returned": returned, "cases": cases, "state": state, "trace": trace, "coverage": coverage,
         });
         say(&line.to_string());
     } else {
         say(&format!(
-            "seed {seed}: {} ms, {} providers, {} starts, {} batches; {committed} committed, {rejected} rejected, {expired} expired; \
+            "seed {seed}: {} ms, {} providers, {} starts, {} batches; {committed} committed, {rejected} rejected, {expired} expired, {returned} returned, \
+             {cases} cases; \
              state {state}, trace {trace}",
             report.simulated_ms, report.providers, report.starts, report.batches
         ));

@@ -84,9 +84,9 @@ impl Engine {
 
     /// What the opening of a case whose id is known is told; none where it is new.
     fn repeated_case(&self, sender: ParticipantId, id: PaymentId, digest: [u8; 16]) -> Option<CaseNews> {
-        if let Some(index) = self.cases.find(id) {
+        if let Some(index) = self.find_opened(id) {
             let case = &self.cases[index];
-            let is_same = case.opener == sender && case.digest == digest && case.kind != CaseKind::Posting;
+            let is_same = case.opener == sender && case.digest == digest;
             return Some(if is_same { case.news() } else { CaseNews::DUPLICATE });
         }
         self.payments.find(id).map(|_| CaseNews::DUPLICATE)
@@ -358,8 +358,8 @@ impl Engine {
 fn deadline(moment: Moment, message: &ArchivedCaseOpen, longest_ns: u64) -> Result<u64, Reject> {
     let latest_ns = moment.time_ns.saturating_add(longest_ns);
     match message.expires_at_ns.to_native() {
-        0 if longest_ns > 0 => Ok(latest_ns),
-        0 => Err(Reject::CaseNotOffered),
+        _ if longest_ns == 0 => Err(Reject::CaseNotOffered),
+        0 => Ok(latest_ns),
         asked_ns if asked_ns <= moment.time_ns => Err(Reject::ExpiryPassed),
         asked_ns if asked_ns > latest_ns => Err(Reject::ExpiryTooFar),
         asked_ns => Ok(asked_ns),

@@ -20,7 +20,8 @@ pub mod rules;
 pub mod snapshot;
 
 use adapters::message::{
-    ArchivedAnswer, ArchivedCreditTransfer, Cursors, Decision, Field, Lane, Outcome, ParticipantCode, PaymentId, Reason,
+    ArchivedAnswer, ArchivedCreditTransfer, CaseKind, Cursors, Decision, Field, Lane, Outcome, ParticipantCode,
+    PaymentId, Reason,
 };
 use ledger::{
     AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement,
@@ -373,7 +374,7 @@ impl Engine {
         let status = match self.payments.find(id).map(|index| &self.payments[index]) {
             Some(payment) if payment.payer == sender && payment.digest == digest => payment.state.status(),
             Some(_) => Status::DUPLICATE,
-            None => self.cases.find(id).map(|_| Status::DUPLICATE)?,
+            None => self.find_opened(id).map(|_| Status::DUPLICATE)?,
         };
         Some(reply(moment, sender, id, News::Status(status)))
     }
@@ -728,9 +729,15 @@ impl Engine {
         }
     }
 
-    /// Is a payment or a case with this id open, or is its outcome in the window?
+    /// Is a payment or a case with this id open, or is its outcome in the window? The posting follow-up of a payment is no case of its own here: it stays
+    /// for longer than the payment, which has the id.
     pub fn holds(&self, id: PaymentId) -> bool {
-        self.payments.find(id).is_some() || self.cases.find(id).is_some()
+        self.payments.find(id).is_some() || self.find_opened(id).is_some()
+    }
+
+    /// The case that a provider has opened under this id.
+    fn find_opened(&self, id: PaymentId) -> Option<CaseIndex> {
+        self.cases.find(id).filter(|&index| self.cases[index].kind != CaseKind::Posting)
     }
 
     /// What a participant is told of a case when it asks, of what is held. Who is no party to it learns nothing about it.

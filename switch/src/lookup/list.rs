@@ -73,6 +73,9 @@ impl Out<'_, '_> {
     }
 }
 
+/// Records with their numbers, in order, and the number to go on with; none at the end.
+type NumberedPage = (Vec<(u64, HistoryRecord)>, Option<u64>);
+
 /// Why a visit was broken off.
 enum Halt {
     /// What follows is later than what is asked for.
@@ -203,12 +206,8 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
 
     /// Records of a participant, of all its lanes, in their order, and the number to go on with. Each lane gives a page; what lies behind the end of
     /// the shortest is read again.
-    fn of_participant(
-        &self,
-        participant: ParticipantId,
-        query: &GroupQuery,
-    ) -> Result<(Vec<(u64, HistoryRecord)>, Option<u64>), Trouble> {
-        let (mut records, mut next): (Vec<(u64, HistoryRecord)>, Option<u64>) = (Vec::new(), None);
+    fn of_participant(&self, participant: ParticipantId, query: &GroupQuery) -> Result<NumberedPage, Trouble> {
+        let (mut records, mut next): NumberedPage = (Vec::new(), None);
         for lane in [Lane::Payments, Lane::Bulk] {
             let page = self.history.group_page(&GroupQuery { group: outbox_group(participant, lane), ..*query })?;
             for (bytes, number) in page.records.chunks(RECORD_BYTES).zip(page.numbers) {

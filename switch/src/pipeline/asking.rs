@@ -18,7 +18,7 @@ use adapters::message::{CaseState, ErrorCode, NO_ID, Outcome, PaymentId};
 use ledger::journal::Storage;
 
 use super::{Asks, Pipeline, Question};
-use crate::engine::effect::{Delivery, Effect, News};
+use crate::engine::effect::{CaseNews, Delivery, Effect, News};
 use crate::entry::{Body, EntryKind, ParticipantId};
 use crate::history::{HistoryAnswer, HistoryQuestion};
 use crate::session::SessionKey;
@@ -209,12 +209,18 @@ impl<S: Storage> Pipeline<S> {
                 self.told.push(Told { session, id, news });
             }
             (What::Question(asks), Some(record)) => {
+                // A posting follow-up can still be held where its payment has left memory.
+                let case = self.decisions.engine.case_for(participant, id);
+                let case = case.unwrap_or_else(|| answer.news_for_case_input(participant));
                 let news = match asks {
                     Asks::Status => record.news_for(participant),
                     Asks::Answer => News::Status(record.status_for_payee(participant)),
-                    Asks::CaseInput => News::CaseStatus(record.news_for_case_input(participant)),
+                    Asks::CaseInput => News::CaseStatus(case),
                 };
                 self.told.push(Told { session, id, news });
+                if asks == Asks::Status && matches!(news, News::Status(_)) && case != CaseNews::UNKNOWN {
+                    self.told.push(Told { session, id, news: News::CaseStatus(case) });
+                }
             }
             (What::Order(order), None) => match self.why_not_now(participant, order.kind) {
                 Some(code) => {
@@ -294,7 +300,10 @@ impl<S: Storage> Pipeline<S> {
     /// Either the engine holds the payment, or there is no such outcome up to the window's floor.
     fn can_be_answered(&self, question: &Question) -> bool {
         let (floor, indexed) = (self.decisions.engine.floor(), self.history.indexed());
-        self.decisions.engine.holds(question.payment_id)
+        let engine = &self.decisions.engine;
+        let id = question.payment_id;
+        engine.holds(id)
+            || question.asks == Asks::CaseInput && engine.find_case(id).is_some()
             || floor <= question.checked_through
             || (floor <= indexed && !self.history.may_hold(question.payment_id))
     }

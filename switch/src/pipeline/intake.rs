@@ -302,8 +302,13 @@ impl<S: Storage> Pipeline<S> {
         let (routing, private) = (message.routing_bytes().to_vec(), message.private_bytes().to_vec());
         let order = Order { kind, digest, original: PaymentId::from_bytes(original), routing, private };
         if self.decisions.engine.remembers_all() {
-            let nothing =
-                HistoryAnswer { payment_id, outcome: None, original: OriginalFound::NONE, checked_through: 0 };
+            let nothing = HistoryAnswer {
+                payment_id,
+                outcome: None,
+                posting: None,
+                original: OriginalFound::NONE,
+                checked_through: 0,
+            };
             return self.sequence_order((key, number), &order, &nothing);
         }
         self.ask(Asked { session: key, number, participant, payment_id, what: What::Order(order) });
@@ -341,9 +346,11 @@ impl<S: Storage> Pipeline<S> {
         let in_batch = self.ingress.transfers() as u64;
         let of_participant = self.feeds.get(participant).map_or(0, |feed| feed.orders_after(self.watermarks.sequenced));
         let open = engine.counts().in_flight + in_batch;
-        // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet.
-        let is_index_late =
-            self.history.outcomes_unindexed() + open >= u64::from(engine.outcomes_kept()) || self.history.is_behind();
+        // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet. Open
+        // cases may do so: there can be more of them than the window holds, and few of them end at once.
+        let to_come = engine.counts().in_flight + self.ingress.orders() as u64;
+        let is_index_late = self.history.outcomes_unindexed() + to_come >= u64::from(engine.outcomes_kept())
+            || self.history.is_behind();
         let limits = &self.limits;
         let is_full = match kind {
             EntryKind::CreditTransfer => {

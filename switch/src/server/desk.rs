@@ -120,7 +120,7 @@ enum Question {
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Payment(Box<PaymentTrace>),
-    Row(PaymentRow),
+    Row(Box<PaymentRow>),
     End { next: Option<String> },
     Trouble { kind: TroubleKind, text: String },
 }
@@ -321,7 +321,7 @@ fn answer(question: Question, sources: Sources, out: &mut impl Write) -> Result<
             Answer::Payment(Box::new(lookup.show(id, through_journal)?)).write(out)
         }
         Question::List(query) => {
-            let next = lookup.list(&query, &mut |row| Answer::Row(row.clone()).write(out))?;
+            let next = lookup.list(&query, &mut |row| Answer::Row(Box::new(row.clone())).write(out))?;
             Answer::End { next: next.map(|next| next.to_string()) }.write(out)
         }
     }

@@ -4,16 +4,21 @@
 //! power cut. What an entry says must be what a provider sent. From these it computes every outcome, every balance, and every numbered
 //! message that anybody is to be told.
 
+mod cases;
+mod returns;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::invariants::{Finding, Violation, duplicates, durability, journal, named};
 use super::machine::Found;
-use super::plan::{CURRENCIES, Plan, Rules};
+use super::plan::{BULK_PURPOSE, CURRENCIES, Plan, Rules};
 use super::provider::hex;
 use super::random::to_usize;
-use super::wire::{self, Id};
+use super::wire::{self, Id, LANES, NO_ID, kind};
+pub(super) use cases::{Case, row_name, state};
 
-/// Overdue payments that end with one batch; the rest ends with the next.
+/// Overdue payments that end with one batch; the rest ends with the next. Of cases as many.
 const EXPIRED_PER_BATCH_MAX: usize = 1_024;
 
 /// What sealing adds to a private part.
@@ -37,9 +42,32 @@ mod field {
     pub(super) const AMOUNT: u8 = 4;
     pub(super) const CURRENCY: u8 = 5;
     pub(super) const ACCEPTED_AT: u8 = 6;
+    pub(super) const LANE: u8 = 14;
+    pub(super) const REQUEST_ID: u8 = 15;
+    pub(super) const ORIGINAL_ID: u8 = 16;
+    pub(super) const CASE_ID: u8 = 17;
+    pub(super) const CASE_KIND: u8 = 18;
+    pub(super) const RESPONDER: u8 = 19;
+    pub(super) const EXPIRES_AT: u8 = 29;
+    pub(super) const OPENER: u8 = 30;
 }
 
-/// Something that a provider sent: an order or an answer.
+/// Why a rule says no: the reason and the field to blame.
+type No = ([u8; 4], u8);
+
+/// Lanes by their place in an outbox.
+const PAYMENTS: usize = 0;
+const BULK: usize = 1;
+
+/// What has an outcome: a payment or a return, a case, or the posting follow-up of a payment, whose id is the payment's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    Payment(Id),
+    Case(Id),
+    Posting(Id),
+}
+
+/// Something that a provider sent.
 struct Sent {
     sender: usize,
     routing: Vec<u8>,
@@ -48,10 +76,13 @@ struct Sent {
     fields: Vec<Vec<u8>>,
 }
 
-/// An order as its entry and its sender have it.
-struct Ordered {
+/// What an entry is of, as its sender has it.
+struct Came<'e> {
+    position: u64,
     sender: usize,
-    order: wire::Order,
+    /// Through which position the history was asked.
+    checked_through: u64,
+    routing: &'e [u8],
     private: Vec<u8>,
     fields: Vec<Vec<u8>>,
 }
@@ -69,36 +100,65 @@ impl Account {
     }
 }
 
-/// A payment that is on disk.
+/// A payment that is on disk, or a return, which is one the other way.
 pub(super) struct Payment {
     pub(super) sender: usize,
-    /// Once it was forwarded.
+    /// Once it was forwarded; of a return that went back, who had paid.
     pub(super) payee: Option<usize>,
     pub(super) position: u64,
     pub(super) end: Option<wire::Status>,
+    pub(super) is_return: bool,
     routing: Vec<u8>,
     fields: Vec<Vec<u8>>,
+    lane: usize,
+    /// The place of its currency; 0 where it was rejected.
     currency: usize,
-    amount: i128,
-    arrival: u64,
+    pub(super) amount: i128,
+    /// What of it has gone back.
+    pub(super) returned: i128,
+    /// The request that it is to pay.
+    request: Option<Id>,
     deadline_ns: u64,
 }
 
 impl Payment {
-    /// Is this the same order once more?
-    fn is_order(&self, sender: usize, routing: &[u8], fields: &[Vec<u8>]) -> bool {
-        self.sender == sender && self.routing == routing && self.fields == fields
+    /// Is this the same once more?
+    fn is_same(&self, came: &Came<'_>, is_return: bool) -> bool {
+        let is_of_kind = self.is_return == is_return;
+        is_of_kind && self.sender == came.sender && self.routing == came.routing && self.fields == came.fields
     }
 
     pub(super) fn is_party(&self, participant: usize) -> bool {
         self.sender == participant || self.payee == Some(participant)
     }
+
+    /// As ordered.
+    pub(super) fn currency_code(&self) -> [u8; 3] {
+        CURRENCIES[self.currency]
+    }
+
+    pub(super) fn is_committed(&self) -> bool {
+        self.end.is_some_and(|end| end.outcome == outcome::COMMITTED)
+    }
 }
 
 /// One numbered message of a participant, as it must read.
-pub(super) enum Told {
-    Forward { routing: Vec<u8>, private: Vec<u8> },
-    Status { status: wire::Status, note: Vec<u8> },
+pub(super) struct Told {
+    pub(super) kind: u8,
+    pub(super) routing: Vec<u8>,
+    pub(super) private: Vec<u8>,
+}
+
+/// What became of everything so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Payments committed, rejected, expired.
+    pub(super) ended: [u64; 3],
+    pub(super) in_flight: u64,
+    pub(super) returned: u64,
+    pub(super) returns_rejected: u64,
+    pub(super) cases_open: u64,
+    pub(super) cases_closed: u64,
 }
 
 /// See the module.
@@ -106,38 +166,45 @@ pub(super) struct Auditor {
     rules: Rules,
     codes: Vec<[u8; 35]>,
     funds: [i128; 2],
-    orders_sent: BTreeMap<Id, Vec<Sent>>,
-    answers_sent: BTreeMap<(usize, Id), Vec<Sent>>,
+    /// By kind of message and id.
+    sent: BTreeMap<(u8, Id), Vec<Sent>>,
     /// First position and digest of each batch that was on disk.
     batches: Vec<(u64, [u8; 32])>,
     through: u64,
     time_ns: u64,
     payments: BTreeMap<Id, Payment>,
     open: BTreeSet<(u64, u64, Id)>,
+    cases: BTreeMap<Subject, Case>,
+    /// Open cases by the payment they are about, and their kind.
+    about: BTreeMap<(Id, u8), Subject>,
+    /// Open cases that wait for their deadline, which comes first, and then the position of their opening.
+    case_deadlines: BTreeSet<(u64, u64, Subject)>,
     accounts: Vec<[Account; 2]>,
-    told: Vec<Vec<Told>>,
-    /// What each participant has acknowledged of the payments lane, as journaled.
-    acknowledged: Vec<u64>,
+    told: Vec<[Vec<Told>; LANES]>,
+    /// What each participant has acknowledged of each lane, as journaled.
+    acknowledged: Vec<[u64; LANES]>,
     is_signed_off: Vec<bool>,
     is_absent: Vec<bool>,
-    /// The newest outcomes by position, as many as the rules say that memory holds.
-    window: VecDeque<(u64, Id)>,
+    /// The newest outcomes in their order, as many as the rules say that memory holds.
+    window: VecDeque<(u64, Subject)>,
     /// Position of the newest outcome that has left the window; 0 as long as none has.
     floor: u64,
     /// Those that have left.
-    left: BTreeSet<Id>,
+    left: BTreeSet<Subject>,
     /// Positions of all outcomes, in order.
     outcomes: Vec<u64>,
-    ended: [u64; 3],
-    /// What orders of the last batch that were known are to be told.
-    replies_due: Vec<ReplyDue>,
-    /// Payments that batches have changed since somebody last asked.
+    counts: Counts,
+    /// Cases that had been open and were closed.
+    closings: u64,
+    /// What orders, returns and openings of the last batch that were known are to be told.
+    replies_due: Vec<Reply>,
+    /// Ids of payments and cases that batches have changed since somebody last asked.
     changed: Vec<Id>,
-    rare: Vec<&'static str>,
+    rare: Vec<Cow<'static, str>>,
 }
 
-/// Who is to be told which outcome of which payment, since it has sent that payment's id again.
-pub(super) type ReplyDue = (usize, Id, u8);
+/// Who is told of which id, by which kind of message, which outcome or state.
+pub(super) type Reply = (usize, Id, u8, u8);
 
 impl Auditor {
     pub(super) fn new(plan: &Plan) -> Auditor {
@@ -148,15 +215,17 @@ impl Auditor {
             rules: plan.rules,
             codes: plan.providers.iter().map(|provider| *provider.code.bytes()).collect(),
             funds: [sum(0), sum(1)],
-            orders_sent: BTreeMap::new(),
-            answers_sent: BTreeMap::new(),
+            sent: BTreeMap::new(),
             batches: Vec::new(),
             through: 0,
             time_ns: 0,
             payments: BTreeMap::new(),
             open: BTreeSet::new(),
-            told: plan.providers.iter().map(|_| Vec::new()).collect(),
-            acknowledged: plan.providers.iter().map(|_| 0).collect(),
+            cases: BTreeMap::new(),
+            about: BTreeMap::new(),
+            case_deadlines: BTreeSet::new(),
+            told: plan.providers.iter().map(|_| Default::default()).collect(),
+            acknowledged: plan.providers.iter().map(|_| [0; LANES]).collect(),
             is_signed_off: plan.providers.iter().map(|_| false).collect(),
             is_absent: plan.providers.iter().map(|_| false).collect(),
             accounts,
@@ -164,37 +233,33 @@ impl Auditor {
             floor: 0,
             left: BTreeSet::new(),
             outcomes: Vec::new(),
-            ended: [0; 3],
+            counts: Counts::default(),
+            closings: 0,
             replies_due: Vec::new(),
             changed: Vec::new(),
             rare: Vec::new(),
         }
     }
 
-    /// A provider hands an order to its session.
-    pub(super) fn order_sent(&mut self, sender: usize, routing: &[u8], private: &[u8]) {
-        let fields = wire::private_fields(private, 7);
+    /// A provider hands a message to its session.
+    pub(super) fn sent(&mut self, kind: u8, sender: usize, routing: &[u8], private: &[u8]) {
+        let is_payments = matches!(kind, kind::CREDIT_TRANSFER | kind::CASE_OPEN);
+        let fields = wire::private_fields(private, if is_payments { 7 } else { 2 });
         let sent = Sent { sender, routing: routing.to_vec(), private: private.to_vec(), fields };
-        let known = self.orders_sent.entry(wire::array(routing, 0)).or_default();
-        if known.iter().any(|other| other.sender == sender && other.routing == routing && other.fields == sent.fields) {
-            self.rare.push("order sent again");
+        let known = self.sent.entry((kind, wire::array(routing, 0))).or_default();
+        let is_same = |other: &Sent| other.sender == sender && other.routing == routing && other.fields == sent.fields;
+        if kind == kind::CREDIT_TRANSFER && known.iter().any(is_same) {
+            self.rare.push("order sent again".into());
             if known.iter().all(|other| other.private != private) {
-                self.rare.push("order sent again in other bytes");
+                self.rare.push("order sent again in other bytes".into());
             }
         }
         known.push(sent);
     }
 
-    /// A provider hands an answer to its session.
-    pub(super) fn answer_sent(&mut self, sender: usize, routing: &[u8], private: &[u8]) {
-        let fields = wire::private_fields(private, 2);
-        let sent = Sent { sender, routing: routing.to_vec(), private: private.to_vec(), fields };
-        self.answers_sent.entry((sender, wire::array(routing, 0))).or_default().push(sent);
-    }
-
-    /// Has this participant ever answered this payment?
-    pub(super) fn has_answered(&self, participant: usize, id: Id) -> bool {
-        self.answers_sent.contains_key(&(participant, id))
+    /// Has this participant ever sent such a message under this id?
+    pub(super) fn has_sent(&self, kind: u8, participant: usize, id: Id) -> bool {
+        self.sent.get(&(kind, id)).is_some_and(|sent| sent.iter().any(|sent| sent.sender == participant))
     }
 
     /// A batch is on disk for good.
@@ -204,14 +269,18 @@ impl Auditor {
         self.time_ns = batch.time_ns;
         self.trim();
         self.expire(batch.first_sequence);
+        self.expire_cases(batch.first_sequence);
         self.through = batch.first_sequence + batch.count;
         for (position, entry) in (batch.first_sequence + 1..).zip(&entries) {
             match (entry.kind, entry.sender_kind) {
-                (wire::kind::CREDIT_TRANSFER, 1) => self.order(position, entry)?,
-                (wire::kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
-                (wire::kind::SIGN_ON | wire::kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(entry))?,
-                (wire::kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
-                (wire::kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
+                (kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN, 1) => self.begin(position, entry)?,
+                (kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
+                (kind::CASE_ANSWER | kind::CASE_CANCEL, 1) => {
+                    named(journal::NAME, self.case_input(position, entry))?;
+                }
+                (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(entry))?,
+                (kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
+                (kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
                 (128.., 2) if self.batches.len() == 1 => {}
                 (kind, sender) => {
                     let what = format!("an entry of kind {kind} from a sender of kind {sender}");
@@ -219,18 +288,19 @@ impl Auditor {
                 }
             }
         }
-        self.rare.push(match entries.len() {
+        let size = match entries.len() {
             0 => "batch without entries",
             1..=9 => "batch of few entries",
             _ => "batch of many entries",
-        });
+        };
+        self.rare.push(size.into());
         Ok(())
     }
 
     fn sign(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
         let sender = self.sender(entry)?;
         self.is_signed_off[sender] = entry.kind == wire::kind::SIGN_OFF;
-        self.rare.push(if self.is_signed_off[sender] { "signed off" } else { "signed on" });
+        self.rare.push(if self.is_signed_off[sender] { "signed off" } else { "signed on" }.into());
         Ok(())
     }
 
@@ -242,20 +312,22 @@ impl Auditor {
         if std::mem::replace(is_absent, now) == now {
             return Err(format!("participant {place} is absent, {now}, as it was before"));
         }
-        self.rare.push(if now { "absent" } else { "present again" });
+        self.rare.push(if now { "absent" } else { "present again" }.into());
         Ok(())
     }
 
     /// Cursors never go back, and never beyond what was told.
     fn cursors(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
         let place = (wire::u32_at(entry.routing, 0) as usize).wrapping_sub(1);
-        let told = self.told.get(place).ok_or("the cursors of nobody")?.len() as u64;
-        let [payments, others @ ..] = [4, 12, 20].map(|at| wire::u64_at(entry.routing, at));
-        let last = std::mem::replace(&mut self.acknowledged[place], payments);
-        if payments <= last || payments > told || others != [0; 2] {
-            return Err(format!("cursor {payments} of participant {place} follows {last}, {told} were told"));
+        let told = self.told.get(place).ok_or("the cursors of nobody")?;
+        let told: [u64; LANES] = std::array::from_fn(|lane| told[lane].len() as u64);
+        let cursors = [4, 12, 20].map(|at| wire::u64_at(entry.routing, at));
+        let last = std::mem::replace(&mut self.acknowledged[place], cursors);
+        let is_right = |lane: usize| (last[lane]..=told[lane]).contains(&cursors[lane]);
+        if cursors == last || !(0..LANES).all(is_right) {
+            return Err(format!("cursors {cursors:?} of participant {place} follow {last:?}, {told:?} were told"));
         }
-        self.rare.push("cursors journaled");
+        self.rare.push("cursors journaled".into());
         Ok(())
     }
 
@@ -276,9 +348,15 @@ impl Auditor {
     /// The oldest outcomes leave the window, until as many are left as the rules say.
     fn trim(&mut self) {
         while self.window.len() > self.rules.outcomes_kept as usize {
-            let Some((position, id)) = self.window.pop_front() else { return };
+            let Some((position, subject)) = self.window.pop_front() else { return };
             self.floor = position;
-            self.left.insert(id);
+            self.left.insert(subject);
+            let is_return = |id| self.payments.get(&id).is_some_and(|payment| payment.is_return);
+            match subject {
+                Subject::Payment(id) if is_return(id) => self.rare.push("return left memory".into()),
+                Subject::Payment(_) => {}
+                Subject::Case(_) | Subject::Posting(_) => self.rare.push("case left memory".into()),
+            }
         }
     }
 
@@ -305,143 +383,209 @@ impl Auditor {
         let due: Vec<Id> =
             self.open.iter().take_while(|(deadline_ns, ..)| *deadline_ns <= self.time_ns).map(|o| o.2).collect();
         for id in due.into_iter().take(EXPIRED_PER_BATCH_MAX) {
-            self.rare.push("expired by time");
+            self.rare.push("expired by time".into());
             self.end(id, position, outcome::EXPIRED, *b"AB05", &[]);
         }
     }
 
-    fn order(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), Violation> {
-        let ordered = named(journal::NAME, self.find_sent(position, entry))?;
-        let Ordered { sender, order, fields, .. } = &ordered;
-        let is_held = self.payments.contains_key(&order.id) && !self.left.contains(&order.id);
-        if is_held {
-            let known = self.payments.get(&order.id).filter(|known| known.is_order(*sender, entry.routing, fields));
-            let same = known.is_some();
-            let so_far =
-                known.map_or(outcome::DUPLICATE, |known| known.end.map_or(outcome::IN_FLIGHT, |end| end.outcome));
-            self.replies_due.push((*sender, order.id, so_far));
-            self.rare.push(if same { "order repeated" } else { "duplicate with other content" });
+    /// A payment order, a return or the opening of a case: something new under an id of its own, or known.
+    fn begin(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), Violation> {
+        let came = named(journal::NAME, self.find_sent(position, entry))?;
+        let id: Id = wire::array(entry.routing, 0);
+        if self.holds(id) {
+            self.repeat(id, entry.kind, &came);
             return Ok(());
         }
-        if wire::u64_at(entry.annotation, 16) < self.floor {
-            self.rare.push("order to be checked again");
+        if came.checked_through < self.floor {
+            let what = match entry.kind {
+                kind::CREDIT_TRANSFER => "order to be checked again",
+                kind::RETURN => "return to be checked again",
+                _ => "case to be checked again",
+            };
+            self.rare.push(what.into());
             return Ok(());
         }
-        let finding = if self.left.contains(&order.id) { Err(hex(&order.id)) } else { Ok(()) };
-        named(duplicates::NAME, finding)?;
-        self.decide(position, entry.routing, ordered);
-        Ok(())
+        let is_known = self.payments.contains_key(&id) || self.cases.contains_key(&Subject::Case(id));
+        named(duplicates::NAME, if is_known { Err(hex(&id)) } else { Ok(()) })?;
+        self.changed.push(id);
+        let decided = match entry.kind {
+            kind::CREDIT_TRANSFER => wire::order(entry.routing).map(|order| self.decide(&order, came)),
+            kind::RETURN => wire::payment_return(entry.routing).map(|message| self.decide_return(&message, came)),
+            _ => wire::case_open(entry.routing).map(|message| self.decide_opening(&message, came)),
+        };
+        named(journal::NAME, decided.ok_or_else(|| format!("position {position}: a routing part of the wrong length")))
+    }
+
+    /// Has memory a payment, a return or a case with this id?
+    fn holds(&self, id: Id) -> bool {
+        let [payment, case] = [Subject::Payment(id), Subject::Case(id)];
+        self.payments.contains_key(&id) && !self.left.contains(&payment)
+            || self.cases.contains_key(&case) && !self.left.contains(&case)
+    }
+
+    /// Something with an id that memory has: the sender is told where it stands, if it is the same, and that the id is taken, if not.
+    fn repeat(&mut self, id: Id, kind: u8, came: &Came<'_>) {
+        let (reply, is_same) = if kind == kind::CASE_OPEN {
+            let case = self.cases.get(&Subject::Case(id)).filter(|case| case.is_same(came));
+            let state = case.map_or(state::DUPLICATE, |case| case.last().state);
+            ((came.sender, id, kind::CASE_STATUS, state), case.is_some())
+        } else {
+            let is_return = kind == kind::RETURN;
+            let payment = self.payments.get(&id).filter(|payment| payment.is_same(came, is_return));
+            let so_far = |payment: &Payment| payment.end.map_or(outcome::IN_FLIGHT, |end| end.outcome);
+            ((came.sender, id, kind::STATUS, payment.map_or(outcome::DUPLICATE, so_far)), payment.is_some())
+        };
+        self.replies_due.push(reply);
+        let what = match (kind, is_same) {
+            (kind::CREDIT_TRANSFER, true) => "order repeated",
+            (kind::RETURN, true) => "return repeated",
+            (kind::CASE_OPEN, true) => "case repeated",
+            (kind::CREDIT_TRANSFER, false) => "duplicate with other content",
+            (kind::RETURN, false) => "return with a known id and other content",
+            _ => "case with a known id and other content",
+        };
+        self.rare.push(what.into());
     }
 
     /// What was sent and became this entry.
-    fn find_sent(&self, position: u64, entry: &wire::Entry<'_>) -> Result<Ordered, String> {
-        let order = wire::order(entry.routing).ok_or("an order of the wrong length")?;
+    fn find_sent<'e>(&self, position: u64, entry: &wire::Entry<'e>) -> Result<Came<'e>, String> {
         let sender = self.sender(entry)?;
-        let sent = self.orders_sent.get(&order.id).into_iter().flatten().find(|sent| is_entry(sent, sender, entry));
-        let sent = sent.ok_or_else(|| format!("position {position} holds an order that nobody sent"))?;
-        Ok(Ordered { sender, order, private: sent.private.clone(), fields: sent.fields.clone() })
+        let id = entry.routing.get(..16).ok_or("a routing part without an id")?;
+        let sent = self.sent.get(&(entry.kind, wire::array(id, 0))).into_iter().flatten();
+        let sent = sent.into_iter().find(|sent| is_entry(sent, sender, entry));
+        let sent = sent.ok_or_else(|| format!("position {position} holds what nobody sent, kind {}", entry.kind))?;
+        let checked_through = if entry.annotation.len() >= 24 { wire::u64_at(entry.annotation, 16) } else { 0 };
+        let (private, fields) = (sent.private.clone(), sent.fields.clone());
+        Ok(Came { position, sender, checked_through, routing: entry.routing, private, fields })
     }
 
     /// A payment that nobody knew is decided by the rules.
-    fn decide(&mut self, position: u64, routing: &[u8], ordered: Ordered) {
-        let Ordered { sender, order, private, fields } = ordered;
-        self.changed.push(order.id);
-        let judged = self.judge(sender, &order);
+    fn decide(&mut self, order: &wire::Order, came: Came<'_>) {
+        let Came { position, sender, routing, private, fields, .. } = came;
+        let judged = self.judge(sender, order);
         let (payee, currency) = judged.unwrap_or((0, 0));
         let payment = Payment {
             sender,
             payee: judged.is_ok().then_some(payee),
             position,
             end: None,
+            is_return: false,
             routing: routing.to_vec(),
             fields,
+            lane: if order.lane == 2 { BULK } else { PAYMENTS },
             currency,
             amount: i128::from(order.amount),
-            arrival: position,
-            deadline_ns: order.accepted_at_ns.saturating_add(self.rules.timeout_ns),
+            returned: 0,
+            request: (judged.is_ok() && order.request != NO_ID).then_some(order.request),
+            deadline_ns: order.accepted_at_ns.saturating_add(self.timeout_ns(order.lane)),
         };
         match judged {
             Ok(_) => self.forward(order.id, payment, private),
-            Err((reason, field)) => {
-                self.rare.push(match &reason {
-                    b"AM04" => "funds insufficient",
-                    b"AB08" => "payee unreachable",
-                    _ => "rejected by a rule",
-                });
-                self.ended[1] += 1;
-                let (id, decided_at_ns) = (order.id, self.time_ns);
-                let status = wire::Status { id, outcome: outcome::REJECTED, reason, field, decided_at_ns, position };
-                self.payments.insert(id, Payment { end: Some(status), ..payment });
-                self.outcome(position, id);
-                self.told[sender].push(Told::Status { status, note: Vec::new() });
-            }
+            Err(no) => self.reject(order.id, payment, no),
         }
+    }
+
+    /// A payment or a return that a rule refuses: only its sender is told.
+    fn reject(&mut self, id: Id, payment: Payment, (reason, field): No) {
+        self.rare.push(no_name((reason, field)).into());
+        let known = match &reason {
+            b"AM04" => "funds insufficient",
+            b"AB08" => "payee unreachable",
+            _ => "rejected by a rule",
+        };
+        self.rare.push(known.into());
+        if payment.is_return {
+            self.counts.returns_rejected += 1;
+        } else {
+            self.counts.ended[1] += 1;
+        }
+        let (decided_at_ns, position, sender, lane) = (self.time_ns, payment.position, payment.sender, payment.lane);
+        let status = wire::Status { id, outcome: outcome::REJECTED, reason, field, decided_at_ns, position };
+        self.payments.insert(id, Payment { end: Some(status), ..payment });
+        self.outcome(position, Subject::Payment(id));
+        self.tell(sender, lane, Told { kind: kind::STATUS, routing: status.bytes(), private: Vec::new() });
     }
 
     fn forward(&mut self, id: Id, payment: Payment, private: Vec<u8>) {
         let payee = payment.payee.unwrap_or_default();
         let mut routing = payment.routing.clone();
         routing.extend_from_slice(&payment.deadline_ns.to_le_bytes());
-        self.told[payee].push(Told::Forward { routing, private });
-        self.accounts[payment.sender][payment.currency].reserved += payment.amount;
-        self.open.insert((payment.deadline_ns, payment.arrival, id));
+        self.tell(payee, payment.lane, Told { kind: kind::FORWARD, routing, private });
+        if payment.lane == BULK {
+            self.rare.push("payment in the bulk lane".into());
+        }
+        if payment.sender == payee {
+            self.rare.push("payment within one institution".into());
+        } else {
+            self.accounts[payment.sender][payment.currency].reserved += payment.amount;
+        }
+        self.open.insert((payment.deadline_ns, payment.position, id));
+        if let Some(request) = payment.request {
+            self.pay(request, payment.position);
+        }
         self.payments.insert(id, payment);
     }
 
+    fn timeout_ns(&self, lane: u8) -> u64 {
+        if lane == 2 { self.rules.bulk_timeout_ns } else { self.rules.timeout_ns }
+    }
+
     /// The rules in their order: the payee's place and the currency's, or why not.
-    fn judge(&self, sender: usize, order: &wire::Order) -> Result<(usize, usize), ([u8; 4], u8)> {
-        if order.payer != self.codes[sender] {
-            return Err((*b"AGNT", field::PAYER));
-        }
-        let Some(payee) = self.codes.iter().position(|code| *code == order.payee) else {
-            return Err((*b"CNOR", field::PAYEE));
-        };
-        if payee == sender {
-            return Err((*b"AG12", field::PAYEE));
-        }
-        if self.is_signed_off[payee] || self.is_absent[payee] {
-            return Err((*b"AB08", field::PAYEE));
-        }
-        let Some(currency) = CURRENCIES.iter().position(|currency| *currency == order.currency) else {
-            return Err((*b"AM03", field::CURRENCY));
-        };
-        if order.amount > self.rules.amount_max {
-            return Err((*b"AM13", field::AMOUNT));
-        }
+    fn judge(&self, sender: usize, order: &wire::Order) -> Result<(usize, usize), No> {
+        let unless = |holds: bool, reason: &[u8; 4], field: u8| if holds { Ok(()) } else { Err((*reason, field)) };
+        unless(order.payer == self.codes[sender], b"AGNT", field::PAYER)?;
+        let payee = self.codes.iter().position(|code| *code == order.payee).ok_or((*b"CNOR", field::PAYEE))?;
+        unless(payee != sender || self.rules.has_self_payments, b"AG12", field::PAYEE)?;
+        unless(!self.is_signed_off[payee] && !self.is_absent[payee], b"AB08", field::PAYEE)?;
+        let currency = CURRENCIES.iter().position(|currency| *currency == order.currency);
+        let currency = currency.ok_or((*b"AM03", field::CURRENCY))?;
+        let is_bulk = order.lane == 2;
+        unless(!is_bulk || self.rules.bulk_timeout_ns > 0, b"AG03", field::LANE)?;
+        let belongs_into_bulk = self.rules.has_bulk_purpose && order.purpose == BULK_PURPOSE;
+        unless(is_bulk || !belongs_into_bulk, b"FF03", field::LANE)?;
+        unless(order.amount <= self.rules.amount_max, b"AM13", field::AMOUNT)?;
         let [now, accepted] = [self.time_ns, order.accepted_at_ns].map(i128::from);
-        if accepted - now > i128::from(self.rules.skew_ns) {
-            return Err((*b"DT04", field::ACCEPTED_AT));
+        unless(accepted - now <= i128::from(self.rules.skew_ns), b"DT04", field::ACCEPTED_AT)?;
+        let left_ns = accepted + i128::from(self.timeout_ns(order.lane)) - now;
+        unless(left_ns > i128::from(self.rules.payee_share_ns), b"TM01", field::ACCEPTED_AT)?;
+        if order.request != NO_ID {
+            self.judge_request(sender, payee, order)?;
         }
-        if accepted + i128::from(self.rules.timeout_ns) - now <= i128::from(self.rules.payee_share_ns) {
-            return Err((*b"TM01", field::ACCEPTED_AT));
-        }
-        if i128::from(order.amount) > self.accounts[sender][currency].available() {
-            return Err((*b"AM04", field::AMOUNT));
-        }
+        let is_covered = i128::from(order.amount) <= self.accounts[sender][currency].available();
+        unless(payee == sender || is_covered, b"AM04", field::AMOUNT)?;
         Ok((payee, currency))
     }
 
     fn answer(&mut self, position: u64, entry: &wire::Entry<'_>) -> Finding {
-        let sender = self.sender(entry)?;
+        let Came { sender, private: note, .. } = self.find_sent(position, entry)?;
         let id: Id = wire::array(entry.routing, 0);
-        let sent = self.answers_sent.get(&(sender, id)).into_iter().flatten();
-        let sent = sent.into_iter().find(|sent| is_entry(sent, sender, entry));
-        let sent = sent.ok_or_else(|| format!("position {position} holds an answer that nobody sent"))?;
-        let note = sent.private.clone();
-        let Some(payment) = self.payments.get(&id) else {
-            self.rare.push("answer journaled that no payment waited for");
+        let waits = self
+            .payments
+            .get(&id)
+            .filter(|payment| !payment.is_return && payment.payee == Some(sender) && payment.end.is_none());
+        let Some(payment) = waits else {
+            self.rare.push("answer journaled that no payment waited for".into());
             return Ok(());
         };
-        if payment.payee != Some(sender) || payment.end.is_some() {
-            self.rare.push("answer journaled that no payment waited for");
-            return Ok(());
-        }
         let (is_late, decision, reason) =
             (self.time_ns >= payment.deadline_ns, entry.routing[16], wire::array(entry.routing, 17));
-        self.rare.push(if is_late { "answer after the deadline" } else { "answer in time" });
+        let is_within_one = payment.sender == sender;
+        if decision == 2 && !is_late && self.rules.posting_follow_up_ns == 0 {
+            self.rare.push("acceptance without posting where there is none".into());
+            return Ok(());
+        }
+        self.rare.push(if is_late { "answer after the deadline" } else { "answer in time" }.into());
         match decision {
             _ if is_late => self.end(id, position, outcome::EXPIRED, *b"AB05", &[]),
             1 => self.end(id, position, outcome::COMMITTED, [0; 4], &note),
+            2 => {
+                self.end(id, position, outcome::COMMITTED, [0; 4], &note);
+                if is_within_one {
+                    self.rare.push("acceptance without posting within one institution".into());
+                } else {
+                    self.open_posting(id, position);
+                }
+            }
             _ => self.end(id, position, outcome::REJECTED, reason, &note),
         }
         Ok(())
@@ -454,29 +598,45 @@ impl Auditor {
         let decided_at_ns = self.time_ns;
         let status = wire::Status { id, outcome, reason, field: field::NONE, decided_at_ns, position };
         payment.end = Some(status);
-        let (payer, payee, currency, amount) =
-            (payment.sender, payment.payee.unwrap_or_default(), payment.currency, payment.amount);
-        self.open.remove(&(payment.deadline_ns, payment.arrival, id));
-        self.accounts[payer][currency].reserved -= amount;
-        if outcome == outcome::COMMITTED {
+        let &mut Payment { sender: payer, currency, amount, lane, request, .. } = payment;
+        let payee = payment.payee.unwrap_or_default();
+        self.open.remove(&(payment.deadline_ns, payment.position, id));
+        if payer != payee {
+            self.accounts[payer][currency].reserved -= amount;
+        }
+        if outcome == outcome::COMMITTED && payer != payee {
             self.accounts[payer][currency].money -= amount;
             self.accounts[payee][currency].money += amount;
         }
-        self.ended[usize::from(outcome) - 1] += 1;
-        self.outcome(position, id);
-        self.told[payer].push(Told::Status { status, note: note.to_vec() });
-        self.told[payee].push(Told::Status { status, note: Vec::new() });
+        self.counts.ended[usize::from(outcome) - 1] += 1;
+        self.outcome(position, Subject::Payment(id));
+        self.tell(payer, lane, Told { kind: kind::STATUS, routing: status.bytes(), private: note.to_vec() });
+        if payer != payee {
+            self.tell(payee, lane, Told { kind: kind::STATUS, routing: status.bytes(), private: Vec::new() });
+        }
+        if let Some(request) = request {
+            self.request_decided(request, outcome == outcome::COMMITTED, position);
+        }
     }
 
-    fn outcome(&mut self, position: u64, id: Id) {
+    fn outcome(&mut self, position: u64, subject: Subject) {
         self.outcomes.push(position);
-        self.window.push_back((position, id));
+        self.window.push_back((position, subject));
+    }
+
+    fn tell(&mut self, participant: usize, lane: usize, told: Told) {
+        self.told[participant][lane].push(told);
     }
 
     fn sender(&self, entry: &wire::Entry<'_>) -> Result<usize, String> {
         let place = (entry.sender as usize).checked_sub(1).filter(|place| *place < self.codes.len());
         place.ok_or_else(|| format!("an entry of participant {}, who is none", entry.sender))
     }
+}
+
+/// A no of the rules, as it is counted.
+pub(super) fn no_name((reason, field): No) -> String {
+    format!("rejected: {} for field {field}", String::from_utf8_lossy(&reason))
 }
 
 /// What it knows.
@@ -498,6 +658,30 @@ impl Auditor {
         self.payments.iter()
     }
 
+    /// The case that was opened under this id.
+    pub(super) fn case(&self, id: Id) -> Option<&Case> {
+        self.cases.get(&Subject::Case(id))
+    }
+
+    /// The posting follow-up of this payment.
+    pub(super) fn posting(&self, id: Id) -> Option<&Case> {
+        self.cases.get(&Subject::Posting(id))
+    }
+
+    pub(super) fn cases(&self) -> impl Iterator<Item = (&Subject, &Case)> {
+        self.cases.iter()
+    }
+
+    /// Is anything on disk under this id?
+    pub(super) fn knows(&self, id: Id) -> bool {
+        self.payment(id).is_some() || self.case(id).is_some()
+    }
+
+    /// Can payments be accepted without being posted?
+    pub(super) fn has_postings(&self) -> bool {
+        self.rules.posting_follow_up_ns > 0
+    }
+
     pub(super) fn accounts(&self) -> &[[Account; 2]] {
         &self.accounts
     }
@@ -507,28 +691,50 @@ impl Auditor {
         self.funds
     }
 
-    /// Committed, rejected, expired, in flight.
-    pub(super) fn counts(&self) -> [u64; 4] {
-        let [committed, rejected, expired] = self.ended;
-        [committed, rejected, expired, self.open.len() as u64]
+    pub(super) fn counts(&self) -> Counts {
+        Counts { in_flight: self.open.len() as u64, ..self.counts }
     }
 
-    /// What a participant is to be told as number `number`.
-    pub(super) fn told(&self, participant: usize, number: u64) -> Option<&Told> {
-        self.told[participant].get(to_usize(number.checked_sub(1)?))
+    /// What a participant is to be told as number `number` of a lane, by its place.
+    pub(super) fn told(&self, participant: usize, lane: usize, number: u64) -> Option<&Told> {
+        self.told[participant][lane].get(to_usize(number.checked_sub(1)?))
     }
 
-    /// How many numbered messages a participant has.
-    pub(super) fn told_count(&self, participant: usize) -> u64 {
-        self.told[participant].len() as u64
+    /// How many numbered messages a participant has in each lane.
+    pub(super) fn told_counts(&self, participant: usize) -> [u64; LANES] {
+        std::array::from_fn(|lane| self.told[participant][lane].len() as u64)
     }
 
-    /// Did this participant use the id of a payment with other content, or of somebody else's payment?
-    pub(super) fn has_misused(&self, participant: usize, id: Id) -> bool {
-        let Some(payment) = self.payments.get(&id) else { return false };
-        let is_other = |sent: &Sent| !payment.is_order(sent.sender, &sent.routing, &sent.fields);
-        let sent = self.orders_sent.get(&id).into_iter().flatten();
-        sent.filter(|sent| sent.sender == participant).any(is_other)
+    /// Did this participant use the id of something with other content, or of somebody else's? `is_case`: to open a case.
+    pub(super) fn has_misused(&self, participant: usize, id: Id, is_case: bool) -> bool {
+        let is_sent = |kind: u8| self.has_sent(kind, participant, id);
+        if is_case {
+            let sent = self.sent.get(&(kind::CASE_OPEN, id)).into_iter().flatten();
+            let mut sent = sent.filter(|sent| sent.sender == participant).peekable();
+            return match (self.payment(id), self.case(id)) {
+                (None, Some(case)) => sent.any(|sent| !case.is_what(sent)),
+                (None, None) => false,
+                _ => sent.peek().is_some(),
+            };
+        }
+        let Some(payment) = self.payments.get(&id) else {
+            return self.case(id).is_some() && (is_sent(kind::CREDIT_TRANSFER) || is_sent(kind::RETURN));
+        };
+        let [own, other] = if payment.is_return {
+            [kind::RETURN, kind::CREDIT_TRANSFER]
+        } else {
+            [kind::CREDIT_TRANSFER, kind::RETURN]
+        };
+        let is_what = |sent: &Sent| {
+            payment.sender == sent.sender && payment.routing == sent.routing && payment.fields == sent.fields
+        };
+        let mut sent = self.sent.get(&(own, id)).into_iter().flatten().filter(|sent| sent.sender == participant);
+        sent.any(|sent| !is_what(sent)) || is_sent(other)
+    }
+
+    /// How many cases had been open and were closed.
+    pub(super) fn closings(&self) -> u64 {
+        self.closings
     }
 
     /// How many outcomes have left the window.
@@ -536,22 +742,23 @@ impl Auditor {
         self.left.len() as u64
     }
 
-    /// Replies to orders that were known, since the last call.
-    pub(super) fn take_replies_due(&mut self) -> Vec<ReplyDue> {
+    /// Replies to what was known, since the last call.
+    pub(super) fn take_replies_due(&mut self) -> Vec<Reply> {
         std::mem::take(&mut self.replies_due)
     }
 
-    /// Payments that batches have changed since the last call.
+    /// Ids of payments and cases that batches have changed since the last call.
     pub(super) fn take_changed(&mut self) -> Vec<Id> {
         std::mem::take(&mut self.changed)
     }
 
     /// How many payments memory holds: open ones, and outcomes in the window.
     pub(super) fn held(&self) -> usize {
-        self.open.len() + self.window.len()
+        let is_payment = |(_, subject): &&(u64, Subject)| matches!(subject, Subject::Payment(_));
+        self.open.len() + self.window.iter().filter(is_payment).count()
     }
 
-    /// What memory has to hold where files reach to `indexed`: the outcomes after that, and what is open and becomes one.
+    /// What memory has to hold where files reach to `indexed`: the outcomes after that, and the payments that are open and become some.
     pub(super) fn to_hold(&self, indexed: u64) -> u64 {
         let in_files = self.outcomes.partition_point(|position| *position <= indexed);
         (self.outcomes.len() - in_files + self.open.len()) as u64
@@ -568,7 +775,7 @@ impl Auditor {
     }
 
     /// Paths that were met since the last call.
-    pub(super) fn take_rare(&mut self) -> Vec<&'static str> {
+    pub(super) fn take_rare(&mut self) -> Vec<Cow<'static, str>> {
         std::mem::take(&mut self.rare)
     }
 }

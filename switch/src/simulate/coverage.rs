@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::auditor::{no_name, row_name};
 use super::faults::Fault;
+use crate::engine::cases::TRANSITIONS;
+use crate::engine::rules::Reject;
 
 /// Counts of rare paths, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,8 +14,10 @@ pub struct Coverage {
 }
 
 /// What two dozen seeds of a minute each meet with all faults on; the gate asks for it.
-const EXPECTED: [&str; 72] = [
+const EXPECTED: [&str; 94] = [
     "absent",
+    "acceptance without posting where there is none",
+    "acceptance without posting within one institution",
     "acknowledgement that goes back",
     "answer in time",
     "answer journaled that no payment waited for",
@@ -20,6 +25,17 @@ const EXPECTED: [&str; 72] = [
     "batch without entries",
     "bit of a snapshot turned at rest",
     "bit of the history turned at rest",
+    "case about a payment that had left memory",
+    "case input of the wrong party",
+    "case input that no case waited for",
+    "case left memory",
+    "case repeated",
+    "case to be checked again",
+    "case told: duplicate",
+    "case told: final, again",
+    "case told: open",
+    "case told: unknown",
+    "case with a known id and other content",
     "connection cut",
     "connection half open",
     "connection replaced",
@@ -35,7 +51,6 @@ const EXPECTED: [&str; 72] = [
     "fails at write in the history",
     "fails at write in the journal",
     "file of the history dropped by a start",
-    "flip found by a reader",
     "flip found by a recovery",
     "flip found in the history",
     "flip in the last record",
@@ -48,9 +63,12 @@ const EXPECTED: [&str; 72] = [
     "names unsynced at a power cut",
     "order repeated",
     "order sent again in other bytes",
+    "order to be checked again",
     "outcome found in the history",
     "outcome left memory",
     "payee unreachable",
+    "payment in the bulk lane",
+    "payment within one institution",
     "power cut",
     "power cut with unsynced sectors",
     "present again",
@@ -70,6 +88,13 @@ const EXPECTED: [&str; 72] = [
     "refused: busy",
     "refused: not a frame",
     "rendered from the journal",
+    "return left memory",
+    "return of a part",
+    "return of a payment that had left memory",
+    "return of what was left",
+    "return repeated",
+    "return to be checked again",
+    "return with a known id and other content",
     "segment begun",
     "snapshot ahead of its journal passed over",
     "snapshot beyond the history passed over",
@@ -87,8 +112,9 @@ const EXPECTED: [&str; 72] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 13] = [
+const RARE: [&str; 15] = [
     "answer after the deadline",
+    "case input after the deadline",
     "fails at create in the history",
     "fails at remove in the history",
     "fails at rename in the history",
@@ -98,8 +124,9 @@ const RARE: [&str; 13] = [
     "fails at write in the snapshots",
     "fails at sync of names in the history",
     "fails at sync of names in the journal",
-    "order to be checked again",
+    "flip found by a reader",
     "provider falls silent for good",
+    "refused: too many at once",
     "snapshot given up",
 ];
 
@@ -161,6 +188,13 @@ impl Doing {
     }
 }
 
+/// Every row of the table of what can happen to a case, and every reason for which a rule says no.
+fn rules() -> impl Iterator<Item = String> {
+    let rows = TRANSITIONS.iter().map(|row| row_name(row.kind as u8, row.state as u8, row.input));
+    let rejects = Reject::ALL.into_iter().map(|reject| no_name((reject.reason().bytes(), reject.field() as u8)));
+    rows.chain(rejects)
+}
+
 fn hit_name(fault: Fault, doing: Doing) -> String {
     format!("{} {}", fault.name(), doing.name())
 }
@@ -173,7 +207,7 @@ impl Coverage {
             met.map(move |doing| hit_name(fault, doing))
         });
         let paths = EXPECTED.iter().chain(&RARE).map(|name| (*name).to_owned());
-        Coverage { counts: paths.chain(hits).map(|name| (name, 0)).collect() }
+        Coverage { counts: paths.chain(rules()).chain(hits).map(|name| (name, 0)).collect() }
     }
 
     /// A fault has come while the switch was doing all that.
@@ -212,7 +246,8 @@ impl Coverage {
     /// Paths that two dozen seeds of a minute meet, and that were not met.
     pub fn missing_of_a_gate(&self) -> Vec<&str> {
         let with_payments = Fault::EVENTS.map(|fault| hit_name(fault, Doing::PaymentsOpen));
-        let is_asked = |what: &str| EXPECTED.contains(&what) || with_payments.iter().any(|name| name == what);
+        let of_gate: Vec<String> = rules().filter(|name| !RARE.contains(&name.as_str())).chain(with_payments).collect();
+        let is_asked = |what: &str| EXPECTED.contains(&what) || of_gate.iter().any(|name| name == what);
         self.missing().into_iter().filter(|what| is_asked(what)).collect()
     }
 }

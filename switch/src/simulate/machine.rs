@@ -18,7 +18,7 @@ use crate::engine::Batch;
 use crate::engine::effect::Effect;
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
-use crate::history::{History, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
+use crate::history::{History, HistoryAnswer, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
 use crate::ingress::Ingress;
 use crate::limits::NS_PER_MS;
 use crate::log::local::LocalLog;
@@ -69,6 +69,8 @@ pub(super) struct Process {
 /// What the history was asked.
 pub(super) struct Asking {
     pub(super) question: HistoryQuestion,
+    /// What was found, where it has looked already.
+    pub(super) answer: Option<Result<HistoryAnswer, HistoryFault>>,
     /// The window's floor at that time.
     pub(super) floor: u64,
     /// When it answers.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
-use super::wire::Id;
+use super::wire::{Id, LANES};
 use crate::limits::NS_PER_MS;
 use crate::session::SessionKey;
 
@@ -24,6 +24,8 @@ pub(super) struct Taken {
     pub(super) number: u64,
     pub(super) kind: u8,
     pub(super) id: Id,
+    /// Of an answer.
+    pub(super) decision: u8,
     /// The last position that was on disk then.
     pub(super) through: u64,
     /// A reply about this payment has left since.
@@ -59,8 +61,8 @@ pub(super) struct Connection {
     pub(super) owed: Vec<Id>,
     /// The provider has sent what is no frame: its numbers mean nothing any more.
     pub(super) is_garbled: bool,
-    /// The last number of the payments lane that left for this connection; none before `Welcome`.
-    pub(super) last_number: Option<u64>,
+    /// The last number of each lane that left for this connection; none before `Welcome`.
+    pub(super) last_numbers: Option<[u64; LANES]>,
 }
 
 /// All connections.
@@ -101,7 +103,7 @@ impl Network {
             refused: BTreeSet::new(),
             owed: Vec::new(),
             is_garbled: false,
-            last_number: None,
+            last_numbers: None,
         };
         self.connections.insert(self.opened, connection);
         queue.add(there_ns, Event::Opened(self.opened));

@@ -93,7 +93,20 @@ pub(super) struct Rules {
     pub(super) amount_max: u64,
     /// Outcomes that the engine holds; older ones are in the history.
     pub(super) outcomes_kept: u32,
+    /// These are 0 where the scheme does not have such a thing.
+    pub(super) bulk_timeout_ns: u64,
+    pub(super) posting_follow_up_ns: u64,
+    pub(super) recall_window_ns: u64,
+    pub(super) recall_answer_ns: u64,
+    pub(super) information_answer_ns: u64,
+    pub(super) request_expiry_max_ns: u64,
+    /// Do payments for pensions belong into the bulk lane?
+    pub(super) has_bulk_purpose: bool,
+    pub(super) has_self_payments: bool,
 }
+
+/// The purpose that may belong into the bulk lane.
+pub(super) const BULK_PURPOSE: [u8; 4] = *b"PENS";
 
 /// How often the state is put aside, and how quickly.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +131,8 @@ pub(super) struct Plan {
     pub(super) write_gap_ns: u64,
     /// When a provider orders more at once than can expire with one batch; then answers come at the last moment.
     pub(super) flood_at_ns: Option<u64>,
+    /// Are they requests to pay, and not payments?
+    pub(super) is_flood_of_requests: bool,
     /// Does nothing go wrong meanwhile? Of a switch that is down nobody is late. A start that is under way may still crash.
     pub(super) is_flood_left_alone: bool,
     /// What the switch's clock gains in a billion.
@@ -139,14 +154,20 @@ impl Plan {
             // A small window would refuse most of it.
             rules.outcomes_kept = OUTCOMES_KEPT_DEFAULT;
         }
+        let is_flood_of_requests = flood_at_ns.is_some() && random.percent(40);
+        if is_flood_of_requests {
+            // They end as payments do, so long after they were made.
+            rules.request_expiry_max_ns = 2 * rules.timeout_ns;
+        }
         let mut traits = random.fork();
         let providers =
             (0..count).map(|number| draw_provider(number, options.faults.has(Fault::Conduct), &mut traits)).collect();
         let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny) && flood_at_ns.is_none();
+        let is_throttled = random.percent(40);
         let limits = PipelineLimits {
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
-            rate: Rate::UNLIMITED,
+            rate: if is_tiny && is_throttled { Rate { per_second: 20, burst: 4 } } else { Rate::UNLIMITED },
             bulk_waiting_max: if is_tiny { 6 } else { 5_000 },
             bulk_waiting_per_session_max: if is_tiny { 3 } else { 1_000 },
             cases_open_max: if is_tiny { 30 } else { 10_000 },
@@ -170,6 +191,7 @@ impl Plan {
             looks_all_up: random.percent(20),
             write_gap_ns: *random.pick(&[NS_PER_MS, 20 * NS_PER_MS, 500 * NS_PER_MS]),
             flood_at_ns,
+            is_flood_of_requests,
             is_flood_left_alone,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             // From a source of their own.
@@ -213,6 +235,16 @@ impl Plan {
                 payee_share_ms: self.rules.payee_share_ns / NS_PER_MS,
                 skew_ms: self.rules.skew_ns / NS_PER_MS,
                 outcomes_kept: self.rules.outcomes_kept,
+                bulk_timeout_ms: self.rules.bulk_timeout_ns / NS_PER_MS,
+                posting_follow_up_ms: self.rules.posting_follow_up_ns / NS_PER_MS,
+                recall_window_ms: self.rules.recall_window_ns / NS_PER_MS,
+                recall_answer_ms: self.rules.recall_answer_ns / NS_PER_MS,
+                information_answer_ms: self.rules.information_answer_ns / NS_PER_MS,
+                request_expiry_max_ms: self.rules.request_expiry_max_ns / NS_PER_MS,
+                bulk_purposes: Vec::from_iter(
+                    self.rules.has_bulk_purpose.then(|| String::from_utf8_lossy(&BULK_PURPOSE).into_owned()),
+                ),
+                self_payments: self.rules.has_self_payments,
                 ..GenesisRules::default()
             },
             currency: CURRENCIES.into_iter().map(letters).map(currency).collect(),
@@ -237,12 +269,24 @@ fn draw_snapshots(random: &mut Random) -> Option<SnapshotPlan> {
 
 fn draw_rules(random: &mut Random) -> Rules {
     let timeout_ms = *random.pick(&[2_000, 5_000, 10_000]);
+    // Cases end within the run, some of them while things still go wrong; now and then the scheme has none of a kind.
+    let mut case_ns = || *random.pick(&[0, 1_500, 6_000, 6_000, 20_000, 20_000]) * NS_PER_MS;
+    let (posting_follow_up_ns, recall_answer_ns) = (case_ns(), case_ns());
+    let (information_answer_ns, request_expiry_max_ns) = (case_ns(), case_ns());
     Rules {
         timeout_ns: timeout_ms * NS_PER_MS,
         payee_share_ns: timeout_ms / 5 * NS_PER_MS,
         skew_ns: timeout_ms / 10 * NS_PER_MS,
         amount_max: 100_000,
         outcomes_kept: *random.pick(&[60, 200, 600, OUTCOMES_KEPT_DEFAULT]),
+        bulk_timeout_ns: *random.pick(&[0, timeout_ms * 2, timeout_ms * 3]) * NS_PER_MS,
+        posting_follow_up_ns,
+        recall_window_ns: *random.pick(&[4_000, 30_000, 3_600_000]) * NS_PER_MS,
+        recall_answer_ns,
+        information_answer_ns,
+        request_expiry_max_ns,
+        has_bulk_purpose: random.percent(60),
+        has_self_payments: random.percent(50),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A simulated provider: the real client session, a character, and a memory, as if on disk, of what it ordered, was asked and was told.
 
+mod casework;
 mod conduct;
 mod orders;
 
@@ -8,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use adapters::message::{Answer, MessageKind, Note, Part, PaymentId, Reason, StatusRequest};
 use adapters::native::session::{ClientSession, Event as Heard, Idle, Resume, UnacknowledgedMax};
 
-use super::auditor::{Auditor, outcome};
+use super::auditor::{Auditor, Subject, outcome, state};
 use super::coverage::Coverage;
 use super::network::Network;
 use super::plan::{Character, NS_PER_S, Plan, ProviderPlan, START_NS};
 use super::queue::{ConnectionId, Queue};
 use super::random::Random;
-use super::wire::{self, Id};
+use super::wire::{self, Id, kind};
 use crate::limits::NS_PER_MS;
 
 /// What a slow provider reads each time it looks.
@@ -38,8 +39,10 @@ pub(super) struct Around<'a> {
     pub(super) ids: &'a mut Vec<Id>,
 }
 
-/// An order whose end it does not know.
-struct OpenOrder {
+/// Something that it has sent: an order, a return, or the opening of a case.
+#[derive(Clone)]
+struct Message {
+    kind: MessageKind,
     routing: Vec<u8>,
     private: Vec<u8>,
 }
@@ -49,9 +52,19 @@ struct Asked {
     answer: Option<(Vec<u8>, Vec<u8>)>,
 }
 
+/// A case in which it has a part.
+#[derive(Default)]
+struct KnownCase {
+    /// As it was opened, or forwarded; nothing of a posting follow-up.
+    routing: Vec<u8>,
+    is_opener: bool,
+    last: Option<wire::CaseStatus>,
+}
+
 /// What a submission was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ticket {
+    /// An order, a return, or the opening of a case.
     Order(Id),
     Answer,
     Question,
@@ -72,10 +85,17 @@ pub(super) struct Provider {
     next_connect_ns: u64,
     next_order_ns: u64,
     frozen_until_ns: u64,
-    open: BTreeMap<Id, OpenOrder>,
+    /// What it has sent, and does not know what became of it.
+    open: BTreeMap<Id, Message>,
     asked: BTreeMap<Id, Asked>,
     finals: BTreeMap<Id, wire::Status>,
     answers_due: BTreeSet<(u64, Id)>,
+    /// Returns and openings of cases, of all time.
+    sent: Vec<Id>,
+    sent_messages: BTreeMap<Id, Message>,
+    cases: BTreeMap<Subject, KnownCase>,
+    /// What it does about cases, and when.
+    cases_due: BTreeSet<(u64, Subject)>,
     orders_due: BTreeSet<(u64, Id)>,
     tickets: BTreeMap<u64, Ticket>,
     /// What of its cursors is on disk: it may be older than what it has seen.
@@ -106,6 +126,10 @@ impl Provider {
             asked: BTreeMap::new(),
             finals: BTreeMap::new(),
             answers_due: BTreeSet::new(),
+            sent: Vec::new(),
+            sent_messages: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            cases_due: BTreeSet::new(),
             orders_due: BTreeSet::new(),
             tickets: BTreeMap::new(),
             stored: Resume::FROM_THE_START,
@@ -170,8 +194,12 @@ impl Provider {
         if !self.session.is_open() {
             return Err(format!("{code} is not connected"));
         }
-        if let Some(id) = self.open.keys().next() {
-            return Err(format!("{code} does not know how its payment {} ended", hex(id)));
+        if let Some((id, message)) = self.open.iter().next() {
+            return Err(format!("{code} does not know what became of its {:?} {}", message.kind, hex(id)));
+        }
+        let is_over = |case: &KnownCase| case.last.is_some_and(|last| last.state >= state::SETTLED);
+        if let Some((subject, _)) = self.cases.iter().find(|(_, case)| !is_over(case)) {
+            return Err(format!("{code} does not know how a case ended: {subject:?}"));
         }
         if let Some(id) = self.asked.keys().find(|id| !self.finals.contains_key(*id)) {
             return Err(format!("{code} was asked to take {}, and does not know how it ended", hex(id)));
@@ -179,9 +207,9 @@ impl Provider {
         if self.session.unacknowledged() > 0 {
             return Err(format!("{} frames of {code} are not acknowledged", self.session.unacknowledged()));
         }
-        let (seen, told) = (self.session.resume().seen[0], auditor.told_count(self.place));
+        let (seen, told) = (self.session.resume().seen, auditor.told_counts(self.place));
         if seen != told {
-            return Err(format!("{code} has seen {seen} of {told} messages"));
+            return Err(format!("{code} has seen {seen:?} of {told:?} messages"));
         }
         Ok(())
     }
@@ -189,6 +217,11 @@ impl Provider {
     /// The ends that it knows.
     pub(super) fn finals(&self) -> &BTreeMap<Id, wire::Status> {
         &self.finals
+    }
+
+    /// How a case ended, as far as it knows.
+    pub(super) fn case_end(&self, subject: Subject) -> Option<wire::CaseStatus> {
+        self.cases.get(&subject)?.last.filter(|last| last.state >= state::SETTLED)
     }
 
     /// Faults are over: it wakes up, and tries everything again at once.
@@ -271,6 +304,8 @@ impl Provider {
         match news {
             News::Forward(id, deadline_ns) => self.asked_to_take(id, deadline_ns, around),
             News::Status(status) => return self.told(status),
+            News::CaseForward(routing) => self.asked_in_case(routing, around),
+            News::CaseStatus(status) => return self.told_of_case(status, around),
             News::Acknowledged(through) => self.tickets.retain(|ticket, _| *ticket > through),
             News::Refused { code, ticket } => return self.refused(code, ticket, around),
             News::Other => {}
@@ -318,8 +353,13 @@ impl Provider {
 
     fn refused(&mut self, code: u16, ticket: u64, around: &mut Around<'_>) -> Result<(), String> {
         const FATAL_WITHOUT_BLAME: [u16; 2] = [12, 13];
-        let is_busy = matches!(code, 7 | 8);
+        // Busy, shutting down, too many at once.
+        let is_busy = matches!(code, 7 | 8 | 15);
         match self.tickets.remove(&ticket) {
+            // Cases may stay open for long, and there is room for few: who comes too late gives up.
+            Some(Ticket::Order(id)) if is_busy && around.is_draining && self.is_opening(id) => {
+                self.open.remove(&id);
+            }
             Some(Ticket::Order(id)) if is_busy => {
                 let again_ns = around.now_ns + (50 + self.random.below(1_000)) * NS_PER_MS;
                 self.orders_due.insert((again_ns, id));
@@ -334,6 +374,10 @@ impl Provider {
             None => return Err(format!("{} was refused with code {code} for nothing", self.plan.code)),
         }
         Ok(())
+    }
+
+    fn is_opening(&self, id: Id) -> bool {
+        self.open.get(&id).is_some_and(|message| message.kind == MessageKind::CaseOpen)
     }
 
     /// Answers and orders whose time has come.
@@ -351,10 +395,11 @@ impl Provider {
             }
             self.orders_due.pop_first();
             if let Some(order) = self.open.get(&id) {
-                let (routing, private) = (order.routing.clone(), order.private.clone());
-                self.submit_order(&routing, &private, Ticket::Order(id), around);
+                let message = order.clone();
+                self.submit_message(&message, Ticket::Order(id), around);
             }
         }
+        self.do_casework_due(around);
     }
 
     /// The same answer each time, unless it changes its mind.
@@ -362,11 +407,13 @@ impl Provider {
         if self.finals.contains_key(&id) && !self.random.percent(5) {
             return;
         }
+        let has_postings = around.plan.rules.posting_follow_up_ns > 0;
         let Some(asked) = self.asked.get_mut(&id) else { return };
         let Some(payment) = PaymentId::from_bytes(id) else { return };
         let (routing, note) = asked.answer.get_or_insert_with(|| {
             let answer = match self.random.below(10) {
                 0 | 1 => Answer::reject(payment, Reason::of(b"AC04")),
+                2 if has_postings || self.random.percent(10) => Answer::accept_without_posting(payment),
                 _ => Answer::accept(payment),
             };
             let (mut routing, mut note) = (Vec::new(), Vec::new());
@@ -383,14 +430,20 @@ impl Provider {
 
     fn submit_answer(&mut self, routing: &[u8], note: &[u8], around: &mut Around<'_>) {
         if let Ok(ticket) = self.session.submit_raw(MessageKind::Answer, routing, note) {
-            around.auditor.answer_sent(self.place, routing, note);
+            around.auditor.sent(kind::ANSWER, self.place, routing, note);
             self.tickets.insert(ticket, Ticket::Answer);
         }
     }
 
     fn submit_order(&mut self, routing: &[u8], private: &[u8], ticket: Ticket, around: &mut Around<'_>) {
-        if let Ok(number) = self.session.submit_raw(MessageKind::CreditTransfer, routing, private) {
-            around.auditor.order_sent(self.place, routing, private);
+        let (routing, private) = (routing.to_vec(), private.to_vec());
+        self.submit_message(&Message { kind: MessageKind::CreditTransfer, routing, private }, ticket, around);
+    }
+
+    fn submit_message(&mut self, message: &Message, ticket: Ticket, around: &mut Around<'_>) {
+        let Message { kind, routing, private } = message;
+        if let Ok(number) = self.session.submit_raw(*kind, routing, private) {
+            around.auditor.sent(*kind as u8, self.place, routing, private);
             self.tickets.insert(number, ticket);
         }
     }
@@ -414,6 +467,13 @@ impl Provider {
         for id in unknown {
             self.answers_due.insert((around.now_ns, id));
             self.ask(id, around);
+        }
+        let is_over = |case: &KnownCase| case.last.is_some_and(|last| last.state >= state::SETTLED);
+        let unknown: Vec<Subject> = self.cases.iter().filter(|(_, case)| !is_over(case)).map(|(one, _)| *one).collect();
+        for subject in unknown {
+            if let Subject::Case(id) | Subject::Posting(id) = subject {
+                self.ask(id, around);
+            }
         }
         self.submit_due(around);
     }
@@ -454,8 +514,14 @@ impl Provider {
 enum News {
     Forward(Id, u64),
     Status(wire::Status),
+    /// The routing part.
+    CaseForward(Vec<u8>),
+    CaseStatus(wire::CaseStatus),
     Acknowledged(u64),
-    Refused { code: u16, ticket: u64 },
+    Refused {
+        code: u16,
+        ticket: u64,
+    },
     Other,
 }
 
@@ -471,12 +537,19 @@ impl News {
                 decided_at_ns: routing.decided_at_ns.to_native(),
                 position: routing.position.to_native(),
             }),
+            Heard::CaseForward { routing, .. } => News::CaseForward(casework::bytes_of(routing)),
+            Heard::CaseStatus { routing, .. } => News::CaseStatus(wire::CaseStatus {
+                id: routing.case_id,
+                kind: routing.kind,
+                state: routing.state,
+                reason: routing.reason,
+                field: routing.field,
+                at_ns: routing.at_ns.to_native(),
+                position: routing.position.to_native(),
+            }),
             Heard::Acknowledged { through } => News::Acknowledged(*through),
             Heard::Refused { error, ticket, .. } => News::Refused { code: error.code.to_native(), ticket: *ticket },
-            Heard::Returned { .. } | Heard::CaseForward { .. } | Heard::CaseStatus { .. } => {
-                unreachable!("nobody here returns or asks anything")
-            }
-            Heard::Welcomed(_) | Heard::Echo { .. } => News::Other,
+            Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } => News::Other,
         }
     }
 }

@@ -19,6 +19,13 @@ pub(super) mod kind {
     pub(in super::super) const ANSWER: u8 = 8;
     pub(in super::super) const STATUS: u8 = 9;
     pub(in super::super) const STATUS_REQUEST: u8 = 10;
+    pub(in super::super) const RETURN: u8 = 11;
+    pub(in super::super) const RETURNED: u8 = 12;
+    pub(in super::super) const CASE_OPEN: u8 = 13;
+    pub(in super::super) const CASE_FORWARD: u8 = 14;
+    pub(in super::super) const CASE_ANSWER: u8 = 15;
+    pub(in super::super) const CASE_CANCEL: u8 = 16;
+    pub(in super::super) const CASE_STATUS: u8 = 17;
     pub(in super::super) const SIGN_ON: u8 = 18;
     pub(in super::super) const SIGN_OFF: u8 = 19;
     /// Of an entry.
@@ -26,6 +33,12 @@ pub(super) mod kind {
     /// Of an entry.
     pub(in super::super) const ACKNOWLEDGED: u8 = 133;
 }
+
+/// Lanes of an outbox: payments, bulk, directory.
+pub(super) const LANES: usize = 3;
+
+/// Where a message names a payment or a case, and names none.
+pub(super) const NO_ID: Id = [0; 16];
 
 /// A payment's id, as on the wire.
 pub(super) type Id = [u8; 16];
@@ -84,6 +97,107 @@ pub(super) fn status(routing: &[u8]) -> Option<Status> {
     })
 }
 
+impl Status {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut out = self.id.to_vec();
+        out.push(self.outcome);
+        out.extend_from_slice(&self.reason);
+        out.push(self.field);
+        out.extend_from_slice(&self.decided_at_ns.to_le_bytes());
+        out.extend_from_slice(&self.position.to_le_bytes());
+        out
+    }
+}
+
+/// A `CaseStatus`, 39 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CaseStatus {
+    pub(super) id: Id,
+    pub(super) kind: u8,
+    pub(super) state: u8,
+    pub(super) reason: [u8; 4],
+    pub(super) field: u8,
+    pub(super) at_ns: u64,
+    pub(super) position: u64,
+}
+
+pub(super) fn case_status(routing: &[u8]) -> Option<CaseStatus> {
+    (routing.len() == 39).then(|| CaseStatus {
+        id: array(routing, 0),
+        kind: routing[16],
+        state: routing[17],
+        reason: array(routing, 18),
+        field: routing[22],
+        at_ns: u64_at(routing, 23),
+        position: u64_at(routing, 31),
+    })
+}
+
+impl CaseStatus {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut out = self.id.to_vec();
+        out.extend_from_slice(&[self.kind, self.state]);
+        out.extend_from_slice(&self.reason);
+        out.push(self.field);
+        out.extend_from_slice(&self.at_ns.to_le_bytes());
+        out.extend_from_slice(&self.position.to_le_bytes());
+        out
+    }
+}
+
+/// A `Return`, 63 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Return {
+    pub(super) id: Id,
+    pub(super) original: Id,
+    pub(super) case: Id,
+    pub(super) amount: u64,
+    pub(super) currency: [u8; 3],
+}
+
+pub(super) fn payment_return(routing: &[u8]) -> Option<Return> {
+    (routing.len() == 63).then(|| Return {
+        id: array(routing, 0),
+        original: array(routing, 16),
+        case: array(routing, 32),
+        amount: u64_at(routing, 48),
+        currency: array(routing, 56),
+    })
+}
+
+/// A `CaseOpen`, 127 bytes. A `CaseForward` is the same, with the deadline in place of the last field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CaseOpen {
+    pub(super) id: Id,
+    pub(super) kind: u8,
+    pub(super) original: Id,
+    pub(super) opener: [u8; 35],
+    pub(super) responder: [u8; 35],
+    pub(super) amount: u64,
+    pub(super) currency: [u8; 3],
+    pub(super) form: u8,
+    pub(super) reason: [u8; 4],
+    pub(super) expires_at_ns: u64,
+}
+
+/// Where that last field begins.
+pub(super) const CASE_EXPIRES_AT: usize = 119;
+
+pub(super) fn case_open(routing: &[u8]) -> Option<CaseOpen> {
+    (routing.len() == 127).then(|| CaseOpen {
+        id: array(routing, 0),
+        kind: routing[16],
+        original: array(routing, 17),
+        opener: array(routing, 33),
+        responder: array(routing, 68),
+        amount: u64_at(routing, 103),
+        currency: array(routing, 111),
+        form: routing[114],
+        reason: array(routing, 115),
+        expires_at_ns: u64_at(routing, CASE_EXPIRES_AT),
+    })
+}
+
 /// The fields of a `CreditTransfer` that decide, from its 126 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
@@ -93,6 +207,9 @@ pub(super) struct Order {
     pub(super) amount: u64,
     pub(super) currency: [u8; 3],
     pub(super) accepted_at_ns: u64,
+    pub(super) purpose: [u8; 4],
+    pub(super) lane: u8,
+    pub(super) request: Id,
 }
 
 pub(super) fn order(routing: &[u8]) -> Option<Order> {
@@ -103,6 +220,9 @@ pub(super) fn order(routing: &[u8]) -> Option<Order> {
         amount: u64_at(routing, 86),
         currency: array(routing, 94),
         accepted_at_ns: u64_at(routing, 97),
+        purpose: array(routing, 105),
+        lane: routing[109],
+        request: array(routing, 110),
     })
 }
 

@@ -9,7 +9,7 @@ mod snapshots;
 
 use adapters::native::session::Resume;
 
-use super::auditor::Auditor;
+use super::auditor::{Auditor, Reply};
 use super::coverage::Coverage;
 use super::disk::{Flip, VirtualDisk};
 use super::faults::Fault;
@@ -68,8 +68,8 @@ pub(super) struct World<'a> {
     indexed: u64,
     starts: u64,
     events_in_second: (u64, u64),
-    /// Replies of the turn: to whom, of which payment, which outcome.
-    replies: Vec<(usize, Id, u8)>,
+    /// Replies of the turn.
+    replies: Vec<Reply>,
     /// Everything that left the switch and everything that became durable.
     trace: blake3::Hasher,
 }
@@ -300,7 +300,8 @@ impl<'a> World<'a> {
     }
 
     fn report(self, (_, digest): StateDigest) -> Report {
-        let [committed, rejected, expired, _] = self.auditor.counts();
+        let counts = self.auditor.counts();
+        let [committed, rejected, expired] = counts.ended;
         let hex = |bytes: &[u8]| bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let mut coverage = self.coverage;
         coverage.count_many("outcome left memory", self.auditor.left());
@@ -317,6 +318,8 @@ impl<'a> World<'a> {
             committed,
             rejected,
             expired,
+            returned: counts.returned,
+            cases: counts.cases_closed,
             state: hex(&digest),
             trace: hex(self.trace.finalize().as_bytes()),
             coverage,

@@ -48,3 +48,31 @@ fn behind_the_end_of_a_file_there_is_nothing_to_read() {
         assert_eq!(storage.read_at(&file, offset, &mut [0; 8]).unwrap(), expected, "from {offset}");
     }
 }
+
+/// A payment was accepted without being posted, its outcome left memory, and its posting follow-up, which has the payment's id, was still held. An order that
+/// came again was taken for a duplicate of the follow-up, and a question about the payment was answered with the follow-up alone. Now the follow-up
+/// stands in nobody's way: the history says what became of the payment, and both are told.
+#[test]
+fn a_posting_follow_up_does_not_hide_its_payment() {
+    check(10);
+}
+
+/// Whoever answered a posting follow-up that had left memory was told that there was none: the history knew it under a key that nobody asked for.
+#[test]
+fn a_posting_follow_up_of_any_age_is_known() {
+    check(2);
+}
+
+/// Returns and openings of cases of the open batch were not counted among what may become an outcome before the history's files have more: a burst of
+/// them pushed outcomes out of memory that were in no file yet.
+#[test]
+fn returns_and_cases_of_a_batch_have_their_place_in_the_window() {
+    check(7);
+}
+
+/// A scheme without requests to pay was asked for one with an expiry, and said that the expiry was too far away, where its document says that it does
+/// not have such cases.
+#[test]
+fn a_case_that_is_not_offered_is_refused_for_that_whatever_its_expiry() {
+    check(1);
+}

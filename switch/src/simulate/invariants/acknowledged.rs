@@ -14,12 +14,12 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     if frame.kind == kind::ERROR {
         let number = wire::u64_at(frame.routing, 8);
         connection.refused.insert(number);
-        let answer = connection.taken.iter().find(|taken| taken.number == number && taken.kind == kind::ANSWER);
-        if let Some(answer) = answer.filter(|answer| is_waited_for(answer, connection.provider, auditor)) {
+        let taken = connection.taken.iter().find(|taken| taken.number == number);
+        if let Some(answer) = taken.filter(|taken| is_waited_for(taken, connection.provider, auditor)) {
             return Err(format!("an answer that {} waits for is refused", hex(&answer.id)));
         }
     }
-    if frame.kind == kind::STATUS && frame.lane == 0 {
+    if matches!(frame.kind, kind::STATUS | kind::CASE_STATUS) && frame.lane == 0 {
         let id: wire::Id = wire::array(frame.routing, 0);
         // Of two questions about one payment the first may have been refused: then this is what the second is told.
         let (taken, refused) = (&mut connection.taken, &connection.refused);
@@ -37,12 +37,11 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
         if connection.refused.remove(&taken.number) {
             continue;
         }
-        let payment = auditor.payment(taken.id);
         match taken.kind {
-            kind::CREDIT_TRANSFER if payment.is_none() => {
-                return Err(format!("the order {} is acknowledged and not on disk", hex(&taken.id)));
+            kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN if !auditor.knows(taken.id) => {
+                return Err(format!("{} is acknowledged and not on disk, kind {}", hex(&taken.id), taken.kind));
             }
-            kind::ANSWER if is_waited_for(&taken, connection.provider, auditor) => {
+            _ if is_waited_for(&taken, connection.provider, auditor) => {
                 return Err(format!("an answer to {} is acknowledged and decided nothing", hex(&taken.id)));
             }
             kind::STATUS_REQUEST if !taken.is_answered => connection.owed.push(taken.id),
@@ -52,9 +51,20 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     Ok(())
 }
 
-/// Was this payment open and its provider asked when the answer came, and is it still? An answer that comes before its payment decides nothing.
+/// Was this payment open and its provider asked when the answer came, and is it still? An answer that comes before its payment decides nothing. The same of
+/// a case that has not changed since.
 fn is_waited_for(answer: &Taken, provider: usize, auditor: &Auditor) -> bool {
-    auditor.payment(answer.id).is_some_and(|payment| {
-        payment.payee == Some(provider) && payment.end.is_none() && payment.position <= answer.through
-    })
+    match answer.kind {
+        kind::ANSWER => auditor.payment(answer.id).is_some_and(|payment| {
+            let is_open = payment.end.is_none() && (answer.decision != 2 || auditor.has_postings());
+            payment.payee == Some(provider) && is_open && payment.position <= answer.through
+        }),
+        kind::CASE_ANSWER | kind::CASE_CANCEL => {
+            let case = auditor.case(answer.id).or(auditor.posting(answer.id));
+            case.is_some_and(|case| {
+                case.waits_for(answer.kind, answer.decision, provider) && case.last().position <= answer.through
+            })
+        }
+        _ => false,
+    }
 }

@@ -1,6 +1,7 @@
-//! Caps are never exceeded: by the auditor's own sums nobody has reserved or paid more than it had, and no more payments are open than the limits say.
+//! Caps are never exceeded: by the auditor's own sums nobody has reserved or paid more than it had, nothing was returned that was not paid, and no more payments are open than the limits say.
 
 use super::{Finding, Turn};
+use crate::simulate::provider::hex;
 
 pub(in super::super) const NAME: &str = "caps never exceeded";
 
@@ -11,6 +12,9 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
                 return Err(format!("provider {place} stands at {account:?}"));
             }
         }
+    }
+    if let Some((id, payment)) = turn.auditor.returned_too_much() {
+        return Err(format!("{} of {} were returned of {}", payment.returned, payment.amount, hex(id)));
     }
     let (engine, limits) = (turn.pipeline.engine(), turn.limits);
     let open = engine.counts().in_flight;

@@ -1,4 +1,4 @@
-//! Once faults are over and everybody behaves, everything finishes: no payment stays open, nobody waits for a message or an acknowledgement, and the
+//! Once faults are over and everybody behaves, everything finishes: no payment and no case stays open, nobody waits for a message or an acknowledgement, and the
 //! history's files have all that memory has let go.
 
 use super::Finding;
@@ -16,9 +16,12 @@ pub(in super::super) fn check(
     providers: &[Provider],
 ) -> Finding {
     let pipeline = pipeline.ok_or("the switch is not up")?;
-    let in_flight = pipeline.engine().counts().in_flight;
-    if in_flight > 0 {
-        return Err(format!("{in_flight} payments are in flight"));
+    let counts = pipeline.engine().counts();
+    if counts.in_flight > 0 || counts.cases_open > 0 {
+        let open = auditor.cases().map(|(_, case)| case).find(|case| case.is_open());
+        let first = open.map(|case| (case.last(), case.deadline_ns, pipeline.engine().time_ns()));
+        let (in_flight, cases) = (counts.in_flight, counts.cases_open);
+        return Err(format!("{in_flight} payments are in flight, {cases} cases open, of which {first:?}"));
     }
     let (indexed, floor) = (pipeline.watermarks().indexed, pipeline.engine().floor());
     if indexed < floor {

@@ -1,10 +1,8 @@
-//! A numbered frame says what the auditor has decided, word for word: the same payment, outcome, reason, time and position, and the private
-//! part that its sender wrote.
+//! A numbered frame says what the auditor has decided, word for word: the same payment or case, outcome, reason, time and position, and the
+//! private part that its sender wrote. Both sides of a case are told the same of it.
 
 use super::{Finding, Leaving};
-use crate::simulate::auditor::Told;
 use crate::simulate::provider::hex;
-use crate::simulate::wire::{self, kind};
 
 pub(in super::super) const NAME: &str = "told the truth";
 
@@ -13,22 +11,14 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     if frame.lane == 0 {
         return Ok(());
     }
-    let told = leaving.auditor.told(leaving.connection.provider, frame.number);
-    match (frame.kind, told) {
-        (kind::FORWARD, Some(Told::Forward { routing, private })) => {
-            same("what is forwarded", frame.routing, routing)?;
-            same("the private part of what is forwarded", frame.private, private)
-        }
-        (kind::STATUS, Some(Told::Status { status, note })) => {
-            let said = wire::status(frame.routing).ok_or("a status of the wrong length")?;
-            if said != *status {
-                return Err(format!("number {} says {said:?}, and it is {status:?}", frame.number));
-            }
-            same("the note of a status", frame.private, note)
-        }
-        (kind, Some(_)) => Err(format!("number {} is a frame of kind {kind}", frame.number)),
-        (_, None) => Err(format!("number {} is not to be told", frame.number)),
+    let lane = usize::from(frame.lane) - 1;
+    let told = leaving.auditor.told(leaving.connection.provider, lane, frame.number);
+    let told = told.ok_or_else(|| format!("number {} of lane {} is not to be told", frame.number, frame.lane))?;
+    if frame.kind != told.kind {
+        return Err(format!("number {} is a frame of kind {}, and not of {}", frame.number, frame.kind, told.kind));
     }
+    same("what is told", frame.routing, &told.routing)?;
+    same("the private part of what is told", frame.private, &told.private)
 }
 
 fn same(what: &str, said: &[u8], right: &[u8]) -> Finding {

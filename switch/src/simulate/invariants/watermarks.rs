@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Finding, Turn};
 use crate::simulate::queue::ConnectionId;
+use crate::simulate::wire::LANES;
 use crate::watermarks::{LaneWatermarks, Watermarks};
 
 pub(in super::super) const NAME: &str = "watermarks ordered";
@@ -13,8 +14,8 @@ pub(in super::super) const NAME: &str = "watermarks ordered";
 #[derive(Default)]
 pub(in super::super) struct Order {
     last: Watermarks,
-    /// Of the payments lane of each connection.
-    lanes: BTreeMap<ConnectionId, LaneWatermarks>,
+    /// Of the lanes of each connection.
+    lanes: BTreeMap<ConnectionId, [LaneWatermarks; LANES]>,
 }
 
 impl Order {
@@ -44,25 +45,31 @@ impl Order {
         let mut lanes = BTreeMap::new();
         for (id, connection) in &turn.network.connections {
             let of_connection = connection.key.and_then(|key| turn.pipeline.lane_watermarks(key));
-            let Some([payments, others @ ..]) = of_connection else { continue };
-            let LaneWatermarks { enqueued, sent, acknowledged } = payments;
-            if !(enqueued >= sent && sent >= acknowledged) || others != [LaneWatermarks::default(); 2] {
-                return Err(format!("a lane of provider {} is not in order: {payments:?}", connection.provider));
-            }
+            let Some(now) = of_connection else { continue };
             let last = self.lanes.get(id).copied().unwrap_or_default();
-            if enqueued < last.enqueued || sent < last.sent || acknowledged < last.acknowledged {
-                return Err(format!("{last:?} of provider {} has become {payments:?}", connection.provider));
+            let told = turn.auditor.told_counts(connection.provider);
+            for (lane, (now, last)) in now.iter().zip(&last).enumerate() {
+                let sent = connection.last_numbers.map_or(now.sent, |numbers| numbers[lane]);
+                check_lane((now, last), (told[lane], sent), connection.provider)?;
             }
-            let right = (turn.auditor.told_count(connection.provider), connection.last_number.unwrap_or(sent));
-            if (enqueued, sent) != right {
-                return Err(format!(
-                    "{right:?} are enqueued and sent to provider {}: {payments:?}",
-                    connection.provider
-                ));
-            }
-            lanes.insert(*id, payments);
+            lanes.insert(*id, now);
         }
         self.lanes = lanes;
         Ok(())
     }
+}
+
+/// One lane: in order, not behind where it was, and as far as the auditor says.
+fn check_lane((now, last): (&LaneWatermarks, &LaneWatermarks), right: (u64, u64), provider: usize) -> Finding {
+    let &LaneWatermarks { enqueued, sent, acknowledged } = now;
+    if !(enqueued >= sent && sent >= acknowledged) {
+        return Err(format!("a lane of provider {provider} is not in order: {now:?}"));
+    }
+    if enqueued < last.enqueued || sent < last.sent || acknowledged < last.acknowledged {
+        return Err(format!("{last:?} of provider {provider} has become {now:?}"));
+    }
+    if (enqueued, sent) != right {
+        return Err(format!("{right:?} are enqueued and sent to provider {provider}: {now:?}"));
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use adapters::native::frame::{Head, encode};
 use adapters::native::session::Resume;
 
 use super::orders::new_id;
-use super::{Around, Provider, Ticket};
+use super::{Around, Message, Provider, Ticket};
 use crate::simulate::plan::{Character, NS_PER_S};
 use crate::simulate::wire::{self, Id};
 
@@ -74,7 +74,7 @@ impl Provider {
         if !self.session.is_open() || !self.session.has_room() {
             return;
         }
-        match self.random.below(11) {
+        match self.random.below(13) {
             0 => self.name_another_payer(around),
             1 => self.answer_for_another(around),
             2 => self.use_anothers_id(around),
@@ -89,6 +89,7 @@ impl Provider {
                 self.acknowledge_too_little(around);
                 self.ask_about_another(around);
             }
+            10 | 11 => self.meddle_in_a_case(around),
             _ => self.acknowledge_too_much(around),
         }
     }
@@ -112,17 +113,22 @@ impl Provider {
 
     /// Only ids that are on disk: who is faster than the payer provider takes the id, and nobody can tell who lied.
     fn use_anothers_id(&mut self, around: &mut Around<'_>) {
-        let Some(id) = self.some_id(around).filter(|id| around.auditor.payment(*id).is_some()) else { return };
-        let Some(mut routing) = self.some_order() else { return };
-        routing[..16].copy_from_slice(&id);
-        self.submit_order(&routing, &[], Ticket::Order(id), around);
+        let place = self.place;
+        let is_anothers = |id: &Id| {
+            let is_own = around.auditor.payment(*id).is_some_and(|payment| payment.sender == place)
+                || around.auditor.case(*id).is_some_and(|case| case.opener == place);
+            around.auditor.knows(*id) && !is_own
+        };
+        let Some(id) = self.some_id(around).filter(is_anothers) else { return };
+        let own = self.sent.last().filter(|_| self.random.percent(50)).and_then(|own| self.sent_messages.get(own));
+        let own = own.cloned().or_else(|| self.newest_order().map(|(_, order)| order));
+        let Some(mut message) = own.filter(|own| !own.routing.windows(16).any(|part| part == id)) else { return };
+        message.routing[..16].copy_from_slice(&id);
+        self.submit_message(&message, Ticket::Order(id), around);
     }
 
     fn change_own_order(&mut self, around: &mut Around<'_>) {
-        let Some((id, private)) = self.open.iter().next_back().map(|(id, order)| (*id, order.private.clone())) else {
-            return;
-        };
-        let Some(mut routing) = self.open.get(&id).map(|order| order.routing.clone()) else { return };
+        let Some((id, Message { mut routing, private, .. })) = self.newest_order() else { return };
         // The lowest byte of the amount; an amount of 0 would be refused for its form.
         routing[86] = routing[86].wrapping_add(1).max(1);
         self.submit_order(&routing, &private, Ticket::Order(id), around);
@@ -130,11 +136,11 @@ impl Provider {
 
     /// The same routing part, another remittance: another payment under the same id.
     fn change_own_words(&mut self, around: &mut Around<'_>) {
-        let changed = self.open.iter().next_back().map(|(id, order)| {
+        let changed = self.newest_order().map(|(id, order)| {
             let mut fields = wire::private_fields(&order.private, 7);
             // Seven more: no layout of the right words has that length.
             fields[5].extend_from_slice(b" please");
-            (*id, order.routing.clone(), wire::write_private(&fields, 0))
+            (id, order.routing, wire::write_private(&fields, 0))
         });
         if let Some((id, routing, private)) = changed {
             self.submit_order(&routing, &private, Ticket::Order(id), around);
@@ -206,10 +212,17 @@ impl Provider {
     }
 
     fn some_order(&self) -> Option<Vec<u8>> {
-        self.open.values().next().map(|order| order.routing.clone())
+        let mut orders = self.open.values().filter(|message| message.kind == MessageKind::CreditTransfer);
+        orders.next().map(|order| order.routing.clone())
     }
 
-    fn some_id(&mut self, around: &Around<'_>) -> Option<Id> {
+    fn newest_order(&self) -> Option<(Id, Message)> {
+        let mut open = self.open.iter().rev();
+        let newest = open.find(|(_, message)| message.kind == MessageKind::CreditTransfer);
+        newest.map(|(id, order)| (*id, order.clone()))
+    }
+
+    pub(super) fn some_id(&mut self, around: &Around<'_>) -> Option<Id> {
         let recent = around.ids.len().min(200);
         let back = recent.checked_sub(1).map(|most| self.random.index(most + 1))?;
         around.ids.get(around.ids.len() - 1 - back).copied()

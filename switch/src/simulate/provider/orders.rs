@@ -1,15 +1,15 @@
 //! What a provider orders: mostly ordinary payments, and at the edges of every rule.
 
-use adapters::message::{CreditTransfer, Lane, NO_ID, Part};
+use adapters::message::{CreditTransfer, Lane, MessageKind, NO_ID, Part};
 
-use super::{Around, OpenOrder, Provider, Ticket, hex};
+use super::{Around, Message, Provider, Ticket, hex};
 use crate::limits::NS_PER_MS;
-use crate::simulate::plan::{CURRENCIES, Character, Plan, START_NS};
+use crate::simulate::plan::{BULK_PURPOSE, CURRENCIES, Character, Plan, START_NS};
 use crate::simulate::random::Random;
 use crate::simulate::wire::{self, Id};
 
 /// As many as make two portions of what expires with one batch.
-const FLOOD_ORDERS: u64 = 3_000;
+pub(super) const FLOOD_ORDERS: u64 = 3_000;
 
 impl Provider {
     pub(super) fn order_if_due(&mut self, around: &mut Around<'_>) {
@@ -22,7 +22,11 @@ impl Provider {
                     return;
                 }
                 *around.operations_left -= 1;
-                self.order(around);
+                if self.random.percent(65) {
+                    self.order(around);
+                } else {
+                    self.do_casework(around);
+                }
             }
         }
     }
@@ -40,6 +44,9 @@ impl Provider {
         self.has_flooded = true;
         around.coverage.count("flood of orders");
         let payee = *around.plan.providers[payee].code.bytes();
+        if around.plan.is_flood_of_requests {
+            return self.flood_with_requests(payee, around);
+        }
         // By the switch's clock, however wrong: all of them are to be taken.
         let accepted_ns = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns);
         let (accepted_at_ns, currency) = (accepted_ns / NS_PER_MS * NS_PER_MS, CURRENCIES[0]);
@@ -50,7 +57,18 @@ impl Provider {
             *around.operations_left -= 1;
             let id = new_id(&mut self.random);
             let ordinary = self.draw_order(id, around);
-            self.place_order(&CreditTransfer { payee, amount: 1, currency, accepted_at_ns, ..ordinary }, around);
+            self.place_order(
+                &CreditTransfer {
+                    payee,
+                    amount: 1,
+                    currency,
+                    accepted_at_ns,
+                    purpose: [0; 4],
+                    lane: Lane::Payments as u8,
+                    ..ordinary
+                },
+                around,
+            );
         }
     }
 
@@ -60,7 +78,7 @@ impl Provider {
         self.place_order(&order, around);
     }
 
-    fn place_order(&mut self, order: &CreditTransfer, around: &mut Around<'_>) {
+    pub(super) fn place_order(&mut self, order: &CreditTransfer, around: &mut Around<'_>) {
         let id = order.payment_id;
         let mut routing = Vec::new();
         order.write(&mut routing);
@@ -78,13 +96,13 @@ impl Provider {
         }
         let other_bytes = self.plan.character == Character::Repeating && !private.is_empty();
         let private = if other_bytes { wire::write_private(&fields, 8 * self.random.index(4)) } else { private };
-        self.open.insert(id, OpenOrder { routing, private });
+        self.open.insert(id, Message { kind: MessageKind::CreditTransfer, routing, private });
         if self.random.percent(5) {
             self.ask(id, around);
         }
     }
 
-    fn draw_order(&mut self, id: Id, around: &Around<'_>) -> CreditTransfer {
+    pub(super) fn draw_order(&mut self, id: Id, around: &Around<'_>) -> CreditTransfer {
         let currency = match self.random.below(100) {
             0..2 => *b"EUR",
             2..12 => CURRENCIES[1],
@@ -108,11 +126,15 @@ impl Provider {
             amount,
             currency,
             accepted_at_ns: draw_accepted(own_ns, around, random),
-            purpose: if random.percent(30) { *b"SALA" } else { [0; 4] },
-            lane: Lane::Payments as u8,
+            purpose: match random.below(100) {
+                0..25 => *b"SALA",
+                25..30 => BULK_PURPOSE,
+                _ => [0; 4],
+            },
+            lane: if random.percent(15) { Lane::Bulk } else { Lane::Payments } as u8,
             request_id: NO_ID,
         };
-        if random.per_mille(5) {
+        if random.per_mille(20) {
             order.payee = *self.plan.code.bytes();
         }
         order
@@ -125,7 +147,7 @@ impl Provider {
         u64::try_from(available).unwrap_or(0).clamp(1, around.plan.rules.amount_max)
     }
 
-    fn draw_private(&mut self, id: Id) -> Vec<Vec<u8>> {
+    pub(super) fn draw_private(&mut self, id: Id) -> Vec<Vec<u8>> {
         let mut fields = vec![Vec::new(); 7];
         fields[0] = format!("SECRET customer {}", self.random.below(1_000)).into_bytes();
         fields[2] = b"SECRET payee".to_vec();
@@ -137,7 +159,7 @@ impl Provider {
     }
 }
 
-fn draw_payee(own: usize, plan: &Plan, random: &mut Random) -> [u8; 35] {
+pub(super) fn draw_payee(own: usize, plan: &Plan, random: &mut Random) -> [u8; 35] {
     let others = plan.providers.len() - 1;
     let place = (own + 1 + random.index(others)) % plan.providers.len();
     let mut code = *plan.providers[place].code.bytes();

@@ -22,6 +22,9 @@ const TURN_NS: u64 = 10_000;
 /// which its payment is overdue.
 const FLOODED_TURN_NS_MAX: u64 = 5 * NS_PER_MS;
 
+/// The longest that an answer of the history is under way. Meanwhile outcomes leave memory, and what it says may be too old.
+const SLOW_ANSWER_NS_MAX: u64 = 400 * NS_PER_MS;
+
 /// Frames that one turn wrote for one connection.
 type Written = (ConnectionId, Vec<u8>, bool);
 
@@ -128,8 +131,8 @@ impl World<'_> {
         let now_ns = self.now_ns;
         let Some(process) = &mut self.machine.process else { return Ok(Ok(())) };
         while process.asking.front().is_some_and(|asking| asking.at_ns <= now_ns) {
-            let Some(Asking { question, floor, .. }) = process.asking.pop_front() else { break };
-            let answer = match process.asker.answer(question) {
+            let Some(Asking { question, answer, floor, .. }) = process.asking.pop_front() else { break };
+            let answer = match answer.unwrap_or_else(|| process.asker.answer(question)) {
                 Ok(answer) => answer,
                 Err(fault) => return Ok(Err(fault)),
             };
@@ -153,8 +156,11 @@ impl World<'_> {
         }
         while let Some(question) = process.pipeline.take_history_question() {
             let after_ns = process.asking.back().map_or(self.now_ns, |asking| asking.at_ns);
-            let at_ns = after_ns + self.random.between(5_000, 2_000_000);
-            process.asking.push_back(Asking { question, floor, at_ns });
+            // It looks at once, or just before it answers; now and then the answer is long under way.
+            let most_ns = if self.random.percent(5) { SLOW_ANSWER_NS_MAX } else { 2_000_000 };
+            let at_ns = after_ns + self.random.between(5_000, most_ns);
+            let answer = self.random.percent(50).then(|| process.asker.answer(question));
+            process.asking.push_back(Asking { question, answer, floor, at_ns });
         }
     }
 
@@ -176,7 +182,7 @@ impl World<'_> {
             self.auditor.take_batch(invariants::named(invariants::journal::NAME, batch)?)?;
         }
         for path in self.auditor.take_rare() {
-            self.coverage.count(path);
+            self.coverage.count(&path);
         }
         Ok(records)
     }
@@ -215,8 +221,18 @@ impl World<'_> {
                 let finding = Err("the switch sends what is no frame".to_owned());
                 return invariants::named(invariants::told_the_truth::NAME, finding);
             };
+            if frame.kind == kind::CASE_STATUS && frame.lane == 0 {
+                let state = frame.routing[17];
+                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.kind, state));
+                self.coverage.count(match state {
+                    1..=3 => "case told: open",
+                    9 => "case told: unknown",
+                    10 => "case told: duplicate",
+                    _ => "case told: final, again",
+                });
+            }
             if frame.kind == kind::STATUS && frame.lane == 0 {
-                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.routing[16]));
+                self.replies.push((connection.provider, wire::array(frame.routing, 0), frame.kind, frame.routing[16]));
                 self.coverage.count(match frame.routing[16] {
                     4 => "status told: in flight",
                     5 => "status told: unknown",
@@ -227,6 +243,7 @@ impl World<'_> {
             if frame.kind == kind::ERROR {
                 self.coverage.count(match wire::u16_at(frame.routing, 0) {
                     7 | 8 => "refused: busy",
+                    15 => "refused: too many at once",
                     6 => "refused: bad field",
                     12 => "connection replaced",
                     13 => "refused: too slow",
@@ -373,14 +390,25 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
-            Some((frame, length)) if frame.kind <= kind::STATUS_REQUEST && length <= rest.len() => {
-                let names_payment = matches!(frame.kind, kind::CREDIT_TRANSFER | kind::ANSWER | kind::STATUS_REQUEST);
-                if names_payment && frame.routing.len() >= 16 {
+            Some((frame, length)) if frame.kind <= kind::CASE_STATUS && length <= rest.len() => {
+                let names_something = matches!(
+                    frame.kind,
+                    kind::CREDIT_TRANSFER
+                        | kind::ANSWER
+                        | kind::STATUS_REQUEST
+                        | kind::RETURN
+                        | kind::CASE_OPEN
+                        | kind::CASE_ANSWER
+                        | kind::CASE_CANCEL
+                );
+                if names_something && frame.routing.len() >= 16 {
                     let id = wire::array(frame.routing, 0);
+                    let decision = frame.routing.get(16).copied().unwrap_or(0);
                     connection.taken.push_back(Taken {
                         number: frame.number,
                         kind: frame.kind,
                         id,
+                        decision,
                         through,
                         is_answered: false,
                     });
