@@ -568,6 +568,11 @@ impl<S: Storage> Pipeline<S> {
         snapshots.close(&mut self.decisions.engine, &mut self.history, &place).map_err(Fault::History)
     }
 
+    /// Is a snapshot being made?
+    pub fn is_taking_snapshot(&self) -> bool {
+        self.snapshots.as_ref().is_some_and(SnapshotTaker::is_under_way)
+    }
+
     /// What came of the last snapshot, once.
     pub fn take_snapshot_news(&mut self) -> Option<SnapshotNews> {
         self.snapshots.as_mut()?.take_news()

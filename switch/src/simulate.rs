@@ -4,7 +4,8 @@
 //! It drives the very state machines of production: the provider's session of `adapters`, sessions, sequencer, log, engine, outboxes and renderer
 //! of this crate, the journal and the index of `ledger`. Left out are TLS, the key ring's file, threads and sockets: their shells are thin, and tests
 //! with real processes (`switch/tests/process`, `make torture`) are for them. What threads do is done here in virtual time of its own: the
-//! renderer's and the history's answers come later, the history's files are written in portions while the rest goes on.
+//! renderer's and the history's answers come later, the history's files are written in portions while the rest goes on. Snapshots are captured in portions
+//! over many turns, as in production, and written by whoever captures them; every start from one is compared with a replay of the whole journal.
 //!
 //! ```text
 //!              one seed --> Plan: who takes part, which faults, when

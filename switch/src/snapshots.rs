@@ -45,11 +45,28 @@ enum Stage<S: Storage> {
     Finishing(SnapshotFinishing),
 }
 
+/// How quickly a state is captured beside the batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotPace {
+    /// Captured in a turn.
+    pub bytes_per_turn: usize,
+    /// A turn is made for the next portion after so long, in journal time, where nothing else asks for one.
+    pub gap_ns: u64,
+}
+
+impl Default for SnapshotPace {
+    /// As quickly as payments allow.
+    fn default() -> SnapshotPace {
+        SnapshotPace { bytes_per_turn: SNAPSHOT_BYTES_PER_TURN, gap_ns: 0 }
+    }
+}
+
 /// Takes snapshots while the engine goes on.
 pub struct SnapshotTaker<S: Storage> {
     snapshots: Snapshots<S>,
     /// A snapshot is begun after so many journal positions; 0: never.
     every_entries: u64,
+    pace: SnapshotPace,
     /// The position of the last one that was begun or started from.
     last: u64,
     stage: Stage<S>,
@@ -59,7 +76,19 @@ pub struct SnapshotTaker<S: Storage> {
 impl<S: Storage> SnapshotTaker<S> {
     /// After a start from the snapshot at position `last`, or from the journal's beginning, 0.
     pub fn new(snapshots: Snapshots<S>, every_entries: u64, last: u64) -> SnapshotTaker<S> {
-        SnapshotTaker { snapshots, every_entries, last, stage: Stage::Idle, news: None }
+        let pace = SnapshotPace::default();
+        SnapshotTaker { snapshots, every_entries, pace, last, stage: Stage::Idle, news: None }
+    }
+
+    /// The same, with portions of another size.
+    #[must_use]
+    pub fn with_pace(self, pace: SnapshotPace) -> SnapshotTaker<S> {
+        SnapshotTaker { pace, ..self }
+    }
+
+    /// Is one being made?
+    pub fn is_under_way(&self) -> bool {
+        !matches!(self.stage, Stage::Idle)
     }
 
     /// A step, small enough to stand between two batches. `place` is where the journal ends, which is what the engine has applied.
@@ -79,7 +108,7 @@ impl<S: Storage> SnapshotTaker<S> {
             }
             Stage::Capturing(mut writer) => {
                 let room = writer.room_bytes();
-                self.capture(engine, writer, room.min(SNAPSHOT_BYTES_PER_TURN));
+                self.capture(engine, writer, room.min(self.pace.bytes_per_turn));
             }
             Stage::Uncovered(writer) if self.last <= history.indexed() => {
                 self.stage = Stage::Finishing(writer.finish());
@@ -101,7 +130,7 @@ impl<S: Storage> SnapshotTaker<S> {
         match &mut self.stage {
             Stage::Idle => None,
             Stage::Capturing(writer) => {
-                let wait_ns = if writer.room_bytes() > 0 { 0 } else { SNAPSHOT_LOOK_NS };
+                let wait_ns = if writer.room_bytes() > 0 { self.pace.gap_ns } else { SNAPSHOT_LOOK_NS };
                 Some(last_turn_ns + wait_ns)
             }
             Stage::Uncovered(_) | Stage::Finishing(_) => Some(last_turn_ns + SNAPSHOT_LOOK_NS),
@@ -173,7 +202,7 @@ impl<S: Storage> SnapshotTaker<S> {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Idle) {
                 Stage::Idle => return Ok(()),
-                Stage::Capturing(writer) => self.capture(engine, writer, SNAPSHOT_BYTES_PER_TURN),
+                Stage::Capturing(writer) => self.capture(engine, writer, self.pace.bytes_per_turn),
                 Stage::Uncovered(writer) => {
                     history.cut(engine)?;
                     history.wait_covered(self.last)?;

@@ -14,7 +14,7 @@ pub struct Coverage {
 }
 
 /// What two dozen seeds of a minute each meet with all faults on; the gate asks for it.
-const EXPECTED: [&str; 88] = [
+const EXPECTED: [&str; 94] = [
     "absent",
     "acceptance without posting where there is none",
     "acceptance without posting within one institution",
@@ -23,6 +23,7 @@ const EXPECTED: [&str; 88] = [
     "answer journaled that no payment waited for",
     "batch of many entries",
     "batch without entries",
+    "bit of a snapshot turned at rest",
     "bit of the history turned at rest",
     "case about a payment that had left memory",
     "case input of the wrong party",
@@ -95,6 +96,11 @@ const EXPECTED: [&str; 88] = [
     "return to be checked again",
     "return with a known id and other content",
     "segment begun",
+    "snapshot ahead of its journal passed over",
+    "snapshot beyond the history passed over",
+    "snapshot damaged, and passed over",
+    "snapshot taken",
+    "start from a snapshot",
     "status asked",
     "status told: duplicate",
     "status told: in flight",
@@ -106,18 +112,22 @@ const EXPECTED: [&str; 88] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 11] = [
+const RARE: [&str; 15] = [
     "answer after the deadline",
     "case input after the deadline",
     "fails at create in the history",
     "fails at remove in the history",
     "fails at rename in the history",
     "fails at rename in the journal",
+    "fails at rename in the snapshots",
+    "fails at sync in the snapshots",
+    "fails at write in the snapshots",
     "fails at sync of names in the history",
     "fails at sync of names in the journal",
     "flip found by a reader",
     "provider falls silent for good",
     "refused: too many at once",
+    "snapshot given up",
 ];
 
 /// What the switch is in the middle of when something goes wrong.
@@ -129,6 +139,8 @@ pub(super) enum Doing {
     Recovering,
     /// Files of the history are being written.
     WritingHistory,
+    /// A snapshot is being made.
+    TakingSnapshot,
     /// The history was asked, and has not answered.
     AskingHistory,
     /// Messages are being made from the journal.
@@ -140,10 +152,11 @@ pub(super) enum Doing {
 }
 
 impl Doing {
-    const ALL: [Doing; 7] = [
+    const ALL: [Doing; 8] = [
         Doing::Down,
         Doing::Recovering,
         Doing::WritingHistory,
+        Doing::TakingSnapshot,
         Doing::AskingHistory,
         Doing::Rendering,
         Doing::PaymentsOpen,
@@ -155,6 +168,7 @@ impl Doing {
             Doing::Down => "while it is down",
             Doing::Recovering => "in a recovery",
             Doing::WritingHistory => "while history is written",
+            Doing::TakingSnapshot => "while a snapshot is taken",
             Doing::AskingHistory => "while history is asked",
             Doing::Rendering => "while rendering",
             Doing::PaymentsOpen => "with payments open",

@@ -206,6 +206,36 @@ impl VirtualDisk {
         Some(Flip { name: file.name.clone(), byte, bit: u8::try_from(random.below(8)).unwrap_or(0) })
     }
 
+    /// The snapshot that a path names, and its position.
+    pub(super) fn position_of(&self, path: &str) -> Option<(String, u64)> {
+        let files = self.list().ok()?;
+        let name = files.into_iter().map(|file| file.name).find(|name| self.path_of(name) == path)?;
+        let position = name.strip_suffix(".snapshot")?.parse().ok()?;
+        Some((name, position))
+    }
+
+    /// The content of a file.
+    pub(super) fn content(&self, name: &str) -> Option<Vec<u8>> {
+        self.faulty.file(name)
+    }
+
+    /// Takes the last records of the last segment away, some but never all; false where there are too few. For a copy: it is as if an older one had been
+    /// put back.
+    pub(super) fn take_tail(&self, random: &mut Random) -> bool {
+        let files = self.list().unwrap_or_default();
+        let last = files.into_iter().map(|file| file.name).filter(|name| name.ends_with(".segment")).max();
+        let Some((name, mut bytes)) = last.and_then(|name| Some((name.clone(), self.faulty.file(&name)?))) else {
+            return false;
+        };
+        let records = wire::records(&bytes);
+        // The first two are the opening of the segment, and its mark.
+        let Some(removable) = records.len().checked_sub(2).filter(|removable| *removable > 0) else { return false };
+        let (start, _) = records[2 + random.index(removable)];
+        bytes[start..].fill(0);
+        self.faulty.put(&name, &bytes);
+        true
+    }
+
     /// Nothing is left in the directory.
     pub(super) fn remove_all(&self) {
         for file in self.list().unwrap_or_default() {

@@ -19,6 +19,7 @@
 //! | the process starts | nothing durable is lost | `durability.rs` |
 //! | the process starts | a replay gives the same state and effects | `replay.rs` |
 //! | the process starts | damage is never taken | `damage.rs` |
+//! | the process starts | a snapshot is the state of its position | `snapshots.rs` |
 //! | the end | one outcome, known to all | `one_outcome.rs` |
 //! | the end | everything finishes | `progress.rs` |
 
@@ -38,6 +39,7 @@ pub(super) mod questions;
 pub(super) mod replay;
 pub(super) mod replies;
 pub(super) mod sealed;
+pub(super) mod snapshots;
 pub(super) mod told_after_durable;
 pub(super) mod told_the_truth;
 pub(super) mod watermarks;

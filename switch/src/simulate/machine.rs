@@ -5,7 +5,10 @@
 use std::collections::VecDeque;
 
 use ledger::index::{IndexFault, IndexWork};
-use ledger::journal::{Journal, JournalFault, JournalOptions, JournalReader, Lineage, Preparation};
+use ledger::journal::{
+    Journal, JournalFault, JournalOptions, JournalPlace, JournalReader, Lineage, Preparation, lineage_of,
+};
+use ledger::snapshot::{Refused, SnapshotWork, Snapshots};
 
 use super::disk::VirtualDisk;
 use super::keys::Keys;
@@ -21,6 +24,7 @@ use crate::limits::NS_PER_MS;
 use crate::log::local::LocalLog;
 use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::render::{RenderFault, RenderRequest, Renderer};
+use crate::snapshots::{self, SnapshotTaker};
 
 const LINEAGE: Lineage = Lineage([0x42; 16]);
 
@@ -76,16 +80,17 @@ pub(super) struct Asking {
 /// What a start found.
 pub(super) struct Started {
     pub(super) process: Process,
-    pub(super) batches: Vec<Found>,
     pub(super) was_torn: bool,
-    /// The state that was asked for, where the replay came by it.
-    pub(super) state: Option<StateDigest>,
     /// What the files of the history cover.
     pub(super) covered: u64,
     /// Files of the history that were not as they were written.
     pub(super) dropped: usize,
-    /// What followed from the journal, to be told to participants.
-    pub(super) effects: Vec<Effect>,
+    /// Position of the snapshot that it has begun with; none: it has replayed everything.
+    pub(super) snapshot: Option<u64>,
+    /// Newer ones that were passed over.
+    pub(super) refused: Vec<Refused>,
+    /// The state behind what the journal has.
+    pub(super) state: StateDigest,
 }
 
 /// Everything that outlives the process.
@@ -93,6 +98,8 @@ pub(super) struct Machine {
     pub(super) disk: VirtualDisk,
     /// The directory of the history.
     pub(super) history_disk: VirtualDisk,
+    /// The directory of snapshots.
+    pub(super) snapshot_disk: VirtualDisk,
     pub(super) keys: Keys,
     /// How far the wall clock was set from the true time.
     pub(super) wall_offset_ns: i64,
@@ -101,8 +108,13 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(plan: &Plan, [disk, history_disk]: [VirtualDisk; 2], keys: Keys) -> Machine {
-        Machine { disk, history_disk, keys, wall_offset_ns: 0, process: None, drift_ppb: plan.drift_ppb }
+    pub(super) fn new(plan: &Plan, [disk, history_disk, snapshot_disk]: [VirtualDisk; 3], keys: Keys) -> Machine {
+        Machine { disk, history_disk, snapshot_disk, keys, wall_offset_ns: 0, process: None, drift_ppb: plan.drift_ppb }
+    }
+
+    /// What the disks cost since the last call, where the process waits for them.
+    pub(super) fn take_spent_ns(&self) -> u64 {
+        self.disk.take_spent_ns() + self.history_disk.take_spent_ns() + self.snapshot_disk.take_spent_ns()
     }
 
     /// Journal time, while the process runs. The machine's clock counts milliseconds, so that exact hits of deadlines are frequent.
@@ -125,40 +137,49 @@ impl Machine {
         drifted(ahead_ns, -self.drift_ppb).max(1_000)
     }
 
-    /// The process starts: replays the journal and goes on where it ends. `wanted` is a position at which the state is to be looked at.
-    pub(super) fn start(&mut self, plan: &Plan, now_ns: u64, wanted: Option<u64>) -> Result<Started, Stop> {
+    /// The process starts: takes the newest snapshot that can be used, replays the journal behind it, and goes on where it ends.
+    pub(super) fn start(&mut self, plan: &Plan, now_ns: u64) -> Result<Started, Stop> {
         self.keys.restart();
         let options = options(plan);
-        let mut replay = Replay::new(self.history_disk.clone(), plan, wanted);
-        let opened = Journal::open(self.disk.clone(), options, |batch| replay.take(&batch));
-        let (journal, was_torn) = match (opened, replay.fault.take()) {
-            (_, Some(fault)) => return Err(stop_of_history(&fault)),
-            (Ok((journal, report)), None) => (journal, report.torn.is_some()),
-            (Err(JournalFault::Absent { .. }), None) => {
-                (Journal::create(self.disk.clone(), options, LINEAGE).map_err(|fault| stop_of(&fault))?, false)
+        let mut replay = Replay::new(self.history_disk.clone(), plan);
+        let (journal, was_torn) = match lineage_of(&self.disk).map_err(|fault| stop_of(&fault))? {
+            Some(_) => {
+                let place = replay.begin(&self.disk, &self.snapshot_disk)?;
+                let opened = Journal::open_after(self.disk.clone(), options, place, |batch| replay.take(&batch));
+                match (opened, replay.fault.take()) {
+                    (_, Some(fault)) => return Err(stop_of_history(&fault)),
+                    (Ok((journal, report)), None) => (journal, report.torn.is_some()),
+                    (Err(fault), None) => return Err(stop_of(&fault)),
+                }
             }
-            (Err(fault), None) => return Err(stop_of(&fault)),
+            None => (Journal::create(self.disk.clone(), options, LINEAGE).map_err(|fault| stop_of(&fault))?, false),
         };
-        let Replay { mut decisions, batches, state, history, covered, dropped, effects, .. } = replay;
-        if decisions.engine.seal_key_max() > self.keys.made() {
+        if replay.decisions.engine.seal_key_max() > self.keys.made() {
             return Err(Stop::Unplanned("the journal names keys that were never made".to_owned()));
         }
         let mut log = LocalLog::new(journal);
         let wall_ns = (START_NS + now_ns).saturating_add_signed(self.wall_offset_ns) / NS_PER_MS * NS_PER_MS;
-        if decisions.engine.applied() == 0 {
-            journal_genesis(plan, &mut log, &mut decisions, wall_ns)?;
+        if replay.decisions.engine.applied() == 0 {
+            journal_genesis(plan, &mut log, &mut replay.decisions, wall_ns)?;
+            replay.follow().map_err(|fault| stop_of_history(&fault))?;
         }
-        let history = match history {
-            Some(history) => history,
-            None => begin_history(&self.history_disk, plan, &mut decisions).map_err(|fault| stop_of_history(&fault))?,
-        };
+        let state = (replay.decisions.engine.applied(), replay.decisions.engine.digest());
+        let Replay { decisions, history, covered, dropped, snapshot, refused, .. } = replay;
+        let history = history.unwrap_or_else(|| unreachable!("it was opened before the first batch"));
         history.check_followed(&decisions.engine).map_err(|fault| stop_of_history(&fault))?;
         let anchor = Anchor::new(wall_ns, decisions.engine.time_ns());
         let reader = JournalReader::open(self.disk.clone()).map_err(|fault| stop_of(&fault))?;
+        let (renderer, asker) = (Renderer::new(reader, history.reader()), HistoryAsker::new(history.reader()));
+        let mut pipeline = Pipeline::new(log, decisions, history, self.keys.digest_key(), plan.limits);
+        if let Some(planned) = plan.snapshots {
+            let last = snapshot.unwrap_or(0);
+            let taker = SnapshotTaker::new(open_snapshots(&self.snapshot_disk), planned.every_entries, last);
+            pipeline = pipeline.with_snapshots(taker.with_pace(planned.pace));
+        }
         let process = Process {
-            renderer: Renderer::new(reader, history.reader()),
-            asker: HistoryAsker::new(history.reader()),
-            pipeline: Pipeline::new(log, decisions, history, self.keys.digest_key(), plan.limits),
+            renderer,
+            asker,
+            pipeline,
             rendering: VecDeque::new(),
             asking: VecDeque::new(),
             is_writing_history: false,
@@ -166,74 +187,77 @@ impl Machine {
             anchor,
             started_ns: now_ns,
         };
-        Ok(Started { process, batches, was_torn, state, covered, dropped, effects })
+        Ok(Started { process, was_torn, covered, dropped, snapshot, refused, state })
     }
 }
 
-/// The way from the journal to the state, and the history beside it. The history is opened with the first batch: by then the journal is on disk.
+/// The way from snapshot and journal to the state, and the history beside it.
 struct Replay<'a> {
     history_disk: VirtualDisk,
     plan: &'a Plan,
-    wanted: Option<u64>,
     decisions: Decisions,
-    batches: Vec<Found>,
-    state: Option<StateDigest>,
     history: Option<History<VirtualDisk>>,
     covered: u64,
     dropped: usize,
-    effects: Vec<Effect>,
+    snapshot: Option<u64>,
+    refused: Vec<Refused>,
     fault: Option<HistoryFault>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(history_disk: VirtualDisk, plan: &'a Plan, wanted: Option<u64>) -> Replay<'a> {
+    fn new(history_disk: VirtualDisk, plan: &'a Plan) -> Replay<'a> {
         Replay {
             history_disk,
             plan,
-            wanted,
             decisions: Decisions::default(),
-            batches: Vec::new(),
-            state: None,
             history: None,
             covered: 0,
             dropped: 0,
-            effects: Vec::new(),
+            snapshot: None,
+            refused: Vec::new(),
             fault: None,
         }
     }
 
+    /// Takes the newest snapshot that can be used, and says where in the journal it goes on; none: at the beginning.
+    fn begin(&mut self, journal: &VirtualDisk, snapshot_disk: &VirtualDisk) -> Result<Option<JournalPlace>, Stop> {
+        self.open_history().map_err(|fault| stop_of_history(&fault))?;
+        let found = snapshots::find(&mut open_snapshots(snapshot_disk), journal, self.covered, 0);
+        let found = found.map_err(|fault| Stop::Unplanned(fault.to_string()))?;
+        self.refused = found.refused;
+        let Some(start) = found.start else { return Ok(None) };
+        self.snapshot = Some(start.engine.applied());
+        self.decisions = Decisions::behind(start.engine);
+        let begun = self.history.as_mut().map_or(Ok(()), |history| history.begin_behind(&mut self.decisions));
+        begun.map_err(|fault| stop_of_history(&fault))?;
+        Ok(Some(start.place))
+    }
+
     fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
-        self.batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
         self.decisions.absorb(engine_batch(batch)).map_err(|inapplicable| inapplicable.to_string())?;
-        self.effects.extend_from_slice(&self.decisions.effects);
-        self.follow().map_err(|fault| self.fault.insert(fault).to_string())?;
-        let engine = &self.decisions.engine;
-        if self.wanted == Some(engine.applied()) {
-            self.state = Some((engine.applied(), engine.digest()));
-        }
-        Ok(())
+        self.follow().map_err(|fault| self.fault.insert(fault).to_string())
     }
 
     fn follow(&mut self) -> Result<(), HistoryFault> {
+        self.open_history()?;
+        self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions))
+    }
+
+    /// Opens the history unless it is open.
+    fn open_history(&mut self) -> Result<(), HistoryFault> {
         if self.history.is_none() {
             let (history, report) = History::open(self.history_disk.clone(), LINEAGE, history_options(self.plan))?;
             self.covered = report.covered_through;
             self.dropped = report.dropped.len();
             self.history = Some(history);
         }
-        self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions))
+        Ok(())
     }
 }
 
-/// The history of a journal that has just begun.
-fn begin_history(
-    disk: &VirtualDisk,
-    plan: &Plan,
-    decisions: &mut Decisions,
-) -> Result<History<VirtualDisk>, HistoryFault> {
-    let (mut history, _) = History::open(disk.clone(), LINEAGE, history_options(plan))?;
-    history.follow(decisions)?;
-    Ok(history)
+/// The snapshots on a disk. Who applies batches writes them as well: the order of operations is then the same in every run.
+pub(super) fn open_snapshots(disk: &VirtualDisk) -> Snapshots<VirtualDisk> {
+    snapshots::open(disk.clone(), LINEAGE, SnapshotWork::Inline)
 }
 
 fn history_options(plan: &Plan) -> HistoryOptions {
@@ -242,15 +266,37 @@ fn history_options(plan: &Plan) -> HistoryOptions {
     HistoryOptions { run_records, keys_in_memory: run_records, seed: 5, work: IndexWork::Portions, looks_all_up }
 }
 
-/// Replays what lies on a disk: the batches before the first that is not taken, and whether the journal was taken as whole.
-pub(super) fn replay(disk: &VirtualDisk, plan: &Plan) -> (Vec<Found>, Decisions, Result<(), Stop>) {
-    let (mut decisions, mut batches) = (Decisions::default(), Vec::new());
+/// What a replay of a whole journal comes by.
+pub(super) struct Replayed {
+    /// The batches before the first that is not taken.
+    pub(super) batches: Vec<Found>,
+    /// What followed from them, to be told to participants.
+    pub(super) effects: Vec<Effect>,
+    /// The state at the end.
+    pub(super) state: StateDigest,
+    /// The states that were asked for, and the digest of a snapshot of each, where it came by them.
+    pub(super) wanted: Vec<(StateDigest, [u8; 32])>,
+    /// Was the journal taken as whole?
+    pub(super) opened: Result<(), Stop>,
+}
+
+/// Replays what lies on a disk from its beginning, and looks at the state at some positions.
+pub(super) fn replay(disk: &VirtualDisk, plan: &Plan, positions: &[u64]) -> Replayed {
+    let (mut decisions, mut batches, mut effects) = (Decisions::default(), Vec::new(), Vec::new());
+    let mut wanted = Vec::new();
     let absorb = |batch: ledger::journal::Batch<'_>| {
         batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
-        decisions.absorb(engine_batch(&batch)).map_err(|inapplicable| inapplicable.to_string())
+        decisions.absorb(engine_batch(&batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        effects.extend_from_slice(&decisions.effects);
+        let engine = &mut decisions.engine;
+        if positions.contains(&engine.applied()) {
+            wanted.push(((engine.applied(), engine.digest()), engine.snapshot_digest()));
+        }
+        Ok(())
     };
     let opened = Journal::open(disk.clone(), options(plan), absorb).map(|_| ()).map_err(|fault| stop_of(&fault));
-    (batches, decisions, opened)
+    let state = (decisions.engine.applied(), decisions.engine.digest());
+    Replayed { batches, effects, state, wanted, opened }
 }
 
 fn options(plan: &Plan) -> JournalOptions {
@@ -311,11 +357,17 @@ pub(super) fn stop_of_history(fault: &HistoryFault) -> Stop {
     }
 }
 
+/// The faulty directory's words for an operation after a planned crash.
+pub(super) const STOPPED: &str = "the machine has stopped";
+
+/// And for a planned failure of a sync.
+pub(super) const SYNC_FAILED: &str = "input/output error";
+
 /// The faulty directory has two words for what was planned.
 fn stop_of_detail(detail: &str, fault: &impl std::fmt::Display) -> Stop {
     match detail {
-        "the machine has stopped" => Stop::Crashed,
-        "input/output error" => Stop::SyncFailed,
+        STOPPED => Stop::Crashed,
+        SYNC_FAILED => Stop::SyncFailed,
         _ => Stop::Unplanned(fault.to_string()),
     }
 }

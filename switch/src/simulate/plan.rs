@@ -11,11 +11,15 @@ use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
 use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
+use crate::snapshots::SnapshotPace;
 
 /// A moment in 2026, at which every run begins.
 pub(super) const START_NS: u64 = 1_790_000_000_000_000_000;
 
 pub(super) const NS_PER_S: u64 = 1_000 * NS_PER_MS;
+
+/// What is drawn about snapshots has a source of its own: with them and without them a seed is otherwise the same.
+pub(super) const SNAPSHOTS_SEED: u64 = 0x534e_4150;
 
 /// So long before a flood a fault may still be felt. No longer than the least time-out and a second, or there would be a gap between the two.
 const FLOOD_PEACE_NS: u64 = 3 * NS_PER_S;
@@ -104,6 +108,13 @@ pub(super) struct Rules {
 /// The purpose that may belong into the bulk lane.
 pub(super) const BULK_PURPOSE: [u8; 4] = *b"PENS";
 
+/// How often the state is put aside, and how quickly.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SnapshotPlan {
+    pub(super) every_entries: u64,
+    pub(super) pace: SnapshotPace,
+}
+
 /// Everything that is decided before the run begins.
 pub(super) struct Plan {
     pub(super) providers: Vec<ProviderPlan>,
@@ -126,6 +137,8 @@ pub(super) struct Plan {
     pub(super) is_flood_left_alone: bool,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
+    /// None: no snapshots are taken, and each start replays everything.
+    pub(super) snapshots: Option<SnapshotPlan>,
     /// What goes wrong when, in order.
     pub(super) faults: Vec<(u64, Fault)>,
 }
@@ -181,6 +194,8 @@ impl Plan {
             is_flood_of_requests,
             is_flood_left_alone,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
+            // From a source of their own.
+            snapshots: draw_snapshots(&mut Random::new(options.seed ^ SNAPSHOTS_SEED)),
             faults: draw_faults(options, &mut random.fork()),
         };
         plan.limits.presence = draw_presence(&mut random.fork());
@@ -242,6 +257,14 @@ impl Plan {
 fn draw_presence(random: &mut Random) -> PresenceTimes {
     let absence_grace_ms = *random.pick(&[100, 1_000, 5_000, u64::MAX, u64::MAX]);
     PresenceTimes { absence_grace_ms, presence_settle_ms: *random.pick(&[0, 50, 200]) }
+}
+
+/// Small portions are taken over many batches, so that much changes before it is taken.
+fn draw_snapshots(random: &mut Random) -> Option<SnapshotPlan> {
+    let every_entries = *random.pick(&[100, 300, 1_000, 3_000]);
+    let bytes_per_turn = *random.pick(&[200, 1_000, 5_000, 100_000]);
+    let pace = SnapshotPace { bytes_per_turn, gap_ns: *random.pick(&[0, 2, 20]) * NS_PER_MS };
+    random.percent(75).then_some(SnapshotPlan { every_entries, pace })
 }
 
 fn draw_rules(random: &mut Random) -> Rules {

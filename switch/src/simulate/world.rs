@@ -5,6 +5,7 @@
 
 mod mishaps;
 mod process;
+mod snapshots;
 
 use adapters::native::session::Resume;
 
@@ -14,14 +15,15 @@ use super::disk::{Flip, VirtualDisk};
 use super::faults::Fault;
 use super::invariants::{self, TurnsBefore, Violation};
 use super::keys::Keys;
-use super::machine::{self, Machine, StateDigest, Stop};
+use super::machine::{Machine, StateDigest, Stop};
 use super::network::Network;
-use super::plan::{NS_PER_S, Plan};
+use super::plan::{NS_PER_S, Plan, SNAPSHOTS_SEED};
 use super::provider::{Around, Provider};
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
 use super::wire::Id;
 use super::{CLOCK_NS, Options, Report};
+use snapshots::SnapshotWatch;
 
 /// Everything must be finished so long after the faults have ended: payments time out, half-open lines are found, and all is sent again.
 const DRAIN_MAX_NS: u64 = 120 * NS_PER_S;
@@ -58,6 +60,8 @@ pub(super) struct World<'a> {
     flips: Vec<Flip>,
     /// Has a bit of the history turned since its files were last made anew?
     is_history_damaged: bool,
+    /// What is known of the snapshots.
+    snapshots: SnapshotWatch,
     /// The state when the process last ended.
     last_state: Option<StateDigest>,
     /// What was indexed then; 0 where the files are gone since.
@@ -81,7 +85,9 @@ impl<'a> World<'a> {
             (0..plan.providers.len()).map(|place| Provider::new(place, &plan, of_providers.fork())).collect();
         (0..providers.len()).for_each(|place| queue.add(1, Event::Tick(place)));
         plan.faults.iter().for_each(|&(at_ns, fault)| queue.add(at_ns, Event::Fault(fault)));
-        let disks = [random.fork(), random.fork()].map(|mut random| VirtualDisk::new(&mut random));
+        let snapshots = SnapshotWatch::new(Random::new(!(options.seed ^ SNAPSHOTS_SEED)));
+        let sources = [random.fork(), random.fork(), Random::new(snapshots.disk_seed())];
+        let disks = sources.map(|mut random| VirtualDisk::new(&mut random));
         World {
             network: Network::new(random.fork(), plan.unacknowledged_max < 100),
             machine: Machine::new(&plan, disks, Keys::new(options.seed)),
@@ -98,6 +104,7 @@ impl<'a> World<'a> {
             armed: None,
             flips: Vec::new(),
             is_history_damaged: false,
+            snapshots,
             last_state: None,
             indexed: 0,
             starts: 0,
@@ -281,13 +288,14 @@ impl<'a> World<'a> {
         invariants::named(invariants::progress::NAME, closed)?;
         let told = invariants::one_outcome::check(&process, &self.auditor, &self.providers);
         invariants::named(invariants::one_outcome::NAME, told)?;
+        let last = process.pipeline.take_last_snapshot().map_err(|fault| fault.to_string());
+        invariants::named(invariants::progress::NAME, last)?;
         let engine = process.pipeline.engine();
         let live = (engine.applied(), engine.digest());
-        let copy = self.machine.disk.copy(&mut self.random);
-        let (found, replayed, opened) = machine::replay(&copy, &self.plan);
-        let state = opened.is_ok().then(|| (replayed.engine.applied(), replayed.engine.digest()));
+        let replayed = self.replay_whole(live.0)?;
+        let state = replayed.opened.is_ok().then_some(replayed.state);
         invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
-        self.auditor.take_recovered(&found)?;
+        self.auditor.take_recovered(&replayed.batches)?;
         Ok(self.report(live))
     }
 

@@ -6,7 +6,7 @@ use crate::simulate::coverage::Doing;
 use crate::simulate::disk::little_space;
 use crate::simulate::faults::Fault;
 use crate::simulate::invariants::{self, TurnsBefore, Violation};
-use crate::simulate::machine::{self, Started, Stop};
+use crate::simulate::machine::{self, Machine, Replayed, Started, Stop};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::{ConnectionId, Event};
 
@@ -30,6 +30,7 @@ impl World<'_> {
                 let slowness = self.random.between(2, 400);
                 self.machine.disk.set_slowness(slowness);
                 self.machine.history_disk.set_slowness(slowness);
+                self.machine.snapshot_disk.set_slowness(slowness);
                 self.queue.add(self.now_ns + self.random.around(2 * NS_PER_S), Event::Calm(fault));
             }
             Fault::Delay => {
@@ -54,6 +55,7 @@ impl World<'_> {
             Fault::Slow => {
                 self.machine.disk.set_slowness(1);
                 self.machine.history_disk.set_slowness(1);
+                self.machine.snapshot_disk.set_slowness(1);
             }
             Fault::Delay => self.network.is_delayed = false,
             Fault::Storm if self.drain_until_ns.is_none() => self.everybody_connects(),
@@ -78,6 +80,7 @@ impl World<'_> {
         self.armed = None;
         self.machine.disk.plan(|_| {});
         self.machine.history_disk.plan(|_| {});
+        self.machine.snapshot_disk.plan(|_| {});
     }
 
     /// Plans a failure of the disk.
@@ -87,7 +90,11 @@ impl World<'_> {
         let random = &mut self.random;
         // The directory of the history fails as well: one machine, and all of it stops.
         let is_historys = random.percent(25);
-        let disk = if is_historys { &self.machine.history_disk } else { &self.machine.disk };
+        let disk = match (self.snapshots.are_to_fail(&self.plan), is_historys) {
+            (true, _) => &self.machine.snapshot_disk,
+            (false, true) => &self.machine.history_disk,
+            (false, false) => &self.machine.disk,
+        };
         let operation = disk.operations() + 1 + random.below(within);
         let sync = disk.syncs() + 1 + random.below(within / 2);
         let space = little_space(random);
@@ -103,6 +110,7 @@ impl World<'_> {
     }
 
     fn turn_a_bit(&mut self) {
+        self.turn_a_bit_of_a_snapshot();
         // One at a time: a copy to restore from is whole.
         if !self.flips.is_empty() || self.machine.process.is_none() {
             return;
@@ -211,6 +219,7 @@ impl World<'_> {
         }
         self.machine.disk.restart(power);
         self.machine.history_disk.restart(power);
+        self.machine.snapshot_disk.restart(power);
         let is_lost = self.options.faults.has(Fault::Flip) && self.random.percent(5);
         let is_over = self.is_history_damaged && self.drain_until_ns.is_some();
         if is_lost || is_over || matches!(stop, Stop::HistoryDamaged(_)) {
@@ -224,11 +233,12 @@ impl World<'_> {
     }
 
     /// All that the switch is in the middle of.
-    fn doing(&self) -> Vec<Doing> {
+    pub(super) fn doing(&self) -> Vec<Doing> {
         let Some(process) = &self.machine.process else { return vec![Doing::Down] };
         let is_open = process.pipeline.engine().counts().in_flight > 0;
         let doing = [
             (process.is_writing_history, Doing::WritingHistory),
+            (process.pipeline.is_taking_snapshot(), Doing::TakingSnapshot),
             (!process.asking.is_empty(), Doing::AskingHistory),
             (!process.rendering.is_empty(), Doing::Rendering),
             (is_open, Doing::PaymentsOpen),
@@ -245,7 +255,8 @@ impl World<'_> {
         if let Some(fault) = self.armed {
             self.coverage.count_hit(fault, doing);
         }
-        for (disk, whose) in [(&self.machine.disk, "journal"), (&self.machine.history_disk, "history")] {
+        let Machine { disk, history_disk, snapshot_disk, .. } = &self.machine;
+        for (disk, whose) in [(disk, "journal"), (history_disk, "history"), (snapshot_disk, "snapshots")] {
             if let Some(operation) = disk.failed() {
                 self.coverage.count(&format!("fails at {operation} in the {whose}"));
             }
@@ -297,8 +308,7 @@ impl World<'_> {
             self.lose_history();
         }
         self.crash_in_recovery();
-        let wanted = self.last_state.map(|(position, _)| position);
-        match self.machine.start(&self.plan, self.now_ns, wanted) {
+        match self.machine.start(&self.plan, self.now_ns) {
             Ok(started) => self.started(started),
             Err(stop) => {
                 self.coverage.count(if matches!(stop, Stop::Damaged(_)) {
@@ -321,7 +331,7 @@ impl World<'_> {
     }
 
     fn started(&mut self, started: Started) -> Result<(), Violation> {
-        let Started { process, batches, was_torn, state, covered, dropped, effects } = started;
+        let Started { was_torn, covered, dropped, .. } = started;
         self.starts += 1;
         self.queue.add(self.now_ns + self.plan.write_gap_ns, Event::WriteHistory(self.starts));
         if was_torn {
@@ -334,6 +344,12 @@ impl World<'_> {
         if dropped > 0 {
             self.coverage.count("file of the history dropped by a start");
         }
+        let last_position = self.last_state.map_or(0, |(position, _)| position);
+        let Replayed { batches, effects, wanted, state, opened } = self.replay_whole(last_position)?;
+        let whole = opened.is_ok().then_some(state);
+        self.check_snapshots_of_start(&started, whole)?;
+        // Where nothing was found, the first batch is on disk now.
+        self.audit()?;
         self.auditor.take_recovered(&batches)?;
         let remains = invariants::damage::check_remains(&self.machine.disk);
         invariants::named(invariants::damage::NAME, remains)?;
@@ -343,13 +359,17 @@ impl World<'_> {
         let told_again = invariants::replay::check_effects(&effects, &self.auditor);
         invariants::named(invariants::replay::NAME, told_again)?;
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
-            invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
+            invariants::named(
+                invariants::replay::NAME,
+                invariants::replay::check(
+                    live,
+                    wanted.iter().map(|(state, _)| *state).find(|(position, _)| *position == live.0),
+                ),
+            )?;
         }
-        self.audit()?;
-        self.turns_before = TurnsBefore::at_start(&process.pipeline, &self.auditor);
-        self.machine.process = Some(process);
-        let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
-        self.busy_until_ns = self.now_ns + spent_ns;
+        self.turns_before = TurnsBefore::at_start(&started.process.pipeline, &self.auditor);
+        self.machine.process = Some(started.process);
+        self.busy_until_ns = self.now_ns + self.machine.take_spent_ns();
         self.drill()?;
         self.wake(self.now_ns);
         Ok(())
@@ -367,8 +387,8 @@ impl World<'_> {
             self.coverage.count("flip in the last record");
         }
         copy.flip(&flip.0);
-        let (found, _, opened) = machine::replay(&copy, &self.plan);
-        let finding = invariants::damage::check(&self.auditor, &flip, &found, &opened);
+        let Replayed { batches, opened, .. } = machine::replay(&copy, &self.plan, &[]);
+        let finding = invariants::damage::check(&self.auditor, &flip, &batches, &opened);
         invariants::named(invariants::damage::NAME, finding)
     }
 }

@@ -51,9 +51,14 @@ impl World<'_> {
         if let Err(fault) = process.pipeline.tick(journal_ns) {
             return self.stop(&stop_of_pipeline(&fault));
         }
+        if let Some(stop) = self.look_at_snapshots()? {
+            return self.stop(&stop);
+        }
         self.ask_renderer();
         self.ask_history();
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
+        // A thread writes snapshots: nobody waits for that.
+        self.machine.snapshot_disk.take_spent_ns();
         let flooded_ns = if self.plan.is_flooded(self.now_ns) { self.random.below(FLOODED_TURN_NS_MAX) } else { 0 };
         self.busy_until_ns = self.now_ns + spent_ns + TURN_NS + flooded_ns;
         let records = self.audit()?;
