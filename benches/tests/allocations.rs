@@ -62,7 +62,7 @@ enum Often {
 }
 
 /// Who may ask in steady state, how often, and what for. Whoever is not here may not.
-const NOT_PER_MESSAGE: [(&str, Often, &str); 9] = [
+const NOT_PER_MESSAGE: [(&str, Often, &str); 10] = [
     ("ledger/src/index", Often::PerRun(4), "a run is cut: its records get an owner of their own"),
     ("ledger/src/journal/", Often::PerRun(2), "a segment is full: names of files"),
     ("ledger/src/book/window.rs", Often::PerRun(4), "a page of the window of final transfers"),
@@ -83,6 +83,7 @@ const NOT_PER_MESSAGE: [(&str, Often, &str); 9] = [
         "an order whose id the filters take for an old one waits for the history",
     ),
     ("switch/src/render.rs", Often::PerRun(1), "frames of a connection: more than ever before"),
+    ("rkyv-", Often::PerRun(1), "the same, where the first of what is written is a layout"),
     ("switch/src/session.rs", Often::PerRun(1), "once a second the list of connections"),
 ];
 

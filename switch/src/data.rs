@@ -179,7 +179,8 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn new(config: &'a Config) -> Replay<'a> {
-        Replay { config, decisions: Decisions::default(), history: None, snapshot: None, fault: None }
+        let decisions = Decisions::with_room(PAYMENTS_EXPECTED);
+        Replay { config, decisions, history: None, snapshot: None, fault: None }
     }
 
     /// Takes the newest snapshot that can be used, and says where in the journal it goes on; none: at the beginning.
@@ -192,10 +193,7 @@ impl<'a> Replay<'a> {
         for Refused { path, flaw } in &found.refused {
             tracing::warn!(file = %path, reason = %flaw, "snapshot passed over");
         }
-        let Some(start) = found.start else {
-            self.decisions = Decisions::with_room(PAYMENTS_EXPECTED);
-            return Ok(None);
-        };
+        let Some(start) = found.start else { return Ok(None) };
         self.snapshot = Some(start.engine.applied());
         self.decisions = Decisions::behind(start.engine);
         let decisions = &mut self.decisions;

@@ -145,7 +145,7 @@ impl<S: Storage> Pipeline<S> {
         for _ in 0..PRESENCES_PER_BATCH_MAX {
             let Some((participant, is_present)) = self.watch.take_due(now_ns) else { break };
             let presence = Presence { participant: participant.0, present: u8::from(is_present) };
-            self.ingress.add_command(|out| write_observation(out, EntryKind::Presence, &presence));
+            self.ingress.add_command(|out| write_observation(out, EntryKind::Presence, &presence.bytes()));
         }
         if self.moved.is_due(now_ns, is_cut || self.ingress.count() > 0) {
             self.add_cursors(now_ns);
@@ -164,7 +164,7 @@ impl<S: Storage> Pipeline<S> {
             let cursors = std::array::from_fn(|lane| acknowledged[lane].max(journaled[lane]));
             if cursors != journaled {
                 let acknowledged = Acknowledged { participant: participant.0, cursors };
-                self.ingress.add_command(|out| write_observation(out, EntryKind::Acknowledged, &acknowledged));
+                self.ingress.add_command(|out| write_observation(out, EntryKind::Acknowledged, &acknowledged.bytes()));
             }
         }
     }

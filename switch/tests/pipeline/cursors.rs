@@ -96,7 +96,7 @@ fn the_engine_takes_no_cursor_that_goes_back_or_beyond() {
         let mut effects = Vec::new();
         engine.apply(Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut effects).unwrap();
         let mut entry = Vec::new();
-        write_observation(&mut entry, EntryKind::Acknowledged, &Acknowledged { participant, cursors });
+        write_observation(&mut entry, EntryKind::Acknowledged, &Acknowledged { participant, cursors }.bytes());
         engine.apply(Batch { first_sequence: 100, time_ns: 2, payload: &entry }, &mut effects).err()
     };
     assert_eq!(cursors(2, [0; 3]), None);
