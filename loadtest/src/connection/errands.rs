@@ -172,6 +172,9 @@ impl Hearing<'_> {
             return self.tally.disagree(Disagreement::ToldTwice, id);
         }
         if outcome != Outcome::Committed {
+            if self.flights.progress(place).received[kin.part()] {
+                self.tally.disagree(Disagreement::SidesDiffer, id);
+            }
             // Nobody else hears of it; a recall that it was to answer still waits for an answer.
             self.tally.sequels.returns_rejected += 1;
             self.flights.at(place).sequel = if sequel.is_recall() { Sequel::RecallRefused } else { Sequel::Nothing };
