@@ -571,8 +571,9 @@ mod tests {
         for number in 0..=u8::MAX {
             let documented =
                 DOCUMENT.lines().find(|line| line.starts_with(&format!("| {number} | ")) && line.contains("bytes"));
-            let documented =
-                documented.filter(|line| line.contains("| participant |") || line.contains("| operator |"));
+            let documented = documented.filter(|line| {
+                ["participant", "operator", "switch"].iter().any(|who| line.contains(&format!("| {who} |")))
+            });
             let Some(kind) = EntryKind::from_number(number) else {
                 assert_eq!(documented, None, "a kind that the code does not have");
                 continue;
@@ -583,6 +584,9 @@ mod tests {
             };
             let (sender, routing) = match MessageKind::from_number(number) {
                 Some(message) => ("participant", format!("{} bytes, `native.md`", message.conduct().routing_bytes)),
+                None if matches!(kind, EntryKind::Presence | EntryKind::Acknowledged) => {
+                    ("switch", format!("{} bytes", command_bytes(kind)))
+                }
                 None => ("operator", format!("{} bytes", command_bytes(kind))),
             };
             assert_eq!(documented, Some(&*format!("| {number} | {kind:?} | {sender} | {annotation} | {routing} |")));
@@ -595,6 +599,8 @@ mod tests {
             EntryKind::CurrencyOpened => size_of::<ArchivedCurrencyOpened>(),
             EntryKind::ParticipantOpened => size_of::<ArchivedParticipantOpened>(),
             EntryKind::FundsIn => size_of::<ArchivedFundsIn>(),
+            EntryKind::Presence => size_of::<ArchivedPresence>(),
+            EntryKind::Acknowledged => size_of::<ArchivedAcknowledged>(),
             _ => panic!("{kind:?} is no command"),
         }
     }
