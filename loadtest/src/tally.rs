@@ -282,6 +282,16 @@ impl Disagreement {
     }
 }
 
+/// The payments of one disagreement.
+#[derive(Clone, Copy, Debug)]
+pub struct Disagreed {
+    /// How many. One that goes wrong is often heard of twice in a row, of its return and of its case: it counts once.
+    pub payments: u64,
+    /// The first of them.
+    pub first: [u8; 16],
+    latest: [u8; 16],
+}
+
 /// What came before and after payments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -363,8 +373,8 @@ pub struct Tally {
     pub facts: Facts,
     /// What each participant has received less what it has paid, in minor units, in the order of connections.
     pub flows: Vec<i128>,
-    /// How often, and the id of the first.
-    pub disagreements: BTreeMap<Disagreement, (u64, [u8; 16])>,
+    /// Of how many payments, and the id of the first.
+    pub disagreements: BTreeMap<Disagreement, Disagreed>,
 }
 
 impl Tally {
@@ -492,7 +502,11 @@ impl Tally {
 
     /// Something happened to a payment that may not.
     pub fn disagree(&mut self, disagreement: Disagreement, id: [u8; 16]) {
-        self.disagreements.entry(disagreement).or_insert((0, id)).0 += 1;
+        let fresh = Disagreed { payments: 1, first: id, latest: id };
+        let known = self.disagreements.entry(disagreement).or_insert(fresh);
+        if known.latest != id {
+            *known = Disagreed { payments: known.payments + 1, latest: id, ..*known };
+        }
     }
 
     /// What may not happen and did, in sentences.
@@ -501,8 +515,8 @@ impl Tally {
         let mut problems: Vec<String> = self
             .disagreements
             .iter()
-            .map(|(disagreement, &(count, id))| {
-                format!("{count} {} {} (the first: {})", payments(count), disagreement.text(), named(id))
+            .map(|(disagreement, &Disagreed { payments: count, first, .. })| {
+                format!("{count} {} {} (the first: {})", payments(count), disagreement.text(), named(first))
             })
             .collect();
         if self.untold > 0 {

@@ -354,7 +354,7 @@ impl Report {
             disagreements: tally
                 .disagreements
                 .iter()
-                .map(|(kind, &(count, _))| (kind.name().to_owned(), count))
+                .map(|(kind, disagreed)| (kind.name().to_owned(), disagreed.payments))
                 .collect(),
             reconnects: tally.reconnects,
             throughput_per_s: per_second(tally.committed_in_time, outcome.offered_ns),
