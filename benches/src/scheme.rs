@@ -85,10 +85,16 @@ fn genesis_of(participants: usize, rules: GenesisRules) -> (Vec<u8>, u32) {
     let participant = |number| GenesisParticipant {
         code: code(number).to_string(),
         funds: BTreeMap::from([(currency().to_string(), 900_000_000_000_000_000)]),
+        ..GenesisParticipant::default()
     };
     let genesis = Genesis {
         rules,
-        currency: vec![GenesisCurrency { code: currency().to_string(), minor_digits: 2, amount_max: 100_000_000 }],
+        currency: vec![GenesisCurrency {
+            code: currency().to_string(),
+            minor_digits: 2,
+            amount_max: 100_000_000,
+            ..GenesisCurrency::default()
+        }],
         participant: (0..participants).map(participant).collect(),
     };
     let commands = genesis::commands(&genesis);

@@ -9,6 +9,7 @@ use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::rules::RULES_VERSIONS_KNOWN;
+use crate::engine::scheme::Model;
 use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
     OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
@@ -310,7 +311,7 @@ impl GenesisRules {
 }
 
 /// A currency of the scheme.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisCurrency {
     /// ISO 4217.
@@ -319,10 +320,13 @@ pub struct GenesisCurrency {
     pub minor_digits: u8,
     /// The greatest payment, in minor units.
     pub amount_max: u64,
+    /// How payments settle.
+    #[serde(default)]
+    pub model: Model,
 }
 
 /// A participant of the scheme.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisParticipant {
     /// As its certificate says.
@@ -330,6 +334,18 @@ pub struct GenesisParticipant {
     /// Money on its settlement accounts, in minor units by currency.
     #[serde(default)]
     pub funds: BTreeMap<String, u64>,
+    /// How far its positions may go below zero, in minor units by currency that settles net: at most its funds.
+    #[serde(default)]
+    pub net_debit_cap: BTreeMap<String, u64>,
+    /// Its class in tariffs.
+    #[serde(default)]
+    pub class: u8,
+    /// The direct participant whose accounts it uses, one that stands before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<String>,
+    /// Does it only connect for others?
+    #[serde(default)]
+    pub technical: bool,
 }
 
 impl Genesis {
@@ -440,8 +456,17 @@ mod tests {
         let genesis = |change: fn(&mut Genesis)| {
             let mut genesis = Genesis {
                 rules: GenesisRules::default(),
-                currency: vec![GenesisCurrency { code: "XTS".into(), minor_digits: 2, amount_max: 100 }],
-                participant: vec![GenesisParticipant { code: "ALPHA".into(), funds: BTreeMap::new() }],
+                currency: vec![GenesisCurrency {
+                    code: "XTS".into(),
+                    minor_digits: 2,
+                    amount_max: 100,
+                    ..GenesisCurrency::default()
+                }],
+                participant: vec![GenesisParticipant {
+                    code: "ALPHA".into(),
+                    funds: BTreeMap::new(),
+                    ..GenesisParticipant::default()
+                }],
             };
             change(&mut genesis);
             genesis.check()

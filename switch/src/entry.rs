@@ -7,6 +7,8 @@ use rkyv::rancor::Failure;
 use rkyv::ser::allocator::SubAllocator;
 use rkyv::{Archive, Deserialize, Serialize};
 
+use crate::limits::TARIFF_ROWS_MAX;
+
 /// Format id of our payloads in the journal's record header.
 pub const PAYLOAD_FORMAT: u32 = 1;
 
@@ -47,6 +49,34 @@ pub enum EntryKind {
     Presence = 132,
     /// What a participant has acknowledged.
     Acknowledged = 133,
+    /// The operator lets a participant in, suspends it, or closes it.
+    StandingSet = 134,
+    /// The operator limits how much a participant may send at once.
+    LimitsSet = 135,
+    /// The operator sets what a participant may do in a currency.
+    TermsSet = 136,
+    /// A technical provider may connect for a participant, or may no more.
+    AgencySet = 137,
+    /// A certificate of a participant is registered, or revoked.
+    CertificateSet = 138,
+    /// The operator orders money to move, or to be held.
+    MoneyOrdered = 139,
+    /// The operator confirms or aborts an order of money.
+    MoneyDecided = 140,
+    /// The operator sets floor and ceiling of a settlement account.
+    LiquidityRulesSet = 141,
+    /// A participant may send another liquidity, or may no more.
+    TransferAllowed = 142,
+    /// The operator closes the open window of a cycle.
+    CutOff = 143,
+    /// The operator settles a closed window.
+    SettlementStep = 144,
+    /// The operator sets when windows close by themselves.
+    CalendarSet = 145,
+    /// The operator sets the fees.
+    TariffSet = 146,
+    /// The operator has fees collected.
+    FeesCollected = 147,
 }
 
 impl EntryKind {
@@ -66,6 +96,20 @@ impl EntryKind {
             131 => EntryKind::FundsIn,
             132 => EntryKind::Presence,
             133 => EntryKind::Acknowledged,
+            134 => EntryKind::StandingSet,
+            135 => EntryKind::LimitsSet,
+            136 => EntryKind::TermsSet,
+            137 => EntryKind::AgencySet,
+            138 => EntryKind::CertificateSet,
+            139 => EntryKind::MoneyOrdered,
+            140 => EntryKind::MoneyDecided,
+            141 => EntryKind::LiquidityRulesSet,
+            142 => EntryKind::TransferAllowed,
+            143 => EntryKind::CutOff,
+            144 => EntryKind::SettlementStep,
+            145 => EntryKind::CalendarSet,
+            146 => EntryKind::TariffSet,
+            147 => EntryKind::FeesCollected,
             _ => return None,
         })
     }
@@ -98,7 +142,7 @@ pub enum Sender {
 #[allow(missing_docs, reason = "the derive copies the fields, not their documentation; the format document has them")]
 mod layout {
     use super::{Archive, Deserialize, Serialize};
-    use crate::limits::BULK_PURPOSES_MAX;
+    use crate::limits::{BULK_PURPOSES_MAX, CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX};
     use adapters::limits::PARTICIPANT_CODE_BYTES;
     use adapters::message::Cursors;
 
@@ -155,6 +199,8 @@ mod layout {
         pub currency: [u8; 3],
         pub minor_digits: u8,
         pub amount_max: u64,
+        /// 1 gross, 2 net.
+        pub model: u8,
     }
 
     /// A participant of the scheme.
@@ -162,6 +208,11 @@ mod layout {
     pub struct ParticipantOpened {
         pub participant: u32,
         pub code: [u8; PARTICIPANT_CODE_BYTES],
+        pub standing: u8,
+        pub class: u8,
+        /// Whose accounts an indirect one uses; 0 for a direct one.
+        pub sponsor: u32,
+        pub is_technical: u8,
     }
 
     /// Money paid in.
@@ -186,6 +237,157 @@ mod layout {
         pub participant: u32,
         pub cursors: Cursors,
     }
+
+    /// A participant's standing.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct StandingSet {
+        pub participant: u32,
+        pub standing: u8,
+    }
+
+    /// A participant's limits; 0 where the switch's configuration holds.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct LimitsSet {
+        pub participant: u32,
+        pub in_flight_max: u32,
+        pub orders_per_second: u32,
+        pub orders_burst: u32,
+    }
+
+    /// A participant's terms in a currency.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct TermsSet {
+        pub participant: u32,
+        pub currency: [u8; 3],
+        pub is_offered: u8,
+        pub amount_max: u64,
+        pub intraday_max: u64,
+        pub net_debit_cap: u64,
+        pub sub_limit: u64,
+    }
+
+    /// May a technical provider connect for a participant?
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AgencySet {
+        pub technical: u32,
+        pub participant: u32,
+        pub is_granted: u8,
+    }
+
+    /// A certificate of a participant.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CertificateSet {
+        pub participant: u32,
+        /// SHA-256 of its DER form.
+        pub fingerprint: [u8; 32],
+        pub not_before_s: u64,
+        pub not_after_s: u64,
+        pub is_valid: u8,
+    }
+
+    /// An order of money.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct MoneyOrdered {
+        pub reference: [u8; 16],
+        pub operation: u8,
+        pub participant: u32,
+        /// Who receives it, of a transfer or a dispute; else 0.
+        pub other: u32,
+        pub currency: [u8; 3],
+        pub amount: u64,
+    }
+
+    /// What becomes of an order of money that was prepared.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct MoneyDecided {
+        pub reference: [u8; 16],
+        /// 1 confirmed, 2 aborted.
+        pub decision: u8,
+    }
+
+    /// Floor and ceiling of what is available on a settlement account.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct LiquidityRulesSet {
+        pub participant: u32,
+        pub currency: [u8; 3],
+        pub floor: u64,
+        pub target: u64,
+        /// 0 for none.
+        pub ceiling: u64,
+        pub is_automatic: u8,
+    }
+
+    /// May a participant send another liquidity?
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct TransferAllowed {
+        pub from: u32,
+        pub to: u32,
+        pub is_granted: u8,
+    }
+
+    /// The open window of a cycle closes.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CutOff {
+        pub currency: [u8; 3],
+        pub cycle: u8,
+    }
+
+    /// A step of the settlement of a window.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct SettlementStep {
+        pub currency: [u8; 3],
+        pub cycle: u8,
+        pub window: u32,
+        pub step: u8,
+        /// Whose net is confirmed; else 0.
+        pub participant: u32,
+    }
+
+    /// When windows of a cycle close by themselves.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct CalendarSet {
+        pub currency: [u8; 3],
+        pub cycle: u8,
+        /// Bit 0 Monday to bit 6 Sunday; 0: no calendar.
+        pub weekdays: u8,
+        pub from_ns: u64,
+        /// Minutes of the day, UTC, ascending; 65,535 for none.
+        pub times_min: [u16; CUT_OFFS_PER_DAY_MAX],
+        /// Days since 1970-01-01, ascending; 0 for none.
+        pub holidays: [u32; HOLIDAYS_MAX],
+    }
+
+    /// A tariff; its rows follow.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct TariffSet {
+        pub tariff: u32,
+        pub effective_at_ns: u64,
+        pub rows: u16,
+    }
+
+    /// A row of a tariff.
+    #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct TariffRow {
+        pub flow: u8,
+        pub payer_class: u8,
+        pub payee_class: u8,
+        pub currency: [u8; 3],
+        pub from: u64,
+        pub through: u64,
+        pub fixed: u64,
+        pub parts_per_million: u32,
+        pub rounding: u8,
+        pub fee_min: u64,
+        pub fee_max: u64,
+        pub bearer: u8,
+        pub to: u8,
+    }
+
+    /// What stands on fee accounts of a currency is collected from settlement accounts.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct FeesCollected {
+        pub currency: [u8; 3],
+    }
 }
 
 pub use layout::*;
@@ -194,11 +396,26 @@ const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
     assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
     assert!(size_of::<ArchivedActivateRules>() == 113);
-    assert!(size_of::<ArchivedCurrencyOpened>() == 12);
-    assert!(size_of::<ArchivedParticipantOpened>() == 39);
+    assert!(size_of::<ArchivedCurrencyOpened>() == 13);
+    assert!(size_of::<ArchivedParticipantOpened>() == 46);
     assert!(size_of::<ArchivedFundsIn>() == 31);
     assert!(size_of::<ArchivedPresence>() == 5);
     assert!(size_of::<ArchivedAcknowledged>() == 28);
+    assert!(size_of::<ArchivedStandingSet>() == 5);
+    assert!(size_of::<ArchivedLimitsSet>() == 16);
+    assert!(size_of::<ArchivedTermsSet>() == 40);
+    assert!(size_of::<ArchivedAgencySet>() == 9);
+    assert!(size_of::<ArchivedCertificateSet>() == 53);
+    assert!(size_of::<ArchivedMoneyOrdered>() == 36);
+    assert!(size_of::<ArchivedMoneyDecided>() == 17);
+    assert!(size_of::<ArchivedLiquidityRulesSet>() == 32);
+    assert!(size_of::<ArchivedTransferAllowed>() == 9);
+    assert!(size_of::<ArchivedCutOff>() == 4);
+    assert!(size_of::<ArchivedSettlementStep>() == 13);
+    assert!(size_of::<ArchivedCalendarSet>() == 365);
+    assert!(size_of::<ArchivedTariffSet>() == 14);
+    assert!(size_of::<ArchivedTariffRow>() == 53);
+    assert!(size_of::<ArchivedFeesCollected>() == 3);
 };
 
 impl TransferAnnotation {
@@ -377,6 +594,34 @@ pub enum Body<'a> {
     Presence(&'a ArchivedPresence),
     /// Somebody has acknowledged.
     Acknowledged(&'a ArchivedAcknowledged),
+    /// A participant's standing.
+    StandingSet(&'a ArchivedStandingSet),
+    /// A participant's limits.
+    LimitsSet(&'a ArchivedLimitsSet),
+    /// A participant's terms.
+    TermsSet(&'a ArchivedTermsSet),
+    /// Who connects for whom.
+    AgencySet(&'a ArchivedAgencySet),
+    /// A certificate.
+    CertificateSet(&'a ArchivedCertificateSet),
+    /// An order of money.
+    MoneyOrdered(&'a ArchivedMoneyOrdered),
+    /// What becomes of one.
+    MoneyDecided(&'a ArchivedMoneyDecided),
+    /// Floor and ceiling.
+    LiquidityRulesSet(&'a ArchivedLiquidityRulesSet),
+    /// Who may send liquidity to whom.
+    TransferAllowed(&'a ArchivedTransferAllowed),
+    /// A window closes.
+    CutOff(&'a ArchivedCutOff),
+    /// A step of settlement.
+    SettlementStep(&'a ArchivedSettlementStep),
+    /// A calendar.
+    CalendarSet(&'a ArchivedCalendarSet),
+    /// A tariff, and its rows.
+    TariffSet(&'a ArchivedTariffSet, &'a [u8]),
+    /// Fees are collected.
+    FeesCollected(&'a ArchivedFeesCollected),
 }
 
 impl std::fmt::Debug for Body<'_> {
@@ -396,6 +641,20 @@ impl std::fmt::Debug for Body<'_> {
             Body::SignOff => "SignOff",
             Body::Presence(..) => "Presence",
             Body::Acknowledged(..) => "Acknowledged",
+            Body::StandingSet(..) => "StandingSet",
+            Body::LimitsSet(..) => "LimitsSet",
+            Body::TermsSet(..) => "TermsSet",
+            Body::AgencySet(..) => "AgencySet",
+            Body::CertificateSet(..) => "CertificateSet",
+            Body::MoneyOrdered(..) => "MoneyOrdered",
+            Body::MoneyDecided(..) => "MoneyDecided",
+            Body::LiquidityRulesSet(..) => "LiquidityRulesSet",
+            Body::TransferAllowed(..) => "TransferAllowed",
+            Body::CutOff(..) => "CutOff",
+            Body::SettlementStep(..) => "SettlementStep",
+            Body::CalendarSet(..) => "CalendarSet",
+            Body::TariffSet(..) => "TariffSet",
+            Body::FeesCollected(..) => "FeesCollected",
         })
     }
 }
@@ -503,7 +762,46 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
         EntryKind::SignOff => routing.is_empty().then_some(Body::SignOff)?,
         EntryKind::Presence => Body::Presence(fixed(routing)?),
         EntryKind::Acknowledged => Body::Acknowledged(fixed(routing)?),
+        EntryKind::StandingSet => Body::StandingSet(fixed(routing)?),
+        EntryKind::LimitsSet => Body::LimitsSet(fixed(routing)?),
+        EntryKind::TermsSet => Body::TermsSet(fixed(routing)?),
+        EntryKind::AgencySet => Body::AgencySet(fixed(routing)?),
+        EntryKind::CertificateSet => Body::CertificateSet(fixed(routing)?),
+        EntryKind::MoneyOrdered => Body::MoneyOrdered(fixed(routing)?),
+        EntryKind::MoneyDecided => Body::MoneyDecided(fixed(routing)?),
+        EntryKind::LiquidityRulesSet => Body::LiquidityRulesSet(fixed(routing)?),
+        EntryKind::TransferAllowed => Body::TransferAllowed(fixed(routing)?),
+        EntryKind::CutOff => Body::CutOff(fixed(routing)?),
+        EntryKind::SettlementStep => Body::SettlementStep(fixed(routing)?),
+        EntryKind::CalendarSet => Body::CalendarSet(fixed(routing)?),
+        EntryKind::TariffSet => {
+            let (head, rows) = routing.split_at_checked(size_of::<ArchivedTariffSet>())?;
+            let head = fixed::<ArchivedTariffSet>(head)?;
+            let is_whole = rows.len() == usize::from(head.rows.to_native()) * size_of::<ArchivedTariffRow>();
+            is_whole.then_some(Body::TariffSet(head, rows))?
+        }
+        EntryKind::FeesCollected => Body::FeesCollected(fixed(routing)?),
     })
+}
+
+/// The rows of a tariff, read in place; none where one is none.
+pub fn tariff_rows(bytes: &[u8]) -> Option<Vec<&ArchivedTariffRow>> {
+    bytes.chunks(size_of::<ArchivedTariffRow>()).map(fixed).collect()
+}
+
+/// Appends a tariff with its rows.
+///
+/// # Panics
+/// When there are more rows than fit an entry (`TARIFF_ROWS_MAX`).
+pub fn write_tariff(out: &mut Vec<u8>, tariff: u32, effective_at_ns: u64, rows: &[TariffRow]) {
+    assert!(rows.len() <= TARIFF_ROWS_MAX);
+    let mut routing = Vec::new();
+    archive(&mut routing, &TariffSet { tariff, effective_at_ns, rows: narrow(rows.len()) });
+    for row in rows {
+        archive(&mut routing, row);
+    }
+    let head = EntryHead { kind: EntryKind::TariffSet, sender: Sender::Operator, seal_key: 0 };
+    write(out, head, &[], &routing, |_, _| {});
 }
 
 /// A fixed-size layout, read in place.
@@ -601,6 +899,20 @@ mod tests {
             EntryKind::FundsIn => size_of::<ArchivedFundsIn>(),
             EntryKind::Presence => size_of::<ArchivedPresence>(),
             EntryKind::Acknowledged => size_of::<ArchivedAcknowledged>(),
+            EntryKind::StandingSet => size_of::<ArchivedStandingSet>(),
+            EntryKind::LimitsSet => size_of::<ArchivedLimitsSet>(),
+            EntryKind::TermsSet => size_of::<ArchivedTermsSet>(),
+            EntryKind::AgencySet => size_of::<ArchivedAgencySet>(),
+            EntryKind::CertificateSet => size_of::<ArchivedCertificateSet>(),
+            EntryKind::MoneyOrdered => size_of::<ArchivedMoneyOrdered>(),
+            EntryKind::MoneyDecided => size_of::<ArchivedMoneyDecided>(),
+            EntryKind::LiquidityRulesSet => size_of::<ArchivedLiquidityRulesSet>(),
+            EntryKind::TransferAllowed => size_of::<ArchivedTransferAllowed>(),
+            EntryKind::CutOff => size_of::<ArchivedCutOff>(),
+            EntryKind::SettlementStep => size_of::<ArchivedSettlementStep>(),
+            EntryKind::CalendarSet => size_of::<ArchivedCalendarSet>(),
+            EntryKind::TariffSet => size_of::<ArchivedTariffSet>(),
+            EntryKind::FeesCollected => size_of::<ArchivedFeesCollected>(),
             _ => panic!("{kind:?} is no command"),
         }
     }
@@ -655,7 +967,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_where() {
         let mut payload = Vec::new();
-        let command = CurrencyOpened { currency: *b"XTS", minor_digits: 2, amount_max: 100 };
+        let command = CurrencyOpened { currency: *b"XTS", minor_digits: 2, amount_max: 100, model: 1 };
         write_command(&mut payload, EntryKind::CurrencyOpened, &command);
         let length = payload.len();
         for at in 0..length {

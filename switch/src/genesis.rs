@@ -18,12 +18,21 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
     add(&|out| write_command(out, EntryKind::ActivateRules, &rules));
     for currency in &genesis.currency {
         let (minor_digits, amount_max) = (currency.minor_digits, currency.amount_max);
-        let command = CurrencyOpened { currency: letters(&currency.code), minor_digits, amount_max };
+        let command =
+            CurrencyOpened { currency: letters(&currency.code), minor_digits, amount_max, model: currency.model as u8 };
         add(&|out| write_command(out, EntryKind::CurrencyOpened, &command));
     }
     for (participant, spec) in (1u32..).zip(&genesis.participant) {
         let code = ParticipantCode::parse(&spec.code).unwrap_or_else(|| unreachable!("the genesis was checked"));
-        let command = ParticipantOpened { participant, code: *code.bytes() };
+        let sponsor = (1u32..).zip(&genesis.participant).find(|(_, other)| spec.sponsor.as_ref() == Some(&other.code));
+        let command = ParticipantOpened {
+            participant,
+            code: *code.bytes(),
+            standing: 2,
+            class: spec.class,
+            sponsor: sponsor.map_or(0, |(number, _)| number),
+            is_technical: u8::from(spec.technical),
+        };
         add(&|out| write_command(out, EntryKind::ParticipantOpened, &command));
         for (number, (currency, &amount)) in (1u32..).zip(&spec.funds) {
             // Never all zeros, and never a version-4 UUID: it cannot be a payment's id.

@@ -68,6 +68,27 @@ pub const CASES_OPEN_MAX: u64 = 1 << 20;
 /// References of money paid in that the engine keeps: a thousand a day for three years, 64 MiB.
 pub const FUNDS_IN_MAX: usize = 1 << 20;
 
+/// Times of a day at which windows of a cycle close by themselves: one each half hour.
+pub const CUT_OFFS_PER_DAY_MAX: usize = 48;
+
+/// Holidays in a calendar: those of some years, which are set anew before they are used up.
+pub const HOLIDAYS_MAX: usize = 64;
+
+/// Rows of a tariff: they are read at each posting, and must fit into one entry.
+pub const TARIFF_ROWS_MAX: usize = 256;
+
+/// Orders of money that are prepared and not decided. People make them, and the settlement bank answers within the day.
+pub const ORDERS_OPEN_MAX: usize = 65_536;
+
+/// Windows of a cycle that are closed and not settled. Each holds a net for each participant.
+pub const WINDOWS_UNSETTLED_MAX: usize = 32;
+
+/// What the operator has set, in a snapshot: it is taken in one portion, of some MiB with all participants, windows and orders.
+pub const SCHEME_BYTES_MAX: u64 = 1 << 30;
+
+/// Certificates of one participant at a time: some in use, some for the change.
+pub const CERTIFICATES_MAX: usize = 8;
+
 /// Open payments of the whole switch: what a restart must hold in memory, and ten seconds of 26,000 a second that nobody answers.
 pub const IN_FLIGHT_MAX: u32 = 262_144;
 

@@ -114,13 +114,19 @@ fn genesis_text(plan: &Plan) -> Result<String, Failure> {
     let currency = &plan.currency;
     let genesis = Genesis {
         rules: GenesisRules::default(),
-        currency: vec![GenesisCurrency { code: currency.clone(), minor_digits: 2, amount_max: 100_000_000_000 }],
+        currency: vec![GenesisCurrency {
+            code: currency.clone(),
+            minor_digits: 2,
+            amount_max: 100_000_000_000,
+            ..GenesisCurrency::default()
+        }],
         participant: plan
             .participants
             .iter()
             .map(|(code, funds)| GenesisParticipant {
                 code: code.clone(),
                 funds: BTreeMap::from([(currency.clone(), *funds)]),
+                ..GenesisParticipant::default()
             })
             .collect(),
     };

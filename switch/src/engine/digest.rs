@@ -12,7 +12,7 @@ impl Engine {
     /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, the rules as journaled, position, time,
     /// currencies, participants (code, open payments, open cases, signed off, absent, outbox numbers, acknowledged cursors), references of funds, the window's floor, open payments in order of arrival and outcomes in
     /// order of decision, open cases in order of opening and closed ones in order of closing, payments with returns in order of their last, each with its count
-    /// before it, and the book's own digest.
+    /// before it, what the operator has set as in a snapshot, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"CLSPENGN");
@@ -22,7 +22,7 @@ impl Engine {
         }
         for rules in &self.currencies {
             hasher.update(&rules.currency.bytes());
-            hasher.update(&[rules.minor_digits]);
+            hasher.update(&[rules.minor_digits, rules.model as u8]);
             hasher.update(&rules.amount_max.minor_units().to_le_bytes());
         }
         for (_, participant) in self.participants.iter() {
@@ -47,6 +47,7 @@ impl Engine {
         hasher.update(&(self.payments.outcomes().count() as u64).to_le_bytes());
         self.payments.outcomes().for_each(|payment| hash_payment(&mut hasher, payment));
         self.hash_cases(&mut hasher);
+        hasher.update(&self.scheme.bytes());
         hasher.update(&self.book.digest());
         hasher.finalize().into()
     }

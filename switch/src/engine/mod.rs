@@ -17,6 +17,7 @@ pub mod payments;
 pub mod presence;
 mod returns;
 pub mod rules;
+pub mod scheme;
 pub mod snapshot;
 
 use adapters::message::{
@@ -37,6 +38,7 @@ use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
 use crate::engine::presence::PresenceInput;
 use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules};
+use crate::engine::scheme::{Model, Scheme, Told};
 use crate::engine::snapshot::EngineCapture;
 use crate::entry::{
     ArchivedActivateRules, ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened,
@@ -126,6 +128,10 @@ pub struct Engine {
     applied: u64,
     /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
     seal_key_max: u64,
+    /// What the operator has set, and what moves by its orders.
+    scheme: Scheme,
+    /// What it hears of the last batch. Not part of the state that is digested.
+    told: Told,
     /// A snapshot that is being taken.
     capture: Option<EngineCapture>,
 }
@@ -183,6 +189,8 @@ impl Engine {
             time_ns: 0,
             applied: 0,
             seal_key_max: 0,
+            scheme: Scheme::default(),
+            told: Told::default(),
             capture: None,
         }
     }
@@ -196,6 +204,7 @@ impl Engine {
         self.trim_window();
         self.book.trim();
         self.book.set_position(batch.first_sequence);
+        self.begin_batch(moment);
         self.expire_overdue(moment, effects);
         self.expire_cases(moment, effects);
         for entry in Entries::new(batch.payload) {
@@ -207,6 +216,7 @@ impl Engine {
         }
         self.applied = moment.position;
         self.bound_deadlines(moment.entry as usize);
+        self.end_batch(moment);
         self.book.assert_balanced();
         Ok(())
     }
@@ -256,6 +266,7 @@ impl Engine {
             (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
             (Body::Presence(presence), Sender::Switch) => self.observe(presence),
             (Body::Acknowledged(acknowledged), Sender::Switch) => self.acknowledge(acknowledged),
+            (body, Sender::Operator) => self.command(moment, body),
             (body, sender) => Err(format!("{body:?} from {sender:?}")),
         }
     }
@@ -576,12 +587,13 @@ impl Engine {
     fn open_currency(&mut self, command: &ArchivedCurrencyOpened) -> Result<(), String> {
         let currency = Currency::parse(&command.currency).ok_or("a currency that is none")?;
         let amount_max = Amount::new(command.amount_max.to_native()).ok_or("a limit that is no amount")?;
+        let model = Model::from_number(command.model).ok_or("a model of settlement that does not exist")?;
         let is_known = self.currencies.iter().any(|known| known.currency == currency);
         if is_known || self.currencies.len() == CURRENCIES_MAX || command.minor_digits > MINOR_DIGITS_MAX {
             return Err(format!("currency {currency} again, or one too many, or with too many digits"));
         }
         let number = self.currencies.len();
-        self.currencies.push(CurrencyRules { currency, minor_digits: command.minor_digits, amount_max });
+        self.currencies.push(CurrencyRules { currency, minor_digits: command.minor_digits, amount_max, model });
         let funding =
             open_account(&mut self.book, currency, number, ParticipantId(0), CODE_FUNDING, AccountFlags::NONE)?;
         self.funding_accounts.push(funding);
@@ -677,7 +689,8 @@ impl Engine {
     /// When the next open payment ends. Forgets deadlines of payments that are decided, which changes nothing but memory.
     pub fn next_deadline_ns(&mut self) -> Option<u64> {
         let of_case = self.cases.earliest().map(|(at_ns, _)| at_ns);
-        self.next_payment_deadline_ns().into_iter().chain(of_case).min()
+        let of_scheme = self.next_scheme_time_ns();
+        self.next_payment_deadline_ns().into_iter().chain(of_case).chain(of_scheme).min()
     }
 
     fn next_payment_deadline_ns(&mut self) -> Option<u64> {

@@ -3,6 +3,7 @@
 use adapters::message::{Field, Reason};
 use ledger::{Amount, Currency};
 
+use super::scheme::Model;
 use crate::limits::BULK_PURPOSES_MAX;
 
 /// Parameters of the scheme, set by a journaled entry.
@@ -72,6 +73,8 @@ pub struct CurrencyRules {
     pub minor_digits: u8,
     /// The greatest payment.
     pub amount_max: Amount,
+    /// How payments settle.
+    pub model: Model,
 }
 
 /// Why the engine rejects a payment, a return or the opening of a case, in the order in which it looks: the first that applies is the one

@@ -19,9 +19,10 @@ use super::originals::Originals;
 use super::participants::Participants;
 use super::payments::{Payments, State, Traits};
 use super::rules::{CurrencyRules, Rules};
+use super::scheme::{Model, Scheme, Told};
 use super::{CODE_FUNDING, CODE_SETTLEMENT, Engine, PaymentCounts, account_id, book_options};
 use crate::entry::ParticipantId;
-use crate::limits::{BULK_PURPOSES_MAX, CURRENCIES_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX};
+use crate::limits::{BULK_PURPOSES_MAX, CURRENCIES_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, SCHEME_BYTES_MAX};
 
 /// What a snapshot of the engine is called in the file around it. Changed whenever the bytes below mean something else.
 pub const ENGINE_SNAPSHOT_FORMAT: u32 = 0x5000_0001;
@@ -147,8 +148,11 @@ impl Engine {
             time_ns,
             applied,
             seal_key_max,
+            scheme,
+            told: _,
             capture: _,
         } = self;
+        let scheme = scheme.bytes();
         let mut head = Writer::<HEAD_BYTES>::new();
         head.put(&MAGIC).put(&[0; 8]);
         for word in [*applied, *time_ns, *seal_key_max, payments.floor(), book_bytes] {
@@ -162,9 +166,11 @@ impl Engine {
         for count in [payments.lengths(), cases.lengths(), originals.lengths()].concat() {
             head.put(&count.to_le_bytes());
         }
+        head.put(&(scheme.len() as u64).to_le_bytes());
         head.put(&[0; HEAD_BYTES - HEAD_FIELDS_END]);
         let mut head = head.finish().to_vec();
         head.extend(currencies.iter().flat_map(currency_bytes));
+        head.extend(scheme);
         head
     }
 
@@ -180,6 +186,7 @@ impl Engine {
             currencies.push(rules);
             Ok(())
         })?;
+        let scheme = read_scheme(body, head.scheme_bytes)?;
         let book = Book::restore(book_options(payments_expected), body.take(head.book_bytes))
             .map_err(|fault| RestoreFault::new(Part::Book, 0, &fault.to_string()))?;
         let accounts = |participant, code| -> Option<Vec<AccountIndex>> {
@@ -215,6 +222,8 @@ impl Engine {
             time_ns,
             applied,
             seal_key_max,
+            scheme,
+            told: Told::default(),
             capture: None,
         };
         engine.check_restored().map_err(|what| RestoreFault::new(Part::Head, 0, what))?;
@@ -262,7 +271,7 @@ fn deadlines_of(payments: &Payments) -> Deadlines {
 }
 
 /// Where the fields of the head end.
-const HEAD_FIELDS_END: usize = 16 + 5 * 8 + COUNTS_BYTES + RULES_BYTES + 12 * 4;
+const HEAD_FIELDS_END: usize = 16 + 5 * 8 + COUNTS_BYTES + RULES_BYTES + 12 * 4 + 8;
 
 /// The head, read.
 struct Head {
@@ -282,6 +291,7 @@ struct Head {
     cases: [u32; 3],
     /// Slots, free ones, returns.
     originals: [u32; 3],
+    scheme_bytes: u64,
 }
 
 /// Counts in the head.
@@ -407,15 +417,27 @@ impl Head {
             payments,
             cases,
             originals,
+            scheme_bytes: fields.u64(),
         };
         Ok(head)
     }
 }
 
+fn read_scheme(body: &mut impl Read, length: u64) -> Result<Scheme, RestoreFault> {
+    let fault = |what: &str| RestoreFault::new(Part::Scheme, 0, what);
+    if length > SCHEME_BYTES_MAX {
+        return Err(fault("longer than it can be"));
+    }
+    let mut bytes = Vec::new();
+    body.take(length).read_to_end(&mut bytes).map_err(|error| fault(&error.to_string()))?;
+    Scheme::read(&bytes).ok_or_else(|| fault("no archive of it"))
+}
+
 fn currency_bytes(rules: &CurrencyRules) -> [u8; CURRENCY_BYTES] {
-    let CurrencyRules { currency, minor_digits, amount_max } = rules;
+    let CurrencyRules { currency, minor_digits, amount_max, model } = rules;
     let mut bytes = Writer::new();
-    bytes.put(&currency.bytes()).put(&[*minor_digits]).put(&amount_max.minor_units().to_le_bytes()).put(&[0; 4]);
+    bytes.put(&currency.bytes()).put(&[*minor_digits]).put(&amount_max.minor_units().to_le_bytes());
+    bytes.put(&[*model as u8, 0, 0, 0]);
     bytes.finish()
 }
 
@@ -424,8 +446,10 @@ fn currency_of(bytes: &[u8; CURRENCY_BYTES]) -> Checked<CurrencyRules> {
     let currency = Currency::parse(&fields.take::<3>()).ok_or("the currency is not three capital letters")?;
     let [minor_digits] = fields.take();
     let amount_max = Amount::new(fields.u64()).ok_or("the greatest payment is no amount")?;
-    ensure(minor_digits <= MINOR_DIGITS_MAX && fields.take() == [0; 4], "too many digits, or no zeros")?;
-    Ok(CurrencyRules { currency, minor_digits, amount_max })
+    let [model, zeros @ ..] = fields.take::<4>();
+    let model = Model::from_number(model).ok_or("no model of settlement")?;
+    ensure(minor_digits <= MINOR_DIGITS_MAX && zeros == [0; 3], "too many digits, or no zeros")?;
+    Ok(CurrencyRules { currency, minor_digits, amount_max, model })
 }
 
 /// A part of a snapshot.
@@ -435,6 +459,8 @@ pub enum Part {
     Head,
     /// A currency.
     Currency,
+    /// What the operator has set.
+    Scheme,
     /// The book.
     Book,
     /// A participant.

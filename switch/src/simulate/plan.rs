@@ -227,8 +227,14 @@ impl Plan {
         let participant = |provider: &ProviderPlan| GenesisParticipant {
             code: provider.code.as_str().to_owned(),
             funds: BTreeMap::from_iter(CURRENCIES.into_iter().map(letters).zip(provider.funds)),
+            ..GenesisParticipant::default()
         };
-        let currency = |code| GenesisCurrency { code, minor_digits: 2, amount_max: self.rules.amount_max };
+        let currency = |code| GenesisCurrency {
+            code,
+            minor_digits: 2,
+            amount_max: self.rules.amount_max,
+            ..GenesisCurrency::default()
+        };
         Genesis {
             rules: GenesisRules {
                 timeout_ms: self.rules.timeout_ns / NS_PER_MS,

@@ -49,11 +49,18 @@ impl Script {
             0 => return genesis(FUNDS, 1_000),
             10 => write_rules(&mut out, 9),
             20 => {
-                let euro = CurrencyOpened { currency: *b"EUR", minor_digits: 2, amount_max: 5_000 };
+                let euro = CurrencyOpened { currency: *b"EUR", minor_digits: 2, amount_max: 5_000, model: 1 };
                 entry::write_command(&mut out, EntryKind::CurrencyOpened, &euro);
             }
             21 => {
-                let echo = ParticipantOpened { participant: 5, code: *code("ECHO").bytes() };
+                let echo = ParticipantOpened {
+                    participant: 5,
+                    code: *code("ECHO").bytes(),
+                    standing: 2,
+                    class: 0,
+                    sponsor: 0,
+                    is_technical: 0,
+                };
                 entry::write_command(&mut out, EntryKind::ParticipantOpened, &echo);
             }
             22 | 23 => {

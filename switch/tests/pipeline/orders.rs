@@ -72,10 +72,16 @@ pub(crate) fn genesis(funds: [u64; 4], outcomes_kept: u32) -> (Vec<u8>, u32) {
     let participant = |(name, funds): (&str, u64)| GenesisParticipant {
         code: name.to_owned(),
         funds: if funds == 0 { BTreeMap::new() } else { BTreeMap::from([("KES".to_owned(), funds)]) },
+        ..GenesisParticipant::default()
     };
     let genesis = Genesis {
         rules: GenesisRules { outcomes_kept, ..GenesisRules::default() },
-        currency: vec![GenesisCurrency { code: "KES".to_owned(), minor_digits: 2, amount_max: AMOUNT_MAX }],
+        currency: vec![GenesisCurrency {
+            code: "KES".to_owned(),
+            minor_digits: 2,
+            amount_max: AMOUNT_MAX,
+            ..GenesisCurrency::default()
+        }],
         participant: NAMES.into_iter().zip(funds).map(participant).collect(),
     };
     let commands = genesis::commands(&genesis);

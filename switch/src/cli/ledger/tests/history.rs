@@ -85,8 +85,13 @@ impl Office {
             code: code.to_owned(),
             minor_digits,
             amount_max: 1_000_000,
+            ..GenesisCurrency::default()
         };
-        let participant = |name: &&str| GenesisParticipant { code: (*name).to_owned(), funds: funds.clone() };
+        let participant = |name: &&str| GenesisParticipant {
+            code: (*name).to_owned(),
+            funds: funds.clone(),
+            ..GenesisParticipant::default()
+        };
         let genesis = Genesis {
             rules: GenesisRules::default(),
             currency: CURRENCIES.iter().map(currency).collect(),

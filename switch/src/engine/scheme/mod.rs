@@ -1,0 +1,169 @@
+//! The scheme: what the operator sets, and the money that moves by its orders. The rules are `docs/scheme-rules.md`.
+//!
+//! It is small and changes seldom, so a snapshot takes all of it at once. What payments read of it for each of them stands in the participants too.
+
+pub mod events;
+pub mod fees;
+pub mod members;
+pub mod money;
+pub mod rejects;
+pub mod settlement;
+
+use ledger::{AccountFlags, AccountIndex};
+use rkyv::rancor::Failure;
+use rkyv::{Archive, Deserialize, Serialize};
+
+use self::events::{Event, EventKind, Events};
+use self::fees::Fees;
+use self::members::Members;
+use self::money::Money;
+use self::rejects::CommandReject;
+use self::settlement::Settlement;
+use super::{Engine, Moment, account_id, open_account};
+use crate::entry::{Body, ParticipantId};
+
+/// How payments in a currency settle. The numbers are in the journal.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Model {
+    /// Each moves settlement accounts.
+    #[default]
+    Gross = 1,
+    /// Each moves position accounts; windows of them are settled.
+    Net = 2,
+}
+
+impl Model {
+    /// The model with a number.
+    pub fn from_number(number: u8) -> Option<Model> {
+        Some(match number {
+            1 => Model::Gross,
+            2 => Model::Net,
+            _ => return None,
+        })
+    }
+
+    /// Its name in documents, reports and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Model::Gross => "gross",
+            Model::Net => "net",
+        }
+    }
+}
+
+/// All of it. What a snapshot has are the bytes of its archive.
+#[derive(Archive, Serialize, Deserialize, Debug, Default)]
+pub struct Scheme {
+    /// Participants beyond their payments.
+    pub members: Members,
+    /// Orders of money, floors and ceilings.
+    pub money: Money,
+    /// Windows and calendars.
+    pub settlement: Settlement,
+    /// Tariffs.
+    pub fees: Fees,
+    /// How much the operator was told.
+    pub events: Events,
+}
+
+/// What the operator hears of the last batch.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// In order.
+    pub events: Vec<Event>,
+    /// Commands, by their journal positions.
+    pub commands: Vec<(u64, Result<(), CommandReject>)>,
+}
+
+impl Scheme {
+    /// The bytes of it in a snapshot.
+    pub fn bytes(&self) -> Vec<u8> {
+        let bytes = rkyv::to_bytes::<Failure>(self);
+        bytes.unwrap_or_else(|_| unreachable!("an archive in memory")).into_vec()
+    }
+
+    /// What a snapshot has the bytes of; none where they are none.
+    pub fn read(bytes: &[u8]) -> Option<Scheme> {
+        rkyv::from_bytes::<Scheme, Failure>(bytes).ok()
+    }
+}
+
+impl Engine {
+    /// What the operator hears of the last batch.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What the operator has set.
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// A batch begins: what time alone does to the scheme.
+    pub(super) fn begin_batch(&mut self, moment: Moment) {
+        self.told.events.clear();
+        self.told.commands.clear();
+        self.close_due_windows(moment);
+        self.advance_tariffs(moment);
+    }
+
+    /// A batch ends: what follows from the balances that it has left.
+    pub(super) fn end_batch(&mut self, moment: Moment) {
+        self.level_liquidity(moment);
+    }
+
+    /// When time alone changes the scheme next.
+    pub(super) fn next_scheme_time_ns(&self) -> Option<u64> {
+        self.scheme.settlement.next_cut_off_ns().into_iter().chain(self.scheme.fees.next_tariff_ns()).min()
+    }
+
+    /// Carries out a command of the operator. What is refused has changed nothing.
+    pub(super) fn command(&mut self, moment: Moment, body: Body<'_>) -> Result<(), String> {
+        let result = match body {
+            Body::StandingSet(command) => self.set_standing(moment, command),
+            Body::LimitsSet(command) => self.set_limits(moment, command),
+            Body::TermsSet(command) => self.set_terms(moment, command),
+            Body::AgencySet(command) => self.set_agency(moment, command),
+            Body::CertificateSet(command) => self.set_certificate(moment, command),
+            Body::MoneyOrdered(command) => self.order_money(moment, command),
+            Body::MoneyDecided(command) => self.decide_money(moment, command),
+            Body::LiquidityRulesSet(command) => self.set_liquidity_rules(moment, command),
+            Body::TransferAllowed(command) => self.allow_transfer(moment, command),
+            Body::CutOff(command) => self.cut_off(moment, command),
+            Body::SettlementStep(command) => self.step_settlement(moment, command),
+            Body::CalendarSet(command) => self.set_calendar(moment, command),
+            Body::TariffSet(command, rows) => self.set_tariff(moment, command, rows),
+            Body::FeesCollected(command) => self.collect_fees(moment, command),
+            other => return Err(format!("{other:?} from the operator")),
+        };
+        if let Err(reject) = result {
+            self.announce(moment, Event { code: reject.number(), ..Event::of(EventKind::CommandRefused) });
+        }
+        self.told.commands.push((moment.position, result));
+        Ok(())
+    }
+
+    /// Tells the operator, under the next number.
+    pub(super) fn announce(&mut self, moment: Moment, event: Event) {
+        let number = self.scheme.events.next();
+        self.told.events.push(Event { number, position: moment.position, time_ns: moment.time_ns, ..event });
+    }
+
+    /// An account of the scheme that is opened when it is needed first. `participant` 0 is the scheme itself.
+    pub(super) fn account_of(
+        &mut self,
+        currency_number: usize,
+        participant: ParticipantId,
+        code: u16,
+        flags: AccountFlags,
+    ) -> AccountIndex {
+        let known = self.book.find(account_id(currency_number, participant, code));
+        known.unwrap_or_else(|| {
+            let currency = self.currencies[currency_number].currency;
+            open_account(&mut self.book, currency, currency_number, participant, code, flags)
+                .unwrap_or_else(|reason| panic!("an account that was not there: {reason}"))
+        })
+    }
+}
