@@ -276,6 +276,23 @@ impl Book {
         }
     }
 
+    /// Moves money that is part of another transfer and has no name of its own: a fee that goes along with a payment. It is never repeated, and no
+    /// account of it is limited, so it cannot be refused; whoever makes it keeps what it was.
+    ///
+    /// # Panics
+    /// When the accounts are one, differ in currency, are not open, keep a history, or have a limit on the side that it moves.
+    pub fn move_leg(&mut self, debit: AccountIndex, credit: AccountIndex, amount: Amount) {
+        let (giving, taking) = (self.account(debit), self.account(credit));
+        assert!(giving.is_open() && giving.headroom().is_none(), "a leg debits an account without a limit");
+        assert!(taking.is_plain_credit(), "a leg credits an account without a limit");
+        let has_history = self.change_sides(
+            (debit, credit),
+            |account, total| account.debit(amount, total),
+            |account, total| account.credit(amount, total),
+        );
+        assert!(!has_history, "a leg has no place in a history");
+    }
+
     /// Holds money: pending on both accounts until it is posted or voided.
     pub fn reserve(&mut self, movement: Movement) -> Result<Applied, Reject> {
         match self.claim_plain(&movement) {

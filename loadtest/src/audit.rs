@@ -179,7 +179,7 @@ impl Walk {
 fn books(engine: &Engine) -> Books {
     let currency = Currency::parse(&CURRENCY).unwrap_or_else(|| unreachable!("the code for tests is a code"));
     let balance = |id| {
-        let (available, reserved) = engine.settlement_balance(id, currency).unwrap_or((0, 0));
+        let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
         i128::try_from(available + reserved).unwrap_or(i128::MAX)
     };
     Books { counts: engine.counts(), balances: engine.participants().map(|(id, code)| (code, balance(id))).collect() }

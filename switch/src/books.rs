@@ -7,17 +7,17 @@
 //! It holds what is in flight, the accounts and the operator's references, never what became final: its memory does not grow with the number
 //! of payments. It does no I/O and has no clock.
 
-use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use adapters::message::{ArchivedCreditTransfer, ArchivedReturn, Field, Outcome, PaymentId, Reason};
 use hashbrown::{HashMap, HashSet};
-use ledger::{Account, AccountIndex, Amount, Balances};
+use ledger::{Account, AccountIndex, Amount, Balances, Movement};
 
 use crate::engine::accounts::AccountOwner;
 use crate::engine::effect::{Delivery, Effect, News, Status};
 use crate::engine::{Batch, Engine, Inapplicable};
-use crate::entry::{ArchivedFundsIn, Body, Entries, Entry, ParticipantId, Sender};
+use crate::engine::scheme::{self, Moved, Step};
+use crate::entry::{Body, Entries, Entry, Sender};
 
 /// A place in the journal: the time of a batch, and the position of an entry in it or of the batch's tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,14 +28,21 @@ pub struct Moment {
     pub position: u64,
 }
 
-/// Who a transfer is: the UETR of a payment, or the reference of a funding, which is never a version-4 UUID.
+/// Who a transfer is: the UETR of a payment, the reference of an order of money, or, of what the scheme moves by itself, a version-8 UUID. No two of these can
+/// be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TransferName(pub [u8; 16]);
 
 impl TransferName {
     /// What has this name, in documents, reports and on screens.
     pub fn kind(self) -> &'static str {
-        if PaymentId::from_bytes(self.0).is_some() { "payment" } else { "funding" }
+        if PaymentId::from_bytes(self.0).is_some() {
+            "payment"
+        } else if scheme::is_scheme_transfer(self.0) {
+            "settlement"
+        } else {
+            "order"
+        }
     }
 }
 
@@ -58,6 +65,8 @@ impl std::fmt::Display for TransferName {
 pub struct Transfer {
     /// Its name.
     pub name: TransferName,
+    /// Which of the fees of the payment with this name it is, from 1; 0: it is no fee.
+    pub leg: u8,
     /// The account that gives.
     pub debit: AccountIndex,
     /// The account that receives.
@@ -85,7 +94,7 @@ pub enum Happening {
         /// Why.
         reason: Reason,
     },
-    /// It moved in one step: money that was paid in, or a return.
+    /// It moved in one step.
     Moved,
 }
 
@@ -153,9 +162,8 @@ pub struct Books {
     owners: Vec<AccountOwner>,
     balances: Vec<Balances>,
     in_flight: HashMap<TransferName, (Moment, Transfer), foldhash::fast::RandomState>,
-    /// Payments in flight whose payer and payee provider are one: they move nothing.
+    /// Payments in flight between two that have one account: they move nothing.
     within: HashSet<TransferName, foldhash::fast::RandomState>,
-    fundings: BTreeSet<[u8; 16]>,
     /// What was decided last: its second telling, to the payee provider, is no second decision.
     decided: Option<(PaymentId, u64)>,
     effects: Vec<Effect>,
@@ -172,23 +180,19 @@ impl Books {
         effects.clear();
         self.engine.apply(batch, &mut effects)?;
         let mut told = effects.iter().filter(|effect| matches!(effect.delivery, Delivery::Outbox { .. })).peekable();
+        let moves = self.engine.told().moves.clone();
+        let mut moves = moves.iter().peekable();
         let mut at = Moment { time_ns: batch.time_ns, position: batch.first_sequence };
+        self.note_accounts();
         self.take(at, None, &mut told)?;
-        let mut has_opened = false;
+        self.take_moves(at, &mut moves)?;
         for entry in Entries::new(batch.payload) {
             at.position += 1;
             let entry = entry.map_err(|unreadable| inapplicable(at, unreadable))?;
-            match entry.body {
-                Body::CurrencyOpened(_) | Body::ParticipantOpened(_) if !has_opened => {
-                    has_opened = true;
-                    self.note_accounts();
-                }
-                Body::FundsIn(funds) => self.take_funds(at, funds)?,
-                _ => {}
-            }
             self.take(at, Some(&entry), &mut told)?;
+            self.take_moves(at, &mut moves)?;
         }
-        if told.next().is_some() {
+        if told.next().is_some() || moves.next().is_some() {
             return Err(inapplicable(at, "the engine tells of no entry of this batch"));
         }
         self.effects = effects;
@@ -268,20 +272,20 @@ impl Books {
 
     fn reserve(&mut self, at: Moment, entry: Option<&Entry<'_>>, effect: &Effect) -> Result<(), Inapplicable> {
         let (order, sender) = order_of(at, entry)?;
-        let account = |participant| self.engine.settlement_account(participant, order.currency);
+        let account = |participant| self.engine.payment_account(participant, order.currency);
         let (Sender::Participant(payer), payee) = (sender, effect.participant) else {
             return Err(inapplicable(at, "an order from no participant"));
         };
-        if payer == payee {
-            self.within.insert(TransferName(effect.id.bytes()));
-            return Ok(());
-        }
         let (Some(debit), Some(credit), Some(amount)) =
             (account(payer), account(payee), Amount::new(order.amount.to_native()))
         else {
             return Err(inapplicable(at, "a reservation without accounts or amount"));
         };
-        let transfer = Transfer { name: TransferName(effect.id.bytes()), debit, credit, amount };
+        if debit == credit {
+            self.within.insert(TransferName(effect.id.bytes()));
+            return Ok(());
+        }
+        let transfer = Transfer { name: TransferName(effect.id.bytes()), leg: 0, debit, credit, amount };
         if self.in_flight.insert(transfer.name, (at, transfer)).is_some() {
             return Err(inapplicable(at, "a payment that is in flight is reserved again"));
         }
@@ -327,7 +331,7 @@ impl Books {
         effect: &Effect,
         message: &ArchivedReturn,
     ) -> Result<(), Inapplicable> {
-        let account = |participant| self.engine.settlement_account(participant, message.currency);
+        let account = |participant| self.engine.payment_account(participant, message.currency);
         let Some(Sender::Participant(sender)) = entry.map(|entry| entry.sender) else {
             return Err(inapplicable(at, "a return from no participant"));
         };
@@ -336,7 +340,10 @@ impl Books {
         else {
             return Err(inapplicable(at, "a return without accounts or amount"));
         };
-        let transfer = Transfer { name: TransferName(message.return_id), debit, credit, amount };
+        if debit == credit {
+            return Ok(());
+        }
+        let transfer = Transfer { name: TransferName(message.return_id), leg: 0, debit, credit, amount };
         self.enter(at, transfer, Happening::Moved);
         Ok(())
     }
@@ -350,21 +357,33 @@ impl Books {
         self.refusals.push(Refusal { at, name, payer, payee: [0; 35], currency, amount, reason, field });
     }
 
-    /// Money paid in. The same reference again is the same money, which the engine has compared.
-    fn take_funds(&mut self, at: Moment, funds: &ArchivedFundsIn) -> Result<(), Inapplicable> {
-        if !self.fundings.insert(funds.reference) {
-            return Ok(());
+    /// Takes what one entry, or time, moved besides payments and returns.
+    fn take_moves<'a>(
+        &mut self,
+        at: Moment,
+        moves: &mut Peekable<impl Iterator<Item = &'a Moved>>,
+    ) -> Result<(), Inapplicable> {
+        while let Some(Moved { movement, leg, step, .. }) = moves.next_if(|moved| moved.position == at.position) {
+            let &Movement { id, debit, credit, amount } = movement;
+            let transfer = Transfer { name: TransferName(id.0.to_be_bytes()), leg: *leg, debit, credit, amount };
+            let happening = match step {
+                Step::Moved => Happening::Moved,
+                Step::Reserved => {
+                    self.in_flight.insert(transfer.name, (at, transfer));
+                    Happening::Reserved
+                }
+                Step::Posted | Step::Voided => {
+                    let held = self.in_flight.remove(&transfer.name).filter(|(_, held)| *held == transfer);
+                    let (reserved, _) = held.ok_or_else(|| inapplicable(at, "a decision about what is not held"))?;
+                    if *step == Step::Posted {
+                        Happening::Posted { reserved }
+                    } else {
+                        Happening::Voided { reserved, outcome: Outcome::Rejected, reason: Reason::NONE }
+                    }
+                }
+            };
+            self.enter(at, transfer, happening);
         }
-        let participant = ParticipantId(funds.participant.to_native());
-        let (Some(debit), Some(credit), Some(amount)) = (
-            self.engine.funding_account(funds.currency),
-            self.engine.settlement_account(participant, funds.currency),
-            Amount::new(funds.amount.to_native()),
-        ) else {
-            return Err(inapplicable(at, "funds without accounts or amount"));
-        };
-        let transfer = Transfer { name: TransferName(funds.reference), debit, credit, amount };
-        self.enter(at, transfer, Happening::Moved);
         Ok(())
     }
 
@@ -377,8 +396,11 @@ impl Books {
         self.events.push(event);
     }
 
-    /// The engine has opened accounts.
+    /// Accounts that the engine has opened: at the beginning, and when they were needed first.
     fn note_accounts(&mut self) {
+        if self.owners.len() == self.engine.accounts_count() {
+            return;
+        }
         let mut owners: Vec<(AccountIndex, AccountOwner)> = self.engine.accounts().collect();
         owners.sort_by_key(|(index, _)| *index);
         self.owners = owners.into_iter().map(|(_, owner)| owner).collect();

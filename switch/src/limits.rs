@@ -77,6 +77,9 @@ pub const HOLIDAYS_MAX: usize = 64;
 /// Rows of a tariff: they are read at each posting, and must fit into one entry.
 pub const TARIFF_ROWS_MAX: usize = 256;
 
+/// Tariffs that wait to come into force.
+pub const TARIFFS_WAITING_MAX: usize = 8;
+
 /// Orders of money that are prepared and not decided. People make them, and the settlement bank answers within the day.
 pub const ORDERS_OPEN_MAX: usize = 65_536;
 

@@ -7,10 +7,12 @@ use super::cases::Case;
 use super::originals::Original;
 use super::payments::{Payment, State};
 use super::rules::Rules;
+use super::scheme::members::Limits;
 
 impl Engine {
     /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, the rules as journaled, position, time,
-    /// currencies, participants (code, open payments, open cases, signed off, absent, outbox numbers, acknowledged cursors), references of funds, the window's floor, open payments in order of arrival and outcomes in
+    /// currencies, participants (code, open payments, open cases, signed off, absent, standing, class, technical, open payments to it,
+    /// sponsor, limits, outbox numbers, acknowledged cursors), seats as in a snapshot, references of orders of money, the window's floor, open payments in order of arrival and outcomes in
     /// order of decision, open cases in order of opening and closed ones in order of closing, payments with returns in order of their last, each with its count
     /// before it, what the operator has set as in a snapshot, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
@@ -30,13 +32,24 @@ impl Engine {
             hasher.update(&participant.in_flight.to_le_bytes());
             hasher.update(&participant.cases_open.to_le_bytes());
             hasher.update(&[u8::from(participant.is_signed_off), u8::from(participant.is_absent)]);
+            hasher.update(&[participant.standing as u8, participant.class, u8::from(participant.is_technical)]);
+            let Limits { in_flight_max, orders_per_second, orders_burst } = participant.limits;
+            let sponsor = participant.sponsor.map_or(0, |sponsor| sponsor.0);
+            for count in [participant.incoming, sponsor, in_flight_max, orders_per_second, orders_burst] {
+                hasher.update(&count.to_le_bytes());
+            }
             for number in participant.enqueued.into_iter().chain(participant.acknowledged) {
                 hasher.update(&number.to_le_bytes());
             }
         }
+        for seat in self.seats.iter() {
+            hasher.update(&seat.bytes());
+        }
         for (reference, booked) in self.funds.iter() {
             hasher.update(reference);
+            hasher.update(&[booked.operation as u8]);
             hasher.update(&booked.participant.0.to_le_bytes());
+            hasher.update(&booked.other.0.to_le_bytes());
             hasher.update(&self.currencies[booked.currency].currency.bytes());
             hasher.update(&booked.amount.minor_units().to_le_bytes());
         }

@@ -1,4 +1,4 @@
-//! References of the money that participants have paid in: what was booked once is never booked again.
+//! References of the operator's orders of money: what was ordered once is never carried out again.
 //!
 //! The book forgets transfers that are final, and payments have their window; the operator's references are kept, all of them. They are few,
 //! because people make them: a thousand a day for three years fill the table.
@@ -11,14 +11,19 @@ use ledger::Amount;
 use ledger::capture::CaptureSection;
 
 use self::snapshot::FUNDS_BYTES;
+use crate::engine::scheme::money::Operation;
 use crate::entry::ParticipantId;
 use crate::limits::FUNDS_IN_MAX;
 
-/// What was booked under a reference.
+/// What was ordered under a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FundsBooked {
-    /// For whom.
+    /// What it does.
+    pub operation: Operation,
+    /// For whom, or from whom.
     pub participant: ParticipantId,
+    /// Who receives it, of a transfer or a dispute; else 0.
+    pub other: ParticipantId,
     /// In which currency, by its number in the scheme.
     pub currency: usize,
     /// How much.

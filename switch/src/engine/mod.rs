@@ -18,17 +18,16 @@ pub mod presence;
 mod returns;
 pub mod rules;
 pub mod scheme;
+pub mod seats;
 pub mod snapshot;
 
 use adapters::message::{
     ArchivedAnswer, ArchivedCreditTransfer, CaseKind, Cursors, Decision, Field, Lane, Outcome, ParticipantCode,
     PaymentId, Reason,
 };
-use ledger::{
-    AccountFlags, AccountId, AccountIndex, AccountSpec, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement,
-    TransferId,
-};
+use ledger::{AccountIndex, Amount, Book, BookOptions, Currency, CurrencyTotals, Movement, TransferId};
 
+use crate::engine::accounts::{AccountKind, SCHEME, open_account};
 use crate::engine::cases::{Case, CaseIndex, Cases};
 use crate::engine::deadlines::{Deadline, Deadlines};
 use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
@@ -38,7 +37,12 @@ use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
 use crate::engine::presence::PresenceInput;
 use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules};
-use crate::engine::scheme::{Model, Scheme, Told};
+use crate::engine::scheme::fees::Priced;
+use crate::engine::scheme::fees::prices::{Flow, PriceList};
+use crate::engine::scheme::members::Standing;
+use crate::engine::scheme::money::Operation;
+use crate::engine::scheme::{Model, Scheme, Step, Told};
+use crate::engine::seats::{Seat, Seats};
 use crate::engine::snapshot::EngineCapture;
 use crate::entry::{
     ArchivedActivateRules, ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened,
@@ -48,10 +52,6 @@ use crate::limits::{
     CURRENCIES_MAX, DEADLINES_DECIDED_MAX, DEADLINES_SWEPT_MIN, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX,
     OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
 };
-
-/// Account codes in the book, as the engine uses them.
-const CODE_SETTLEMENT: u16 = 1;
-const CODE_FUNDING: u16 = 2;
 
 /// A batch as the log hands it back: durable, and nothing before it is missing.
 #[derive(Clone, Copy, Debug)]
@@ -115,9 +115,8 @@ pub struct Engine {
     book: Book,
     rules: Rules,
     currencies: Vec<CurrencyRules>,
-    /// The scheme's own account in each currency: what all participants' money came from.
-    funding_accounts: Vec<AccountIndex>,
     participants: Participants,
+    seats: Seats,
     funds: FundsReferences,
     payments: Payments,
     originals: Originals,
@@ -130,6 +129,8 @@ pub struct Engine {
     seal_key_max: u64,
     /// What the operator has set, and what moves by its orders.
     scheme: Scheme,
+    /// Of the tariff in force: it follows from `scheme`.
+    prices: PriceList,
     /// What it hears of the last batch. Not part of the state that is digested.
     told: Told,
     /// A snapshot that is being taken.
@@ -160,6 +161,8 @@ struct Moment {
 #[derive(Clone, Copy)]
 struct Admitted {
     payee: ParticipantId,
+    /// The currency's number in the scheme.
+    currency: usize,
     reservation: Reservation,
     deadline_ns: u64,
     /// The request that it pays.
@@ -178,8 +181,8 @@ impl Engine {
             book: Book::new(book_options(payments_expected)),
             rules: Rules::UNSET,
             currencies: Vec::new(),
-            funding_accounts: Vec::new(),
             participants: Participants::default(),
+            seats: Seats::default(),
             funds: FundsReferences::default(),
             payments: Payments::with_room(payments_expected as usize),
             originals: Originals::default(),
@@ -190,6 +193,7 @@ impl Engine {
             applied: 0,
             seal_key_max: 0,
             scheme: Scheme::default(),
+            prices: PriceList::default(),
             told: Told::default(),
             capture: None,
         }
@@ -261,7 +265,7 @@ impl Engine {
             (Body::ActivateRules(rules), Sender::Operator) => self.activate_rules(rules),
             (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
             (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
-            (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
+            (Body::FundsIn(funds), Sender::Operator) => self.funds_in(moment, funds),
             (Body::SignOn, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOn),
             (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
             (Body::Presence(presence), Sender::Switch) => self.observe(presence),
@@ -307,12 +311,14 @@ impl Engine {
         let (digest, amount, currency) = (annotation.digest, order.amount.to_native(), order.currency);
         let index = self.payments.add(Payment { id, digest, payer: sender, payee, amount, currency, traits, state });
         match admitted {
-            Ok(Admitted { payee, deadline_ns, .. }) => {
+            Ok(Admitted { payee, currency, deadline_ns, .. }) => {
                 if let Some(request) = request {
                     self.pay_request(moment, request, id);
                 }
                 self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
+                self.participants[payee].incoming += 1;
+                self.seats.at_mut(currency, sender).hold(amount);
                 self.counts.in_flight += 1;
                 self.counts.bulk_in_flight += u64::from(lane == Lane::Bulk);
                 let delivery = self.outbox(payee, lane, Subject::Payment(index), moment.position);
@@ -336,38 +342,74 @@ impl Engine {
     ) -> Result<Admitted, Reject> {
         let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         unless(order.payer == *self.participants[sender].code.bytes(), Reject::SenderIsNotPayer)?;
+        unless(self.may_pay(sender), Reject::SenderSuspended)?;
         let payee = ParticipantCode::from_bytes(order.payee).and_then(|code| self.participants.find(&code));
         let payee = payee.ok_or(Reject::PayeeUnknown)?;
         unless(payee != sender || self.rules.has_self_payments, Reject::PayeeIsPayer)?;
         unless(self.participants[payee].is_reachable(), Reject::PayeeUnreachable)?;
-        let currency = self.currencies.iter().position(|c| c.currency.bytes() == order.currency);
-        let currency = currency.ok_or(Reject::CurrencyNotOffered)?;
+        unless(self.participants[payee].standing.may_be_paid(), Reject::PayeeSuspended)?;
+        let (currency, debit, credit) =
+            self.accounts_to_move(order.currency, sender, payee).ok_or(Reject::CurrencyNotOffered)?;
         let timeout_ns = self.timeout_in(lane, order.purpose)?;
         let amount = Amount::new(order.amount.to_native()).ok_or(Reject::AmountAboveLimit)?;
         unless(amount <= self.currencies[currency].amount_max, Reject::AmountAboveLimit)?;
+        self.check_terms(currency, sender, amount)?;
         let accepted_at_ns = order.accepted_at_ns.to_native();
         unless(accepted_at_ns <= moment.time_ns.saturating_add(self.rules.skew_ns), Reject::AcceptedInFuture)?;
         let deadline_ns = accepted_at_ns.saturating_add(timeout_ns);
         let answerable_ns = moment.time_ns.saturating_add(self.rules.payee_share_ns);
         unless(answerable_ns < deadline_ns, Reject::TooLate)?;
         let request = self.request_to_pay(moment, (sender, payee), order)?;
-        if payee == sender {
-            return Ok(Admitted { payee, reservation: Reservation::NOTHING, deadline_ns, request });
+        if debit == credit {
+            return Ok(Admitted { payee, currency, reservation: Reservation::NOTHING, deadline_ns, request });
         }
-        let movement = Movement {
-            id: TransferId(u128::from_be_bytes(order.payment_id)),
-            debit: self.participants[sender].settlement_accounts[currency],
-            credit: self.participants[payee].settlement_accounts[currency],
-            amount,
-        };
+        let movement = Movement { id: TransferId(u128::from_be_bytes(order.payment_id)), debit, credit, amount };
         match self.book.reserve(movement) {
             Ok(applied) => {
                 assert!(!applied.repeated, "the id is new to the engine, so it is new to the book");
-                Ok(Admitted { payee, reservation: Reservation::of(applied.index), deadline_ns, request })
+                let reservation = Reservation::of(applied.index);
+                Ok(Admitted { payee, currency, reservation, deadline_ns, request })
             }
             Err(ledger::Reject::DebitLimitExceeded) => Err(Reject::FundsInsufficient),
             Err(other) => panic!("the book refuses what the engine has checked: {other:?}"),
         }
+    }
+
+    /// May a participant pay and return? Who settles through a sponsor may as long as that may.
+    pub(in crate::engine) fn may_pay(&self, id: ParticipantId) -> bool {
+        let participant = &self.participants[id];
+        participant.standing.may_pay()
+            && participant.sponsor.is_none_or(|sponsor| self.participants[sponsor].standing.may_pay())
+    }
+
+    /// The number of a currency that the scheme offers both, and the accounts that money between them moves.
+    fn accounts_to_move(
+        &self,
+        currency: [u8; 3],
+        payer: ParticipantId,
+        payee: ParticipantId,
+    ) -> Option<(usize, AccountIndex, AccountIndex)> {
+        let number = self.currency_place(currency)?;
+        let (giving, taking) = (self.seats.at(number, payer), self.seats.at(number, payee));
+        if !(giving.terms.is_offered && taking.terms.is_offered) {
+            return None;
+        }
+        Some((number, giving.account?, taking.account?))
+    }
+
+    /// What the operator allows the sender: of one payment, until the next cut-off, and on its sponsor's account.
+    fn check_terms(&self, currency: usize, sender: ParticipantId, amount: Amount) -> Result<(), Reject> {
+        let (seat, amount) = (self.seats.at(currency, sender), amount.minor_units());
+        if seat.terms.amount_max != 0 && amount > seat.terms.amount_max {
+            return Err(Reject::AmountAboveAgreed);
+        }
+        if !seat.is_within_intraday(amount) {
+            return Err(Reject::IntradayLimitExceeded);
+        }
+        if self.participants[sender].sponsor.is_some() && !seat.is_within_sub_limit(amount) {
+            return Err(Reject::SubLimitExceeded);
+        }
+        Ok(())
     }
 
     /// How long a payment of this lane has, if it may go there.
@@ -414,7 +456,7 @@ impl Engine {
                 effects.push(reply(moment, sender, id, News::Status(state.status())));
             }
             (State::InFlight { reservation, .. }, Decision::Accept | Decision::AcceptWithoutPosting) => {
-                self.post(reservation);
+                self.post(moment, index, reservation);
                 self.decide(moment, index, Outcome::Committed, Reason::NONE, note, effects);
                 if decision == Decision::AcceptWithoutPosting && self.payments[index].payer != sender {
                     self.open_posting(moment, index, effects);
@@ -469,11 +511,33 @@ impl Engine {
         self.decide(moment, index, Outcome::Expired, REASON_EXPIRED, 0, effects);
     }
 
-    fn post(&mut self, reservation: Reservation) {
-        let Some(transfer) = reservation.transfer() else { return };
-        let amount = self.book.transfer(transfer).amount();
-        let posted = self.book.post(transfer, amount);
-        assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");
+    /// Moves what a payment has reserved, and what it costs.
+    fn post(&mut self, moment: Moment, index: PaymentIndex, reservation: Reservation) {
+        if let Some(transfer) = reservation.transfer() {
+            let amount = self.book.transfer(transfer).amount();
+            let posted = self.book.post(transfer, amount);
+            assert!(posted.is_ok_and(|applied| !applied.repeated), "a reservation is posted once");
+        }
+        let &Payment { id, payer, payee: Some(payee), amount, currency, .. } = &self.payments[index] else {
+            unreachable!("what was in flight has a payee provider")
+        };
+        let currency = self.currency_of_flight(currency);
+        if payer != payee {
+            self.count_posted(currency, (payer, payee), amount);
+            let id = id.bytes();
+            self.charge(moment, Priced { id, flow: Flow::Payment, payer, payee, currency, amount });
+        }
+    }
+
+    /// The number of a currency in which something was admitted.
+    fn currency_of_flight(&self, currency: [u8; 3]) -> usize {
+        self.currency_place(currency).unwrap_or_else(|| unreachable!("what was in flight has a currency of the scheme"))
+    }
+
+    /// Counts what one has sent another towards the limits of both.
+    fn count_posted(&mut self, currency: usize, (payer, payee): (ParticipantId, ParticipantId), amount: u64) {
+        self.seats.at_mut(currency, payer).sent += u128::from(amount);
+        self.seats.at_mut(currency, payee).received += u128::from(amount);
     }
 
     fn release(&mut self, reservation: Reservation) {
@@ -495,7 +559,9 @@ impl Engine {
         let Moment { time_ns, position, .. } = moment;
         let status = Status { outcome, reason, field: Field::None, decided_at_ns: time_ns, position };
         let (payment, order) = self.payments.decide(index, status);
-        let (id, payer, payee, traits) = (payment.id, payment.payer, payment.payee, payment.traits);
+        let &Payment { id, payer, payee, traits, amount, currency, .. } = payment;
+        let currency = self.currency_of_flight(currency);
+        self.seats.at_mut(currency, payer).release(amount);
         self.participants[payer].in_flight -= 1;
         self.counts.in_flight -= 1;
         self.counts.bulk_in_flight -= u64::from(traits.has(Traits::BULK));
@@ -506,6 +572,7 @@ impl Engine {
         } += 1;
         self.tell(payer, (index, order), source, effects);
         let payee = payee.unwrap_or_else(|| unreachable!("what was in flight has a payee provider"));
+        self.participants[payee].incoming -= 1;
         // Where both are one, it is told once.
         if payee != payer {
             self.tell(payee, (index, order), 0, effects);
@@ -594,13 +661,25 @@ impl Engine {
         }
         let number = self.currencies.len();
         self.currencies.push(CurrencyRules { currency, minor_digits: command.minor_digits, amount_max, model });
-        let funding =
-            open_account(&mut self.book, currency, number, ParticipantId(0), CODE_FUNDING, AccountFlags::NONE)?;
-        self.funding_accounts.push(funding);
-        for (id, participant) in (1..).map(ParticipantId).zip(self.participants.iter_mut()) {
-            participant.settlement_accounts.push(open_settlement_account(&mut self.book, currency, number, id)?);
-        }
+        open_account(&mut self.book, (number, currency), SCHEME, AccountKind::Funding)?;
+        let participants = self.participants.iter().map(|(id, participant)| (id, participant.clone()));
+        let participants: Vec<(ParticipantId, Participant)> = participants.collect();
+        let seats: Result<Vec<Seat>, String> =
+            participants.iter().map(|(id, participant)| self.open_seat(number, *id, participant)).collect();
+        self.seats.open_currency(seats?);
         Ok(())
+    }
+
+    /// Opens a participant's accounts in a currency, where it has its own.
+    fn open_seat(&mut self, currency: usize, id: ParticipantId, participant: &Participant) -> Result<Seat, String> {
+        let rules = self.currencies[currency];
+        if participant.is_direct() {
+            open_account(&mut self.book, (currency, rules.currency), id, AccountKind::Settlement)?;
+            if rules.model == Model::Net {
+                open_account(&mut self.book, (currency, rules.currency), id, AccountKind::Position)?;
+            }
+        }
+        Ok(Seat::new(payment_account(&self.book, &self.currencies, currency, id, participant)))
     }
 
     fn open_participant(&mut self, command: &ArchivedParticipantOpened) -> Result<(), String> {
@@ -609,69 +688,69 @@ impl Engine {
         if self.participants.find(&code).is_some() || id != self.participants.next_id() || id.0 > PARTICIPANTS_MAX {
             return Err(format!("participant {code} as number {} again, or out of order", id.0));
         }
-        let mut participant = Participant::new(code);
-        for (number, rules) in self.currencies.iter().enumerate() {
-            let account = open_settlement_account(&mut self.book, rules.currency, number, id)?;
-            participant.settlement_accounts.push(account);
+        let standing = Standing::from_number(command.standing);
+        let standing = standing.filter(|standing| matches!(standing, Standing::Onboarding | Standing::Active));
+        let sponsor = Some(ParticipantId(command.sponsor.to_native())).filter(|sponsor| sponsor.0 != 0);
+        let participant = Participant {
+            standing: standing.ok_or("a standing that nobody begins with")?,
+            class: command.class,
+            sponsor,
+            is_technical: match command.is_technical {
+                0 => false,
+                1 => true,
+                _ => return Err("a flag that is neither 0 nor 1".to_owned()),
+            },
+            ..Participant::new(code)
+        };
+        let is_direct = |sponsor| self.participants.get(sponsor).is_some_and(Participant::is_direct);
+        if sponsor.is_some_and(|sponsor| participant.is_technical || !is_direct(sponsor)) {
+            return Err(format!("participant {code} with a sponsor that cannot be its"));
         }
+        let currencies = 0..self.currencies.len();
+        let seats: Result<Vec<Seat>, String> =
+            currencies.map(|currency| self.open_seat(currency, id, &participant)).collect();
+        self.seats.admit(seats?);
         self.participants.admit(participant);
         Ok(())
     }
 
-    fn funds_in(&mut self, command: &ArchivedFundsIn) -> Result<(), String> {
+    /// Money that was paid in before the scheme began: at once.
+    fn funds_in(&mut self, moment: Moment, command: &ArchivedFundsIn) -> Result<(), String> {
         let participant = ParticipantId(command.participant.to_native());
-        let accounts = self.participants.get(participant).ok_or("funds for a participant that is not there")?;
-        let currency = self.currencies.iter().position(|c| c.currency.bytes() == command.currency);
-        let currency = currency.ok_or("funds in a currency that is not there")?;
+        let is_direct = self.participants.get(participant).is_some_and(Participant::is_direct);
+        let currency = self.currency_place(command.currency).ok_or("funds in a currency that is not there")?;
         let amount = Amount::new(command.amount.to_native()).ok_or("funds that are no amount")?;
-        let booked = FundsBooked { participant, currency, amount };
+        let other = ParticipantId(0);
+        let booked = FundsBooked { operation: Operation::FundsIn, participant, other, currency, amount };
         match self.funds.find(command.reference) {
             Some(before) if before == booked => return Ok(()),
             Some(_) => return Err("funds under a reference that was used for others".to_owned()),
             None if self.funds.is_full() => return Err("one reference of funds too many".to_owned()),
             None => {}
         }
-        if PaymentId::from_bytes(command.reference).is_some() {
-            return Err("funds under a reference that could be a payment's id".to_owned());
+        if !is_direct || scheme::money::is_taken(command.reference) {
+            return Err("funds for nobody who has accounts, or under a reference that could be a payment's id".to_owned());
         }
-        let movement = Movement {
-            id: TransferId(u128::from_be_bytes(command.reference)),
-            debit: self.funding_accounts[currency],
-            credit: accounts.settlement_accounts[currency],
-            amount,
-        };
-        let moved = self.book.move_now(movement).map_err(|reject| format!("the book refuses the funds: {reject:?}"))?;
-        assert!(!moved.repeated, "the reference is new to the engine, so it is new to the book");
         self.funds.add(command.reference, booked);
+        self.move_order(moment, command.reference, booked, Step::Moved);
         Ok(())
     }
 }
 
-fn open_settlement_account(
-    book: &mut Book,
-    currency: Currency,
-    number: usize,
-    participant: ParticipantId,
-) -> Result<AccountIndex, String> {
-    open_account(book, currency, number, participant, CODE_SETTLEMENT, AccountFlags::DEBITS_LIMITED)
-}
-
-/// Account ids are made of what the account is: code, currency number, participant. So they need no table and collide with nothing.
-fn account_id(currency_number: usize, participant: ParticipantId, code: u16) -> AccountId {
-    AccountId(u128::from(code) << 64 | (currency_number as u128) << 32 | u128::from(participant.0))
-}
-
-fn open_account(
-    book: &mut Book,
-    currency: Currency,
-    number: usize,
-    participant: ParticipantId,
-    code: u16,
-    flags: AccountFlags,
-) -> Result<AccountIndex, String> {
-    let id = account_id(number, participant, code);
-    book.open(AccountSpec { code, flags, ..AccountSpec::new(id, currency) })
-        .map_err(|reject| format!("the book refuses an account: {reject:?}"))
+/// The account that a participant's payments move: its own or its sponsor's, by the model of the currency.
+fn payment_account(
+    book: &Book,
+    currencies: &[CurrencyRules],
+    currency: usize,
+    id: ParticipantId,
+    participant: &Participant,
+) -> Option<AccountIndex> {
+    let kind = match currencies[currency].model {
+        Model::Gross => AccountKind::Settlement,
+        Model::Net => AccountKind::Position,
+    };
+    let owner = participant.sponsor.unwrap_or(id);
+    book.find(accounts::account_id(currency, owner, kind)).filter(|_| !participant.is_technical)
 }
 
 /// What the edge may ask. Nothing here changes an outcome.
@@ -859,11 +938,9 @@ impl Engine {
         self.book.totals()
     }
 
-    /// What a participant can spend and what is reserved of it, in minor units: (available, reserved) of its settlement account.
-    pub fn settlement_balance(&self, participant: ParticipantId, currency: Currency) -> Option<(u128, u128)> {
-        let number = self.currencies.iter().position(|rules| rules.currency == currency)?;
-        let index = *self.participants.get(participant)?.settlement_accounts.get(number)?;
-        let account = self.book.account(index);
+    /// What a participant can spend and what is reserved of it, in minor units: (available, reserved) of the account that its payments move.
+    pub fn balance_of(&self, participant: ParticipantId, currency: Currency) -> Option<(u128, u128)> {
+        let account = self.book.account(self.payment_account(participant, currency.bytes())?);
         Some((account.headroom().unwrap_or(0), account.debits_pending()))
     }
 }

@@ -4,10 +4,10 @@ mod snapshot;
 
 use adapters::message::{Cursors, Lane, OUTBOX_LANES, ParticipantCode};
 use hashbrown::HashMap;
-use ledger::AccountIndex;
 use ledger::capture::CaptureSection;
 
 use self::snapshot::PARTICIPANT_BYTES;
+use crate::engine::scheme::members::{Limits, Standing};
 use crate::entry::ParticipantId;
 
 /// One participant.
@@ -15,10 +15,20 @@ use crate::entry::ParticipantId;
 pub struct Participant {
     /// Its name outside.
     pub code: ParticipantCode,
-    /// Its settlement account in each currency of the scheme, in their order.
-    pub settlement_accounts: Vec<AccountIndex>,
+    /// Where it stands with the scheme.
+    pub standing: Standing,
+    /// Its class in the tariff; 0 for none.
+    pub class: u8,
+    /// Whose accounts its payments move, of an indirect one.
+    pub sponsor: Option<ParticipantId>,
+    /// It connects for others and has no accounts.
+    pub is_technical: bool,
+    /// What the operator has set.
+    pub limits: Limits,
     /// Its open payments as payer provider.
     pub in_flight: u32,
+    /// Its open payments as payee provider.
+    pub incoming: u32,
     /// Cases that it has opened and that are not closed.
     pub cases_open: u32,
     /// The highest number given out in each outbox lane.
@@ -32,18 +42,28 @@ pub struct Participant {
 }
 
 impl Participant {
-    /// A new participant without accounts.
+    /// A new participant: active, direct, of no class.
     pub fn new(code: ParticipantCode) -> Participant {
         Participant {
             code,
-            settlement_accounts: Vec::new(),
+            standing: Standing::Active,
+            class: 0,
+            sponsor: None,
+            is_technical: false,
+            limits: Limits::default(),
             in_flight: 0,
+            incoming: 0,
             cases_open: 0,
             enqueued: [0; OUTBOX_LANES],
             acknowledged: [0; OUTBOX_LANES],
             is_signed_off: false,
             is_absent: false,
         }
+    }
+
+    /// Has it accounts of its own?
+    pub fn is_direct(&self) -> bool {
+        self.sponsor.is_none() && !self.is_technical
     }
 
     /// The next number of an outbox lane.

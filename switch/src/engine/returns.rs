@@ -11,6 +11,8 @@ use super::effect::{Effect, News, Status, Subject};
 use super::originals::Original;
 use super::payments::{Payment, State, Traits};
 use super::rules::Reject;
+use super::scheme::fees::Priced;
+use super::scheme::fees::prices::Flow;
 use super::{Engine, Moment, rejected, reply};
 use crate::entry::{ArchivedOriginalFound, ArchivedReferenceAnnotation, ParticipantId};
 
@@ -38,6 +40,8 @@ impl Facts {
 /// A return that all rules let pass.
 struct Admitted {
     payer: ParticipantId,
+    /// The currency's number in the scheme.
+    currency: usize,
     original: Original,
     case: Option<CaseIndex>,
 }
@@ -80,8 +84,12 @@ impl Engine {
         self.tell(sender, (index, moment.position), 0, effects);
         match admitted {
             Err(_) => self.counts.returns_rejected += 1,
-            Ok(Admitted { payer, mut original, case }) => {
+            Ok(Admitted { payer, currency, mut original, case }) => {
                 self.counts.returned += 1;
+                let amount = message.amount.to_native();
+                self.count_posted(currency, (sender, payer), amount);
+                let priced = Priced { id: id.bytes(), flow: Flow::Return, payer: sender, payee: payer, currency, amount };
+                self.charge(moment, priced);
                 original.returned += message.amount.to_native();
                 self.originals.put(original_id, original, moment.position);
                 let delivery = self.outbox(payer, Traits::RETURN.lane(), Subject::Payment(index), moment.position);
@@ -102,6 +110,7 @@ impl Engine {
         found: &ArchivedOriginalFound,
     ) -> Result<Admitted, Reject> {
         let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
+        unless(self.may_pay(sender), Reject::SenderSuspended)?;
         let facts = self.facts(message.original_id, found).filter(|facts| facts.payee == Some(sender));
         let facts = facts.ok_or(Reject::OriginalUnknown)?;
         let payer = facts.payer;
@@ -115,21 +124,18 @@ impl Engine {
         };
         let amount = Amount::new(message.amount.to_native()).ok_or(Reject::AmountExceedsOriginal)?;
         unless(amount.minor_units() <= original.amount - original.returned, Reject::AmountExceedsOriginal)?;
-        let currency = self.currency_place(original.currency).ok_or(Reject::CurrencyNotOffered)?;
-        let movement = Movement {
-            id: TransferId(u128::from_be_bytes(message.return_id)),
-            debit: self.participants[sender].settlement_accounts[currency],
-            credit: self.participants[payer].settlement_accounts[currency],
-            amount,
-        };
-        match self.book.move_now(movement) {
-            Ok(applied) => {
-                assert!(!applied.repeated, "the id is new to the engine, so it is new to the book");
-                Ok(Admitted { payer, original, case })
+        let currency = self.currency_of_flight(original.currency);
+        let accounts = [sender, payer].map(|participant| self.seats.at(currency, participant).account);
+        let [Some(debit), Some(credit)] = accounts else { unreachable!("who has paid, or was paid, has an account") };
+        if debit != credit {
+            let id = TransferId(u128::from_be_bytes(message.return_id));
+            match self.book.move_now(Movement { id, debit, credit, amount }) {
+                Ok(applied) => assert!(!applied.repeated, "the id is new to the engine, so it is new to the book"),
+                Err(ledger::Reject::DebitLimitExceeded) => return Err(Reject::FundsInsufficient),
+                Err(other) => panic!("the book refuses what the engine has checked: {other:?}"),
             }
-            Err(ledger::Reject::DebitLimitExceeded) => Err(Reject::FundsInsufficient),
-            Err(other) => panic!("the book refuses what the engine has checked: {other:?}"),
         }
+        Ok(Admitted { payer, currency, original, case })
     }
 
     /// The open recall that a return names as what it answers.

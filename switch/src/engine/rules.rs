@@ -84,13 +84,17 @@ pub struct CurrencyRules {
 pub enum Reject {
     /// The payer provider named in the message is not the one that TLS proved.
     SenderIsNotPayer = 10,
+    /// The sender may not pay now, or its sponsor may not.
+    SenderSuspended = 11,
     /// The payee provider is not in the scheme.
     PayeeUnknown = 20,
     /// Payer and payee provider are one, and the scheme does not want payments within one institution.
     PayeeIsPayer = 21,
     /// The payee provider is signed off, or has had no connection for too long.
     PayeeUnreachable = 22,
-    /// The scheme does not settle this currency.
+    /// The payee provider may not be paid now.
+    PayeeSuspended = 23,
+    /// The scheme does not settle this currency, or does not offer it to one of the two.
     CurrencyNotOffered = 30,
     /// The scheme has no bulk lane.
     BulkNotOffered = 31,
@@ -98,6 +102,12 @@ pub enum Reject {
     PriorityAbused = 32,
     /// Above the scheme's limit.
     AmountAboveLimit = 40,
+    /// Above the sender's own limit.
+    AmountAboveAgreed = 41,
+    /// More than the sender may send before the next cut-off.
+    IntradayLimitExceeded = 42,
+    /// More than the sender's sponsor lends it.
+    SubLimitExceeded = 43,
     /// Accepted in the future, beyond the skew allowed.
     AcceptedInFuture = 50,
     /// Too little is left of the payment's time for the payee provider to answer.
@@ -166,15 +176,20 @@ pub const REASON_DUPLICATE: Reason = Reason::of(b"AM05");
 
 impl Reject {
     /// All of them, in order of precedence.
-    pub const ALL: [Reject; 34] = [
+    pub const ALL: [Reject; 39] = [
         Reject::SenderIsNotPayer,
+        Reject::SenderSuspended,
         Reject::PayeeUnknown,
         Reject::PayeeIsPayer,
         Reject::PayeeUnreachable,
+        Reject::PayeeSuspended,
         Reject::CurrencyNotOffered,
         Reject::BulkNotOffered,
         Reject::PriorityAbused,
         Reject::AmountAboveLimit,
+        Reject::AmountAboveAgreed,
+        Reject::IntradayLimitExceeded,
+        Reject::SubLimitExceeded,
         Reject::AcceptedInFuture,
         Reject::TooLate,
         Reject::RequestUnknown,
@@ -208,13 +223,20 @@ impl Reject {
     const fn row(self) -> (&'static [u8; 4], Field, bool, &'static str) {
         match self {
             Reject::SenderIsNotPayer => (b"AGNT", Field::Payer, false, "the payer provider is not the sender"),
+            Reject::SenderSuspended => (b"AG10", Field::Payer, true, "the sender may not pay now"),
             Reject::PayeeUnknown => (b"CNOR", Field::Payee, false, "the payee provider is not in the scheme"),
             Reject::PayeeIsPayer => (b"AG12", Field::Payee, false, "payer and payee provider are the same"),
             Reject::PayeeUnreachable => (b"AB08", Field::Payee, true, "the payee provider cannot be reached"),
+            Reject::PayeeSuspended => (b"AG11", Field::Payee, true, "the payee provider may not be paid now"),
             Reject::CurrencyNotOffered => (b"AM03", Field::Currency, false, "the scheme does not settle this currency"),
             Reject::BulkNotOffered => (b"AG03", Field::Lane, false, "the scheme has no bulk lane"),
             Reject::PriorityAbused => (b"FF03", Field::Lane, false, "payments of this purpose go in the bulk lane"),
             Reject::AmountAboveLimit => (b"AM13", Field::Amount, false, "the amount is above the scheme's limit"),
+            Reject::AmountAboveAgreed => (b"AM14", Field::Amount, false, "the amount is above the sender's own limit"),
+            Reject::IntradayLimitExceeded => {
+                (b"AM21", Field::Amount, true, "more than the sender may send before the next cut-off")
+            }
+            Reject::SubLimitExceeded => (b"AM21", Field::Amount, true, "more than the sender's sponsor lends it"),
             Reject::AcceptedInFuture => (b"DT04", Field::AcceptedAt, true, "the acceptance time is in the future"),
             Reject::TooLate => (b"TM01", Field::AcceptedAt, false, "too little time is left for the payee provider"),
             Reject::RequestUnknown => {

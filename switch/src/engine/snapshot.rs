@@ -10,17 +10,19 @@ pub(super) mod slots;
 
 use std::io::Read;
 
-use ledger::{AccountIndex, Amount, Book, Currency};
+use ledger::{Amount, Book, Currency};
 
+use super::accounts::{AccountKind, SCHEME, account_id};
 use super::cases::Cases;
 use super::deadlines::{Deadline, Deadlines};
 use super::funds::{FundsBooked, FundsReferences};
 use super::originals::Originals;
-use super::participants::Participants;
+use super::participants::{Participant, Participants};
 use super::payments::{Payments, State, Traits};
 use super::rules::{CurrencyRules, Rules};
 use super::scheme::{Model, Scheme, Told};
-use super::{CODE_FUNDING, CODE_SETTLEMENT, Engine, PaymentCounts, account_id, book_options};
+use super::seats::Seats;
+use super::{Engine, PaymentCounts, book_options, payment_account};
 use crate::entry::ParticipantId;
 use crate::limits::{BULK_PURPOSES_MAX, CURRENCIES_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, SCHEME_BYTES_MAX};
 
@@ -59,8 +61,8 @@ pub(super) struct EngineCapture {
 
 impl Engine {
     /// The tables beside the book, in the order in which they stand in a snapshot.
-    fn tables(&mut self) -> [&mut dyn Table; 5] {
-        [&mut self.participants, &mut self.funds, &mut self.payments, &mut self.cases, &mut self.originals]
+    fn tables(&mut self) -> [&mut dyn Table; 6] {
+        [&mut self.participants, &mut self.seats, &mut self.funds, &mut self.payments, &mut self.cases, &mut self.originals]
     }
 
     /// Begins to take the bytes of the state as it is now, between two batches. Returns how many there will be.
@@ -137,8 +139,8 @@ impl Engine {
             book: _,
             rules,
             currencies,
-            funding_accounts: _,
             participants,
+            seats: _,
             funds,
             payments,
             originals,
@@ -149,6 +151,7 @@ impl Engine {
             applied,
             seal_key_max,
             scheme,
+            prices: _,
             told: _,
             capture: _,
         } = self;
@@ -189,30 +192,43 @@ impl Engine {
         let scheme = read_scheme(body, head.scheme_bytes)?;
         let book = Book::restore(book_options(payments_expected), body.take(head.book_bytes))
             .map_err(|fault| RestoreFault::new(Part::Book, 0, &fault.to_string()))?;
-        let accounts = |participant, code| -> Option<Vec<AccountIndex>> {
-            let ids = (0..currencies.len()).map(|number| account_id(number, participant, code));
-            ids.map(|id| book.find(id)).collect()
+        let funding = |number| book.find(account_id(number, SCHEME, AccountKind::Funding));
+        if (0..currencies.len()).any(|number| funding(number).is_none()) {
+            return Err(RestoreFault::new(Part::Book, 0, "the scheme's own account is missing"));
+        }
+        let participants = Participants::restore(head.participants, body)?;
+        let account = |currency, id| {
+            let participant: &Participant = &participants[id];
+            let account = payment_account(&book, &currencies, currency, id, participant);
+            ensure(account.is_some() != participant.is_technical, "an account is missing").map(|()| account)
         };
-        let funding_accounts = accounts(ParticipantId(0), CODE_FUNDING)
-            .ok_or_else(|| RestoreFault::new(Part::Book, 0, "the scheme's own account is missing"))?;
-        let settlement = |participant| accounts(participant, CODE_SETTLEMENT);
-        let participants = Participants::restore(head.participants, body, settlement)?;
-        let is_known =
-            |booked: &FundsBooked| participants.get(booked.participant).is_some() && booked.currency < currencies.len();
+        let seats = Seats::restore([head.currencies, head.participants], body, account)?;
+        let is_known = |booked: &FundsBooked| {
+            let is_one = |id| participants.get(id).is_some();
+            let other = booked.other;
+            is_one(booked.participant) && (other.0 == 0 || is_one(other)) && booked.currency < currencies.len()
+        };
         let funds = FundsReferences::restore(head.funds, body, is_known)?;
         let (expected, floor) = (payments_expected as usize, head.floor);
-        let payments = Payments::restore(expected, head.payments, floor, &book, body)?;
+        let moves_nothing = |pair: [ParticipantId; 2], currency: [u8; 3]| {
+            let number = currencies.iter().position(|rules: &CurrencyRules| rules.currency.bytes() == currency);
+            let is_known = pair.iter().all(|id| participants.get(*id).is_some());
+            let accounts = number.filter(|_| is_known).map(|number| pair.map(|id| seats.at(number, id).account));
+            accounts.is_some_and(|[debit, credit]| debit == credit)
+        };
+        let payments = Payments::restore(expected, head.payments, floor, &book, moves_nothing, body)?;
         let cases = Cases::restore(head.cases, body)?;
         let originals = Originals::restore(head.originals, body)?;
         ensure_end(body)?;
         let Head { rules, counts, time_ns, applied, seal_key_max, .. } = head;
         let deadlines = deadlines_of(&payments);
+        let prices = scheme.fees.prices();
         let engine = Engine {
             book,
             rules,
             currencies,
-            funding_accounts,
             participants,
+            seats,
             funds,
             payments,
             originals,
@@ -223,6 +239,7 @@ impl Engine {
             applied,
             seal_key_max,
             scheme,
+            prices,
             told: Told::default(),
             capture: None,
         };
@@ -233,14 +250,18 @@ impl Engine {
     /// What one part says of another.
     fn check_restored(&self) -> Checked<()> {
         let mut open_of = vec![0u32; self.participants.length() as usize];
+        let mut incoming_of = open_of.clone();
         for payment in self.payments.open() {
             let payer = (payment.payer.0 as usize).checked_sub(1).and_then(|place| open_of.get_mut(place));
             *payer.ok_or("an open payment of nobody")? += 1;
-            let is_within = payment.payee.is_some_and(|payee| self.participants.get(payee).is_some());
-            ensure(is_within, "an open payment to nobody")?;
+            let payee = payment.payee.and_then(|payee| (payee.0 as usize).checked_sub(1));
+            let payee = payee.and_then(|place| incoming_of.get_mut(place));
+            *payee.ok_or("an open payment to nobody")? += 1;
         }
         let counted = self.participants.iter().map(|(_, participant)| participant.in_flight);
         ensure(counted.eq(open_of.iter().copied()), "the open payments of a participant are more or fewer")?;
+        let counted = self.participants.iter().map(|(_, participant)| participant.incoming);
+        ensure(counted.eq(incoming_of), "the open payments to a participant are more or fewer")?;
         let in_flight: u64 = open_of.iter().map(|&count| u64::from(count)).sum();
         ensure(self.counts.in_flight == in_flight, "the open payments are more or fewer")?;
         let mut cases_of = vec![0u32; open_of.len()];
@@ -465,6 +486,8 @@ pub enum Part {
     Book,
     /// A participant.
     Participant,
+    /// What a participant may do, and has done, in a currency.
+    Seat,
     /// A reference of funds.
     Funds,
     /// A slot of a payment.

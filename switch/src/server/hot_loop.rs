@@ -454,7 +454,7 @@ impl HotLoop {
         let mut holdings = Vec::new();
         for (id, code) in engine.participants() {
             for &(currency, minor_digits) in &currencies {
-                let (available, reserved) = engine.settlement_balance(id, currency).unwrap_or((0, 0));
+                let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
                 let (participant, currency) = (code.to_string(), currency.to_string());
                 holdings.push(Holding { participant, currency, minor_digits, available, reserved });
             }

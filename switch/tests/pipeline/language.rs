@@ -117,7 +117,7 @@ impl Desk {
     }
 
     pub(crate) fn balance(&self, name: &str) -> (u128, u128) {
-        self.engine.settlement_balance(number(name), kes()).unwrap()
+        self.engine.balance_of(number(name), kes()).unwrap()
     }
 
     fn tell(&mut self, effect: &Effect) -> String {

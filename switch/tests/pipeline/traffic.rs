@@ -281,7 +281,7 @@ impl Traffic {
         let counts = engine.counts();
         assert_eq!(outcomes, [counts.committed, counts.rejected, counts.expired]);
         for (name, money) in NAMES.iter().zip(money) {
-            let (available, reserved) = engine.settlement_balance(number(name), kes()).unwrap();
+            let (available, reserved) = engine.balance_of(number(name), kes()).unwrap();
             assert_eq!((available as i128, reserved), (money, 0), "money of {name}");
             assert_eq!(engine.find_participant(&code(name)), Some(number(name)));
         }

@@ -192,7 +192,7 @@ impl Data {
         let engine = switch::data::replay(&self.directory).unwrap().engine;
         let participant = engine.find_participant(&code(participant)).unwrap();
         let currency = Currency::parse(CURRENCY.as_bytes()).unwrap();
-        let (available, reserved) = engine.settlement_balance(participant, currency).unwrap();
+        let (available, reserved) = engine.balance_of(participant, currency).unwrap();
         assert_eq!(reserved, 0, "nothing is open");
         available
     }

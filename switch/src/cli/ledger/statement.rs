@@ -16,7 +16,7 @@ use super::{Ended, Place, Source};
 use crate::books::{Books, Event, Happening, Moment};
 use crate::cli::Failure;
 use crate::cli::print::grouped;
-use crate::engine::accounts::AccountOwner;
+use crate::engine::accounts::{AccountKind, AccountOwner};
 
 /// Shows what was booked on an account.
 #[derive(clap::Args)]
@@ -261,7 +261,7 @@ impl<'a> Statement<'a> {
 
     fn account(&self, books: &Books) -> Option<AccountIndex> {
         let participant = books.engine().find_participant(&self.arguments.participant)?;
-        books.engine().settlement_account(participant, self.arguments.currency.bytes())
+        books.engine().find_account(participant, self.arguments.currency.bytes(), AccountKind::Settlement)
     }
 
     /// The period begins. An account that is opened later had nothing then.

@@ -6,11 +6,12 @@ use ledger::Amount;
 use ledger::capture::CaptureSection;
 
 use super::{FundsBooked, FundsReferences};
+use crate::engine::scheme::money::Operation;
 use crate::engine::snapshot::{Fields, Part, RestoreFault, Table, Writer, ensure, length, read_items};
 use crate::entry::ParticipantId;
 
 /// A reference in a snapshot.
-pub(super) const FUNDS_BYTES: usize = 32;
+pub(super) const FUNDS_BYTES: usize = 40;
 
 impl FundsReferences {
     /// How many a snapshot will have.
@@ -30,7 +31,11 @@ impl FundsReferences {
             let reference = fields.take();
             let (participant, currency) = (ParticipantId(fields.u32()), fields.u32() as usize);
             let amount = Amount::new(fields.u64()).ok_or("the amount is none")?;
-            let booked = FundsBooked { participant, currency, amount };
+            let other = ParticipantId(fields.u32());
+            let [operation, zeros @ ..] = fields.take::<4>();
+            let operation = Operation::from_number(operation).ok_or("the operation has no meaning")?;
+            ensure(zeros == [0; 3], "no zeros")?;
+            let booked = FundsBooked { operation, participant, other, currency, amount };
             ensure(is_known(&booked), "the participant or the currency does not exist")?;
             ensure(funds.find(reference).is_none(), "the reference is taken")?;
             funds.add(reference, booked);
@@ -67,9 +72,10 @@ impl Table for FundsReferences {
 }
 
 fn funds_bytes((reference, booked): &([u8; 16], FundsBooked)) -> [u8; FUNDS_BYTES] {
-    let FundsBooked { participant, currency, amount } = booked;
+    let FundsBooked { operation, participant, other, currency, amount } = booked;
     let mut bytes = Writer::new();
     bytes.put(reference).put(&participant.0.to_le_bytes()).put(&length(*currency).to_le_bytes());
-    bytes.put(&amount.minor_units().to_le_bytes());
+    bytes.put(&amount.minor_units().to_le_bytes()).put(&other.0.to_le_bytes());
+    bytes.put(&[*operation as u8, 0, 0, 0]);
     bytes.finish()
 }

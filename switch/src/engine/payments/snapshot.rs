@@ -46,17 +46,18 @@ impl Payments {
         [length(self.slots.len()), length(self.free.len()), length(self.outcomes.len())]
     }
 
-    /// The table that a snapshot has, over its book.
+    /// The table that a snapshot has, over its book. `moves_nothing` says whether two have one account in a currency.
     pub(in crate::engine) fn restore(
         payments_expected: usize,
         [slots, free, outcomes]: [u32; 3],
         floor: u64,
         book: &Book,
+        moves_nothing: impl Fn([ParticipantId; 2], [u8; 3]) -> bool,
         body: &mut impl Read,
     ) -> Result<Payments, RestoreFault> {
         let mut payments = Payments { floor, ..Payments::with_room(payments_expected) };
         read_items(body, Part::Payment, slots, |_, bytes| {
-            let payment = payment_of(bytes, book)?;
+            let payment = payment_of(bytes, book, &moves_nothing)?;
             ensure(slot_bytes(&payment) == *bytes, "the bytes are not canonical")?;
             payments.slots.push(payment);
             Ok(())
@@ -162,7 +163,11 @@ fn slot_bytes(payment: &Payment) -> [u8; SLOT_BYTES] {
     bytes.finish()
 }
 
-fn payment_of(bytes: &[u8; SLOT_BYTES], book: &Book) -> Checked<Payment> {
+fn payment_of(
+    bytes: &[u8; SLOT_BYTES],
+    book: &Book,
+    moves_nothing: &impl Fn([ParticipantId; 2], [u8; 3]) -> bool,
+) -> Checked<Payment> {
     let mut fields = Fields::new(bytes);
     let id = PaymentId::from_bytes(fields.take()).ok_or("the id is no version-4 UUID")?;
     let digest = fields.take();
@@ -177,7 +182,8 @@ fn payment_of(bytes: &[u8; SLOT_BYTES], book: &Book) -> Checked<Payment> {
     fields.take::<6>();
     let (time_ns, position) = (fields.u64(), fields.u64());
     let payee = Some(payee).filter(|payee| payee.0 != 0);
-    let state = if outcome == Outcome::InFlight && payee == Some(payer) {
+    let is_within = payee.is_some_and(|payee| outcome == Outcome::InFlight && moves_nothing([payer, payee], currency));
+    let state = if is_within {
         State::InFlight { reservation: Reservation::NOTHING, deadline_ns: time_ns, position }
     } else if outcome == Outcome::InFlight {
         let transfer = book.find_transfer(TransferId(u128::from_be_bytes(id.bytes()))).ok_or("nothing is reserved")?;

@@ -28,6 +28,102 @@ impl Events {
 pub enum EventKind {
     /// A command of the operator was refused: `code` is the reject's number.
     CommandRefused = 1,
+    /// `code` is the participant's standing, `detail` the one before.
+    StandingChanged = 2,
+    /// A participant's limits were set.
+    LimitsChanged = 3,
+    /// A participant's terms in a currency were set: `amount` is the net debit cap.
+    TermsChanged = 4,
+    /// A technical provider (`participant`) may connect for `other`: `code` 1, or no longer: 0.
+    AgencyChanged = 5,
+    /// A certificate was registered: `code` 1, or revoked: 0.
+    CertificateChanged = 6,
+    /// An order of money is held: `code` is the operation.
+    MoneyPrepared = 10,
+    /// An order of money has moved: `code` is the operation.
+    MoneyConfirmed = 11,
+    /// What an order of money held is free: `code` is the operation.
+    MoneyAborted = 12,
+    /// Floor and ceiling of a participant were set.
+    LiquidityRulesChanged = 13,
+    /// `participant` may send liquidity to `other`: `code` 1, or no longer: 0.
+    TransferPermissionChanged = 14,
+    /// What is available, `amount`, is below the floor.
+    BelowFloor = 15,
+    /// What is available, `amount`, is above the ceiling.
+    AboveCeiling = 16,
+    /// What is available, `amount`, is between floor and ceiling again.
+    BackWithin = 17,
+    /// `amount` came from the reserve.
+    ToppedUp = 18,
+    /// `amount` went to the reserve.
+    Swept = 19,
+    /// A window was closed: `amount` is the sum of what its creditors get.
+    WindowClosed = 30,
+    /// A participant's net in it.
+    NetDetermined = 31,
+    /// The calendar's cut-off was not possible: `code` is the reject's number. The window stays open.
+    CutOffMissed = 32,
+    /// When windows of a cycle close by themselves was set.
+    CalendarChanged = 33,
+    /// A debtor lacks `amount` of its net.
+    DebtorShort = 34,
+    /// What debtors of a window have to give is held.
+    SettlementStarted = 35,
+    /// A participant's net was settled.
+    NetConfirmed = 36,
+    /// All nets of a window were.
+    WindowSettled = 37,
+    /// What of a window was not settled is back in the open one.
+    WindowAborted = 38,
+    /// A tariff was set: `detail` is its number.
+    TariffSet = 50,
+    /// A tariff has come into force: `detail` is its number.
+    TariffInForce = 51,
+    /// A participant has paid fees: `amount` is negative, or was paid some.
+    FeesCollected = 52,
+    /// A participant could not pay `amount` of its fees.
+    FeesUnpaid = 53,
+}
+
+impl EventKind {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [EventKind; 29] = [
+        EventKind::CommandRefused,
+        EventKind::StandingChanged,
+        EventKind::LimitsChanged,
+        EventKind::TermsChanged,
+        EventKind::AgencyChanged,
+        EventKind::CertificateChanged,
+        EventKind::MoneyPrepared,
+        EventKind::MoneyConfirmed,
+        EventKind::MoneyAborted,
+        EventKind::LiquidityRulesChanged,
+        EventKind::TransferPermissionChanged,
+        EventKind::BelowFloor,
+        EventKind::AboveCeiling,
+        EventKind::BackWithin,
+        EventKind::ToppedUp,
+        EventKind::Swept,
+        EventKind::WindowClosed,
+        EventKind::NetDetermined,
+        EventKind::CutOffMissed,
+        EventKind::CalendarChanged,
+        EventKind::DebtorShort,
+        EventKind::SettlementStarted,
+        EventKind::NetConfirmed,
+        EventKind::WindowSettled,
+        EventKind::WindowAborted,
+        EventKind::TariffSet,
+        EventKind::TariffInForce,
+        EventKind::FeesCollected,
+        EventKind::FeesUnpaid,
+    ];
+
+    /// The kind with a number.
+    pub fn from_number(number: u16) -> Option<EventKind> {
+        EventKind::ALL.into_iter().find(|kind| *kind as u16 == number)
+    }
 }
 
 /// One thing that happened. Fields that say nothing about it are 0.

@@ -9,7 +9,7 @@ pub mod money;
 pub mod rejects;
 pub mod settlement;
 
-use ledger::{AccountFlags, AccountIndex};
+use ledger::{Movement, TransferId};
 use rkyv::rancor::Failure;
 use rkyv::{Archive, Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ use self::members::Members;
 use self::money::Money;
 use self::rejects::CommandReject;
 use self::settlement::Settlement;
-use super::{Engine, Moment, account_id, open_account};
-use crate::entry::{Body, ParticipantId};
+use super::{Engine, Moment};
+use crate::entry::Body;
 
 /// How payments in a currency settle. The numbers are in the journal.
 #[repr(u8)]
@@ -75,6 +75,45 @@ pub struct Told {
     pub events: Vec<Event>,
     /// Commands, by their journal positions.
     pub commands: Vec<(u64, Result<(), CommandReject>)>,
+    /// What moved besides payments and returns, in order.
+    pub moves: Vec<Moved>,
+}
+
+/// What a movement by order, of a settlement or of a fee does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is held.
+    Reserved,
+    /// What was held has moved.
+    Posted,
+    /// What was held is free.
+    Voided,
+    /// It moves at once.
+    Moved,
+}
+
+/// A movement that is no payment and no return.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SchemeMove {
+    /// What moves. Its id is that of the payment, where it is a fee of one.
+    pub(super) movement: Movement,
+    /// Which of the fees of a posting it is, from 1; 0: none.
+    pub(super) leg: u8,
+    /// How.
+    pub(super) step: Step,
+}
+
+/// A movement that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Journal position of the entry, or of the batch's tick, that made it.
+    pub position: u64,
+    /// What moved. Its id is that of the payment, where it is a fee of one.
+    pub movement: Movement,
+    /// Which of the fees of a posting it is, from 1; 0: none.
+    pub leg: u8,
+    /// How.
+    pub step: Step,
 }
 
 impl Scheme {
@@ -105,6 +144,7 @@ impl Engine {
     pub(super) fn begin_batch(&mut self, moment: Moment) {
         self.told.events.clear();
         self.told.commands.clear();
+        self.told.moves.clear();
         self.close_due_windows(moment);
         self.advance_tariffs(moment);
     }
@@ -151,19 +191,43 @@ impl Engine {
         self.told.events.push(Event { number, position: moment.position, time_ns: moment.time_ns, ..event });
     }
 
-    /// An account of the scheme that is opened when it is needed first. `participant` 0 is the scheme itself.
-    pub(super) fn account_of(
-        &mut self,
-        currency_number: usize,
-        participant: ParticipantId,
-        code: u16,
-        flags: AccountFlags,
-    ) -> AccountIndex {
-        let known = self.book.find(account_id(currency_number, participant, code));
-        known.unwrap_or_else(|| {
-            let currency = self.currencies[currency_number].currency;
-            open_account(&mut self.book, currency, currency_number, participant, code, flags)
-                .unwrap_or_else(|reason| panic!("an account that was not there: {reason}"))
-        })
+    /// Carries out what was checked.
+    pub(super) fn carry_out(&mut self, moment: Moment, SchemeMove { movement, leg, step }: SchemeMove) {
+        let held = |engine: &Engine| {
+            engine.book.find_transfer(movement.id).unwrap_or_else(|| panic!("{movement:?} is not held"))
+        };
+        let done = match step {
+            Step::Moved if leg != 0 => {
+                self.book.move_leg(movement.debit, movement.credit, movement.amount);
+                None
+            }
+            Step::Moved => Some(self.book.move_now(movement)),
+            Step::Reserved => Some(self.book.reserve(movement)),
+            Step::Posted => Some(self.book.post(held(self), movement.amount)),
+            Step::Voided => Some(self.book.void(held(self))),
+        };
+        if let Some(done) = done {
+            assert!(done.is_ok_and(|applied| !applied.repeated), "{step:?} of {movement:?} was checked: {done:?}");
+        }
+        self.told.moves.push(Moved { position: moment.position, movement, leg, step });
     }
+}
+
+/// Is a transfer with this id one that the scheme makes by itself?
+pub fn is_scheme_transfer(id: [u8; 16]) -> bool {
+    id[6] >> 4 == 8 && id[8] & 0xc0 == 0x80
+}
+
+/// The id of a movement that the scheme makes: a version-8 UUID, as no payment and no reference of an order is.
+pub(super) fn scheme_transfer_id(what: &[u8], words: &[u64]) -> TransferId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(what);
+    words.iter().for_each(|word| {
+        hasher.update(&word.to_le_bytes());
+    });
+    let mut id = [0; 16];
+    hasher.finalize_xof().fill(&mut id);
+    id[6] = id[6] & 0x0f | 0x80;
+    id[8] = id[8] & 0x3f | 0x80;
+    TransferId(u128::from_be_bytes(id))
 }

@@ -8,13 +8,176 @@ pub enum CommandReject {
     ParticipantUnknown = 1,
     /// The scheme does not settle this currency.
     CurrencyUnknown = 2,
-    /// A field has a value that means nothing.
+    /// A field has a value that means nothing, alone or beside the others.
     ValueMeaningless = 3,
+    /// It takes two people who are not the same.
+    NotTwoPeople = 4,
+    /// The participant is closed, for good.
+    ParticipantClosed = 10,
+    /// No participant goes from its standing to that one.
+    TransitionNotPermitted = 11,
+    /// There is money on its accounts.
+    ParticipantHasMoney = 12,
+    /// Payments, cases or orders of it are open.
+    ParticipantHasBusiness = 13,
+    /// Others settle through it.
+    ParticipantSponsors = 14,
+    /// It has part in a window that is not settled.
+    ParticipantInSettlement = 15,
+    /// It has no accounts of its own.
+    ParticipantNotDirect = 16,
+    /// It connects for nobody: it is no technical provider.
+    ParticipantNotTechnical = 17,
+    /// So many certificates of it are registered as may be at a time.
+    CertificatesFull = 18,
+    /// No such certificate is registered.
+    CertificateUnknown = 19,
+    /// The reference was used for another order.
+    ReferenceUsed = 30,
+    /// No order has this reference.
+    ReferenceUnknown = 31,
+    /// The order is confirmed or aborted.
+    OrderDecided = 32,
+    /// What is blocked can only be set free.
+    BlockedNotConfirmed = 33,
+    /// The receiver was not allowed as one.
+    TransferNotAllowed = 34,
+    /// The account does not have so much that backs nothing else.
+    MoneyInsufficient = 35,
+    /// So many orders are prepared, or were ever made, as the switch keeps.
+    OrdersFull = 36,
+    /// The cycle has no windows.
+    CycleUnknown = 50,
+    /// No such window was opened.
+    WindowUnknown = 51,
+    /// It is settled or aborted.
+    WindowFinal = 52,
+    /// Its settlement has not been started.
+    WindowNotSettling = 53,
+    /// Its settlement has been started.
+    WindowSettling = 54,
+    /// So many windows are not settled as the switch keeps.
+    WindowsFull = 55,
+    /// A debtor does not have its net.
+    DebtorUnfunded = 56,
+    /// The participant has no net in the window.
+    NetUnknown = 57,
+    /// Its net is confirmed.
+    NetConfirmed = 58,
+    /// Debtors first: so much has not come in yet.
+    DebtorsFirst = 59,
+    /// The tariff has another number than the next, or comes into force before the one before it.
+    TariffOutOfOrder = 70,
+    /// Bands leave a gap, overlap, or do not end at the largest amount.
+    BandsIncomplete = 71,
+    /// So many tariffs wait to come into force as the switch keeps.
+    TariffsFull = 72,
 }
 
 impl CommandReject {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [CommandReject; 34] = [
+        CommandReject::ParticipantUnknown,
+        CommandReject::CurrencyUnknown,
+        CommandReject::ValueMeaningless,
+        CommandReject::NotTwoPeople,
+        CommandReject::ParticipantClosed,
+        CommandReject::TransitionNotPermitted,
+        CommandReject::ParticipantHasMoney,
+        CommandReject::ParticipantHasBusiness,
+        CommandReject::ParticipantSponsors,
+        CommandReject::ParticipantInSettlement,
+        CommandReject::ParticipantNotDirect,
+        CommandReject::ParticipantNotTechnical,
+        CommandReject::CertificatesFull,
+        CommandReject::CertificateUnknown,
+        CommandReject::ReferenceUsed,
+        CommandReject::ReferenceUnknown,
+        CommandReject::OrderDecided,
+        CommandReject::BlockedNotConfirmed,
+        CommandReject::TransferNotAllowed,
+        CommandReject::MoneyInsufficient,
+        CommandReject::OrdersFull,
+        CommandReject::CycleUnknown,
+        CommandReject::WindowUnknown,
+        CommandReject::WindowFinal,
+        CommandReject::WindowNotSettling,
+        CommandReject::WindowSettling,
+        CommandReject::WindowsFull,
+        CommandReject::DebtorUnfunded,
+        CommandReject::NetUnknown,
+        CommandReject::NetConfirmed,
+        CommandReject::DebtorsFirst,
+        CommandReject::TariffOutOfOrder,
+        CommandReject::BandsIncomplete,
+        CommandReject::TariffsFull,
+    ];
+
     /// As in events and documents.
     pub fn number(self) -> u16 {
         self as u16
+    }
+
+    /// The reject with a number.
+    pub fn from_number(number: u16) -> Option<CommandReject> {
+        CommandReject::ALL.into_iter().find(|reject| reject.number() == number)
+    }
+
+    /// What to say to a person: what is wrong, and what can be done.
+    pub fn text(self) -> &'static str {
+        match self {
+            CommandReject::ParticipantUnknown => "there is no such participant",
+            CommandReject::CurrencyUnknown => "the scheme does not settle this currency",
+            CommandReject::ValueMeaningless => "a value means nothing, alone or beside the others",
+            CommandReject::NotTwoPeople => "it takes two people: somebody else must approve it",
+            CommandReject::ParticipantClosed => "the participant is closed for good",
+            CommandReject::TransitionNotPermitted => "no participant goes from its standing to that one",
+            CommandReject::ParticipantHasMoney => "there is money on its accounts: pay it out first",
+            CommandReject::ParticipantHasBusiness => "payments, cases or orders of it are open: let them end first",
+            CommandReject::ParticipantSponsors => "others settle through it: close them first",
+            CommandReject::ParticipantInSettlement => "it has part in a window that is not settled: settle it first",
+            CommandReject::ParticipantNotDirect => "the participant has no accounts of its own",
+            CommandReject::ParticipantNotTechnical => "the participant is no technical provider",
+            CommandReject::CertificatesFull => "so many certificates are registered as may be: revoke one first",
+            CommandReject::CertificateUnknown => "no such certificate is registered",
+            CommandReject::ReferenceUsed => "the reference was used for another order: choose another",
+            CommandReject::ReferenceUnknown => "no order has this reference",
+            CommandReject::OrderDecided => "the order is confirmed or aborted already",
+            CommandReject::BlockedNotConfirmed => "what is blocked can only be set free: abort it",
+            CommandReject::TransferNotAllowed => "the receiver was not allowed as one: allow it first",
+            CommandReject::MoneyInsufficient => "the account does not have so much that backs nothing else",
+            CommandReject::OrdersFull => "so many orders are prepared, or were made, as the switch keeps",
+            CommandReject::CycleUnknown => "the cycle has no windows in this currency",
+            CommandReject::WindowUnknown => "no such window was opened",
+            CommandReject::WindowFinal => "the window is settled or aborted already",
+            CommandReject::WindowNotSettling => "its settlement has not been started: start it first",
+            CommandReject::WindowSettling => "its settlement has been started already",
+            CommandReject::WindowsFull => "so many windows are not settled as the switch keeps: settle one first",
+            CommandReject::DebtorUnfunded => "a debtor does not have its net: the events say who lacks how much",
+            CommandReject::NetUnknown => "the participant has no net in this window",
+            CommandReject::NetConfirmed => "its net is confirmed already",
+            CommandReject::DebtorsFirst => "so much has not come in yet: confirm debtors first",
+            CommandReject::TariffOutOfOrder => "not the next tariff, or in force before the one before it",
+            CommandReject::BandsIncomplete => "bands leave a gap, overlap, or do not reach the largest amount",
+            CommandReject::TariffsFull => "so many tariffs wait to come into force as the switch keeps",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_same_table_in_the_same_order() {
+        let document = include_str!("../../../../docs/scheme-rules.md");
+        let (_, section) = document.split_once("## Rejects").expect("the section");
+        let mut rows = section.lines().filter(|line| line.contains(" | `"));
+        for reject in CommandReject::ALL {
+            let row = format!("| {} | `{reject:?}` | {} |", reject.number(), reject.text());
+            assert_eq!(rows.next(), Some(row.as_str()));
+        }
+        assert_eq!(rows.next(), None, "a row of the document has no reject");
+        assert!(CommandReject::ALL.is_sorted_by_key(|reject| reject.number()));
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
         same(&format!("messages for {code}"), &engine.enqueued(id), &auditor.told_counts(place))?;
         for (currency, account) in CURRENCIES.iter().zip(accounts) {
             let Some(currency) = Currency::parse(currency) else { continue };
-            let (available, reserved) = engine.settlement_balance(id, currency).unwrap_or((0, 0));
+            let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
             let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
             let held = (signed(available), signed(reserved));
             same(&format!("{code}'s {currency}"), &held, &(account.available(), account.reserved))?;

@@ -18,7 +18,7 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
         let Some(code) = Currency::parse(currency) else { continue };
         let mut held: i128 = 0;
         for (id, _) in engine.participants() {
-            let (available, reserved) = engine.settlement_balance(id, code).unwrap_or((0, 0));
+            let (available, reserved) = engine.balance_of(id, code).unwrap_or((0, 0));
             held += i128::try_from(available + reserved).unwrap_or(i128::MAX);
         }
         if held != funds {
