@@ -337,6 +337,9 @@ pub struct GenesisParticipant {
     /// How far its positions may go below zero, in minor units by currency that settles net: at most its funds.
     #[serde(default)]
     pub net_debit_cap: BTreeMap<String, u64>,
+    /// How far what it sends may exceed what it is paid between two cut-offs, in minor units by currency, where it has a sponsor.
+    #[serde(default)]
+    pub sub_limit: BTreeMap<String, u64>,
     /// Its class in tariffs.
     #[serde(default)]
     pub class: u8,
@@ -346,6 +349,36 @@ pub struct GenesisParticipant {
     /// Does it only connect for others?
     #[serde(default)]
     pub technical: bool,
+}
+
+impl GenesisParticipant {
+    /// Has it accounts of its own?
+    fn is_direct(&self) -> bool {
+        self.sponsor.is_none() && !self.technical
+    }
+
+    fn check(&self, code: ParticipantCode, currencies: &[Currency]) -> Result<(), String> {
+        for (what, amounts, is_its) in [
+            ("funds", &self.funds, self.is_direct()),
+            ("net_debit_cap", &self.net_debit_cap, self.is_direct()),
+            ("sub_limit", &self.sub_limit, self.sponsor.is_some()),
+        ] {
+            for (currency, &amount) in amounts {
+                let known = Currency::parse(currency.as_bytes()).is_some_and(|code| currencies.contains(&code));
+                if !known || Amount::new(amount).is_none() {
+                    return Err(format!(
+                        "participant `{code}`: {what} in `{currency}` of {amount}: no such currency, or no amount"
+                    ));
+                }
+                if !is_its {
+                    return Err(format!(
+                        "participant `{code}`: {what} are of participants with accounts of their own, sub_limit of those with a sponsor"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Genesis {
@@ -388,13 +421,34 @@ impl Genesis {
             if codes.insert(code, ()).is_some() {
                 return Err(format!("participant `{code}` is there twice"));
             }
-            for (currency, &funds) in &participant.funds {
-                let known = Currency::parse(currency.as_bytes()).is_some_and(|code| currencies.contains(&code));
-                if !known || Amount::new(funds).is_none() {
-                    return Err(format!(
-                        "participant `{code}`: funds in `{currency}` of {funds}: no such currency, or no amount"
-                    ));
-                }
+            participant.check(code, &currencies)?;
+        }
+        self.check_sponsors()?;
+        self.check_caps()
+    }
+
+    /// A sponsor stands before those that settle through it, and has accounts of its own.
+    fn check_sponsors(&self) -> Result<(), String> {
+        for (place, participant) in self.participant.iter().enumerate() {
+            let Some(code) = &participant.sponsor else { continue };
+            let sponsor = self.participant[..place].iter().find(|other| other.code == *code);
+            if participant.technical || !sponsor.is_some_and(GenesisParticipant::is_direct) {
+                let name = &participant.code;
+                return Err(format!(
+                    "participant `{name}`: sponsor `{code}` must stand before it and have neither a sponsor nor `technical`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Net debit caps are of net currencies alone.
+    fn check_caps(&self) -> Result<(), String> {
+        let is_net = |code: &str| self.currency.iter().any(|known| known.code == code && known.model == Model::Net);
+        for participant in &self.participant {
+            if let Some(currency) = participant.net_debit_cap.keys().find(|code| !is_net(code)) {
+                let name = &participant.code;
+                return Err(format!("participant `{name}`: net_debit_cap in `{currency}`, which does not settle net"));
             }
         }
         Ok(())

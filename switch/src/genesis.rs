@@ -2,8 +2,8 @@
 
 use adapters::message::ParticipantCode;
 
-use crate::config::{Genesis, GenesisRules};
-use crate::entry::{ActivateRules, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, write_command};
+use crate::config::{Genesis, GenesisParticipant, GenesisRules};
+use crate::entry::{ActivateRules, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, TermsSet, write_command};
 use crate::limits::NS_PER_MS;
 
 /// The entries of a genesis that was checked, in order: each element appends one.
@@ -34,6 +34,11 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
             is_technical: u8::from(spec.technical),
         };
         add(&|out| write_command(out, EntryKind::ParticipantOpened, &command));
+        for currency in &genesis.currency {
+            if let Some(terms) = terms_of(participant, spec, &currency.code) {
+                add(&|out| write_command(out, EntryKind::TermsSet, &terms));
+            }
+        }
         for (number, (currency, &amount)) in (1u32..).zip(&spec.funds) {
             // Never all zeros, and never a version-4 UUID: it cannot be a payment's id.
             let mut reference = *b"genesis\0\0\0\0\0\0\0\0\0";
@@ -44,6 +49,20 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         }
     }
     entries
+}
+
+/// What a participant may do in a currency, where that is not what everybody may.
+fn terms_of(participant: u32, spec: &GenesisParticipant, currency: &str) -> Option<TermsSet> {
+    let (cap, sub_limit) = (spec.net_debit_cap.get(currency), spec.sub_limit.get(currency));
+    (cap.is_some() || sub_limit.is_some()).then(|| TermsSet {
+        participant,
+        currency: letters(currency),
+        is_offered: 1,
+        amount_max: 0,
+        intraday_max: 0,
+        net_debit_cap: cap.copied().unwrap_or(0),
+        sub_limit: sub_limit.copied().unwrap_or(0),
+    })
 }
 
 /// Rules as they are journaled.

@@ -10,7 +10,7 @@ const MINUTES_PER_DAY: u16 = 1_440;
 const NS_PER_DAY: u64 = NS_PER_MINUTE * MINUTES_PER_DAY as u64;
 
 /// The place of no time in an entry.
-pub const NO_TIME: u16 = u16::MAX;
+const NO_TIME: u16 = u16::MAX;
 
 /// Days in a row that may have no cut-off: where all holidays fall on the only weekday of a week.
 const DAYS_SEARCHED: u64 = 7 * (HOLIDAYS_MAX as u64 + 2);
