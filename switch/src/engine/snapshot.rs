@@ -451,7 +451,9 @@ fn read_scheme(body: &mut impl Read, length: u64) -> Result<Scheme, RestoreFault
     }
     let mut bytes = Vec::new();
     body.take(length).read_to_end(&mut bytes).map_err(|error| fault(&error.to_string()))?;
-    Scheme::read(&bytes).ok_or_else(|| fault("no archive of it"))
+    let scheme = Scheme::read(&bytes).ok_or_else(|| fault("no archive of it"))?;
+    ensure(scheme.bytes() == bytes, "the bytes are not canonical").map_err(fault)?;
+    Ok(scheme)
 }
 
 fn currency_bytes(rules: &CurrencyRules) -> [u8; CURRENCY_BYTES] {

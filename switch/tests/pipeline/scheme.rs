@@ -690,23 +690,23 @@ fn certificates_and_technical_providers() {
 
 #[test]
 fn the_calendar_closes_windows_by_journal_time() {
-    // The start is 2026-09-21, a Monday, 13:33:20 UTC; the cut-offs are at 14:00 and 15:00 of Mondays and Tuesdays.
+    // The start is 2026-09-21, a Monday, 14:13:20 UTC; the cut-offs are at 15:00 and 16:00 of Mondays and Tuesdays.
     check(
         "
-        at 0     calendar XTS payments 3 0 840 900 -> CalendarChanged
+        at 0     calendar XTS payments 3 0 900 960 -> CalendarChanged
         pays     ALPHA BRAVO 10 XTS             -> committed
-        at 1599  time                           ->
-        at 1600  time                           -> WindowClosed w1 10, NetDetermined w1 ALPHA -10, NetDetermined w1 BRAVO 10
+        at 2799  time                           ->
+        at 2800  time                           -> WindowClosed w1 10, NetDetermined w1 ALPHA -10, NetDetermined w1 BRAVO 10
         pays     ALPHA BRAVO 5 XTS              -> committed
         # Two were missed: one window is closed.
         at 90000 time                           -> WindowClosed w2 5, NetDetermined w2 ALPHA -5, NetDetermined w2 BRAVO 5
-        at 91000 time                           -> WindowClosed w3, WindowSettled w3
-        at 91001 calendar XTS payments 3 0 900 840 -> refused ValueMeaningless
-        at 91001 calendar XTS payments 3 0 1440 -> refused ValueMeaningless
-        at 91001 calendar XTS payments 128 0 840 -> refused ValueMeaningless
-        at 91001 calendar XTS payments 3 0      -> refused ValueMeaningless
-        at 91001 calendar XTS wishes 3 0 840    -> refused ValueMeaningless
-        at 91001 calendar XTS payments 0 0      -> CalendarChanged
+        at 92800 time                           -> WindowClosed w3, WindowSettled w3
+        at 92801 calendar XTS payments 3 0 900 840 -> refused ValueMeaningless
+        at 92801 calendar XTS payments 3 0 1440 -> refused ValueMeaningless
+        at 92801 calendar XTS payments 128 0 840 -> refused ValueMeaningless
+        at 92801 calendar XTS payments 3 0      -> refused ValueMeaningless
+        at 92801 calendar XTS wishes 3 0 840    -> refused ValueMeaningless
+        at 92801 calendar XTS payments 0 0      -> CalendarChanged
         at 999999 time                          ->
         ",
     );

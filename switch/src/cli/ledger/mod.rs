@@ -51,7 +51,7 @@ pub(super) enum Command {
         after_help = "Example:\n  switch ledger statement --data /var/lib/clearspan --participant PSP0001 --currency XTS \\\n    --from 2026-11-22T00:00:00Z --to 2026-11-23T00:00:00Z"
     )]
     Statement(statement::Arguments),
-    /// Show one transfer: a payment by its UETR, or a funding by its reference
+    /// Show one transfer: a payment by its UETR, or an order of money by its reference
     ///
     /// Status 1 where the journal has none of this id.
     #[command(

@@ -352,7 +352,8 @@ impl<'a> Statement<'a> {
         let (time, position) = (Cell::Time(line.at.time_ns), Cell::Count(line.at.position));
         let id = Cell::text(event.transfer.name);
         if self.form == Form::People {
-            let counterpart = Cell::text(counterpart.map_or("(funding)".to_owned(), |code| code.to_string()));
+            let of_scheme = || format!("({})", books.owner(other).kind.name());
+            let counterpart = Cell::text(counterpart.map_or_else(of_scheme, |code| code.to_string()));
             let sides = if line.is_credit { [Cell::Nothing, amount] } else { [amount, Cell::Nothing] };
             let [debit, credit] = sides;
             if self.arguments.pending {

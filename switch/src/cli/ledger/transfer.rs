@@ -22,7 +22,7 @@ use crate::limits::NS_PER_MS;
 /// Shows one transfer.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// The payment's UETR, or the reference of a funding in the same form
+    /// The payment's UETR, or the reference of an order of money in the same form
     #[arg(value_name = "ID", value_parser = transfer_name)]
     pub(super) id: TransferName,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Arguments {
 pub(super) struct Fate {
     /// What it is in the ledger.
     pub(super) state: &'static str,
-    /// What it is to the providers; none for a funding.
+    /// What it is to the providers; none for what is no payment.
     pub(super) outcome: Option<Outcome>,
     /// Why, where that is said.
     pub(super) reason: Reason,

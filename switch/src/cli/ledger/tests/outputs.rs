@@ -118,7 +118,7 @@ checked          opening + credits - debits = closing = the book at position 28
         "statement --participant ALPHA --currency XTS --csv --pending",
         r"
 time,position,event,kind,id,counterpart,credit_debit,amount,currency,balance,debits_pending,credits_pending
-2026-11-22T12:00:00.000000000Z,7,booked,funding,67656e65-7369-7300-0000-000100000002,,CRDT,10000000,XTS,10000000,0,0
+2026-11-22T12:00:00.000000000Z,7,booked,order,67656e65-7369-7300-0000-000100000002,,CRDT,10000000,XTS,10000000,0,0
 2026-11-22T12:00:01.000000000Z,15,reserved,payment,11111111-1111-4a11-9b11-000000000001,BRAVO,DBIT,123456,XTS,10000000,123456,0
 2026-11-22T12:00:02.500000000Z,17,booked,payment,11111111-1111-4a11-9b11-000000000001,BRAVO,DBIT,123456,XTS,9876544,0,0
 2026-11-22T12:00:03.000000000Z,19,reserved,payment,11111111-1111-4a11-9b11-000000000002,CHARLIE,DBIT,5000,XTS,9876544,5000,0
@@ -131,7 +131,7 @@ time,position,event,kind,id,counterpart,credit_debit,amount,currency,balance,deb
         "statement --participant ALPHA --currency XTS --json",
         r#"
 {"account":"settlement:ALPHA:XTS","participant":"ALPHA","currency":"XTS","minor_digits":2,"from":null,"to":null,"opening_balance":{"code":"OPBD","amount":"0"},"entries":[
-{"time":"2026-11-22T12:00:00.000000000Z","position":7,"event":"booked","kind":"funding","id":"67656e65-7369-7300-0000-000100000002","counterpart":null,"credit_debit":"CRDT","amount":"10000000","currency":"XTS","balance":"10000000","debits_pending":"0","credits_pending":"0"},
+{"time":"2026-11-22T12:00:00.000000000Z","position":7,"event":"booked","kind":"order","id":"67656e65-7369-7300-0000-000100000002","counterpart":null,"credit_debit":"CRDT","amount":"10000000","currency":"XTS","balance":"10000000","debits_pending":"0","credits_pending":"0"},
 {"time":"2026-11-22T12:00:02.500000000Z","position":17,"event":"booked","kind":"payment","id":"11111111-1111-4a11-9b11-000000000001","counterpart":"BRAVO","credit_debit":"DBIT","amount":"123456","currency":"XTS","balance":"9876544","debits_pending":"0","credits_pending":"0"}],"closing_balance":{"code":"CLBD","amount":"9876544"},"available_balance":{"code":"CLAV","amount":"9876544"},"debits_pending":"0","credits_pending":"0","credits":{"count":1,"sum":"10000000"},"debits":{"count":1,"sum":"123456"},"reserved":{"count":3,"sum":"129156"},"released":{"count":2,"sum":"5700"},"through":{"time":"2026-11-22T12:00:15.000000000Z","position":28},"ok":true}
 "#,
     );
@@ -242,7 +242,7 @@ reserved  2026-11-22T12:00:15.000000000Z, position 28
     check(
         "transfer 67656e65-7369-7300-0000-000100000001",
         r"
-funding   67656e65-7369-7300-0000-000100000001
+order   67656e65-7369-7300-0000-000100000001
 state     moved
 amount    10,000,000 JPY
 debit     funding:JPY
@@ -253,7 +253,7 @@ moved     2026-11-22T12:00:00.000000000Z, position 6
     check(
         "transfer 67656e65736973000000000100000001 --json",
         r#"
-{"id":"67656e65-7369-7300-0000-000100000001","found":true,"kind":"funding","state":"moved","outcome":null,"reason":null,"field":null,"amount":"10000000","currency":"JPY","minor_digits":0,"debit":{"account":"funding:JPY","participant":null},"credit":{"account":"settlement:ALPHA:JPY","participant":"ALPHA"},"reserved":null,"ended":{"time":"2026-11-22T12:00:00.000000000Z","position":6}}
+{"id":"67656e65-7369-7300-0000-000100000001","found":true,"kind":"order","state":"moved","outcome":null,"reason":null,"field":null,"amount":"10000000","currency":"JPY","minor_digits":0,"debit":{"account":"funding:JPY","participant":null},"credit":{"account":"settlement:ALPHA:JPY","participant":"ALPHA"},"reserved":null,"ended":{"time":"2026-11-22T12:00:00.000000000Z","position":6}}
 "#,
     );
 }
@@ -264,12 +264,12 @@ fn everything_as_rows() {
         "export",
         r"
 id,kind,state,outcome,reason,debit_account,credit_account,debit_participant,credit_participant,currency,minor_digits,amount,reserved_at,reserved_position,ended_at,ended_position
-67656e65-7369-7300-0000-000100000001,funding,moved,,,funding:JPY,settlement:ALPHA:JPY,,ALPHA,JPY,0,10000000,,,2026-11-22T12:00:00.000000000Z,6
-67656e65-7369-7300-0000-000100000002,funding,moved,,,funding:XTS,settlement:ALPHA:XTS,,ALPHA,XTS,2,10000000,,,2026-11-22T12:00:00.000000000Z,7
-67656e65-7369-7300-0000-000200000001,funding,moved,,,funding:JPY,settlement:BRAVO:JPY,,BRAVO,JPY,0,10000000,,,2026-11-22T12:00:00.000000000Z,9
-67656e65-7369-7300-0000-000200000002,funding,moved,,,funding:XTS,settlement:BRAVO:XTS,,BRAVO,XTS,2,10000000,,,2026-11-22T12:00:00.000000000Z,10
-67656e65-7369-7300-0000-000300000001,funding,moved,,,funding:JPY,settlement:CHARLIE:JPY,,CHARLIE,JPY,0,10000000,,,2026-11-22T12:00:00.000000000Z,12
-67656e65-7369-7300-0000-000300000002,funding,moved,,,funding:XTS,settlement:CHARLIE:XTS,,CHARLIE,XTS,2,10000000,,,2026-11-22T12:00:00.000000000Z,13
+67656e65-7369-7300-0000-000100000001,order,moved,,,funding:JPY,settlement:ALPHA:JPY,,ALPHA,JPY,0,10000000,,,2026-11-22T12:00:00.000000000Z,6
+67656e65-7369-7300-0000-000100000002,order,moved,,,funding:XTS,settlement:ALPHA:XTS,,ALPHA,XTS,2,10000000,,,2026-11-22T12:00:00.000000000Z,7
+67656e65-7369-7300-0000-000200000001,order,moved,,,funding:JPY,settlement:BRAVO:JPY,,BRAVO,JPY,0,10000000,,,2026-11-22T12:00:00.000000000Z,9
+67656e65-7369-7300-0000-000200000002,order,moved,,,funding:XTS,settlement:BRAVO:XTS,,BRAVO,XTS,2,10000000,,,2026-11-22T12:00:00.000000000Z,10
+67656e65-7369-7300-0000-000300000001,order,moved,,,funding:JPY,settlement:CHARLIE:JPY,,CHARLIE,JPY,0,10000000,,,2026-11-22T12:00:00.000000000Z,12
+67656e65-7369-7300-0000-000300000002,order,moved,,,funding:XTS,settlement:CHARLIE:XTS,,CHARLIE,XTS,2,10000000,,,2026-11-22T12:00:00.000000000Z,13
 11111111-1111-4a11-9b11-000000000001,payment,posted,committed,,settlement:ALPHA:XTS,settlement:BRAVO:XTS,ALPHA,BRAVO,XTS,2,123456,2026-11-22T12:00:01.000000000Z,15,2026-11-22T12:00:02.500000000Z,17
 11111111-1111-4a11-9b11-000000000002,payment,voided,rejected,AC04,settlement:ALPHA:XTS,settlement:CHARLIE:XTS,ALPHA,CHARLIE,XTS,2,5000,2026-11-22T12:00:03.000000000Z,19,2026-11-22T12:00:04.000000000Z,22
 11111111-1111-4a11-9b11-000000000003,payment,voided,expired,AB05,settlement:BRAVO:XTS,settlement:ALPHA:XTS,BRAVO,ALPHA,XTS,2,700,2026-11-22T12:00:03.000000000Z,20,2026-11-22T12:00:13.100000000Z,23

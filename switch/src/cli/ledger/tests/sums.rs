@@ -94,7 +94,7 @@ fn lines(csv: &str) -> Lines {
             "booked" => lines.booked[place] += amount,
             _ => assert!(event == "reserved" || event == "released"),
         }
-        if kind == "funding" {
+        if kind == "order" {
             lines.funded += amount;
         }
         lines.pending = [cells[11], cells[10]].map(|pending| pending.parse().unwrap());
