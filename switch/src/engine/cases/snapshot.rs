@@ -1,4 +1,4 @@
-//! Cases in a snapshot: slots, the list of free ones, and the closed ones in their order (`docs/formats/engine-snapshot.md`, section 6).
+//! Cases in a snapshot: slots, the list of free ones, and the closed ones in their order (`docs/formats/engine-snapshot.md`, section 7).
 
 use std::io::Read;
 

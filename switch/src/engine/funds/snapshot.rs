@@ -1,4 +1,4 @@
-//! References of funds in a snapshot (`docs/formats/engine-snapshot.md`, section 4).
+//! References of funds in a snapshot (`docs/formats/engine-snapshot.md`, section 5).
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! Payments with returns in a snapshot: slots, the list of free ones, and the returns in their order (`docs/formats/engine-snapshot.md`, section 7).
+//! Payments with returns in a snapshot: slots, the list of free ones, and the returns in their order (`docs/formats/engine-snapshot.md`, section 8).
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! Participants in a snapshot (`docs/formats/engine-snapshot.md`, section 3).
+//! Participants in a snapshot (`docs/formats/engine-snapshot.md`, section 4).
 
 use std::io::Read;
 

@@ -1,5 +1,5 @@
 //! The table of payments in a snapshot: its slots, the list of free ones, and the outcomes in their order
-//! (`docs/formats/engine-snapshot.md`, section 5).
+//! (`docs/formats/engine-snapshot.md`, section 6).
 
 use std::io::Read;
 
