@@ -200,9 +200,10 @@ pub const MARK_AFTER_NS: u64 = 10_000_000;
 /// While a frame waits until more is indexed, a turn looks for that so often, in journal time: the files are written elsewhere, and nothing else may come.
 pub const INDEXED_LOOK_NS: u64 = NS_PER_MS;
 
-/// Journal entries between two snapshots where the configuration says nothing else: those of five million payments, which a start replays
-/// in a few seconds. A snapshot of a full window costs the hot loop a tenth of a second, in portions: at the highest rate one in a hundred of its time.
-pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 10_000_000;
+/// Journal entries between two snapshots where the configuration says nothing else: those of two million payments. A start replays no more
+/// than these and what came while the next snapshot was made, two and a half million at the highest rate: in six seconds
+/// (`benches/results/2026-11-22-payments.md`). A snapshot of a full window costs the hot loop an eighth of a second, in portions: at the highest rate one in sixty of its time.
+pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 4_000_000;
 
 /// The least that a configuration may ask for: each snapshot costs the disk the whole state.
 pub const SNAPSHOT_EVERY_ENTRIES_MIN: u64 = 100;
