@@ -71,9 +71,10 @@ impl ClientPair {
         other.is_none_or(|other| other.is_open() || other.is_closed())
     }
 
-    /// A connection begins in this slot: writes `Hello`.
+    /// A connection begins in this slot: writes `Hello`. Where the other has none, `Hello` says so, and the switch waits for that one no longer.
     pub fn connected(&mut self, slot: usize) {
-        self.with(slot, ClientSession::connected);
+        let is_alone = self.other(slot).is_none_or(|other| self.sessions[other].is_closed());
+        self.with(slot, |session| session.begin(is_alone));
     }
 
     /// The connection of this slot is over. What it had submitted and the switch has not acknowledged is sent on the other, if that is open: gives its new

@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use crate::message::{
     Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
-    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, Numbered,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind, Numbered,
     OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::arrivals::{Arrivals, Place};
@@ -294,13 +294,19 @@ impl ClientSession {
         self.unacknowledged.take_oldest()
     }
 
-    /// A connection begins: forgets what came half, and writes `Hello`. Nothing else is written before `Welcome`.
+    /// The provider's only connection begins: forgets what came half, and writes `Hello`. Nothing else is written before `Welcome`.
     pub fn connected(&mut self) {
+        self.begin(true);
+    }
+
+    /// As `connected`; `is_alone` says whether the provider has no other connection now.
+    pub(super) fn begin(&mut self, is_alone: bool) {
         self.disconnected();
         self.phase = Phase::Greeting;
         let Resume { lineage, seen } = self.resume();
         self.told = seen;
-        let hello = Hello { participant: *self.code.bytes(), lineage, seen, slot: self.slot };
+        let slot = self.slot | if is_alone { HELLO_ALONE } else { 0 };
+        let hello = Hello { participant: *self.code.bytes(), lineage, seen, slot };
         frame::encode(&mut self.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |_| {});
     }
 

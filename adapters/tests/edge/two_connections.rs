@@ -86,6 +86,28 @@ async fn numbers_that_interleave_and_come_again_are_handed_out_once_and_in_order
     drop((client, two));
 }
 
+/// Where both are gone, the first that comes back says that it is alone. The second does not, nor does one that is made again beside another.
+#[tokio::test]
+async fn a_connection_says_whether_it_is_alone() {
+    let switch = ScriptedSwitch::new().await;
+    let (client, mut events, peers) = two_welcomed(&switch).await;
+    drop(peers);
+    let mut rest = Vec::new();
+    for _ in 0..2 {
+        next_loss(&mut events, &mut rest).await;
+    }
+    let (mut first, _, slot, is_alone) = switch.accept_hello().await;
+    assert!(is_alone);
+    first.welcome([0; 3]).await;
+    for _ in 0..2 {
+        let (mut second, _, other, is_alone) = switch.accept_hello().await;
+        assert_eq!((other, is_alone), (1 - slot, false));
+        second.welcome([0; 3]).await;
+        second.fence(|_| false).await;
+    }
+    drop((client, first));
+}
+
 #[tokio::test]
 async fn what_was_on_its_way_on_a_lost_connection_goes_over_the_other() {
     let switch = ScriptedSwitch::new().await;
