@@ -20,8 +20,8 @@ use crate::limits::{
 };
 use crate::message::{
     Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
-    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind, Numbered,
-    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind,
+    Numbered, OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::arrivals::{Arrivals, Place};
 use crate::native::frame::{self, Decoded, Frame, Head};
@@ -77,7 +77,7 @@ pub enum Broken {
     Frame(ErrorCode),
     /// The switch sent a message that it may not send, or not now.
     Unexpected(MessageKind),
-    /// A number of the outbox is missing.
+    /// A number of the outbox is missing: it was skipped, or `Welcome` goes on after it.
     Gap {
         /// Where.
         lane: Lane,

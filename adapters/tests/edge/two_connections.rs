@@ -213,6 +213,28 @@ async fn where_too_much_is_ahead_of_a_gap_both_connections_are_made_anew() {
     drop(client);
 }
 
+/// The switch heard a `Hello` of an earlier life of the provider late, beside a connection of the present one, and took what that had seen for acknowledged. It will not
+/// send that again while any connection is left.
+#[tokio::test]
+async fn where_welcome_skips_what_was_not_seen_both_connections_are_made_anew() {
+    let switch = ScriptedSwitch::new().await;
+    let (client, mut events, [one, two]) = two_welcomed(&switch).await;
+    let mut rest = Vec::new();
+    drop(two);
+    assert_eq!(next_loss(&mut events, &mut rest).await.slot, 1);
+    let (mut again, resume, slot, is_alone) = switch.accept_hello().await;
+    assert_eq!((resume.seen, slot, is_alone), ([0; 3], 1, false));
+    again.welcome([5, 0, 0]).await;
+    for slot in [0, 1] {
+        let lost = next_loss(&mut events, &mut rest).await;
+        let expected = Broken::Gap { lane: adapters::message::Lane::Payments, expected: 1, received: 6 };
+        assert_eq!((lost.slot, lost.why), (slot, DisconnectReason::Broken(expected)));
+    }
+    let (_, resume, _, is_alone) = switch.accept_hello().await;
+    assert_eq!((resume.seen, is_alone), ([0; 3], true));
+    drop((client, one));
+}
+
 #[tokio::test]
 async fn shutdown_says_goodbye_on_both() {
     let switch = ScriptedSwitch::new().await;
