@@ -326,7 +326,7 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
             Field::Decision => "the decision must be 1 (accept) or 3 (reject)",
             Field::Reason => "a reject needs a reason code of four upper-case letters or digits; an accept has none",
             Field::Reply => "an echo asks (0) or answers (1)",
-            Field::Slot => "the slot must be 0 or 1",
+            Field::Slot => "the slot must be 0 or 1, or 2 or 3 for a connection that is alone",
             _ => "the field is too long, is not UTF-8, or holds control characters",
         },
         ErrorCode::BadFrame => "the frame's length makes no sense",

@@ -84,8 +84,8 @@ impl<S: Storage> Pipeline<S> {
         let phase = self.sessions.get(key).map(|session| session.phase);
         match (phase, stages::decode(|| check::request(frame))) {
             (_, Err(refusal)) => self.refuse(key, number, refusal),
-            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen, slot })) => {
-                self.hello((key, slot), participant, lineage, seen);
+            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen, slot, is_alone })) => {
+                self.hello((key, slot, is_alone), participant, (lineage, seen));
             }
             (Some(Phase::Live(participant)), Ok(request)) => self.take_request(key, participant, number, request),
             (_, Ok(_)) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
@@ -201,7 +201,12 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// A provider says who it is and what it has seen. The certificate has the last word on the former, the journal's lineage on the latter.
-    fn hello(&mut self, (key, slot): (SessionKey, usize), said: ParticipantCode, lineage: Lineage, seen: Cursors) {
+    fn hello(
+        &mut self,
+        (key, slot, is_alone): (SessionKey, usize, bool),
+        said: ParticipantCode,
+        resume: (Lineage, Cursors),
+    ) {
         let Some(proved) = self.sessions.get(key).map(|session| session.code) else { return };
         if said != proved {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::WrongParticipant));
@@ -209,7 +214,7 @@ impl<S: Storage> Pipeline<S> {
         let Some(participant) = self.decisions.engine.find_participant(&proved) else {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::UnknownParticipant));
         };
-        let resumed_after = self.take_place((key, slot), participant, lineage, seen);
+        let resumed_after = self.take_place((key, slot, is_alone), participant, resume);
         let welcome = Welcome {
             lineage: self.log.lineage(),
             resumed_after,
@@ -225,21 +230,20 @@ impl<S: Storage> Pipeline<S> {
         tracing::info!(participant = %proved, slot, resumed_after = ?resumed_after, "provider connected");
     }
 
-    /// Gives a connection its slot, and says after which numbers it goes on. The older one of the slot is replaced. So is the other one, where the provider does not
-    /// know what that one has sent: then they are of two lives of the provider, and what the newer one says counts.
+    /// Gives a connection its slot, and says after which numbers it goes on. The older one of the slot is replaced. So is the other one, where the provider has it no
+    /// more: it says so, or it does not know what that one has sent. Then what the newer one says counts.
     fn take_place(
         &mut self,
-        (key, slot): (SessionKey, usize),
+        (key, slot, is_alone): (SessionKey, usize, bool),
         participant: ParticipantId,
-        lineage: Lineage,
-        seen: Cursors,
+        (lineage, seen): (Lineage, Cursors),
     ) -> Cursors {
         if let Some(older) = self.feeds.of(participant).line(slot) {
             self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
         }
         let is_ours = lineage == self.log.lineage();
         let feed = self.feeds.of(participant);
-        if feed.is_live() && is_ours && feed.could_have_seen(seen) {
+        if feed.is_live() && !is_alone && is_ours && feed.could_have_seen(seen) {
             return feed.join(slot, key, seen);
         }
         let others: [_; CONNECTION_SLOTS] = std::array::from_fn(|slot| feed.line(slot));

@@ -62,6 +62,7 @@ impl World<'_> {
         let flooded_ns = if self.plan.is_flooded(self.now_ns) { self.random.below(FLOODED_TURN_NS_MAX) } else { 0 };
         self.busy_until_ns = self.now_ns + spent_ns + TURN_NS + flooded_ns;
         let records = self.audit()?;
+        self.check_presence(journal_ns)?;
         let changed = self.auditor.take_changed();
         self.replies.clear();
         let alone = self.with_one_connection();
@@ -106,6 +107,8 @@ impl World<'_> {
             let length = connection.inbound.len().min(RECEIVE_BYTES_PER_TURN);
             let consumed = process.pipeline.receive(key, &connection.inbound[..length], journal_ns);
             note_taken(connection, consumed, self.auditor.through());
+            let enqueued = self.auditor.told_counts(connection.provider);
+            self.deliveries.taken((connection.provider, id), &connection.inbound[..consumed], enqueued);
             connection.inbound.drain(..consumed);
             connection.has_unread = false;
         }
@@ -207,6 +210,10 @@ impl World<'_> {
                 }
             }
         }
+        invariants::named(invariants::outbox_numbers::NAME, self.deliveries.settle())?;
+        for path in self.deliveries.take_rare() {
+            self.coverage.count(path);
+        }
         self.flush();
         Ok(())
     }
@@ -251,6 +258,8 @@ impl World<'_> {
                     _ => "refused: not a frame",
                 });
             }
+            let left = self.deliveries.leaves((connection.provider, id), &frame);
+            invariants::named(invariants::outbox_numbers::NAME, left)?;
             invariants::of_frame(&mut Leaving { frame, connection, auditor: &self.auditor, through_before })?;
             rest = &rest[length..];
         }
@@ -320,11 +329,19 @@ impl World<'_> {
         Ok(())
     }
 
+    fn check_presence(&mut self, journal_ns: u64) -> Result<(), Violation> {
+        let observed = self.auditor.take_observed();
+        let (both, times) = ((&self.auditor, &self.deliveries), self.plan.limits.presence);
+        let finding = self.turns_before.presence.check(journal_ns, both, &observed, times);
+        invariants::named(invariants::presence::NAME, finding)
+    }
+
     fn check_turn(&mut self, records: &[Vec<u8>], changed: &[Id]) -> Result<(), Violation> {
         let Some(process) = &self.machine.process else { return Ok(()) };
         let turn = Turn {
             pipeline: &process.pipeline,
             auditor: &self.auditor,
+            deliveries: &self.deliveries,
             network: &self.network,
             history_disk: &self.machine.history_disk,
             limits: self.plan.limits,
@@ -377,6 +394,7 @@ impl World<'_> {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         if let Some(key) = connection.key.take() {
             self.by_session[key.index()] = None;
+            self.deliveries.gone(connection.provider, id);
             if let Some(process) = &mut self.machine.process {
                 process.pipeline.detach(key);
             }
@@ -390,7 +408,7 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
-            Some((frame, length)) if frame.kind <= kind::CASE_STATUS && length <= rest.len() => {
+            Some((frame, length)) if frame.kind <= kind::SIGN_OFF && length <= rest.len() => {
                 let names_something = matches!(
                     frame.kind,
                     kind::CREDIT_TRANSFER
@@ -401,8 +419,9 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
                         | kind::CASE_ANSWER
                         | kind::CASE_CANCEL
                 );
-                if names_something && frame.routing.len() >= 16 {
-                    let id = wire::array(frame.routing, 0);
+                let is_sign = matches!(frame.kind, kind::SIGN_ON | kind::SIGN_OFF);
+                if is_sign || names_something && frame.routing.len() >= 16 {
+                    let id = if is_sign { wire::NO_ID } else { wire::array(frame.routing, 0) };
                     let decision = frame.routing.get(16).copied().unwrap_or(0);
                     connection.taken.push_back(Taken {
                         number: frame.number,
