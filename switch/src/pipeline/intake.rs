@@ -24,6 +24,9 @@ impl<S: Storage> Pipeline<S> {
         self.now_ns = self.now_ns.max(now_ns);
         stages::admit(|| self.look_ahead(bytes));
         self.received_ns = now_ns;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.begin_reading();
+        }
         let mut consumed = 0;
         loop {
             match stages::decode(|| frame::decode(&bytes[consumed..])) {
@@ -49,6 +52,7 @@ impl<S: Storage> Pipeline<S> {
         if let Some(session) = self.sessions.get_mut(key) {
             session.heard(now_ns, consumed < bytes.len(), consumed > 0);
         }
+        self.pause(key, now_ns);
         consumed
     }
 

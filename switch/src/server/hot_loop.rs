@@ -184,11 +184,17 @@ impl HotLoop {
         if connection.lingering_since_ns.is_some() {
             return is_busy | self.linger_one(cx, place);
         }
-        if connection.is_ending || !self.pipeline.wants_bytes(connection.key, now_ns) {
+        if connection.is_ending {
+            return is_busy;
+        }
+        let bytes_wanted = self.pipeline.bytes_wanted(connection.key, now_ns);
+        if bytes_wanted == 0 {
             return is_busy;
         }
         let Connection { key, link, inbound, .. } = connection;
-        match link.poll_receive(cx, &mut self.scratch, inbound, RECEIVE_BYTES_PER_TURN) {
+        // Where little is wanted, the rest stays in the socket, which tells the peer to wait.
+        let scratch = &mut self.scratch[..bytes_wanted.min(READ_BYTES)];
+        match link.poll_receive(cx, scratch, inbound, bytes_wanted) {
             Poll::Pending => is_busy,
             Poll::Ready(Ok(0)) => {
                 self.end(place, None);

@@ -112,9 +112,10 @@ const EXPECTED: [&str; 94] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 15] = [
+const RARE: [&str; 16] = [
     "answer after the deadline",
     "case input after the deadline",
+    "connection paused",
     "fails at create in the history",
     "fails at remove in the history",
     "fails at rename in the history",
