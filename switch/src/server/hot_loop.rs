@@ -434,11 +434,19 @@ impl HotLoop {
         }
         // Whoever does not close its side in this time learns it from the closed socket.
         let goodbye = poll_fn(|cx| {
+            let mut is_busy = false;
             for place in 0..self.connections.len() {
                 self.flush_one(cx, place, 0);
-                while self.linger_one(cx, place) {}
+                is_busy |= self.linger_one(cx, place);
             }
-            if self.open == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.open == 0 {
+                return Poll::Ready(());
+            }
+            if is_busy {
+                // A portion of each at a time: whoever sends without end must not hold up the time-out.
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
         self.pipeline.take_last_snapshot().map_err(ServerError::Fault)?;
