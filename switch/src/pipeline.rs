@@ -54,7 +54,7 @@ use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
-use fairness::{Buckets, Rate};
+use fairness::{Buckets, Pauses, Rate};
 pub use observing::PresenceTimes;
 use observing::{Moved, Watch};
 
@@ -239,6 +239,8 @@ pub struct Pipeline<S: Storage> {
     /// Bulk orders that wait for room.
     bulk: BulkWaiting,
     buckets: Buckets,
+    /// Connections that are not read now.
+    pauses: Pauses,
     /// What the history has said, to be told at the end of the turn.
     told: Vec<Told>,
     /// Was an order refused because too much is not indexed yet?
@@ -294,6 +296,7 @@ impl<S: Storage> Pipeline<S> {
             waiting: Waiting::default(),
             bulk: BulkWaiting::default(),
             buckets: Buckets::default(),
+            pauses: Pauses::default(),
             told: Vec::new(),
             is_index_late: false,
             sequencer: Sequencer::after(time_ns),
@@ -323,6 +326,7 @@ impl<S: Storage> Pipeline<S> {
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
+        self.pauses.forget_passed(self.last_turn_ns);
         self.last_turn_ns = now_ns;
         self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
@@ -474,19 +478,6 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// Should the shell read from this connection now? Where not, its time-outs stand still.
-    pub fn wants_bytes(&mut self, key: SessionKey, now_ns: u64) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else { return false };
-        if session.phase == Phase::Closing {
-            return false;
-        }
-        let is_wanted = !self.ingress.is_full() && session.has_room();
-        if !is_wanted {
-            session.not_read(now_ns);
-        }
-        is_wanted
-    }
-
     /// Can the open batch take nothing more?
     pub fn is_full(&self) -> bool {
         self.ingress.is_full()
@@ -511,10 +502,11 @@ impl<S: Storage> Pipeline<S> {
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
         let cut_ns = self.is_cut.then_some(0);
         let observed_ns = self.watch.next_ns().into_iter().chain(self.moved.next_ns());
+        let read_again_ns = self.pauses.next_ns();
         let last_turn_ns = self.last_turn_ns;
         let snapshot_ns = self.snapshots.as_mut().and_then(|snapshots| snapshots.next_step_ns(last_turn_ns));
         let others_ns = answers_ns.into_iter().chain(indexed_ns).chain(cut_ns).chain(observed_ns).chain(snapshot_ns);
-        mark_ns.into_iter().chain(deadline_ns).chain(others_ns).min()
+        mark_ns.into_iter().chain(deadline_ns).chain(read_again_ns).chain(others_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.

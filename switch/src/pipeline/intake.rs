@@ -24,6 +24,9 @@ impl<S: Storage> Pipeline<S> {
         self.now_ns = self.now_ns.max(now_ns);
         stages::admit(|| self.look_ahead(bytes));
         self.received_ns = now_ns;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.begin_reading();
+        }
         let mut consumed = 0;
         loop {
             match stages::decode(|| frame::decode(&bytes[consumed..])) {
@@ -49,6 +52,7 @@ impl<S: Storage> Pipeline<S> {
         if let Some(session) = self.sessions.get_mut(key) {
             session.heard(now_ns, consumed < bytes.len(), consumed > 0);
         }
+        self.pause(key, now_ns);
         consumed
     }
 
@@ -162,9 +166,10 @@ impl<S: Storage> Pipeline<S> {
 
     fn take_acknowledgement(&mut self, key: SessionKey, lane: Lane, number: u64) {
         let participant = self.sessions.get(key).and_then(Session::participant);
+        let enqueued = participant.map_or([0; OUTBOX_LANES], |id| self.engine().enqueued(id));
         let feed = participant.and_then(|participant| self.feeds.get_mut(participant));
         let taken = match feed {
-            Some(feed) => feed.take_acknowledgement(lane, number),
+            Some(feed) => feed.take_acknowledgement(lane, number, enqueued),
             // Who was not welcomed was sent nothing.
             None => (lane == Lane::Session || number == 0).then_some(false),
         };

@@ -184,11 +184,17 @@ impl HotLoop {
         if connection.lingering_since_ns.is_some() {
             return is_busy | self.linger_one(cx, place);
         }
-        if connection.is_ending || !self.pipeline.wants_bytes(connection.key, now_ns) {
+        if connection.is_ending {
+            return is_busy;
+        }
+        let bytes_wanted = self.pipeline.bytes_wanted(connection.key, now_ns);
+        if bytes_wanted == 0 {
             return is_busy;
         }
         let Connection { key, link, inbound, .. } = connection;
-        match link.poll_receive(cx, &mut self.scratch, inbound, RECEIVE_BYTES_PER_TURN) {
+        // Where little is wanted, the rest stays in the socket, which tells the peer to wait.
+        let scratch = &mut self.scratch[..bytes_wanted.min(READ_BYTES)];
+        match link.poll_receive(cx, scratch, inbound, bytes_wanted) {
             Poll::Pending => is_busy,
             Poll::Ready(Ok(0)) => {
                 self.end(place, None);
@@ -428,11 +434,19 @@ impl HotLoop {
         }
         // Whoever does not close its side in this time learns it from the closed socket.
         let goodbye = poll_fn(|cx| {
+            let mut is_busy = false;
             for place in 0..self.connections.len() {
                 self.flush_one(cx, place, 0);
-                while self.linger_one(cx, place) {}
+                is_busy |= self.linger_one(cx, place);
             }
-            if self.open == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.open == 0 {
+                return Poll::Ready(());
+            }
+            if is_busy {
+                // A portion of each at a time: whoever sends without end must not hold up the time-out.
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
         self.pipeline.take_last_snapshot().map_err(ServerError::Fault)?;

@@ -122,11 +122,12 @@ const EXPECTED: [&str; 104] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 17] = [
+const RARE: [&str; 18] = [
     "Hello of an earlier life",
     "Welcome ahead of what this life has seen",
     "answer after the deadline",
     "case input after the deadline",
+    "connection paused",
     "fails at create in the history",
     "fails at remove in the history",
     "fails at rename in the history",

@@ -7,6 +7,7 @@
 //! | a frame leaves | told the truth | `told_the_truth.rs` |
 //! | a frame leaves | replies true, and silent to strangers | `replies.rs` |
 //! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
+//! | a connection is read or left alone, a turn ends | who is refused pauses, for a while | `pauses.rs` |
 //! | a turn ends | money conserved | `money.rs` |
 //! | a turn ends | caps never exceeded | `caps.rs` |
 //! | a turn ends | watermarks ordered | `watermarks.rs` |
@@ -35,6 +36,7 @@ pub(super) mod journal;
 pub(super) mod money;
 pub(super) mod one_outcome;
 pub(super) mod outbox_numbers;
+pub(super) mod pauses;
 pub(super) mod presence;
 pub(super) mod progress;
 pub(super) mod questions;

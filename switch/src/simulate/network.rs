@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::invariants::pauses::LastRead;
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
 use super::wire::Id;
@@ -49,6 +50,7 @@ pub(super) struct Connection {
     /// What the switch has received and not dealt with.
     pub(super) inbound: Vec<u8>,
     pub(super) has_unread: bool,
+    pub(super) last_read: LastRead,
     /// What the switch has written and the network has not taken.
     pub(super) waiting: Vec<u8>,
     /// The switch has written its last frame.
@@ -99,6 +101,7 @@ impl Network {
             on_way_to_provider: 0,
             inbound: Vec::new(),
             has_unread: false,
+            last_read: LastRead::default(),
             waiting: Vec::new(),
             is_ending: false,
             blocked_since_ns: None,

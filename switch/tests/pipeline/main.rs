@@ -53,3 +53,5 @@ mod cursors;
 mod conduct;
 
 mod lanes;
+
+mod pauses;
