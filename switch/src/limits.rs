@@ -152,6 +152,33 @@ pub const LOOKUP_STALL_MS: u64 = 30_000;
 /// So long a question waits for the hot loop, in milliseconds: a turn takes less than a second unless the disk stands still.
 pub const LOOKUP_HOT_LOOP_MS: u64 = 10_000;
 
+/// An operator's name, in an entry: as a participant's code.
+pub const OPERATOR_NAME_BYTES: usize = 35;
+
+/// Why an operator does something, in an entry: a sentence. With two names it fits an annotation.
+pub const REASON_TEXT_BYTES: usize = 140;
+
+/// Operators' commands that wait for their batch. One goes into each, so that it is checked against the state that it changes.
+pub const COMMANDS_WAITING_MAX: usize = 16;
+
+/// The longest entry of an operator's command: header, signature and what it says, be it a table of some hundred rows.
+pub const COMMAND_BYTES_MAX: usize = 16_384;
+
+/// So long a command waits until its batch can take it, in milliseconds: a window that becomes smaller waits for the history's files.
+pub const COMMAND_WAIT_MS: u64 = 5_000;
+
+/// Who may administer a switch at a time, through the socket in its data directory.
+pub const ADMIN_CONNECTIONS_MAX: usize = 4;
+
+/// The longest administrative request: the longest command, as text.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 8 * COMMAND_BYTES_MAX;
+
+/// So long an administrator waits for the hot loop, in milliseconds: longer than a command waits there.
+pub const ADMIN_HOT_LOOP_MS: u64 = COMMAND_WAIT_MS + LOOKUP_HOT_LOOP_MS;
+
+/// After a connection to a socket in the data directory could not be taken, the next is tried after so long, in milliseconds.
+pub const LOCAL_ACCEPT_PAUSE_MS: u64 = 200;
+
 /// Stretches of numbers of one lane that are remembered because they were given to one of two connections and not acknowledged: 64 KiB. Two connections take
 /// turns, so it is a stretch a turn: a second and more of turns, where a provider acknowledges in each of its own. With more, all goes to one connection until it does.
 pub const SPANS_MAX: usize = 4_096;
@@ -242,11 +269,11 @@ const _: () = {
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
     // Who replaces both of its connections needs as many more, for a moment.
     assert!(2 * CONNECTION_SLOTS <= CONNECTIONS_PER_PARTICIPANT_MAX);
-    // A batch that one connection's turn has taken beyond the cut has room for what the switch observes: entries of at most 64 bytes.
-    assert!(
-        BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX)
-            <= BATCH_BYTES_MAX
-    );
+    // A batch that one connection's turn has taken beyond the cut has room for what the switch observes, entries of at most 64 bytes, and for a command.
+    let observed = 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX);
+    assert!(BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + observed + COMMAND_BYTES_MAX <= BATCH_BYTES_MAX);
+    // The length of an annotation is a byte.
+    assert!(2 * OPERATOR_NAME_BYTES + REASON_TEXT_BYTES <= 255);
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.

@@ -14,7 +14,8 @@
 //! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
 //! has sockets and a clock; a test's or a simulator's has neither.
 //!
-//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs).
+//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs). What operators do
+//! goes through the same stages, an entry a batch (pipeline/operating.rs).
 //!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
 
@@ -24,6 +25,7 @@ mod delivery;
 pub mod fairness;
 mod intake;
 mod observing;
+mod operating;
 
 use std::collections::VecDeque;
 
@@ -57,6 +59,8 @@ use bulk::BulkWaiting;
 use fairness::{Buckets, Pauses, Rate};
 pub use observing::PresenceTimes;
 use observing::{Moved, Watch};
+pub use operating::Operated;
+use operating::Operating;
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -262,6 +266,8 @@ pub struct Pipeline<S: Storage> {
     watch: Watch,
     /// Whose acknowledgements have moved.
     moved: Moved,
+    /// What operators want done.
+    operating: Operating,
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
@@ -310,6 +316,7 @@ impl<S: Storage> Pipeline<S> {
             to_render: VecDeque::new(),
             watch: Watch::default(),
             moved: Moved::default(),
+            operating: Operating::default(),
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
@@ -331,9 +338,11 @@ impl<S: Storage> Pipeline<S> {
         self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
         self.admit_bulk();
+        self.admit_command(now_ns);
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
             self.apply(time_ns, appended, durable)?;
+            self.note_operated(appended, time_ns);
             self.set_open_replies_aside();
             self.set_questions_aside();
             self.acknowledge();
@@ -505,7 +514,14 @@ impl<S: Storage> Pipeline<S> {
         let read_again_ns = self.pauses.next_ns();
         let last_turn_ns = self.last_turn_ns;
         let snapshot_ns = self.snapshots.as_mut().and_then(|snapshots| snapshots.next_step_ns(last_turn_ns));
-        let others_ns = answers_ns.into_iter().chain(indexed_ns).chain(cut_ns).chain(observed_ns).chain(snapshot_ns);
+        let operated_ns = self.operating.next_ns(last_turn_ns);
+        let others_ns = answers_ns
+            .into_iter()
+            .chain(operated_ns)
+            .chain(indexed_ns)
+            .chain(cut_ns)
+            .chain(observed_ns)
+            .chain(snapshot_ns);
         mark_ns.into_iter().chain(deadline_ns).chain(read_again_ns).chain(others_ns).min()
     }
 
@@ -532,9 +548,10 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// From now on no payment orders are taken; answers are.
+    /// From now on no payment orders and no commands are taken; answers are.
     pub fn begin_draining(&mut self) {
         self.is_draining = true;
+        self.refuse_commands();
     }
 
     /// Is nothing open, and has everything left that anyone waits for?

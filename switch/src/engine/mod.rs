@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod cases;
 mod casework;
+pub mod commands;
 pub mod deadlines;
 mod digest;
 pub mod effect;
@@ -29,6 +30,7 @@ use ledger::{
 };
 
 use crate::engine::cases::{Case, CaseIndex, Cases};
+use crate::engine::commands::CommandAnswer;
 use crate::engine::deadlines::{Deadline, Deadlines};
 use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
 use crate::engine::funds::{FundsBooked, FundsReferences};
@@ -126,6 +128,8 @@ pub struct Engine {
     applied: u64,
     /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
     seal_key_max: u64,
+    /// What became of the signed commands of the last batch. Not part of the state that is digested.
+    answers: Vec<CommandAnswer>,
     /// A snapshot that is being taken.
     capture: Option<EngineCapture>,
 }
@@ -183,6 +187,7 @@ impl Engine {
             time_ns: 0,
             applied: 0,
             seal_key_max: 0,
+            answers: Vec::new(),
             capture: None,
         }
     }
@@ -193,6 +198,7 @@ impl Engine {
         assert!(self.applied < batch.first_sequence, "a batch is applied once");
         self.time_ns = batch.time_ns;
         let mut moment = Moment { time_ns: batch.time_ns, position: batch.first_sequence, entry: 0 };
+        self.answers.clear();
         self.trim_window();
         self.book.trim();
         self.book.set_position(batch.first_sequence);
@@ -248,10 +254,7 @@ impl Engine {
             (Body::CaseCancel(cancel), Sender::Participant(sender)) => {
                 self.cancel_case(moment, sender, cancel, note_of(moment, entry), effects)
             }
-            (Body::ActivateRules(rules), Sender::Operator) => self.activate_rules(rules),
-            (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
-            (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
-            (Body::FundsIn(funds), Sender::Operator) => self.funds_in(funds),
+            (_, Sender::Operator) => self.command(moment, entry),
             (Body::SignOn, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOn),
             (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
             (Body::Presence(presence), Sender::Switch) => self.observe(presence),

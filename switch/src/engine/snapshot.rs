@@ -148,6 +148,7 @@ impl Engine {
             time_ns,
             applied,
             seal_key_max,
+            answers: _,
             capture: _,
         } = self;
         let mut head = Writer::<HEAD_BYTES>::new();
@@ -216,6 +217,7 @@ impl Engine {
             time_ns,
             applied,
             seal_key_max,
+            answers: Vec::new(),
             capture: None,
         };
         engine.check_restored().map_err(|what| RestoreFault::new(Part::Head, 0, what))?;

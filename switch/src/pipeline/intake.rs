@@ -358,8 +358,10 @@ impl<S: Storage> Pipeline<S> {
         // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet. Open
         // cases may do so: there can be more of them than the window holds, and few of them end at once.
         let to_come = engine.counts().in_flight + self.ingress.orders() as u64;
-        let is_index_late = self.history.outcomes_unindexed() + to_come >= u64::from(engine.outcomes_kept())
-            || self.history.is_behind();
+        // Rules that will hold fewer wait for that, so new ones give way.
+        let kept =
+            self.operating.outcomes_kept().map_or(engine.outcomes_kept(), |kept| kept.min(engine.outcomes_kept()));
+        let is_index_late = self.history.outcomes_unindexed() + to_come >= u64::from(kept) || self.history.is_behind();
         let limits = &self.limits;
         let is_full = match kind {
             EntryKind::CreditTransfer => {

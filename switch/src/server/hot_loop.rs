@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
+use super::admin::Waiters;
 use super::{Holding, Message, Report, ServerError, Status, take};
 use crate::clock::JournalClock;
 use crate::history::{HistoryAnswer, HistoryQuestion};
@@ -72,6 +73,7 @@ pub(super) struct HotLoop {
     /// Places of the connections that got frames in this turn; empty between turns.
     written: Vec<usize>,
     waiting_request: Option<RenderRequest>,
+    operators: Waiters,
     next_check_ns: u64,
     drain_until_ns: Option<u64>,
 }
@@ -105,6 +107,7 @@ impl HotLoop {
             scratch: vec![0; READ_BYTES],
             written: Vec::new(),
             waiting_request: None,
+            operators: Waiters::default(),
             drain_until_ns: None,
         }
     }
@@ -134,6 +137,7 @@ impl HotLoop {
             self.ask_renderer();
             self.ask_history();
             self.log_snapshot();
+            self.operators.answer(&mut self.pipeline);
             poll_fn(|cx| {
                 self.transmit(cx, now_ns);
                 Poll::Ready(())
@@ -359,6 +363,9 @@ impl HotLoop {
                     }
                 }
                 Message::Memory(question) => question.answer(&self.pipeline),
+                Message::Administer(question) => {
+                    self.operators.begin(question, &mut self.pipeline, self.clock.now_ns());
+                }
                 Message::Failed(error) => return Err(error),
                 Message::Drain => {
                     self.pipeline.begin_draining();
