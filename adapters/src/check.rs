@@ -11,8 +11,8 @@ use crate::limits::{
 };
 use crate::message::{
     AmountForm, Answer, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel, CaseKind, CaseOpen,
-    CreditTransfer, Cursors, Decision, Echo, ErrorCode, Field, Hello, Lane, Lineage, MessageKind, NO_ID, Note, Part,
-    ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
+    CreditTransfer, Cursors, Decision, Echo, ErrorCode, Field, HELLO_ALONE, Hello, Lane, Lineage, MessageKind, NO_ID,
+    Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
 };
 use crate::native::frame::Frame;
 
@@ -111,6 +111,8 @@ pub enum Request<'a> {
         seen: Cursors,
         /// Which of the participant's connections this is: below `CONNECTION_SLOTS`.
         slot: usize,
+        /// The participant has no other connection now.
+        is_alone: bool,
     },
     /// What has arrived.
     Ack(Cursors),
@@ -178,12 +180,13 @@ fn hello<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
     let routing = Hello::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let bad_field = |field| Refusal { code: ErrorCode::BadField, field, payment_id: [0; 16] };
     let participant = ParticipantCode::from_bytes(routing.participant).ok_or(bad_field(Field::Participant))?;
-    let slot = usize::from(routing.slot);
+    let is_alone = routing.slot & HELLO_ALONE != 0;
+    let slot = usize::from(routing.slot & !HELLO_ALONE);
     if slot >= CONNECTION_SLOTS {
         return Err(bad_field(Field::Slot));
     }
     let seen = routing.seen.map(|number| number.to_native());
-    Ok(Request::Hello { participant, lineage: routing.lineage, seen, slot })
+    Ok(Request::Hello { participant, lineage: routing.lineage, seen, slot, is_alone })
 }
 
 fn ack<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {

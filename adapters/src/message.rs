@@ -723,6 +723,9 @@ impl ErrorCode {
     }
 }
 
+/// Bit of `Hello::slot`, beside the slot itself: the provider has no other connection now. What the switch still takes for one is dead, or of an earlier life.
+pub const HELLO_ALONE: u8 = 2;
+
 /// The archived forms: what lies on the wire and in the journal, read in place.
 #[allow(
     missing_docs,

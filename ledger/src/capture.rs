@@ -5,11 +5,12 @@
 //! turn. So every byte is handed out exactly once, each with its place in the whole, and in order unless too much waits: small
 //! pieces all over a file would cost its disk a block each.
 //!
-//! Memory: one bit an item, and the items that wait. No step takes longer than its portion.
+//! Memory: one bit an item, and the items that wait. No step takes longer than its portion: an item that is shorter than the work
+//! of finding it counts as that, whether there is anything left of it to hand out or not.
 
 use std::collections::BTreeMap;
 
-use crate::limits::{CAPTURE_EARLY_BYTES_MAX, CAPTURE_PIECE_BYTES};
+use crate::limits::{CAPTURE_EARLY_BYTES_MAX, CAPTURE_ITEM_BYTES_MIN, CAPTURE_PIECE_BYTES};
 
 /// Items of one kind and width, of which a capture takes those that there are when it begins.
 ///
@@ -31,6 +32,9 @@ pub struct CaptureSection<const WIDTH: usize> {
 }
 
 impl<const WIDTH: usize> CaptureSection<WIDTH> {
+    /// What an item counts in a portion.
+    const PORTION_BYTES: usize = if WIDTH < CAPTURE_ITEM_BYTES_MIN { CAPTURE_ITEM_BYTES_MIN } else { WIDTH };
+
     /// So many items, the first of which stands at `offset` in the whole.
     pub fn new(offset: u64, len: u32) -> CaptureSection<WIDTH> {
         let early_bits = vec![0; (len as usize).div_ceil(64)];
@@ -66,20 +70,20 @@ impl<const WIDTH: usize> CaptureSection<WIDTH> {
     }
 
     /// Hands out some of what was taken out of turn, if it has become too much to wait for its turn: neighbours in one piece, about
-    /// so many bytes. Returns how many were.
+    /// so many bytes. Returns how many that counts.
     pub fn hand_out_early(&mut self, bytes_max: usize, sink: &mut impl FnMut(u64, &[u8])) -> usize {
         let mut piece = Piece::default();
-        let mut handed_out = 0;
-        while self.early.len() > self.early_max && handed_out < bytes_max {
+        let mut counted = 0;
+        while self.early.len() > self.early_max && counted < bytes_max {
             let Some((item, bytes)) = self.early.pop_first() else { break };
             piece.add(self.offset + u64::from(item) * WIDTH as u64, &bytes, sink);
-            handed_out += WIDTH;
+            counted += Self::PORTION_BYTES;
         }
         piece.hand_out(sink);
-        handed_out
+        counted
     }
 
-    /// Hands out the next items in turn, of about so many bytes. Returns how many were.
+    /// Hands out the next items in turn, of about so many bytes. Returns how many that counts.
     pub fn hand_out_next(
         &mut self,
         bytes_max: usize,
@@ -87,17 +91,17 @@ impl<const WIDTH: usize> CaptureSection<WIDTH> {
         encode: impl Fn(u32) -> [u8; WIDTH],
     ) -> usize {
         let mut piece = Piece::default();
-        let mut handed_out = 0;
-        while self.next < self.len && handed_out < bytes_max {
+        let mut counted = 0;
+        while self.next < self.len && counted < bytes_max {
             let bytes = if self.is_early(self.next) { self.early.remove(&self.next) } else { Some(encode(self.next)) };
             if let Some(bytes) = bytes {
                 piece.add(self.offset + u64::from(self.next) * WIDTH as u64, &bytes, sink);
-                handed_out += WIDTH;
             }
+            counted += Self::PORTION_BYTES;
             self.next += 1;
         }
         piece.hand_out(sink);
-        handed_out
+        counted
     }
 
     /// Has every item been handed out?
@@ -162,6 +166,21 @@ mod tests {
             }
             let bytes: Vec<u8> = taken.into_values().collect();
             assert_eq!(bytes, (0..200u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+        }
+    }
+
+    /// Short items, each of them taken out of turn: looking for them is what takes time, whether they still wait or have been handed out.
+    #[test]
+    fn a_portion_of_short_items_is_bounded_by_their_number() {
+        for early_max in [0, 1_000] {
+            let mut section = CaptureSection::<4> { early_max, ..CaptureSection::new(0, 1_000) };
+            (0..1_000).for_each(|item| section.take_early(item, [0; 4]));
+            while section.hand_out_early(10 * CAPTURE_ITEM_BYTES_MIN, &mut |_, _| {}) > 0 {}
+            for portion in 1..=100 {
+                let counted = section.hand_out_next(10 * CAPTURE_ITEM_BYTES_MIN, &mut |_, _| {}, |_| [0; 4]);
+                assert_eq!((counted, section.next), (10 * CAPTURE_ITEM_BYTES_MIN, 10 * portion));
+            }
+            assert!(section.is_complete());
         }
     }
 }

@@ -15,8 +15,8 @@ use ledger::{Account, AccountIndex, Amount, Balances, Movement};
 
 use crate::engine::accounts::AccountOwner;
 use crate::engine::effect::{Delivery, Effect, News, Status};
-use crate::engine::{Batch, Engine, Inapplicable};
 use crate::engine::scheme::{self, Moved, Step};
+use crate::engine::{Batch, Engine, Inapplicable};
 use crate::entry::{Body, Entries, Entry, Sender};
 
 /// A place in the journal: the time of a batch, and the position of an entry in it or of the batch's tick.

@@ -8,11 +8,11 @@ use adapters::message::{ParticipantCode, Reason};
 use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::rules::RULES_VERSIONS_KNOWN;
+use crate::engine::rules::{RULES_VERSIONS_KNOWN, Rules};
 use crate::engine::scheme::Model;
 use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
-    OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
+    NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
     SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
 };
 use crate::pipeline::fairness::Rate;
@@ -220,7 +220,7 @@ pub struct Genesis {
 }
 
 /// Parameters of the scheme.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GenesisRules {
     /// Which rules these are.
@@ -288,6 +288,48 @@ impl GenesisRules {
             *place = code.bytes();
         }
         Ok(purposes)
+    }
+
+    /// Rules that are in force, as people write them.
+    pub fn of(rules: &Rules) -> GenesisRules {
+        let purposes = rules.bulk_purposes.iter().filter(|purpose| **purpose != [0; 4]);
+        GenesisRules {
+            version: rules.version,
+            timeout_ms: rules.timeout_ns / NS_PER_MS,
+            payee_share_ms: rules.payee_share_ns / NS_PER_MS,
+            skew_ms: rules.skew_ns / NS_PER_MS,
+            outcomes_kept: rules.outcomes_kept,
+            bulk_timeout_ms: rules.bulk_timeout_ns / NS_PER_MS,
+            posting_follow_up_ms: rules.posting_follow_up_ns / NS_PER_MS,
+            recall_window_ms: rules.recall_window_ns / NS_PER_MS,
+            recall_answer_ms: rules.recall_answer_ns / NS_PER_MS,
+            information_answer_ms: rules.information_answer_ns / NS_PER_MS,
+            request_expiry_max_ms: rules.request_expiry_max_ns / NS_PER_MS,
+            bulk_purposes: purposes.map(|purpose| String::from_utf8_lossy(purpose).into_owned()).collect(),
+            self_payments: rules.has_self_payments,
+        }
+    }
+
+    /// Can a scheme have these? An error names the key, and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let &GenesisRules { version, timeout_ms, payee_share_ms, skew_ms, outcomes_kept, .. } = self;
+        if !RULES_VERSIONS_KNOWN.contains(&version) {
+            let (first, last) = (RULES_VERSIONS_KNOWN.start(), RULES_VERSIONS_KNOWN.end());
+            return Err(format!("rules: version {version} is unknown to this program, which has {first} to {last}"));
+        }
+        if !(payee_share_ms < timeout_ms && timeout_ms <= DAY_MS && skew_ms < timeout_ms) {
+            return Err("rules: payee_share_ms and skew_ms must be less than timeout_ms, and that at most a day".into());
+        }
+        self.check_times()?;
+        self.bulk_purposes()?;
+        if self.bulk_timeout_ms == 0 && !self.bulk_purposes.is_empty() {
+            let text = "rules: bulk_purposes without a bulk lane (bulk_timeout_ms is 0): such payments would be refused in both";
+            return Err(text.into());
+        }
+        if !(1..=OUTCOMES_KEPT_MAX).contains(&outcomes_kept) {
+            return Err(format!("rules: outcomes_kept must be from 1 to {OUTCOMES_KEPT_MAX}"));
+        }
+        Ok(())
     }
 
     fn check_times(&self) -> Result<(), String> {
@@ -390,18 +432,7 @@ impl Genesis {
     }
 
     fn check(&self) -> Result<(), String> {
-        let GenesisRules { version, timeout_ms, payee_share_ms, skew_ms, outcomes_kept, .. } = self.rules;
-        if !RULES_VERSIONS_KNOWN.contains(&version) {
-            return Err(format!("rules: version {version} is unknown to this program"));
-        }
-        if !(payee_share_ms < timeout_ms && timeout_ms <= 86_400_000 && skew_ms < timeout_ms) {
-            return Err("rules: payee_share_ms and skew_ms must be less than timeout_ms, and that at most a day".into());
-        }
-        self.rules.check_times()?;
-        self.rules.bulk_purposes()?;
-        if !(1..=OUTCOMES_KEPT_MAX).contains(&outcomes_kept) {
-            return Err(format!("rules: outcomes_kept must be from 1 to {OUTCOMES_KEPT_MAX}"));
-        }
+        self.rules.check()?;
         let mut currencies = Vec::new();
         for currency in &self.currency {
             let known = Currency::parse(currency.code.as_bytes()).filter(|code| !currencies.contains(code));

@@ -114,12 +114,17 @@ impl EntryKind {
         })
     }
 
-    /// Length of the annotation that the edge adds.
-    fn annotation_bytes(self) -> usize {
+    /// Is it the operator's? Then its annotation is the signature of who gave it; those of the genesis have none.
+    fn is_command(self) -> bool {
+        self as u8 >= EntryKind::ActivateRules as u8 && !matches!(self, EntryKind::Presence | EntryKind::Acknowledged)
+    }
+
+    /// Can an annotation that the edge adds have this length?
+    fn has_annotation_of(self, bytes: usize) -> bool {
         match self {
-            EntryKind::CreditTransfer => size_of::<ArchivedTransferAnnotation>(),
-            EntryKind::Return | EntryKind::CaseOpen => size_of::<ArchivedReferenceAnnotation>(),
-            _ => 0,
+            EntryKind::CreditTransfer => bytes == size_of::<ArchivedTransferAnnotation>(),
+            EntryKind::Return | EntryKind::CaseOpen => bytes == size_of::<ArchivedReferenceAnnotation>(),
+            kind => bytes == 0 || kind.is_command() && bytes == size_of::<ArchivedSignature>(),
         }
     }
 }
@@ -142,7 +147,9 @@ pub enum Sender {
 #[allow(missing_docs, reason = "the derive copies the fields, not their documentation; the format document has them")]
 mod layout {
     use super::{Archive, Deserialize, Serialize};
-    use crate::limits::{BULK_PURPOSES_MAX, CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX};
+    use crate::limits::{
+        BULK_PURPOSES_MAX, CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, OPERATOR_NAME_BYTES, REASON_TEXT_BYTES,
+    };
     use adapters::limits::PARTICIPANT_CODE_BYTES;
     use adapters::message::Cursors;
 
@@ -173,6 +180,17 @@ mod layout {
         pub currency: [u8; 3],
         pub decided_at_ns: u64,
         pub returned: u64,
+    }
+
+    /// Who gave an operator's command, and why: the annotation of every kind of command.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct Signature {
+        /// Of who gave it; zeros behind its end.
+        pub operator: [u8; OPERATOR_NAME_BYTES],
+        /// Of the second person, of what takes two; zeros where one is enough.
+        pub approver: [u8; OPERATOR_NAME_BYTES],
+        /// UTF-8; zeros behind its end.
+        pub reason: [u8; REASON_TEXT_BYTES],
     }
 
     /// Parameters of the scheme.
@@ -395,6 +413,7 @@ pub use layout::*;
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
     assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
+    assert!(size_of::<ArchivedSignature>() == 210);
     assert!(size_of::<ArchivedActivateRules>() == 113);
     assert!(size_of::<ArchivedCurrencyOpened>() == 13);
     assert!(size_of::<ArchivedParticipantOpened>() == 46);
@@ -493,7 +512,7 @@ pub fn write(
     routing: &[u8],
     seal: impl FnOnce(&mut Vec<u8>, std::ops::Range<usize>),
 ) {
-    assert!(annotation.len() == head.kind.annotation_bytes());
+    assert!(head.kind.has_annotation_of(annotation.len()));
     let start = out.len();
     let (sender_kind, sender) = match head.sender {
         Sender::Participant(ParticipantId(number)) => (1, number),
@@ -522,14 +541,31 @@ fn narrow<T: TryFrom<usize>>(length: usize) -> T {
     T::try_from(length).unwrap_or_else(|_| panic!("a part of {length} bytes does not fit an entry"))
 }
 
-/// Appends an operator's command.
+/// Appends a command of the genesis, which nobody signs.
 pub fn write_command<C>(out: &mut Vec<u8>, kind: EntryKind, command: &C)
 where
     C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
 {
-    let mut routing = Vec::with_capacity(64);
+    write_operator(out, kind, &[], command);
+}
+
+/// Appends an operator's command.
+pub fn write_signed_command<C>(out: &mut Vec<u8>, kind: EntryKind, signature: &Signature, command: &C)
+where
+    C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
+{
+    let mut annotation = Vec::with_capacity(size_of::<ArchivedSignature>());
+    archive(&mut annotation, signature);
+    write_operator(out, kind, &annotation, command);
+}
+
+fn write_operator<C>(out: &mut Vec<u8>, kind: EntryKind, annotation: &[u8], command: &C)
+where
+    C: for<'a> Serialize<rkyv::api::low::LowSerializer<&'a mut Vec<u8>, SubAllocator<'a>, Failure>>,
+{
+    let mut routing = Vec::with_capacity(128);
     archive(&mut routing, command);
-    write(out, EntryHead { kind, sender: Sender::Operator, seal_key: 0 }, &[], &routing, |_, _| {});
+    write(out, EntryHead { kind, sender: Sender::Operator, seal_key: 0 }, annotation, &routing, |_, _| {});
 }
 
 /// Appends what the switch observes: the bytes of its layout, which the hot loop makes without a buffer.
@@ -553,6 +589,8 @@ pub struct Entry<'a> {
     pub sender: Sender,
     /// What it says.
     pub body: Body<'a>,
+    /// Who gave it, of an operator's command; none of the genesis and of all others.
+    pub signature: Option<&'a ArchivedSignature>,
     /// The routing part.
     pub routing: &'a [u8],
     /// The key of the sealed part; 0 for none.
@@ -622,6 +660,13 @@ pub enum Body<'a> {
     TariffSet(&'a ArchivedTariffSet, &'a [u8]),
     /// Fees are collected.
     FeesCollected(&'a ArchivedFeesCollected),
+}
+
+/// Names and reasons of people stay out of logs.
+impl std::fmt::Debug for ArchivedSignature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signature")
+    }
 }
 
 impl std::fmt::Debug for Body<'_> {
@@ -725,18 +770,21 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
     };
     let routing_start = HEADER_BYTES + usize::from(header[7]);
     let routing_end = routing_start + usize::from(u16::from_le_bytes([header[12], header[13]]));
-    if header[14..16] != [0; 2] || routing_end > length || usize::from(header[7]) != kind.annotation_bytes() {
+    if header[14..16] != [0; 2] || routing_end > length || !kind.has_annotation_of(usize::from(header[7])) {
         return Err("lengths that do not fit");
     }
     let annotation = &entry[HEADER_BYTES..routing_start];
     let routing = &entry[routing_start..routing_end];
     let body = body(kind, annotation, routing).ok_or("a layout that does not fit its kind")?;
+    let is_signed = kind.is_command() && !annotation.is_empty();
+    let signature = if is_signed { Some(fixed(annotation).ok_or("a signature that is none")?) } else { None };
     let mut seal_key = [0; 8];
     seal_key.copy_from_slice(&header[16..24]);
     Ok((
         Entry {
             sender,
             body,
+            signature,
             routing,
             seal_key: u64::from_le_bytes(seal_key),
             additional: &entry[5..routing_end],
@@ -793,15 +841,15 @@ pub fn tariff_rows(bytes: &[u8]) -> Option<Vec<&ArchivedTariffRow>> {
 ///
 /// # Panics
 /// When there are more rows than fit an entry (`TARIFF_ROWS_MAX`).
-pub fn write_tariff(out: &mut Vec<u8>, tariff: u32, effective_at_ns: u64, rows: &[TariffRow]) {
-    assert!(rows.len() <= TARIFF_ROWS_MAX);
+pub fn write_tariff(out: &mut Vec<u8>, signature: &Signature, tariff: &TariffSet, rows: &[TariffRow]) {
+    assert!(rows.len() <= TARIFF_ROWS_MAX && rows.len() == usize::from(tariff.rows));
     let mut routing = Vec::new();
-    archive(&mut routing, &TariffSet { tariff, effective_at_ns, rows: narrow(rows.len()) });
-    for row in rows {
-        archive(&mut routing, row);
-    }
+    archive(&mut routing, tariff);
+    rows.iter().for_each(|row| archive(&mut routing, row));
+    let mut annotation = Vec::with_capacity(size_of::<ArchivedSignature>());
+    archive(&mut annotation, signature);
     let head = EntryHead { kind: EntryKind::TariffSet, sender: Sender::Operator, seal_key: 0 };
-    write(out, head, &[], &routing, |_, _| {});
+    write(out, head, &annotation, &routing, |_, _| {});
 }
 
 /// A fixed-size layout, read in place.
@@ -876,9 +924,11 @@ mod tests {
                 assert_eq!(documented, None, "a kind that the code does not have");
                 continue;
             };
-            let annotation = match kind.annotation_bytes() {
-                0 => "none".to_owned(),
-                bytes => format!("{bytes} bytes"),
+            let lengths: Vec<usize> = (0..=255).filter(|&bytes| kind.has_annotation_of(bytes)).collect();
+            let annotation = match lengths[..] {
+                [0] => "none".to_owned(),
+                [bytes] => format!("{bytes} bytes"),
+                _ => "signature".to_owned(),
             };
             let (sender, routing) = match MessageKind::from_number(number) {
                 Some(message) => ("participant", format!("{} bytes, `native.md`", message.conduct().routing_bytes)),
@@ -938,6 +988,28 @@ mod tests {
         digest[0] = 1;
         let annotation = ReferenceAnnotation { digest, checked_through: 2, original };
         assert_eq!(annotation.bytes(), counted(&[16, 8, 1, 1, 4, 4, 8, 3, 8, 8]));
+    }
+
+    #[test]
+    fn a_command_is_signed_or_of_the_genesis_and_nothing_else_is_signed() {
+        let (mut operator, mut approver, mut reason) = ([0; 35], [0; 35], [0; 140]);
+        (operator[0], approver[0], reason[0]) = (1, 2, 3);
+        let signature = Signature { operator, approver, reason };
+        let command = CurrencyOpened { currency: *b"XTS", minor_digits: 2, amount_max: 100, model: 1 };
+        let mut payload = Vec::new();
+        write_signed_command(&mut payload, EntryKind::CurrencyOpened, &signature, &command);
+        assert_eq!(payload[7], 210);
+        assert_eq!(payload[HEADER_BYTES..HEADER_BYTES + 210], [&operator[..], &approver, &reason].concat());
+        let (entry, length) = read(&payload).expect("readable");
+        assert_eq!(length, payload.len());
+        let signed = entry.signature.expect("signed");
+        assert_eq!((signed.operator, signed.approver, signed.reason), (operator, approver, reason));
+        write_command(&mut payload, EntryKind::CurrencyOpened, &command);
+        let (entry, _) = read(&payload[length..]).expect("readable");
+        assert!(entry.signature.is_none());
+        // What the switch observes is signed by nobody.
+        payload[5] = EntryKind::Presence as u8;
+        assert_eq!(read(&payload).err(), Some("lengths that do not fit"));
     }
 
     #[test]

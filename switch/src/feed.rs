@@ -7,7 +7,7 @@
 //!
 //! | a number is | frames of it are given to connection c | its connection is cut, the other is live | the provider has it |
 //! |---|---|---|---|
-//! | waiting (above `sent`) | given to c | stays | cannot be |
+//! | waiting (above `sent`) | given to c | stays | acknowledged: an earlier connection gave it, and it came late |
 //! | given to c | cannot be | again | acknowledged |
 //! | again (to be sent again) | given to c | stays | acknowledged |
 //! | acknowledged | stays | stays | stays |
@@ -300,8 +300,8 @@ impl Feed {
         let (slot, key) = self.choose(|_, key| has_room(key)).or_else(|| self.choose(|_, _| true))?;
         let lane = &mut self.lanes[place];
         lane.is_rendering = false;
-        if made.first > lane.sent {
-            assert!(made.first == lane.sent + 1, "nothing new is given before it is its turn");
+        if made.last > lane.sent {
+            assert!(made.first <= lane.sent + 1, "nothing new is given before it is its turn");
             lane.sent = made.last;
         } else {
             lane.again.remove(made);
@@ -314,13 +314,17 @@ impl Feed {
         Some(key)
     }
 
-    /// The provider says that it has everything up to `number` of a lane, on either connection. Tells whether that is news; none where it cannot have that.
+    /// The provider says that it has everything up to `number` of a lane, on either connection, where so much is enqueued. Tells whether that is news; none where
+    /// it cannot have that. It can have more than these connections were given: what an earlier one was given may come after the `Hello` of a later one.
     #[must_use]
-    pub fn take_acknowledgement(&mut self, lane: Lane, number: u64) -> Option<bool> {
+    pub fn take_acknowledgement(&mut self, lane: Lane, number: u64, enqueued: Cursors) -> Option<bool> {
         let Some(place) = lane.outbox_index() else { return Some(false) };
         let lane = &mut self.lanes[place];
-        let is_possible = number <= lane.sent;
-        is_possible.then(|| lane.acknowledge(number))
+        let is_possible = number <= enqueued[place];
+        is_possible.then(|| {
+            lane.sent = lane.sent.max(number);
+            lane.acknowledge(number)
+        })
     }
 
     /// What the provider has, of each lane.
@@ -421,7 +425,7 @@ mod tests {
         match (state, input) {
             (Waiting, Input::Give(slot)) => Some(Given(slot)),
             (Waiting, Input::Cut(_)) => Some(Waiting),
-            (Waiting, Input::Acknowledge) => None,
+            (Waiting, Input::Acknowledge) => Some(Acknowledged),
             (Given(_), Input::Give(_)) => None,
             (Given(slot), Input::Cut(cut)) if slot == cut => Some(Again),
             (Given(slot), Input::Cut(_)) => Some(Given(slot)),
@@ -462,7 +466,7 @@ mod tests {
         Made(bool),
         Cut(usize),
         Join(usize),
-        /// The provider has so many of those that it was given, from the lowest on.
+        /// The provider has so many more, from the lowest on.
         Has(u64),
     }
 
@@ -548,8 +552,9 @@ mod tests {
                 }
                 Step::Has(more) if self.feed.is_live() => {
                     let number = self.feed.lanes[0].acknowledged + more;
-                    let is_possible = number <= self.feed.lanes[0].sent;
-                    assert_eq!(self.feed.take_acknowledgement(LANE, number), is_possible.then_some(true));
+                    let is_possible = number <= enqueued;
+                    let taken = self.feed.take_acknowledgement(LANE, number, [enqueued, 0, 0]);
+                    assert_eq!(taken, is_possible.then_some(true));
                     if is_possible {
                         self.move_each(Span { first: 1, last: number }, Input::Acknowledge);
                     }
@@ -650,8 +655,8 @@ mod tests {
         assert_eq!(last, offer(&mut world.feed, [true; 2]), "always the same");
         let has_room = [last == Some(1), last == Some(0)];
         assert_eq!(offer(&mut world.feed, has_room), None, "the other cannot be given a span of its own");
-        assert_eq!(world.feed.take_acknowledgement(LANE, first + 10), Some(true));
-        assert_eq!(world.feed.take_acknowledgement(LANE, first + 10), Some(false), "no news");
+        assert_eq!(world.feed.take_acknowledgement(LANE, first + 10, [first + 10, 0, 0]), Some(true));
+        assert_eq!(world.feed.take_acknowledgement(LANE, first + 10, [first + 10, 0, 0]), Some(false), "no news");
         assert!(offer(&mut world.feed, has_room).is_some());
     }
 

@@ -22,6 +22,9 @@ pub mod ingress;
 pub mod limits;
 pub mod log;
 pub mod lookup;
+#[allow(clippy::disallowed_methods, reason = "a shell: it waits for files")]
+pub mod offline;
+pub mod operator;
 pub mod outbox;
 pub mod pipeline;
 pub mod pki;

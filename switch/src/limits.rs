@@ -107,6 +107,15 @@ pub const QUESTIONS_MAX: usize = 65_536;
 /// What one connection may hand in before the others have had their turn.
 pub const RECEIVE_BYTES_PER_TURN: usize = 256 * 1024;
 
+/// The same of a connection of which something was turned away when it was last read. With a quarter of `READ_BYTES` the payments of others that come meanwhile wait for
+/// 80 refusals, less than 0.1 ms; with all of it the others' p99 went up by a third.
+pub const RECEIVE_BYTES_OVER_RATE: usize = 16 * 1024;
+
+/// How long such a connection is not read from at most, in milliseconds. With the bound above, refusing takes less than a tenth of the hot loop's time from whoever sends
+/// as fast as it can. Not longer, because its answers stand behind its orders: 10 MB of those, what sockets hold, are dealt with in less than a second, and a payee has two
+/// to answer.
+pub const PAUSE_MS_MAX: u64 = 1;
+
 /// A batch that has grown to this takes nothing more until it is journaled; the rest waits in the sockets.
 pub const BATCH_BYTES_CUT: usize = 8 * 1024 * 1024;
 
@@ -167,6 +176,33 @@ pub const LOOKUP_STALL_MS: u64 = 30_000;
 /// So long a question waits for the hot loop, in milliseconds: a turn takes less than a second unless the disk stands still.
 pub const LOOKUP_HOT_LOOP_MS: u64 = 10_000;
 
+/// An operator's name, in an entry: as a participant's code.
+pub const OPERATOR_NAME_BYTES: usize = 35;
+
+/// Why an operator does something, in an entry: a sentence. With two names it fits an annotation.
+pub const REASON_TEXT_BYTES: usize = 140;
+
+/// Operators' commands that wait for their batch. One goes into each, so that it is checked against the state that it changes.
+pub const COMMANDS_WAITING_MAX: usize = 16;
+
+/// The longest entry of an operator's command: header, signature and what it says, be it a table of some hundred rows.
+pub const COMMAND_BYTES_MAX: usize = 16_384;
+
+/// So long a command waits until its batch can take it, in milliseconds: a window that becomes smaller waits for the history's files.
+pub const COMMAND_WAIT_MS: u64 = 5_000;
+
+/// Who may administer a switch at a time, through the socket in its data directory.
+pub const ADMIN_CONNECTIONS_MAX: usize = 4;
+
+/// The longest administrative request: the longest command, as text.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 8 * COMMAND_BYTES_MAX;
+
+/// So long an administrator waits for the hot loop, in milliseconds: longer than a command waits there.
+pub const ADMIN_HOT_LOOP_MS: u64 = COMMAND_WAIT_MS + LOOKUP_HOT_LOOP_MS;
+
+/// After a connection to a socket in the data directory could not be taken, the next is tried after so long, in milliseconds.
+pub const LOCAL_ACCEPT_PAUSE_MS: u64 = 200;
+
 /// Stretches of numbers of one lane that are remembered because they were given to one of two connections and not acknowledged: 64 KiB. Two connections take
 /// turns, so it is a stretch a turn: a second and more of turns, where a provider acknowledges in each of its own. With more, all goes to one connection until it does.
 pub const SPANS_MAX: usize = 4_096;
@@ -224,9 +260,10 @@ pub const MARK_AFTER_NS: u64 = 10_000_000;
 /// While a frame waits until more is indexed, a turn looks for that so often, in journal time: the files are written elsewhere, and nothing else may come.
 pub const INDEXED_LOOK_NS: u64 = NS_PER_MS;
 
-/// Journal entries between two snapshots where the configuration says nothing else: those of five million payments, which a start replays
-/// in a few seconds. A snapshot of a full window costs the hot loop a tenth of a second, in portions: at the highest rate one in a hundred of its time.
-pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 10_000_000;
+/// Journal entries between two snapshots where the configuration says nothing else: those of two million payments. A start replays no more
+/// than these and what came while the next snapshot was made, two and a half million at the highest rate: in six seconds
+/// (`benches/results/2026-11-22-payments.md`). A snapshot of a full window costs the hot loop an eighth of a second, in portions: at the highest rate one in sixty of its time.
+pub const SNAPSHOT_EVERY_ENTRIES_DEFAULT: u64 = 4_000_000;
 
 /// The least that a configuration may ask for: each snapshot costs the disk the whole state.
 pub const SNAPSHOT_EVERY_ENTRIES_MIN: u64 = 100;
@@ -256,15 +293,16 @@ const _: () = {
     assert!(HISTORY_WAITING_PER_SESSION_MAX <= HISTORY_WAITING_MAX);
     // Who replaces both of its connections needs as many more, for a moment.
     assert!(2 * CONNECTION_SLOTS <= CONNECTIONS_PER_PARTICIPANT_MAX);
-    // A batch that one connection's turn has taken beyond the cut has room for what the switch observes: entries of at most 64 bytes.
-    assert!(
-        BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX)
-            <= BATCH_BYTES_MAX
-    );
+    // A batch that one connection's turn has taken beyond the cut has room for what the switch observes, entries of at most 64 bytes, and for a command.
+    let observed = 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX);
+    assert!(BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + observed + COMMAND_BYTES_MAX <= BATCH_BYTES_MAX);
+    // The length of an annotation is a byte.
+    assert!(2 * OPERATOR_NAME_BYTES + REASON_TEXT_BYTES <= 255);
     // A batch must fit a segment with room to spare.
     assert!((BATCH_BYTES_MAX as u64) * 4 <= SEGMENT_BYTES_DEFAULT);
     // A turn must be able to take at least one whole frame, and one read of the socket.
     assert!(FRAME_BYTES_MAX <= RECEIVE_BYTES_PER_TURN && READ_BYTES <= RECEIVE_BYTES_PER_TURN);
+    assert!(FRAME_BYTES_MAX <= RECEIVE_BYTES_OVER_RATE && RECEIVE_BYTES_OVER_RATE <= RECEIVE_BYTES_PER_TURN);
     // A rendered portion must fit what may wait for a connection, or a slow reader would be left alone for too long.
     assert!(RENDER_BYTES_MAX + FRAME_BYTES_MAX <= OUTGOING_BYTES_MAX);
     // Who takes everything gets at least what who is slow may leave lying; and no more can come of one batch.

@@ -22,6 +22,7 @@ use crate::engine::payments::{Payment, State};
 use crate::entry::{Body, Entries, ParticipantId};
 use crate::history::{HistoryFault, HistoryReader, HistoryRecord, RECORD_BYTES};
 use crate::limits::LOOKUP_RECORDS_MAX;
+use crate::operator::Refusal;
 pub use answer::{Cursor, ListQuery, OutcomeFilter, PaymentRow, PaymentTrace, Step, StepKind};
 pub use offline::{Offline, open_offline};
 
@@ -34,6 +35,8 @@ pub enum Trouble {
     NotThere(String),
     /// What is on disk is not what was written, or the switch cannot say.
     Fault(String),
+    /// A command of an operator was refused. It is in the journal, and has changed nothing.
+    Refused(String),
     /// Whoever asked takes no more.
     Output(std::io::Error),
 }
@@ -41,8 +44,19 @@ pub enum Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Trouble::Asked(text) | Trouble::NotThere(text) | Trouble::Fault(text) => f.write_str(text),
+            Trouble::Asked(text) | Trouble::NotThere(text) | Trouble::Fault(text) | Trouble::Refused(text) => {
+                f.write_str(text)
+            }
             Trouble::Output(error) => write!(f, "writing the output: {error}"),
+        }
+    }
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Trouble {
+        match refusal {
+            Refusal::Asked(text) => Trouble::Asked(text),
+            Refusal::NotNow(text) => Trouble::Fault(text),
         }
     }
 }

@@ -14,7 +14,8 @@
 //! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
 //! has sockets and a clock; a test's or a simulator's has neither.
 //!
-//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs).
+//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs). What operators do
+//! goes through the same stages, an entry a batch (pipeline/operating.rs).
 //!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
 
@@ -24,6 +25,7 @@ mod delivery;
 pub mod fairness;
 mod intake;
 mod observing;
+mod operating;
 
 use std::collections::VecDeque;
 
@@ -54,9 +56,11 @@ use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
-use fairness::{Buckets, Rate};
+use fairness::{Buckets, Pauses, Rate};
 pub use observing::PresenceTimes;
 use observing::{Moved, Watch};
+pub use operating::Operated;
+use operating::Operating;
 
 /// Why the pipeline cannot go on. The process stops; providers ask for status when it is back.
 #[derive(Debug)]
@@ -239,6 +243,8 @@ pub struct Pipeline<S: Storage> {
     /// Bulk orders that wait for room.
     bulk: BulkWaiting,
     buckets: Buckets,
+    /// Connections that are not read now.
+    pauses: Pauses,
     /// What the history has said, to be told at the end of the turn.
     told: Vec<Told>,
     /// Was an order refused because too much is not indexed yet?
@@ -260,6 +266,8 @@ pub struct Pipeline<S: Storage> {
     watch: Watch,
     /// Whose acknowledgements have moved.
     moved: Moved,
+    /// What operators want done.
+    operating: Operating,
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
@@ -294,6 +302,7 @@ impl<S: Storage> Pipeline<S> {
             waiting: Waiting::default(),
             bulk: BulkWaiting::default(),
             buckets: Buckets::default(),
+            pauses: Pauses::default(),
             told: Vec::new(),
             is_index_late: false,
             sequencer: Sequencer::after(time_ns),
@@ -307,6 +316,7 @@ impl<S: Storage> Pipeline<S> {
             to_render: VecDeque::new(),
             watch: Watch::default(),
             moved: Moved::default(),
+            operating: Operating::default(),
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
@@ -323,13 +333,16 @@ impl<S: Storage> Pipeline<S> {
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
     pub fn tick(&mut self, now_ns: u64) -> Result<(), Fault> {
+        self.pauses.forget_passed(self.last_turn_ns);
         self.last_turn_ns = now_ns;
         self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
         self.admit_bulk();
+        self.admit_command(now_ns);
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
             self.apply(time_ns, appended, durable)?;
+            self.note_operated(appended, time_ns);
             self.set_open_replies_aside();
             self.set_questions_aside();
             self.acknowledge();
@@ -474,19 +487,6 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// Should the shell read from this connection now? Where not, its time-outs stand still.
-    pub fn wants_bytes(&mut self, key: SessionKey, now_ns: u64) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else { return false };
-        if session.phase == Phase::Closing {
-            return false;
-        }
-        let is_wanted = !self.ingress.is_full() && session.has_room();
-        if !is_wanted {
-            session.not_read(now_ns);
-        }
-        is_wanted
-    }
-
     /// Can the open batch take nothing more?
     pub fn is_full(&self) -> bool {
         self.ingress.is_full()
@@ -511,10 +511,18 @@ impl<S: Storage> Pipeline<S> {
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
         let cut_ns = self.is_cut.then_some(0);
         let observed_ns = self.watch.next_ns().into_iter().chain(self.moved.next_ns());
+        let read_again_ns = self.pauses.next_ns();
         let last_turn_ns = self.last_turn_ns;
         let snapshot_ns = self.snapshots.as_mut().and_then(|snapshots| snapshots.next_step_ns(last_turn_ns));
-        let others_ns = answers_ns.into_iter().chain(indexed_ns).chain(cut_ns).chain(observed_ns).chain(snapshot_ns);
-        mark_ns.into_iter().chain(deadline_ns).chain(others_ns).min()
+        let operated_ns = self.operating.next_ns(last_turn_ns);
+        let others_ns = answers_ns
+            .into_iter()
+            .chain(operated_ns)
+            .chain(indexed_ns)
+            .chain(cut_ns)
+            .chain(observed_ns)
+            .chain(snapshot_ns);
+        mark_ns.into_iter().chain(deadline_ns).chain(read_again_ns).chain(others_ns).min()
     }
 
     /// Looks after time-outs of connections. To be called about once a second.
@@ -540,9 +548,10 @@ impl<S: Storage> Pipeline<S> {
         }
     }
 
-    /// From now on no payment orders are taken; answers are.
+    /// From now on no payment orders and no commands are taken; answers are.
     pub fn begin_draining(&mut self) {
         self.is_draining = true;
+        self.refuse_commands();
     }
 
     /// Is nothing open, and has everything left that anyone waits for?

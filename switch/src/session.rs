@@ -77,6 +77,10 @@ pub struct Session {
     partial_since_ns: Option<u64>,
     /// When it was last asked whether it is there.
     echoed_at_ns: u64,
+    /// Frames of what was last read that were turned away, and cost no token.
+    turned_away: u32,
+    /// It is not read before this.
+    reads_again_at_ns: u64,
 }
 
 impl Session {
@@ -98,6 +102,8 @@ impl Session {
             heard_at_ns: now_ns,
             partial_since_ns: None,
             echoed_at_ns: now_ns,
+            turned_away: 0,
+            reads_again_at_ns: 0,
         }
     }
 
@@ -194,6 +200,9 @@ impl Session {
         let note = Note { text: text.as_bytes().to_vec(), extension: Vec::new() };
         let head = self.plain_head();
         encode(&mut self.outgoing, MessageKind::Error, head, &error, |out| note.write(out));
+        // What is refused for want of room has cost its sender a token.
+        let is_paid = matches!(refusal.code, ErrorCode::Busy | ErrorCode::ShuttingDown);
+        self.turned_away += u32::from(!is_paid);
         if fatal {
             self.phase = Phase::Closing;
             self.ended_by = Some(refusal.code);
@@ -214,6 +223,26 @@ impl Session {
     pub fn not_read(&mut self, now_ns: u64) {
         self.heard_at_ns = now_ns;
         self.partial_since_ns = self.partial_since_ns.map(|_| now_ns);
+    }
+
+    /// It is read: what of that is turned away is counted anew.
+    pub fn begin_reading(&mut self) {
+        self.turned_away = 0;
+    }
+
+    /// How many frames of what was last read were turned away, and cost no token: too many, or no messages.
+    pub fn turned_away(&self) -> u32 {
+        self.turned_away
+    }
+
+    /// It is not read until then.
+    pub fn pause_until(&mut self, end_ns: u64) {
+        self.reads_again_at_ns = end_ns;
+    }
+
+    /// Is it not to be read now?
+    pub fn is_paused(&self, now_ns: u64) -> bool {
+        now_ns < self.reads_again_at_ns
     }
 
     /// What its time-outs ask for, and what its buffer has beyond the usual is given back. Called about once a second.
@@ -326,7 +355,7 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
             Field::Decision => "the decision must be 1 (accept) or 3 (reject)",
             Field::Reason => "a reject needs a reason code of four upper-case letters or digits; an accept has none",
             Field::Reply => "an echo asks (0) or answers (1)",
-            Field::Slot => "the slot must be 0 or 1",
+            Field::Slot => "the slot must be 0 or 1, or 2 or 3 for a connection that is alone",
             _ => "the field is too long, is not UTF-8, or holds control characters",
         },
         ErrorCode::BadFrame => "the frame's length makes no sense",

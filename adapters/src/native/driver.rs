@@ -278,9 +278,9 @@ impl Driver {
         heard.map_err(DisconnectReason::Broken)
     }
 
-    /// A connection is over, or could not be made. Where too much was ahead of a gap, so is the other.
+    /// A connection is over, or could not be made. Where numbers are missing, or too much was ahead of them, so is the other.
     fn end(&mut self, lines: &mut [Line], place: usize, why: DisconnectReason) {
-        if matches!(why, DisconnectReason::Broken(Broken::TooFarAhead { .. })) {
+        if matches!(why, DisconnectReason::Broken(Broken::TooFarAhead { .. } | Broken::Gap { .. })) {
             for line in lines.iter_mut().filter(|line| line.is_up()) {
                 self.end_one(line, why.clone());
             }

@@ -52,8 +52,8 @@ impl Link {
         Link { socket, tls, pending_bytes: 0, peer_has_closed: false }
     }
 
-    /// Appends the plaintext that is there to `plaintext`, at most about `bytes_max` of it, using `scratch` (at least
-    /// `READ_BYTES` long, shared by many links) for the socket. Ready with the number of bytes appended, or 0 at the end of the
+    /// Appends the plaintext that is there to `plaintext`, at most about `bytes_max` of it, using `scratch` for the socket:
+    /// shared by many links, and as long as what one system call takes, at most `READ_BYTES`. Ready with the number of bytes appended, or 0 at the end of the
     /// stream; pending where nothing is there, and then the task is woken once something is.
     pub fn poll_receive(
         &mut self,

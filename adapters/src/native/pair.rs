@@ -71,9 +71,10 @@ impl ClientPair {
         other.is_none_or(|other| other.is_open() || other.is_closed())
     }
 
-    /// A connection begins in this slot: writes `Hello`.
+    /// A connection begins in this slot: writes `Hello`. Where the other has none, `Hello` says so, and the switch waits for that one no longer.
     pub fn connected(&mut self, slot: usize) {
-        self.with(slot, ClientSession::connected);
+        let is_alone = self.other(slot).is_none_or(|other| self.sessions[other].is_closed());
+        self.with(slot, |session| session.begin(is_alone));
     }
 
     /// The connection of this slot is over. What it had submitted and the switch has not acknowledged is sent on the other, if that is open: gives its new
@@ -116,10 +117,11 @@ impl ClientPair {
         with_room.min_by_key(|(_, session)| rank(session)).map(|(slot, _)| slot)
     }
 
-    /// Takes bytes that one connection has received. After an error that connection is over; where too much is ahead of a gap, both are.
+    /// Takes bytes that one connection has received. After an error that connection is over; where numbers are missing, or too much is ahead of them, both are: the
+    /// next `Hello` says what was seen, and everything after that comes.
     pub fn receive(&mut self, slot: usize, bytes: &[u8], on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
         let received = self.with(slot, |session| session.receive(bytes, on));
-        if let Err(Broken::TooFarAhead { .. }) = received {
+        if let Err(Broken::TooFarAhead { .. } | Broken::Gap { .. }) = received {
             self.sessions.iter_mut().for_each(ClientSession::disconnected);
             self.forget_ahead();
         }

@@ -20,8 +20,8 @@ use crate::limits::{
 };
 use crate::message::{
     Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
-    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, Hello, Lane, Lineage, MessageKind, Numbered,
-    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
+    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind,
+    Numbered, OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::arrivals::{Arrivals, Place};
 use crate::native::frame::{self, Decoded, Frame, Head};
@@ -77,7 +77,7 @@ pub enum Broken {
     Frame(ErrorCode),
     /// The switch sent a message that it may not send, or not now.
     Unexpected(MessageKind),
-    /// A number of the outbox is missing.
+    /// A number of the outbox is missing: it was skipped, or `Welcome` goes on after it.
     Gap {
         /// Where.
         lane: Lane,
@@ -294,13 +294,19 @@ impl ClientSession {
         self.unacknowledged.take_oldest()
     }
 
-    /// A connection begins: forgets what came half, and writes `Hello`. Nothing else is written before `Welcome`.
+    /// The provider's only connection begins: forgets what came half, and writes `Hello`. Nothing else is written before `Welcome`.
     pub fn connected(&mut self) {
+        self.begin(true);
+    }
+
+    /// As `connected`; `is_alone` says whether the provider has no other connection now.
+    pub(super) fn begin(&mut self, is_alone: bool) {
         self.disconnected();
         self.phase = Phase::Greeting;
         let Resume { lineage, seen } = self.resume();
         self.told = seen;
-        let hello = Hello { participant: *self.code.bytes(), lineage, seen, slot: self.slot };
+        let slot = self.slot | if is_alone { HELLO_ALONE } else { 0 };
+        let hello = Hello { participant: *self.code.bytes(), lineage, seen, slot };
         frame::encode(&mut self.outgoing, MessageKind::Hello, Head::PLAIN, &hello, |_| {});
     }
 

@@ -310,7 +310,9 @@ const OTHERS: &str = "
     Hello participant=north                      -> bad_field participant
     Hello slot=0                                 -> accepted
     Hello slot=1                                 -> accepted
-    Hello slot=2                                 -> bad_field slot
+    Hello slot=2                                 -> accepted
+    Hello slot=3                                 -> accepted
+    Hello slot=4                                 -> bad_field slot
     Hello private=%00                            -> bad_message
 
     Ack                                          -> accepted

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use adapters::message::{Answer, CaseAnswer, Lane, MessageKind, Reason};
+use adapters::message::{Answer, CaseAnswer, HELLO_ALONE, Hello, Lane, MessageKind, Reason};
 use adapters::native::frame::{self, Head};
 use serde_json::{Value, json};
 
@@ -40,6 +40,8 @@ fn goldens() -> Vec<Golden> {
     let (payment_json, note_json) = (payment_private_json(), note_json());
     let mut all = Vec::new();
     golden!(all, "hello", Hello, Head::PLAIN, &sample::hello(), hello_json(), b"", Value::Null);
+    let alone = Hello { slot: 1 | HELLO_ALONE, ..sample::hello() };
+    golden!(all, "hello_alone", Hello, Head::PLAIN, &alone, with(hello_json(), "slot", json!(3)), b"", Value::Null);
     golden!(all, "welcome", Welcome, REPLY, &sample::welcome(), welcome_json(), b"", Value::Null);
     golden!(all, "ack", Ack, Head::PLAIN, &sample::ack(), json!({"received": [1, 2, 3]}), b"", Value::Null);
     golden!(all, "error", Error, REPLY, &sample::error(), error_json(), b"", Value::Null);

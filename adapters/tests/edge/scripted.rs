@@ -129,17 +129,23 @@ impl ScriptedSwitch {
 
     /// As `accept`, with the slot that `Hello` names.
     pub(crate) async fn accept_slot(&self) -> (Peer, Resume, usize) {
+        let (peer, resume, slot, _) = self.accept_hello().await;
+        (peer, resume, slot)
+    }
+
+    /// As `accept_slot`, and whether it says that it is alone.
+    pub(crate) async fn accept_hello(&self) -> (Peer, Resume, usize, bool) {
         let mut peer = self.accept_maybe().await.unwrap();
-        let (resume, slot) = peer
+        let (resume, slot, is_alone) = peer
             .expect(|request| match request {
-                Request::Hello { participant, lineage, seen, slot } => {
+                Request::Hello { participant, lineage, seen, slot, is_alone } => {
                     assert_eq!(participant.as_str(), "NORTHBANK");
-                    Some((Resume { lineage, seen }, slot))
+                    Some((Resume { lineage, seen }, slot, is_alone))
                 }
                 _ => None,
             })
             .await;
-        (peer, resume, slot)
+        (peer, resume, slot, is_alone)
     }
 
     /// The next connection, welcomed where its cursors say.

@@ -86,6 +86,28 @@ async fn numbers_that_interleave_and_come_again_are_handed_out_once_and_in_order
     drop((client, two));
 }
 
+/// Where both are gone, the first that comes back says that it is alone. The second does not, nor does one that is made again beside another.
+#[tokio::test]
+async fn a_connection_says_whether_it_is_alone() {
+    let switch = ScriptedSwitch::new().await;
+    let (client, mut events, peers) = two_welcomed(&switch).await;
+    drop(peers);
+    let mut rest = Vec::new();
+    for _ in 0..2 {
+        next_loss(&mut events, &mut rest).await;
+    }
+    let (mut first, _, slot, is_alone) = switch.accept_hello().await;
+    assert!(is_alone);
+    first.welcome([0; 3]).await;
+    for _ in 0..2 {
+        let (mut second, _, other, is_alone) = switch.accept_hello().await;
+        assert_eq!((other, is_alone), (1 - slot, false));
+        second.welcome([0; 3]).await;
+        second.fence(|_| false).await;
+    }
+    drop((client, first));
+}
+
 #[tokio::test]
 async fn what_was_on_its_way_on_a_lost_connection_goes_over_the_other() {
     let switch = ScriptedSwitch::new().await;
@@ -189,6 +211,28 @@ async fn where_too_much_is_ahead_of_a_gap_both_connections_are_made_anew() {
     let (_, resume, _) = switch.accept_slot().await;
     assert_eq!(resume.seen, [1, 0, 0], "all that was held comes again");
     drop(client);
+}
+
+/// The switch heard a `Hello` of an earlier life of the provider late, beside a connection of the present one, and took what that had seen for acknowledged. It will not
+/// send that again while any connection is left.
+#[tokio::test]
+async fn where_welcome_skips_what_was_not_seen_both_connections_are_made_anew() {
+    let switch = ScriptedSwitch::new().await;
+    let (client, mut events, [one, two]) = two_welcomed(&switch).await;
+    let mut rest = Vec::new();
+    drop(two);
+    assert_eq!(next_loss(&mut events, &mut rest).await.slot, 1);
+    let (mut again, resume, slot, is_alone) = switch.accept_hello().await;
+    assert_eq!((resume.seen, slot, is_alone), ([0; 3], 1, false));
+    again.welcome([5, 0, 0]).await;
+    for slot in [0, 1] {
+        let lost = next_loss(&mut events, &mut rest).await;
+        let expected = Broken::Gap { lane: adapters::message::Lane::Payments, expected: 1, received: 6 };
+        assert_eq!((lost.slot, lost.why), (slot, DisconnectReason::Broken(expected)));
+    }
+    let (_, resume, _, is_alone) = switch.accept_hello().await;
+    assert_eq!((resume.seen, is_alone), ([0; 3], true));
+    drop((client, one));
 }
 
 #[tokio::test]

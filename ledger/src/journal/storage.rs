@@ -132,6 +132,13 @@ fn advise(file: &File, advice: Advice) -> io::Result<()> {
     }
 }
 
+impl DiskStorage {
+    /// As [`Storage::lock`], and others may do the same: for who only reads, beside others who do. `WouldBlock` where somebody writes.
+    pub fn lock_shared(&self) -> io::Result<()> {
+        Ok(rustix::fs::flock(&*self.directory, FlockOperation::NonBlockingLockShared)?)
+    }
+}
+
 impl Storage for DiskStorage {
     type File = File;
 

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the switch, and the exit status. 0: done. 1: the books or the journal are not right, the
 //! switch stopped by itself, or what was asked for is not there. 2: it could not start.
 
+mod admin;
 mod demo;
 mod init;
 mod ledger;
@@ -49,6 +50,9 @@ enum Command {
     /// Look at payments by participant, time and outcome
     #[command(subcommand)]
     Payments(payments::Payments),
+    /// Change the scheme as an operator: every change is a journaled entry with a name and a reason
+    #[command(subcommand)]
+    Admin(admin::Command),
 }
 
 /// A failure that ends the command: what to say, and the exit status.
@@ -79,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Ledger(command) => ledger::run(&command),
         Command::Payment(command) => payments::run_payment(&command),
         Command::Payments(command) => payments::run_payments(&command),
+        Command::Admin(command) => admin::run(&command),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("switch: {}", failure.message);

@@ -189,7 +189,12 @@ impl Engine {
     }
 
     /// An account that is opened when it is needed first.
-    pub(super) fn account_of(&mut self, currency: usize, participant: ParticipantId, kind: AccountKind) -> AccountIndex {
+    pub(super) fn account_of(
+        &mut self,
+        currency: usize,
+        participant: ParticipantId,
+        kind: AccountKind,
+    ) -> AccountIndex {
         let known = self.book.find(account_id(currency, participant, kind));
         known.unwrap_or_else(|| {
             let opened = (currency, self.currencies[currency].currency);

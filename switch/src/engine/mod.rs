@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod cases;
 mod casework;
+pub mod commands;
 pub mod deadlines;
 mod digest;
 pub mod effect;
@@ -262,15 +263,11 @@ impl Engine {
             (Body::CaseCancel(cancel), Sender::Participant(sender)) => {
                 self.cancel_case(moment, sender, cancel, note_of(moment, entry), effects)
             }
-            (Body::ActivateRules(rules), Sender::Operator) => self.activate_rules(rules),
-            (Body::CurrencyOpened(currency), Sender::Operator) => self.open_currency(currency),
-            (Body::ParticipantOpened(participant), Sender::Operator) => self.open_participant(participant),
-            (Body::FundsIn(funds), Sender::Operator) => self.funds_in(moment, funds),
+            (_, Sender::Operator) => self.command(moment, entry),
             (Body::SignOn, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOn),
             (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
             (Body::Presence(presence), Sender::Switch) => self.observe(presence),
             (Body::Acknowledged(acknowledged), Sender::Switch) => self.acknowledge(acknowledged),
-            (body, Sender::Operator) => self.command(moment, body),
             (body, sender) => Err(format!("{body:?} from {sender:?}")),
         }
     }
@@ -729,7 +726,9 @@ impl Engine {
             None => {}
         }
         if !is_direct || scheme::money::is_taken(command.reference) {
-            return Err("funds for nobody who has accounts, or under a reference that could be a payment's id".to_owned());
+            return Err(
+                "funds for nobody who has accounts, or under a reference that could be a payment's id".to_owned()
+            );
         }
         self.funds.add(command.reference, booked);
         self.move_order(moment, command.reference, booked, Step::Moved);

@@ -88,7 +88,8 @@ impl Engine {
                 self.counts.returned += 1;
                 let amount = message.amount.to_native();
                 self.count_posted(currency, (sender, payer), amount);
-                let priced = Priced { id: id.bytes(), flow: Flow::Return, payer: sender, payee: payer, currency, amount };
+                let priced =
+                    Priced { id: id.bytes(), flow: Flow::Return, payer: sender, payee: payer, currency, amount };
                 self.charge(moment, priced);
                 original.returned += message.amount.to_native();
                 self.originals.put(original_id, original, moment.position);

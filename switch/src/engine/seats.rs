@@ -26,8 +26,7 @@ pub struct Terms {
 
 impl Terms {
     /// What holds as long as the operator has said nothing else.
-    pub const UNSET: Terms =
-        Terms { is_offered: true, amount_max: 0, intraday_max: 0, net_debit_cap: 0, sub_limit: 0 };
+    pub const UNSET: Terms = Terms { is_offered: true, amount_max: 0, intraday_max: 0, net_debit_cap: 0, sub_limit: 0 };
 }
 
 /// A participant in a currency.

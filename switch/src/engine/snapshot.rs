@@ -41,7 +41,7 @@ pub(super) trait Table {
     /// Begins to take the table as it is now; its first byte stands at `offset` in the whole. Returns where its last one ends.
     fn begin_capture(&mut self, offset: u64) -> u64;
 
-    /// Hands out the next portion, about so many bytes, and half as much of what had to be taken out of turn. Returns how many were handed out.
+    /// Hands out the next portion, about so many bytes, and half as much of what had to be taken out of turn. Returns how many that counts.
     fn capture(&mut self, bytes_max: usize, sink: &mut dyn FnMut(u64, &[u8])) -> usize;
 
     /// Is there more to hand out?
@@ -62,7 +62,14 @@ pub(super) struct EngineCapture {
 impl Engine {
     /// The tables beside the book, in the order in which they stand in a snapshot.
     fn tables(&mut self) -> [&mut dyn Table; 6] {
-        [&mut self.participants, &mut self.seats, &mut self.funds, &mut self.payments, &mut self.cases, &mut self.originals]
+        [
+            &mut self.participants,
+            &mut self.seats,
+            &mut self.funds,
+            &mut self.payments,
+            &mut self.cases,
+            &mut self.originals,
+        ]
     }
 
     /// Begins to take the bytes of the state as it is now, between two batches. Returns how many there will be.
@@ -80,7 +87,8 @@ impl Engine {
     }
 
     /// Hands out the next portion of the bytes, each piece with the place of its first one: about `bytes_max`, and half as much of what
-    /// had to be taken before it changed. Returns whether there is more. To be called between batches.
+    /// had to be taken before it changed. A portion is of the book or of the tables, whose short items count more than their bytes.
+    /// Returns whether there is more. To be called between batches.
     ///
     /// # Panics
     /// When no capture goes on.
@@ -89,18 +97,17 @@ impl Engine {
         if let Some(head) = capture.head.take() {
             sink(0, &head);
         }
-        let mut left = bytes_max;
-        let book_at = capture.book_at;
         if self.book.is_capturing() {
-            self.book.capture(left, |offset, bytes| {
-                left = left.saturating_sub(bytes.len());
-                sink(book_at + offset, bytes);
-            });
+            let book_at = capture.book_at;
+            self.book.capture(bytes_max, |offset, bytes| sink(book_at + offset, bytes));
+            self.capture = Some(capture);
+            return true;
         }
+        let mut left = bytes_max;
         for table in self.tables() {
             left = left.saturating_sub(table.capture(left, &mut sink));
         }
-        let is_complete = !self.book.is_capturing() && self.tables().iter().all(|table| !table.is_capturing());
+        let is_complete = self.tables().iter().all(|table| !table.is_capturing());
         self.capture = (!is_complete).then_some(capture);
         !is_complete
     }
@@ -125,11 +132,12 @@ impl Engine {
         let bytes = self.begin_capture();
         let mut hasher = blake3::Hasher::new();
         // Nothing changes meanwhile, so everything comes in its turn.
-        let more = self.capture(usize::MAX, |offset, piece| {
+        let mut sink = |offset: u64, piece: &[u8]| {
             assert_eq!(offset, hasher.count(), "pieces come in order");
             hasher.update(piece);
-        });
-        assert!(!more && hasher.count() == bytes, "all of it was handed out");
+        };
+        while self.capture(usize::MAX, &mut sink) {}
+        assert_eq!(hasher.count(), bytes, "all of it was handed out");
         hasher.finalize().into()
     }
 

@@ -2,14 +2,16 @@
 //!
 //! The opening and the closing are found by their times; what was said in between, in the whole journal behind the opening, where that is asked for.
 
-use adapters::message::{CaseKind, Decision, PaymentId, Reason};
+use std::ops::ControlFlow;
+
+use adapters::message::{CaseKind, CaseState, Decision, Field, PaymentId, Reason};
 use ledger::journal::{Batch, Storage};
 
 use super::trace::words;
 use super::{Beyond, Lookup, PaymentRow, PaymentTrace, Step, StepKind, Trouble, decode};
 use crate::engine::cases::Case;
 use crate::entry::{Body, Entries, Entry, ParticipantId, Sender};
-use crate::history::{HistoryEvent, HistoryRecord};
+use crate::history::{HistoryEvent, HistoryRecord, posting_key};
 
 /// One thing that was said to a case.
 struct Said {
@@ -71,12 +73,105 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         Ok(Some(PaymentTrace { row, ordered_ns, accepted_at_ns, deadline_ns, returned: 0, is_through_journal, steps }))
     }
 
+    /// Adds the follow-up of a payment that was accepted without being posted at a journal position: that it was owed, what ended it, and who was told.
+    pub(super) fn push_posting(&mut self, id: PaymentId, accepted: u64, steps: &mut Vec<Step>) -> Result<(), Trouble> {
+        let Some(posting) = self.posting(id)? else { return Ok(()) };
+        let opened_ns = self.journal.read(accepted)?.time_ns;
+        let open = HistoryEvent::CaseChanged {
+            kind: CaseKind::Posting,
+            state: CaseState::Open,
+            reason: Reason::NONE,
+            field: Field::None,
+            detail: 0,
+        };
+        self.push_told(&HistoryRecord { position: accepted, time_ns: opened_ns, event: open, ..posting }, steps)?;
+        if posting.position != accepted {
+            let batch = self.journal.read(posting.position)?;
+            let (time_ns, is_tick) = (batch.time_ns, batch.first_sequence == posting.position);
+            let mut said = Vec::new();
+            collect(&batch, id, &mut said)?;
+            let is_shown = steps.iter().any(|step| step.position == posting.position && !step.kind.is_effect());
+            if is_tick {
+                let says = "the posting follow-up is overdue".to_owned();
+                let (position, kind) = (posting.position, StepKind::Deadline);
+                steps.push(Step {
+                    time_ns,
+                    position,
+                    kind,
+                    participant: None,
+                    lane: None,
+                    number: None,
+                    says,
+                    is_sealed: false,
+                });
+            }
+            for said in said.into_iter().filter(|said| said.position == posting.position && !is_shown) {
+                steps.push(self.step_of_said(said)?);
+            }
+            self.push_told(&posting, steps)?;
+        }
+        // What the journal was searched for may stand between.
+        steps.sort_by_key(|step| step.position);
+        Ok(())
+    }
+
+    /// Where the follow-up of a payment stands; none where none was owed.
+    fn posting(&mut self, id: PaymentId) -> Result<Option<HistoryRecord>, Trouble> {
+        let key = posting_key(id.bytes());
+        if let Some(bytes) = self.history.find(&key)? {
+            return decode(&bytes).map(Some);
+        }
+        if let Some(case) = self.beyond.case(id)?.filter(|case| case.kind == CaseKind::Posting) {
+            return Ok(Some(record_of(&case)));
+        }
+        if self.beyond.is_moving() {
+            // Nothing leaves memory before it is in files.
+            return self.history.find(&key)?.map(|bytes| decode(&bytes)).transpose();
+        }
+        // Where the files end before the journal, what has left a replayed memory is in the records behind them.
+        let (from, mut newest) = (self.end_of_files()?, None);
+        self.beyond.each(from, &mut |_, record| {
+            if record.payment_id == id && is_posting(record) {
+                newest = Some(*record);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(newest)
+    }
+
+    /// Adds that both providers were told where a follow-up stands.
+    fn push_told(&mut self, record: &HistoryRecord, steps: &mut Vec<Step>) -> Result<(), Trouble> {
+        let HistoryEvent::CaseChanged { state, reason, .. } = record.event else { return Ok(()) };
+        let is_this = |other: &HistoryRecord| {
+            is_posting(other) && (other.payment_id, other.position) == (record.payment_id, record.position)
+        };
+        for who in [Some(record.payer), record.payee].into_iter().flatten() {
+            let found = self.number_in_files((who, record.lane), record.time_ns, is_this)?;
+            steps.push(Step {
+                time_ns: record.time_ns,
+                position: record.position,
+                kind: StepKind::CaseStatus,
+                participant: Some(self.code(who)?.to_string()),
+                lane: Some(record.lane as u8),
+                number: found.map(|(_, number)| number),
+                says: words(&format!("posting {}", state.name()), reason),
+                is_sealed: false,
+            });
+        }
+        Ok(())
+    }
+
+    fn step_of_said(&mut self, said: Said) -> Result<Step, Trouble> {
+        let Said { time_ns, position, sender, kind, says, is_sealed } = said;
+        let participant = Some(self.code(sender)?.to_string());
+        Ok(Step { time_ns, position, kind, participant, lane: None, number: None, says, is_sealed })
+    }
+
     /// The steps, and at their end where the case stands.
     fn steps_of(&mut self, row: &PaymentRow, record: &HistoryRecord, said: Vec<Said>) -> Result<Vec<Step>, Trouble> {
         let mut steps = Vec::new();
-        for Said { time_ns, position, sender, kind, says, is_sealed } in said {
-            let participant = Some(self.code(sender)?.to_string());
-            steps.push(Step { time_ns, position, kind, participant, lane: None, number: None, says, is_sealed });
+        for said in said {
+            steps.push(self.step_of_said(said)?);
         }
         let HistoryEvent::CaseChanged { reason, .. } = record.event else { return Ok(steps) };
         let is_this =
@@ -96,6 +191,10 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         }
         Ok(steps)
     }
+}
+
+fn is_posting(record: &HistoryRecord) -> bool {
+    matches!(record.event, HistoryEvent::CaseChanged { kind: CaseKind::Posting, .. })
 }
 
 /// Keeps what was said to a case.
@@ -124,7 +223,8 @@ fn says_of(entry: &Entry<'_>, id: [u8; 16]) -> Option<(StepKind, String)> {
             (StepKind::CaseAnswer, because(name, answer.reason)?)
         }
         Body::CaseCancel(cancel) if cancel.case_id == id => (StepKind::CaseCancel, because("cancel", cancel.reason)?),
-        Body::Return(message, _) if message.case_id == id => {
+        // Of a posting follow-up, whose id is the payment's: one that leaves nothing of the payment.
+        Body::Return(message, _) if message.case_id == id || message.original_id == id => {
             (StepKind::Return, format!("{} minor units", message.amount.to_native()))
         }
         Body::CreditTransfer(order, _) if order.request_id == id => {

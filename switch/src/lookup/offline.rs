@@ -1,21 +1,28 @@
-//! What is beyond the history's files where no switch runs: a replay of the journal.
+//! What is beyond the history's files where no switch runs: a replay of the journal, from behind the newest snapshot that can be used.
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use adapters::message::PaymentId;
-use ledger::journal::{DiskStorage, JournalReader, Storage, lineage_of, scan};
+use ledger::index::TimeQuery;
+use ledger::journal::{DiskStorage, JournalFault, JournalPlace, JournalReader, Storage, lineage_of, scan_after};
+use ledger::snapshot::{SnapshotWork, Snapshots};
 
 use super::{Beyond, Lookup, Names, OpenPayment, Reached, Trouble, Visit};
-use crate::data::{OpenError, batch_of, history_directory, journal_directory};
+use crate::config::GenesisRules;
+use crate::data::{OpenError, batch_of, history_directory, journal_directory, snapshots_directory};
 use crate::engine::Engine;
 use crate::engine::cases::Case;
-use crate::history::{HistoryFault, HistoryReader, for_each_record};
+use crate::history::{HistoryEvent, HistoryFault, HistoryReader, for_each_record};
+use crate::snapshots;
 
-/// Replays the journal when something is asked, from the beginning: there is no nearer state.
+/// Replays the journal when something is asked that the files do not have: from behind the newest snapshot that a start would use, else from the beginning. Only files
+/// know what was before, so the records that are visited are those behind them.
 pub struct Offline {
     journal: DiskStorage,
+    /// None where there is no such directory.
+    snapshots: Option<Snapshots<DiskStorage>>,
     history: HistoryReader<DiskStorage>,
     /// The state at the journal's end, once it was replayed.
     engine: Option<Engine>,
@@ -43,12 +50,18 @@ pub fn open_offline(data: &Path) -> Result<Lookup<DiskStorage, Offline>, Trouble
     };
     let history = HistoryReader::open(history, lineage)?;
     let journal = JournalReader::open(storage.clone())?;
-    let offline = Offline { journal: storage, history: history.clone(), engine: None, _locks: locks };
+    let path = snapshots_directory(data);
+    let snapshots = match DiskStorage::open(&path) {
+        Ok(found) => Some(snapshots::open(found, lineage, SnapshotWork::Inline)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(Trouble::Asked(OpenError::Directory(path, error).to_string())),
+    };
+    let offline = Offline { journal: storage, snapshots, history: history.clone(), engine: None, _locks: locks };
     Lookup::new(history, journal, offline)
 }
 
 fn lock(storage: DiskStorage, data: &Path) -> Result<DiskStorage, Trouble> {
-    match storage.lock() {
+    match storage.lock_shared() {
         Ok(()) => Ok(storage),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             let data = data.display();
@@ -61,6 +74,19 @@ fn lock(storage: DiskStorage, data: &Path) -> Result<DiskStorage, Trouble> {
     }
 }
 
+impl Lookup<DiskStorage, Offline> {
+    /// The parameters of the scheme at the journal's end.
+    pub fn rules(&mut self) -> Result<GenesisRules, Trouble> {
+        Ok(GenesisRules::of(self.beyond.replayed()?.rules()))
+    }
+
+    /// The journal position behind which it is replayed when something is asked that the files do not have; 0 is the beginning.
+    pub fn replays_behind(&mut self) -> Result<u64, Trouble> {
+        let covered = self.beyond.history.covered_through();
+        Ok(self.beyond.begin(covered)?.0.applied())
+    }
+}
+
 impl Offline {
     /// The state at the journal's end.
     fn replayed(&mut self) -> Result<&Engine, Trouble> {
@@ -68,6 +94,29 @@ impl Offline {
             self.each(u64::MAX, &mut |_, _| Ok(ControlFlow::Continue(())))?;
         }
         Ok(self.engine.as_ref().unwrap_or_else(|| unreachable!("a replay that nobody broke off leaves it")))
+    }
+
+    /// Do the files have all that is in the journal?
+    fn is_covered(&self) -> Result<bool, Trouble> {
+        match JournalReader::open(self.journal.clone())?.read(self.history.covered_through() + 1) {
+            Ok(_) => Ok(false),
+            Err(JournalFault::NotFound { .. }) => Ok(true),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// The number of the first record behind the files, which end where a batch does.
+    fn end_of_files(&self) -> Result<u64, Trouble> {
+        let none = TimeQuery { from_record: u64::MAX, records_max: 0, ..TimeQuery::ALL };
+        Ok(self.history.time_page(&none)?.first_number)
+    }
+
+    /// Where a replay begins: an engine, and its place in the journal; none is the beginning. A snapshot that cannot be used is passed over, as at a start.
+    fn begin(&mut self, covered: u64) -> Result<(Engine, Option<JournalPlace>), Trouble> {
+        let Some(snapshots) = &mut self.snapshots else { return Ok((Engine::new(), None)) };
+        let found = snapshots::find(snapshots, &self.journal, covered, 0);
+        let found = found.map_err(|fault| Trouble::Fault(fault.to_string()))?;
+        Ok(found.start.map_or((Engine::new(), None), |start| (start.engine, Some(start.place))))
     }
 }
 
@@ -85,12 +134,18 @@ impl Beyond for Offline {
     }
 
     fn each(&mut self, from: u64, visit: &mut Visit<'_>) -> Result<Reached, Trouble> {
-        let (mut engine, mut effects) = (Engine::new(), Vec::new());
-        let mut number = 0;
+        let covered = self.history.covered_through();
+        let (mut engine, place) = self.begin(covered)?;
+        let mut number = self.end_of_files()?;
+        assert!(number <= from, "records that are in files are read from there");
+        let mut effects = Vec::new();
         let mut visited = Ok(ControlFlow::Continue(()));
-        let scanned = scan(&self.journal, |batch| {
+        let scanned = scan_after(&self.journal, place, |batch| {
             effects.clear();
             engine.apply(batch_of(&batch), &mut effects).map_err(|inapplicable| inapplicable.to_string())?;
+            if engine.applied() <= covered {
+                return Ok(());
+            }
             for_each_record(&engine, &effects, |record, _| {
                 if number >= from && matches!(visited, Ok(ControlFlow::Continue(()))) {
                     visited = visit(number, record);
@@ -103,7 +158,6 @@ impl Beyond for Offline {
             return Ok(Reached::Stopped);
         }
         scanned?;
-        let covered = self.history.covered_through();
         if covered > engine.applied() {
             return Err(HistoryFault::Ahead { covered, journal: engine.applied() }.into());
         }
@@ -121,7 +175,20 @@ impl Beyond for Offline {
     }
 
     fn returned_of(&mut self, id: PaymentId) -> Result<Option<u64>, Trouble> {
-        Ok(self.engine.as_ref().and_then(|engine| engine.returned_of(id)))
+        // What was returned behind the files is in no file, and may have left memory since.
+        if self.is_covered()? {
+            return Ok(None);
+        }
+        let mut total = None;
+        self.each(self.end_of_files()?, &mut |_, record| {
+            if let HistoryEvent::Total { returned, .. } = record.event
+                && record.payment_id == id
+            {
+                total = Some(returned);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(total)
     }
 
     fn case(&mut self, id: PaymentId) -> Result<Option<Case>, Trouble> {

@@ -111,6 +111,12 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             self.push_effects(facts, (position, entry.time_ns), &mut steps)?;
         }
         self.push_tick(facts, u64::MAX, &mut steps)?;
+        if let Some(position) = facts.fate.decision()
+            && let Some(Found { said: Said::Answer { decision: Decision::AcceptWithoutPosting, .. }, .. }) =
+                found.get(&position)
+        {
+            self.push_posting(id, position, &mut steps)?;
+        }
         let returned = self.returned_of(id)?;
         Ok(PaymentTrace { row, ordered_ns, accepted_at_ns, deadline_ns, returned, is_through_journal, steps })
     }

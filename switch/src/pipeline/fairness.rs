@@ -3,9 +3,23 @@
 //! Each participant has a bucket of tokens, one for each order, return, case or question, filled at a steady rate up to a burst. Whoever finds it empty is refused
 //! before anything is recorded, and told when to come again; nobody else notices. Answers cost nothing: who answers in time must not lose a payment to
 //! its own load. Time is the shell's, so nothing of this reaches the engine.
+//!
+//! Refusing takes time, too: a million refusals a second are a core. So a connection of which something was turned away is not read until its bucket has earned as many
+//! tokens, or for a moment, and then in small portions. What it sends meanwhile fills its own socket, and then it waits. Who is just over its rate waits for a token or
+//! two. Its answers and acknowledgements wait with everything else that it sends; what it is told flows on. The pause is the connection's and not the participant's: the
+//! other connection brings nothing, or brings answers, or pauses for what it brings itself.
+//!
+//! `busy` makes no pause: each has cost a token, so the rate bounds them, and among what such a connection sends are the answers that would make room.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use ledger::journal::Storage;
+
+use super::Pipeline;
 use crate::entry::ParticipantId;
-use crate::limits::NS_PER_MS;
+use crate::limits::{NS_PER_MS, PAUSE_MS_MAX, RECEIVE_BYTES_OVER_RATE, RECEIVE_BYTES_PER_TURN};
+use crate::session::{Phase, SessionKey};
 
 /// Nanoseconds in a second.
 const NS_PER_S: u64 = 1_000 * NS_PER_MS;
@@ -22,6 +36,16 @@ pub struct Rate {
 impl Rate {
     /// Nobody is throttled.
     pub const UNLIMITED: Rate = Rate { per_second: 0, burst: 0 };
+
+    /// In what time a token is earned.
+    fn cost_ns(self) -> u64 {
+        NS_PER_S.checked_div(u64::from(self.per_second)).unwrap_or(0)
+    }
+
+    /// How long a connection is not read of which so many frames were turned away.
+    fn pause_ns(self, turned_away: u32) -> u64 {
+        self.cost_ns().saturating_mul(u64::from(turned_away)).min(PAUSE_MS_MAX * NS_PER_MS)
+    }
 }
 
 /// One bucket. It holds time instead of tokens, so that nothing is lost in division: the moment at which it was, or will be, full of what was taken.
@@ -49,7 +73,7 @@ impl Buckets {
             self.list.resize(place + 1, Bucket::default());
         }
         let bucket = &mut self.list[place];
-        let cost_ns = NS_PER_S / u64::from(rate.per_second);
+        let cost_ns = rate.cost_ns();
         let burst_ns = cost_ns.saturating_mul(u64::from(rate.burst));
         let paid_until_ns = bucket.paid_until_ns.max(now_ns) + cost_ns;
         let missing_ns = paid_until_ns.saturating_sub(now_ns.saturating_add(burst_ns));
@@ -58,6 +82,61 @@ impl Buckets {
         }
         bucket.paid_until_ns = paid_until_ns;
         Ok(())
+    }
+}
+
+/// When connections that are not read now are to be read again.
+#[derive(Default)]
+pub(super) struct Pauses {
+    /// One a paused connection, which is not read before; of one that has gone it is forgotten when it has passed.
+    ends_ns: BinaryHeap<Reverse<u64>>,
+    /// The shell has asked what to read, at this time.
+    asked_at_ns: u64,
+}
+
+impl Pauses {
+    /// Forgets what has passed. That is what ended before the shell last asked; where it has nothing to ask about, before the turn that was the last.
+    pub(super) fn forget_passed(&mut self, last_turn_ns: u64) {
+        let through_ns = self.asked_at_ns.max(last_turn_ns);
+        while self.ends_ns.peek().is_some_and(|Reverse(end_ns)| *end_ns <= through_ns) {
+            self.ends_ns.pop();
+        }
+    }
+
+    /// When the shell must read again even if nothing arrives.
+    pub(super) fn next_ns(&self) -> Option<u64> {
+        self.ends_ns.peek().map(|Reverse(end_ns)| *end_ns)
+    }
+}
+
+impl<S: Storage> Pipeline<S> {
+    /// How many bytes the shell should read from this connection now, about. Where none, its time-outs stand still.
+    pub fn bytes_wanted(&mut self, key: SessionKey, now_ns: u64) -> usize {
+        self.pauses.asked_at_ns = self.pauses.asked_at_ns.max(now_ns);
+        let Some(session) = self.sessions.get_mut(key) else { return 0 };
+        if session.phase == Phase::Closing {
+            return 0;
+        }
+        if self.ingress.is_full() || !session.has_room() || session.is_paused(now_ns) {
+            session.not_read(now_ns);
+            return 0;
+        }
+        if session.turned_away() > 0 { RECEIVE_BYTES_OVER_RATE } else { RECEIVE_BYTES_PER_TURN }
+    }
+
+    /// Is this connection not read now, because too much of what it sent was turned away?
+    pub fn is_paused(&self, key: SessionKey, now_ns: u64) -> bool {
+        self.sessions.get(key).is_some_and(|session| session.is_paused(now_ns))
+    }
+
+    /// After what was read of a connection: it is not read again at once if some of that was turned away.
+    pub(super) fn pause(&mut self, key: SessionKey, now_ns: u64) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let pause_ns = self.limits.rate.pause_ns(session.turned_away());
+        if pause_ns > 0 {
+            session.pause_until(now_ns + pause_ns);
+            self.pauses.ends_ns.push(Reverse(now_ns + pause_ns));
+        }
     }
 }
 

@@ -24,6 +24,9 @@ impl<S: Storage> Pipeline<S> {
         self.now_ns = self.now_ns.max(now_ns);
         stages::admit(|| self.look_ahead(bytes));
         self.received_ns = now_ns;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.begin_reading();
+        }
         let mut consumed = 0;
         loop {
             match stages::decode(|| frame::decode(&bytes[consumed..])) {
@@ -49,6 +52,7 @@ impl<S: Storage> Pipeline<S> {
         if let Some(session) = self.sessions.get_mut(key) {
             session.heard(now_ns, consumed < bytes.len(), consumed > 0);
         }
+        self.pause(key, now_ns);
         consumed
     }
 
@@ -84,8 +88,8 @@ impl<S: Storage> Pipeline<S> {
         let phase = self.sessions.get(key).map(|session| session.phase);
         match (phase, stages::decode(|| check::request(frame))) {
             (_, Err(refusal)) => self.refuse(key, number, refusal),
-            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen, slot })) => {
-                self.hello((key, slot), participant, lineage, seen);
+            (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen, slot, is_alone })) => {
+                self.hello((key, slot, is_alone), participant, (lineage, seen));
             }
             (Some(Phase::Live(participant)), Ok(request)) => self.take_request(key, participant, number, request),
             (_, Ok(_)) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
@@ -162,9 +166,10 @@ impl<S: Storage> Pipeline<S> {
 
     fn take_acknowledgement(&mut self, key: SessionKey, lane: Lane, number: u64) {
         let participant = self.sessions.get(key).and_then(Session::participant);
+        let enqueued = participant.map_or([0; OUTBOX_LANES], |id| self.engine().enqueued(id));
         let feed = participant.and_then(|participant| self.feeds.get_mut(participant));
         let taken = match feed {
-            Some(feed) => feed.take_acknowledgement(lane, number),
+            Some(feed) => feed.take_acknowledgement(lane, number, enqueued),
             // Who was not welcomed was sent nothing.
             None => (lane == Lane::Session || number == 0).then_some(false),
         };
@@ -201,7 +206,12 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// A provider says who it is and what it has seen. The certificate has the last word on the former, the journal's lineage on the latter.
-    fn hello(&mut self, (key, slot): (SessionKey, usize), said: ParticipantCode, lineage: Lineage, seen: Cursors) {
+    fn hello(
+        &mut self,
+        (key, slot, is_alone): (SessionKey, usize, bool),
+        said: ParticipantCode,
+        resume: (Lineage, Cursors),
+    ) {
         let Some(proved) = self.sessions.get(key).map(|session| session.code) else { return };
         if said != proved {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::WrongParticipant));
@@ -209,7 +219,7 @@ impl<S: Storage> Pipeline<S> {
         let Some(participant) = self.decisions.engine.find_participant(&proved) else {
             return self.refuse(key, 0, Refusal::plain(ErrorCode::UnknownParticipant));
         };
-        let resumed_after = self.take_place((key, slot), participant, lineage, seen);
+        let resumed_after = self.take_place((key, slot, is_alone), participant, resume);
         let welcome = Welcome {
             lineage: self.log.lineage(),
             resumed_after,
@@ -225,21 +235,20 @@ impl<S: Storage> Pipeline<S> {
         tracing::info!(participant = %proved, slot, resumed_after = ?resumed_after, "provider connected");
     }
 
-    /// Gives a connection its slot, and says after which numbers it goes on. The older one of the slot is replaced. So is the other one, where the provider does not
-    /// know what that one has sent: then they are of two lives of the provider, and what the newer one says counts.
+    /// Gives a connection its slot, and says after which numbers it goes on. The older one of the slot is replaced. So is the other one, where the provider has it no
+    /// more: it says so, or it does not know what that one has sent. Then what the newer one says counts.
     fn take_place(
         &mut self,
-        (key, slot): (SessionKey, usize),
+        (key, slot, is_alone): (SessionKey, usize, bool),
         participant: ParticipantId,
-        lineage: Lineage,
-        seen: Cursors,
+        (lineage, seen): (Lineage, Cursors),
     ) -> Cursors {
         if let Some(older) = self.feeds.of(participant).line(slot) {
             self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
         }
         let is_ours = lineage == self.log.lineage();
         let feed = self.feeds.of(participant);
-        if feed.is_live() && is_ours && feed.could_have_seen(seen) {
+        if feed.is_live() && !is_alone && is_ours && feed.could_have_seen(seen) {
             return feed.join(slot, key, seen);
         }
         let others: [_; CONNECTION_SLOTS] = std::array::from_fn(|slot| feed.line(slot));
@@ -349,8 +358,10 @@ impl<S: Storage> Pipeline<S> {
         // All of these can become outcomes before more is indexed. They must not push out of the window what the history does not have yet. Open
         // cases may do so: there can be more of them than the window holds, and few of them end at once.
         let to_come = engine.counts().in_flight + self.ingress.orders() as u64;
-        let is_index_late = self.history.outcomes_unindexed() + to_come >= u64::from(engine.outcomes_kept())
-            || self.history.is_behind();
+        // Rules that will hold fewer wait for that, so new ones give way.
+        let kept =
+            self.operating.outcomes_kept().map_or(engine.outcomes_kept(), |kept| kept.min(engine.outcomes_kept()));
+        let is_index_late = self.history.outcomes_unindexed() + to_come >= u64::from(kept) || self.history.is_behind();
         let limits = &self.limits;
         let is_full = match kind {
             EntryKind::CreditTransfer => {

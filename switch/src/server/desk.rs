@@ -10,21 +10,18 @@
 //!                                                                    -> {"trouble":{"kind":"asked","text":"..."}}
 //! ```
 
-use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
-use std::net::Shutdown;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
 use adapters::message::PaymentId;
 use crossbeam::channel::{Sender, bounded};
 use ledger::index::TimePage;
 use ledger::journal::{DiskStorage, JournalReader, Storage};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
+use super::socket::{self, TroubleLine, Visits, broken_off};
 use super::{HotLoopQueue, Message};
 use crate::engine::cases::Case;
 use crate::history::HistoryReader;
@@ -37,14 +34,13 @@ use crate::lookup::{
 };
 use crate::pipeline::Pipeline;
 
-/// The socket's name in the data directory.
-const SOCKET: &str = "payments.socket";
-
-/// Where the socket is made: a directory that nobody else can enter, until it has its mode.
-const PREPARING: &str = "payments.preparing";
-
-/// A socket's path has so many bytes at most; one is the zero at its end.
-const PATH_BYTES_MAX: usize = 107;
+/// The socket, and who may come.
+pub(super) const VISITS: Visits = Visits {
+    name: "payments",
+    what: "looking payments up",
+    connections_max: LOOKUP_CONNECTIONS_MAX,
+    stall_ms: LOOKUP_STALL_MS,
+};
 
 /// Of requests and answers.
 const VERSION: u32 = 1;
@@ -122,42 +118,7 @@ enum Answer {
     Payment(Box<PaymentTrace>),
     Row(Box<PaymentRow>),
     End { next: Option<String> },
-    Trouble { kind: TroubleKind, text: String },
-}
-
-/// What kind of trouble, as [`Trouble`] has it.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TroubleKind {
-    Asked,
-    NotThere,
-    Fault,
-}
-
-impl Answer {
-    fn of_trouble(trouble: &Trouble) -> Answer {
-        let kind = match trouble {
-            Trouble::Asked(_) => TroubleKind::Asked,
-            Trouble::NotThere(_) => TroubleKind::NotThere,
-            Trouble::Fault(_) | Trouble::Output(_) => TroubleKind::Fault,
-        };
-        Answer::Trouble { kind, text: trouble.to_string() }
-    }
-
-    fn write(&self, out: &mut impl Write) -> Result<(), Trouble> {
-        let line = serde_json::to_string(self).map_err(|error| Trouble::Output(error.into()))?;
-        writeln!(out, "{line}").map_err(Trouble::Output)
-    }
-}
-
-/// Where the socket of a data directory is, if its path is not too long for one.
-fn socket_path(data: &Path) -> Result<PathBuf, String> {
-    let longest = data.join(PREPARING).join("s");
-    if longest.as_os_str().len() > PATH_BYTES_MAX {
-        let (most, data) = (PATH_BYTES_MAX - PREPARING.len() - 3, data.display());
-        return Err(format!("the path {data} is too long for a socket in it: at most {most} bytes"));
-    }
-    Ok(data.join(SOCKET))
+    Trouble(TroubleLine),
 }
 
 /// What each connection reads from.
@@ -168,142 +129,15 @@ pub(super) struct Sources {
     pub(super) queue: HotLoopQueue,
 }
 
-/// The socket, and the thread that serves it.
-pub(super) struct DeskThread {
-    listener: UnixListener,
-    path: PathBuf,
-    sources: Sources,
-}
-
-impl DeskThread {
-    /// Makes the socket; replaces one that a switch has left which was killed. The data directory is locked by this switch.
-    pub(super) fn bind(data: &Path, sources: Sources) -> Result<DeskThread, String> {
-        let path = socket_path(data)?;
-        let failed = |error: io::Error| format!("{}: {error}", path.display());
-        let preparing = data.join(PREPARING);
-        let _ = std::fs::remove_dir_all(&preparing);
-        std::fs::DirBuilder::new().mode(0o700).create(&preparing).map_err(failed)?;
-        let made = preparing.join("s");
-        let listener = UnixListener::bind(&made).map_err(failed)?;
-        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        std::fs::rename(&made, &path).map_err(failed)?;
-        std::fs::remove_dir(&preparing).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        Ok(DeskThread { listener, path, sources })
-    }
-
-    /// Serves until the switch stops; then those who are being served are cut off, and the socket is removed.
-    pub(super) fn run(self, stop: watch::Receiver<bool>) {
-        let DeskThread { listener, path, sources } = self;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let mut visitors = Vec::new();
-        let served = runtime.and_then(|runtime| runtime.block_on(serve(listener, &sources, stop, &mut visitors)));
-        if let Err(error) = served {
-            tracing::warn!(reason = %error, "payments cannot be looked up until the next start");
-        }
-        for Visitor { stream, thread } in visitors {
-            // It may have gone.
-            let _ = stream.shutdown(Shutdown::Both);
-            // A panic there was said on standard error, and is no reason for the switch not to stop in order.
-            let _ = thread.join();
-        }
-        let _ = std::fs::remove_file(path);
-    }
-}
-
-/// Somebody who is being served.
-struct Visitor {
-    stream: UnixStream,
-    thread: JoinHandle<()>,
-}
-
-async fn serve(
-    listener: UnixListener,
-    sources: &Sources,
-    mut stop: watch::Receiver<bool>,
-    visitors: &mut Vec<Visitor>,
-) -> io::Result<()> {
-    let listener = tokio::net::UnixListener::from_std(listener)?;
-    loop {
-        let stream = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
-            accepted = listener.accept() => accepted?.0.into_std()?,
-        };
-        visitors.retain(|visitor| !visitor.thread.is_finished());
-        // One who cannot be served is one who is not served: the others are.
-        if let Err(error) = receive(stream, sources, visitors) {
-            tracing::warn!(reason = %error, "a look-up of payments was refused");
-        }
-    }
-}
-
-fn receive(stream: UnixStream, sources: &Sources, visitors: &mut Vec<Visitor>) -> io::Result<()> {
-    stream.set_nonblocking(false)?;
-    stream.set_write_timeout(Some(Duration::from_millis(LOOKUP_STALL_MS)))?;
-    if visitors.len() >= LOOKUP_CONNECTIONS_MAX {
-        let text = format!("{LOOKUP_CONNECTIONS_MAX} others are looking payments up; try again");
-        // A line fits the socket's buffer: this waits for nobody.
-        let _ = Answer::of_trouble(&Trouble::Fault(text)).write(&mut &stream);
-        return Ok(());
-    }
-    let (theirs, sources) = (stream.try_clone()?, sources.clone());
-    let thread = std::thread::Builder::new().name("desk".to_owned()).spawn(move || attend(&theirs, sources))?;
-    visitors.push(Visitor { stream, thread });
-    Ok(())
-}
-
 /// Serves one connection, to its end.
-fn attend(stream: &UnixStream, sources: Sources) {
-    let mut out = BufWriter::new(stream);
-    let served = read_request(stream).and_then(|question| answer(question, sources, &mut out));
-    match served {
-        Ok(()) => {}
-        // It has gone, or takes nothing.
-        Err(Trouble::Output(_)) => return,
-        Err(trouble) => drop(Answer::of_trouble(&trouble).write(&mut out)),
-    }
-    let _ = out.flush();
-    let _ = stream.shutdown(Shutdown::Both);
-}
-
-/// The request, which must be whole in time.
-fn read_request(mut stream: &UnixStream) -> Result<Question, Trouble> {
-    let until = Instant::now() + Duration::from_millis(LOOKUP_REQUEST_MS);
-    let mut line = Vec::new();
-    let mut buffer = [0; 1_024];
-    while !line.contains(&b'\n') {
-        if line.len() > LOOKUP_REQUEST_BYTES_MAX {
-            return Err(Trouble::Asked(format!("a request of more than {LOOKUP_REQUEST_BYTES_MAX} bytes")));
-        }
-        let late = || Trouble::Asked(format!("a request that was not whole within {LOOKUP_REQUEST_MS} ms"));
-        let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or_else(late)?;
-        stream.set_read_timeout(Some(left)).map_err(Trouble::Output)?;
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err(Trouble::Asked("a request that ends before the end of its line".to_owned())),
-            Ok(count) => line.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Err(late()),
-            Err(error) => return Err(Trouble::Output(error)),
-        }
-    }
-    let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
-    parse_request(&line[..end])
+pub(super) fn attend(stream: &UnixStream, sources: Sources) {
+    socket::attend(stream, (LOOKUP_REQUEST_BYTES_MAX, LOOKUP_REQUEST_MS), |line, out| {
+        answer(parse_request(line)?, sources, out)
+    });
 }
 
 fn parse_request(line: &[u8]) -> Result<Question, Trouble> {
-    /// What every version of a request has.
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
-    let wrong = |error: serde_json::Error| Trouble::Asked(format!("a request that is none: {error}"));
-    let Versioned { version } = serde_json::from_slice(line).map_err(wrong)?;
-    if version != VERSION {
-        let text =
-            format!("a request of version {version}; this switch answers version {VERSION}: use its own `switch`");
-        return Err(Trouble::Asked(text));
-    }
-    match serde_json::from_slice(line).map_err(wrong)? {
+    match socket::parse(line, VERSION)? {
         Request { show: Some(show), list: None, .. } => Ok(Question::Show(show)),
         Request { show: None, list: Some(list), .. } => Ok(Question::List(list)),
         Request { .. } => Err(Trouble::Asked("a request must have `show` or `list`, and not both".to_owned())),
@@ -318,11 +152,11 @@ fn answer(question: Question, sources: Sources, out: &mut impl Write) -> Result<
         Question::Show(ShowQuery { id, through_journal }) => {
             let wrong = || Trouble::Asked(format!("{id} is no UETR: a UUID of version 4"));
             let id = PaymentId::parse(&id).ok_or_else(wrong)?;
-            Answer::Payment(Box::new(lookup.show(id, through_journal)?)).write(out)
+            socket::write_line(&Answer::Payment(Box::new(lookup.show(id, through_journal)?)), out)
         }
         Question::List(query) => {
-            let next = lookup.list(&query, &mut |row| Answer::Row(Box::new(row.clone())).write(out))?;
-            Answer::End { next: next.map(|next| next.to_string()) }.write(out)
+            let next = lookup.list(&query, &mut |row| socket::write_line(&Answer::Row(Box::new(row.clone())), out))?;
+            socket::write_line(&Answer::End { next: next.map(|next| next.to_string()) }, out)
         }
     }
 }
@@ -407,31 +241,20 @@ pub struct Desk {
 impl Desk {
     /// Connects to the switch that runs on a data directory.
     pub fn call(data: &Path) -> Result<Desk, Trouble> {
-        let path = socket_path(data)
-            .map_err(|text| Trouble::Asked(format!("{text}; stop the switch and use --data, or move the directory")))?;
-        match UnixStream::connect(&path) {
-            Ok(stream) => Ok(Desk { stream }),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-                let data = data.display();
-                Err(Trouble::Asked(format!(
-                    "no switch runs on {data} ({} does not answer): start it, or use --data {data} instead of --config",
-                    path.display()
-                )))
-            }
-            Err(error) => Err(Trouble::Asked(format!("{}: {error}", path.display()))),
-        }
+        let otherwise = format!("use --data {} instead of --config", data.display());
+        socket::call(data, VISITS, &otherwise).map(|stream| Desk { stream })
     }
 
     /// Asks for one payment.
     pub fn show(self, id: PaymentId, through_journal: bool) -> Result<PaymentTrace, Trouble> {
-        let mut shown = Err(broken_off());
+        let mut shown = Err(broken_off(""));
         let question = Question::Show(ShowQuery { id: id.to_string(), through_journal });
         self.ask(question, |answer| match answer {
             Answer::Payment(trace) => {
                 shown = Ok(*trace);
                 Ok(true)
             }
-            _ => Err(broken_off()),
+            _ => Err(broken_off("")),
         })?;
         shown
     }
@@ -449,41 +272,22 @@ impl Desk {
                 end = next;
                 Ok(true)
             }
-            _ => Err(broken_off()),
+            _ => Err(broken_off("")),
         })?;
         Ok(end)
     }
 
     /// Hands over the lines of the answer, until one is said to be the last.
     fn ask(self, question: Question, mut take: impl FnMut(Answer) -> Result<bool, Trouble>) -> Result<(), Trouble> {
-        let lost = |error: io::Error| Trouble::Fault(format!("the switch has ended the connection: {error}"));
         let (show, list) = match question {
             Question::Show(show) => (Some(show), None),
             Question::List(list) => (None, Some(list)),
         };
-        let request = Request { version: VERSION, show, list };
-        let line = serde_json::to_string(&request).map_err(|error| lost(error.into()))?;
-        // A switch that serves enough others answers, and ends, before it has read: its answer says why.
-        let sent = (&self.stream).write_all(format!("{line}\n").as_bytes());
-        for line in BufReader::new(&self.stream).lines() {
-            let answer = serde_json::from_str(&line.map_err(lost)?).map_err(|error| lost(error.into()))?;
-            match answer {
-                Answer::Trouble { kind: TroubleKind::Asked, text } => return Err(Trouble::Asked(text)),
-                Answer::Trouble { kind: TroubleKind::NotThere, text } => return Err(Trouble::NotThere(text)),
-                Answer::Trouble { kind: TroubleKind::Fault, text } => return Err(Trouble::Fault(text)),
-                answer => {
-                    if take(answer)? {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        sent.map_err(lost).and(Err(broken_off()))
+        socket::ask(&self.stream, &Request { version: VERSION, show, list }, "", |answer| match answer {
+            Answer::Trouble(trouble) => Err(trouble.into_trouble()),
+            answer => take(answer),
+        })
     }
-}
-
-fn broken_off() -> Trouble {
-    Trouble::Fault("the switch broke its answer off".to_owned())
 }
 
 #[cfg(test)]
@@ -513,17 +317,5 @@ mod tests {
             let trouble = parse_request(line.as_bytes()).unwrap_err();
             assert!(matches!(&trouble, Trouble::Asked(text) if text.contains(words)), "{line}: {trouble}");
         }
-    }
-
-    #[test]
-    fn a_path_that_is_too_long_for_a_socket_is_said() {
-        assert_eq!(socket_path(Path::new("/data")).unwrap(), Path::new("/data/payments.socket"));
-        let long = format!("/{}", "d".repeat(PATH_BYTES_MAX));
-        let text = socket_path(Path::new(&long)).unwrap_err();
-        assert!(text.contains("too long for a socket") && text.contains(&long), "{text}");
-        // The longest that is said to be right is one that a socket can be made under.
-        let most = PATH_BYTES_MAX - PREPARING.len() - 3;
-        assert!(socket_path(Path::new(&"d".repeat(most))).is_ok());
-        assert!(socket_path(Path::new(&"d".repeat(most + 1))).is_err());
     }
 }

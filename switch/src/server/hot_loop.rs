@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
+use super::admin::Waiters;
 use super::{Holding, Message, Report, ServerError, Status, take};
 use crate::clock::JournalClock;
 use crate::history::{HistoryAnswer, HistoryQuestion};
@@ -72,6 +73,7 @@ pub(super) struct HotLoop {
     /// Places of the connections that got frames in this turn; empty between turns.
     written: Vec<usize>,
     waiting_request: Option<RenderRequest>,
+    operators: Waiters,
     next_check_ns: u64,
     drain_until_ns: Option<u64>,
 }
@@ -105,6 +107,7 @@ impl HotLoop {
             scratch: vec![0; READ_BYTES],
             written: Vec::new(),
             waiting_request: None,
+            operators: Waiters::default(),
             drain_until_ns: None,
         }
     }
@@ -134,6 +137,7 @@ impl HotLoop {
             self.ask_renderer();
             self.ask_history();
             self.log_snapshot();
+            self.operators.answer(&mut self.pipeline);
             poll_fn(|cx| {
                 self.transmit(cx, now_ns);
                 Poll::Ready(())
@@ -184,11 +188,17 @@ impl HotLoop {
         if connection.lingering_since_ns.is_some() {
             return is_busy | self.linger_one(cx, place);
         }
-        if connection.is_ending || !self.pipeline.wants_bytes(connection.key, now_ns) {
+        if connection.is_ending {
+            return is_busy;
+        }
+        let bytes_wanted = self.pipeline.bytes_wanted(connection.key, now_ns);
+        if bytes_wanted == 0 {
             return is_busy;
         }
         let Connection { key, link, inbound, .. } = connection;
-        match link.poll_receive(cx, &mut self.scratch, inbound, RECEIVE_BYTES_PER_TURN) {
+        // Where little is wanted, the rest stays in the socket, which tells the peer to wait.
+        let scratch = &mut self.scratch[..bytes_wanted.min(READ_BYTES)];
+        match link.poll_receive(cx, scratch, inbound, bytes_wanted) {
             Poll::Pending => is_busy,
             Poll::Ready(Ok(0)) => {
                 self.end(place, None);
@@ -353,6 +363,9 @@ impl HotLoop {
                     }
                 }
                 Message::Memory(question) => question.answer(&self.pipeline),
+                Message::Administer(question) => {
+                    self.operators.begin(question, &mut self.pipeline, self.clock.now_ns());
+                }
                 Message::Failed(error) => return Err(error),
                 Message::Drain => {
                     self.pipeline.begin_draining();
@@ -428,11 +441,19 @@ impl HotLoop {
         }
         // Whoever does not close its side in this time learns it from the closed socket.
         let goodbye = poll_fn(|cx| {
+            let mut is_busy = false;
             for place in 0..self.connections.len() {
                 self.flush_one(cx, place, 0);
-                while self.linger_one(cx, place) {}
+                is_busy |= self.linger_one(cx, place);
             }
-            if self.open == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.open == 0 {
+                return Poll::Ready(());
+            }
+            if is_busy {
+                // A portion of each at a time: whoever sends without end must not hold up the time-out.
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
         self.pipeline.take_last_snapshot().map_err(ServerError::Fault)?;

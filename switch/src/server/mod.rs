@@ -9,15 +9,18 @@
 //!   render thread   frames of older messages, from history and journal
 //!   history thread  looks up payments that have left memory
 //!   desk threads    look payments up for operators
+//!   admin threads   hand in what operators want done
 //! ```
 //!
 //! The journal and the history each have a thread of their own that prepares and writes files.
 
 mod accept;
+mod admin;
 mod asker;
 mod desk;
 mod hot_loop;
 mod renderer;
+mod socket;
 mod status;
 
 use std::net::SocketAddr;
@@ -42,8 +45,10 @@ use crate::pipeline::Fault;
 use crate::render::{RenderFault, Renderer};
 use crate::seal::{DataKey, SealFault};
 use accept::AcceptError;
+pub use admin::AdminOffice;
 pub use desk::Desk;
 use hot_loop::Elsewhere;
+use socket::LocalSocket;
 pub use status::{Status, StatusFile};
 
 /// Why the switch does not start, or stopped.
@@ -93,6 +98,8 @@ enum Message {
     Status(Sender<Status>),
     /// An operator looks payments up.
     Memory(desk::Memory),
+    /// An operator looks at the scheme, or changes it.
+    Administer(admin::Administer),
     /// Something failed elsewhere: stop.
     Failed(ServerError),
     /// Finish what is open, then stop.
@@ -180,9 +187,12 @@ impl Server {
 
         let sources =
             desk::Sources { history: pipeline.history_reader(), journal: storage.clone(), queue: queue.clone() };
-        // Payments go on where nobody can look them up.
-        let desk = desk::DeskThread::bind(&config.directory, sources)
-            .inspect_err(|reason| tracing::warn!(%reason, "payments cannot be looked up while the switch runs"));
+        // Payments go on where nobody can look them up, or administer the switch.
+        let bind = |visits: socket::Visits| {
+            LocalSocket::bind(&config.directory, visits)
+                .inspect_err(|reason| tracing::warn!(%reason, "no {} while the switch runs", visits.what))
+        };
+        let (desk, admin) = (bind(desk::VISITS), bind(admin::VISITS));
         let journal = JournalReader::open(storage).map_err(|fault| ServerError::Fault(Fault::Journal(fault)))?;
         let renderer = renderer::RenderThread {
             renderer: Renderer::new(journal, pipeline.history_reader()),
@@ -214,7 +224,12 @@ impl Server {
             })?,
         ];
         if let Ok(desk) = desk {
-            others.push(spawn("desk", move || desk.run(stop))?);
+            let stop = stop.clone();
+            others.push(spawn("desk", move || desk.run(stop, move |stream| desk::attend(stream, sources.clone())))?);
+        }
+        if let Ok(admin) = admin {
+            let queue = queue.clone();
+            others.push(spawn("admin", move || admin.run(stop, move |stream| admin::attend(stream, &queue)))?);
         }
         let hot_loop = spawn("hot-loop", move || hot_loop.run())?;
         Ok(Server { address, recovered, queue, stop_accepting, hot_loop, others })

@@ -5,6 +5,7 @@
 //! message that anybody is to be told.
 
 mod cases;
+mod deliveries;
 mod returns;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use super::provider::hex;
 use super::random::to_usize;
 use super::wire::{self, Id, LANES, NO_ID, kind};
 pub(super) use cases::{Case, row_name, state};
+pub(super) use deliveries::Deliveries;
 
 /// Overdue payments that end with one batch; the rest ends with the next. Of cases as many.
 const EXPIRED_PER_BATCH_MAX: usize = 1_024;
@@ -184,7 +186,11 @@ pub(super) struct Auditor {
     /// What each participant has acknowledged of each lane, as journaled.
     acknowledged: Vec<[u64; LANES]>,
     is_signed_off: Vec<bool>,
+    /// Which signs each participant has ever said, and where the last of each is in the journal: on, off.
+    signs: Vec<[(bool, u64); 2]>,
     is_absent: Vec<bool>,
+    /// What batches have said about that since somebody last asked.
+    observed: Vec<Observed>,
     /// The newest outcomes in their order, as many as the rules say that memory holds.
     window: VecDeque<(u64, Subject)>,
     /// Position of the newest outcome that has left the window; 0 as long as none has.
@@ -201,6 +207,13 @@ pub(super) struct Auditor {
     /// Ids of payments and cases that batches have changed since somebody last asked.
     changed: Vec<Id>,
     rare: Vec<Cow<'static, str>>,
+}
+
+/// That a participant has gone, or has come, and the time of the batch that says so.
+pub(super) struct Observed {
+    pub(super) participant: usize,
+    pub(super) is_absent: bool,
+    pub(super) time_ns: u64,
 }
 
 /// Who is told of which id, by which kind of message, which outcome or state.
@@ -227,7 +240,9 @@ impl Auditor {
             told: plan.providers.iter().map(|_| Default::default()).collect(),
             acknowledged: plan.providers.iter().map(|_| [0; LANES]).collect(),
             is_signed_off: plan.providers.iter().map(|_| false).collect(),
+            signs: plan.providers.iter().map(|_| Default::default()).collect(),
             is_absent: plan.providers.iter().map(|_| false).collect(),
+            observed: Vec::new(),
             accounts,
             window: VecDeque::new(),
             floor: 0,
@@ -278,7 +293,7 @@ impl Auditor {
                 (kind::CASE_ANSWER | kind::CASE_CANCEL, 1) => {
                     named(journal::NAME, self.case_input(position, entry))?;
                 }
-                (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(entry))?,
+                (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(position, entry))?,
                 (kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
                 (kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
                 (128.., 2) if self.batches.len() == 1 => {}
@@ -297,8 +312,37 @@ impl Auditor {
         Ok(())
     }
 
-    fn sign(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
+    /// A provider says that it signs on or off.
+    pub(super) fn signs(&mut self, kind: u8, sender: usize) {
+        self.signs[sender][usize::from(kind == kind::SIGN_OFF)].0 = true;
+    }
+
+    /// Does the last word of a participant that counts say that it does not want to be paid?
+    pub(super) fn is_signed_off(&self, participant: usize) -> bool {
+        self.is_signed_off[participant]
+    }
+
+    /// What was journaled about who has gone and who has come since somebody last asked.
+    pub(super) fn take_observed(&mut self) -> Vec<Observed> {
+        std::mem::take(&mut self.observed)
+    }
+
+    pub(super) fn is_absent(&self, participant: usize) -> bool {
+        self.is_absent[participant]
+    }
+
+    /// Is such a sign of a participant in the journal behind this position?
+    pub(super) fn has_signed(&self, participant: usize, kind: u8, position: u64) -> bool {
+        self.signs[participant][usize::from(kind == kind::SIGN_OFF)].1 > position
+    }
+
+    fn sign(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), String> {
         let sender = self.sender(entry)?;
+        let (was_said, last) = &mut self.signs[sender][usize::from(entry.kind == kind::SIGN_OFF)];
+        *last = position;
+        if !*was_said {
+            return Err(format!("participant {sender} has never sent what is at {position}, kind {}", entry.kind));
+        }
         self.is_signed_off[sender] = entry.kind == wire::kind::SIGN_OFF;
         self.rare.push(if self.is_signed_off[sender] { "signed off" } else { "signed on" }.into());
         Ok(())
@@ -312,6 +356,7 @@ impl Auditor {
         if std::mem::replace(is_absent, now) == now {
             return Err(format!("participant {place} is absent, {now}, as it was before"));
         }
+        self.observed.push(Observed { participant: place, is_absent: now, time_ns: self.time_ns });
         self.rare.push(if now { "absent" } else { "present again" }.into());
         Ok(())
     }

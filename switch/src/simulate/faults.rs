@@ -31,11 +31,15 @@ pub enum Fault {
     Tiny,
     /// Providers misbehave.
     Conduct,
+    /// Some providers have two connections; now and then one stalls, or one dies without a word, or both do and one stays away for a while.
+    Lines,
+    /// Some providers sign off now and then, and on again.
+    Signs,
 }
 
 impl Fault {
     /// Every fault with its name on the command line and in reports.
-    pub const NAMES: [(Fault, &'static str); 13] = [
+    pub const NAMES: [(Fault, &'static str); 15] = [
         (Fault::Kill, "kill"),
         (Fault::Power, "power"),
         (Fault::Sync, "sync"),
@@ -49,9 +53,11 @@ impl Fault {
         (Fault::Delay, "delay"),
         (Fault::Tiny, "tiny"),
         (Fault::Conduct, "conduct"),
+        (Fault::Lines, "lines"),
+        (Fault::Signs, "signs"),
     ];
 
-    /// Those that happen at a moment; the others are properties of the whole run.
+    /// Those that happen at a moment; the others are properties of the whole run. (`Lines` is both, and drawn from a source of its own.)
     pub(super) const EVENTS: [Fault; 10] = [
         Fault::Kill,
         Fault::Power,

@@ -7,6 +7,7 @@
 //! | a frame leaves | told the truth | `told_the_truth.rs` |
 //! | a frame leaves | replies true, and silent to strangers | `replies.rs` |
 //! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
+//! | a connection is read or left alone, a turn ends | who is refused pauses, for a while | `pauses.rs` |
 //! | a turn ends | money conserved | `money.rs` |
 //! | a turn ends | caps never exceeded | `caps.rs` |
 //! | a turn ends | watermarks ordered | `watermarks.rs` |
@@ -15,6 +16,7 @@
 //! | a turn ends, the process starts | what is indexed is on disk | `history.rs` |
 //! | the history answers | the history is asked what it can know | `questions.rs` |
 //! | a batch is on disk | the journal holds what was sent | `journal.rs` |
+//! | a batch is on disk | presence journaled when it has lasted | `presence.rs` |
 //! | a batch is on disk, a turn ends | no payment is decided twice | `duplicates.rs` |
 //! | the process starts | nothing durable is lost | `durability.rs` |
 //! | the process starts | a replay gives the same state and effects | `replay.rs` |
@@ -34,6 +36,8 @@ pub(super) mod journal;
 pub(super) mod money;
 pub(super) mod one_outcome;
 pub(super) mod outbox_numbers;
+pub(super) mod pauses;
+pub(super) mod presence;
 pub(super) mod progress;
 pub(super) mod questions;
 pub(super) mod replay;
@@ -44,7 +48,7 @@ pub(super) mod told_after_durable;
 pub(super) mod told_the_truth;
 pub(super) mod watermarks;
 
-use super::auditor::Auditor;
+use super::auditor::{Auditor, Deliveries};
 use super::disk::VirtualDisk;
 use super::network::{Connection, Network};
 use super::wire::{Frame, Id};
@@ -74,6 +78,7 @@ pub(super) struct Leaving<'a> {
 pub(super) struct Turn<'a> {
     pub(super) pipeline: &'a Pipeline<VirtualDisk>,
     pub(super) auditor: &'a Auditor,
+    pub(super) deliveries: &'a Deliveries,
     pub(super) network: &'a Network,
     pub(super) history_disk: &'a VirtualDisk,
     pub(super) limits: PipelineLimits,
@@ -90,7 +95,6 @@ pub(super) fn named<T>(invariant: &'static str, finding: Result<T, String>) -> R
 
 /// Everything that is checked of a frame that leaves.
 pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
-    named(outbox_numbers::NAME, outbox_numbers::check(leaving))?;
     named(told_after_durable::NAME, told_after_durable::check(leaving))?;
     named(told_the_truth::NAME, told_the_truth::check(leaving))?;
     named(replies::NAME, replies::check(leaving))?;
@@ -102,6 +106,7 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
 pub(super) struct TurnsBefore {
     order: watermarks::Order,
     window: duplicates::Window,
+    pub(super) presence: presence::Watch,
 }
 
 impl TurnsBefore {

@@ -26,7 +26,8 @@ use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::render::{RenderFault, RenderRequest, Renderer};
 use crate::snapshots::{self, SnapshotTaker};
 
-const LINEAGE: Lineage = Lineage([0x42; 16]);
+/// Of every run's journal.
+pub(super) const LINEAGE: Lineage = Lineage([0x42; 16]);
 
 /// First position, entries, time and payload of a batch that a recovery found.
 pub(super) type Found = (u64, u64, u64, Vec<u8>);

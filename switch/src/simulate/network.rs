@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::invariants::pauses::LastRead;
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
-use super::wire::{Id, LANES};
+use super::wire::Id;
 use crate::limits::NS_PER_MS;
 use crate::session::SessionKey;
 
@@ -40,7 +41,7 @@ pub(super) struct Connection {
     /// Nothing arrives any more, in either direction.
     pub(super) is_cut: bool,
     is_left: bool,
-    distance_ns: u64,
+    pub(super) distance_ns: u64,
     to_switch_ns: u64,
     to_provider_ns: u64,
     on_way_to_switch: usize,
@@ -49,6 +50,7 @@ pub(super) struct Connection {
     /// What the switch has received and not dealt with.
     pub(super) inbound: Vec<u8>,
     pub(super) has_unread: bool,
+    pub(super) last_read: LastRead,
     /// What the switch has written and the network has not taken.
     pub(super) waiting: Vec<u8>,
     /// The switch has written its last frame.
@@ -61,8 +63,6 @@ pub(super) struct Connection {
     pub(super) owed: Vec<Id>,
     /// The provider has sent what is no frame: its numbers mean nothing any more.
     pub(super) is_garbled: bool,
-    /// The last number of each lane that left for this connection; none before `Welcome`.
-    pub(super) last_numbers: Option<[u64; LANES]>,
 }
 
 /// All connections.
@@ -78,6 +78,11 @@ impl Network {
     pub(super) fn new(random: Random, is_tiny: bool) -> Network {
         let window_bytes = if is_tiny { WINDOW_BYTES_TINY } else { WINDOW_BYTES };
         Network { connections: BTreeMap::new(), opened: 0, random, window_bytes, is_delayed: false }
+    }
+
+    /// The newest connection.
+    pub(super) fn opened(&self) -> ConnectionId {
+        self.opened
     }
 
     /// A provider connects. Its first bytes arrive after the handshake.
@@ -96,6 +101,7 @@ impl Network {
             on_way_to_provider: 0,
             inbound: Vec::new(),
             has_unread: false,
+            last_read: LastRead::default(),
             waiting: Vec::new(),
             is_ending: false,
             blocked_since_ns: None,
@@ -103,7 +109,6 @@ impl Network {
             refused: BTreeSet::new(),
             owed: Vec::new(),
             is_garbled: false,
-            last_numbers: None,
         };
         self.connections.insert(self.opened, connection);
         queue.add(there_ns, Event::Opened(self.opened));
@@ -204,6 +209,22 @@ impl Network {
             queue.add(now_ns + later, Event::ProviderLoses(id));
         }
         !(switch && provider)
+    }
+
+    /// The line dies, and nobody is told.
+    pub(super) fn die(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_cut = true;
+            connection.waiting.clear();
+        }
+    }
+
+    /// Nothing that is sent arrives before then. Nothing is lost.
+    pub(super) fn stall(&mut self, id: ConnectionId, until_ns: u64) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.to_switch_ns = connection.to_switch_ns.max(until_ns);
+            connection.to_provider_ns = connection.to_provider_ns.max(until_ns);
+        }
     }
 
     /// The switch's process is gone, and with it every connection; providers learn it soon.

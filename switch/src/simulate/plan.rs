@@ -21,6 +21,10 @@ pub(super) const NS_PER_S: u64 = 1_000 * NS_PER_MS;
 /// What is drawn about snapshots has a source of its own: with them and without them a seed is otherwise the same.
 pub(super) const SNAPSHOTS_SEED: u64 = 0x534e_4150;
 
+/// So has what is drawn about two connections of a provider, and about signing off.
+pub(super) const LINES_SEED: u64 = 0x4c49_4e45;
+const SIGNS_SEED: u64 = 0x5349_474e;
+
 /// So long before a flood a fault may still be felt. No longer than the least time-out and a second, or there would be a gap between the two.
 const FLOOD_PEACE_NS: u64 = 3 * NS_PER_S;
 
@@ -78,8 +82,12 @@ pub(super) struct ProviderPlan {
     pub(super) funds: [u64; 2],
     /// Between two orders, on average.
     pub(super) order_gap_ns: u64,
-    /// One way to the switch, at its best.
-    pub(super) distance_ns: u64,
+    /// One way to the switch, at its best, on each of its lines: one, or two.
+    pub(super) distances_ns: Vec<u64>,
+    /// Of what it draws about its lines, and about signing off.
+    pub(super) lines_seed: u64,
+    /// Does it sign off now and then?
+    pub(super) signs: bool,
     /// Its clock is so far from the true time.
     pub(super) clock_offset_ns: i64,
 }
@@ -162,6 +170,8 @@ impl Plan {
         let mut traits = random.fork();
         let providers =
             (0..count).map(|number| draw_provider(number, options.faults.has(Fault::Conduct), &mut traits)).collect();
+        let mut providers: Vec<ProviderPlan> = providers;
+        draw_lines_and_signs(options, &mut providers);
         let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny) && flood_at_ns.is_none();
         let is_throttled = random.percent(40);
         let limits = PipelineLimits {
@@ -217,7 +227,7 @@ impl Plan {
     pub(super) fn flood_parties(&self) -> (usize, usize) {
         let is_apt = |provider: &ProviderPlan| matches!(provider.character, Character::Good | Character::Repeating);
         let mut places: Vec<usize> = (0..self.providers.len()).collect();
-        places.sort_by_key(|&place| (!is_apt(&self.providers[place]), self.providers[place].distance_ns));
+        places.sort_by_key(|&place| (!is_apt(&self.providers[place]), self.providers[place].distances_ns[0]));
         (places[0], places[1])
     }
 
@@ -307,13 +317,45 @@ fn draw_provider(number: u64, may_misbehave: bool, random: &mut Random) -> Provi
         character,
         funds: [funds, random.between(1, 100_000)],
         order_gap_ns: random.between(40, 400) * NS_PER_MS,
-        distance_ns: *random.pick(&[50_000, 1_000_000, 20_000_000]),
+        distances_ns: vec![*random.pick(&[50_000, 1_000_000, 20_000_000])],
+        lines_seed: 0,
+        signs: false,
         clock_offset_ns: if random.percent(50) { offset_ns } else { -offset_ns },
     }
 }
 
+/// Without these a seed is what it was before there were any.
+fn draw_lines_and_signs(options: &Options, providers: &mut [ProviderPlan]) {
+    let mut random = Random::new(options.seed ^ LINES_SEED);
+    for provider in providers.iter_mut() {
+        // Drawn for each, wanted or not.
+        let (has_two, distance_ns) = (random.percent(35), *random.pick(&[50_000, 1_000_000, 20_000_000, 150_000_000]));
+        if has_two && options.faults.has(Fault::Lines) {
+            provider.distances_ns.push(distance_ns);
+        }
+        provider.lines_seed = random.draw();
+    }
+    let mut random = Random::new(options.seed ^ SIGNS_SEED);
+    for provider in providers.iter_mut() {
+        provider.signs = random.percent(35) && options.faults.has(Fault::Signs);
+    }
+}
+
+/// When lines of those who have two die.
+fn draw_deaths(options: &Options) -> Vec<(u64, Fault)> {
+    let mut random = Random::new(!(options.seed ^ LINES_SEED));
+    let mean_ns = random.between(4, 30) * NS_PER_S;
+    let mut deaths = Vec::new();
+    let mut at_ns = random.around(mean_ns);
+    while options.faults.has(Fault::Lines) && at_ns < options.for_ns {
+        deaths.push((at_ns, Fault::Lines));
+        at_ns += random.around(mean_ns) + NS_PER_MS;
+    }
+    deaths
+}
+
 fn draw_faults(options: &Options, random: &mut Random) -> Vec<(u64, Fault)> {
-    let mut faults = Vec::new();
+    let mut faults = draw_deaths(options);
     for fault in Fault::EVENTS {
         // Drawn for each, wanted or not: leaving one out does not move the others.
         let mut random = random.fork();

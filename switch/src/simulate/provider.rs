@@ -1,22 +1,28 @@
-//! A simulated provider: the real client session, a character, and a memory, as if on disk, of what it ordered, was asked and was told.
+//! A simulated provider: the real client of one connection or two, a character, and a memory, as if on disk, of what it ordered, was asked and was told.
+
+mod lines;
 
 mod casework;
 mod conduct;
 mod orders;
+mod signs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use adapters::message::{Answer, MessageKind, Note, Part, PaymentId, Reason, StatusRequest};
-use adapters::native::session::{ClientSession, Event as Heard, Idle, Resume, UnacknowledgedMax};
+use adapters::native::pair::ClientPair;
+use adapters::native::session::{Event as Heard, Resume, UnacknowledgedMax};
 
-use super::auditor::{Auditor, Subject, outcome, state};
+use super::auditor::{Auditor, Deliveries, Subject, outcome, state};
 use super::coverage::Coverage;
 use super::network::Network;
 use super::plan::{Character, NS_PER_S, Plan, ProviderPlan, START_NS};
-use super::queue::{ConnectionId, Queue};
+use super::queue::Queue;
 use super::random::Random;
 use super::wire::{self, Id, kind};
 use crate::limits::NS_PER_MS;
+use lines::Line;
+use signs::Signs;
 
 /// What a slow provider reads each time it looks.
 const SLOW_READ_BYTES: usize = 100;
@@ -28,6 +34,7 @@ pub(super) struct Around<'a> {
     pub(super) network: &'a mut Network,
     pub(super) queue: &'a mut Queue,
     pub(super) auditor: &'a mut Auditor,
+    pub(super) deliveries: &'a mut Deliveries,
     pub(super) coverage: &'a mut Coverage,
     /// So far is journal time ahead of the true time: whoever answers at the last moment has found out.
     pub(super) journal_lead_ns: i64,
@@ -68,6 +75,8 @@ enum Ticket {
     Order(Id),
     Answer,
     Question,
+    /// A `SignOff`, or a `SignOn`.
+    Sign(bool),
     /// To be refused.
     Malformed,
 }
@@ -77,12 +86,13 @@ pub(super) struct Provider {
     pub(super) plan: ProviderPlan,
     place: usize,
     random: Random,
-    session: ClientSession,
-    connection: Option<ConnectionId>,
-    unread: Vec<u8>,
-    sent_at_ns: u64,
-    heard_at_ns: u64,
-    next_connect_ns: u64,
+    pair: ClientPair,
+    /// As many as the pair has sessions.
+    lines: Vec<Line>,
+    /// What is drawn about two lines.
+    of_lines: Random,
+    signs: Signs,
+    of_signs: Random,
     next_order_ns: u64,
     frozen_until_ns: u64,
     /// What it has sent, and does not know what became of it.
@@ -97,7 +107,8 @@ pub(super) struct Provider {
     /// What it does about cases, and when.
     cases_due: BTreeSet<(u64, Subject)>,
     orders_due: BTreeSet<(u64, Id)>,
-    tickets: BTreeMap<u64, Ticket>,
+    /// By slot and ticket.
+    tickets: BTreeMap<(usize, u64), Ticket>,
     /// What of its cursors is on disk: it may be older than what it has seen.
     stored: Resume,
     next_store_ns: u64,
@@ -112,14 +123,13 @@ impl Provider {
         let next_order_ns = random.around(provider.order_gap_ns);
         Provider {
             place,
-            session: session(&provider, plan, Resume::FROM_THE_START),
+            pair: pair(&provider, plan, Resume::FROM_THE_START),
+            lines: provider.distances_ns.iter().map(|_| Line::default()).collect(),
+            of_lines: Random::new(provider.lines_seed),
+            signs: Signs::default(),
+            of_signs: Random::new(!provider.lines_seed),
             plan: provider,
             random,
-            connection: None,
-            unread: Vec::new(),
-            sent_at_ns: 0,
-            heard_at_ns: 0,
-            next_connect_ns: 0,
             next_order_ns,
             frozen_until_ns: 0,
             open: BTreeMap::new(),
@@ -143,8 +153,10 @@ impl Provider {
     /// Looks around and acts; returns when to look again.
     pub(super) fn tick(&mut self, around: &mut Around<'_>) -> Result<u64, String> {
         if around.now_ns >= self.frozen_until_ns || around.is_draining {
-            self.connect_if_due(around);
-            self.read(around)?;
+            self.connect_if_due(around)?;
+            self.take_over(around);
+            self.read_all(around)?;
+            self.sign_if_due(around);
             self.submit_due(around);
             self.order_if_due(around);
             self.flood_if_due(around);
@@ -164,36 +176,13 @@ impl Provider {
         Ok(around.now_ns + self.random.between(1, pause_ms) * NS_PER_MS)
     }
 
-    /// Bytes have arrived.
-    pub(super) fn arrive(&mut self, id: ConnectionId, bytes: &[u8], around: &mut Around<'_>) -> Result<(), String> {
-        if self.connection != Some(id) {
-            around.network.read_by_provider(id, bytes.len());
-            return Ok(());
-        }
-        self.unread.extend_from_slice(bytes);
-        let is_awake = around.now_ns >= self.frozen_until_ns && self.plan.character != Character::Slow;
-        if is_awake || around.is_draining {
-            self.read(around)?;
-            self.send(around);
-        }
-        Ok(())
-    }
-
-    /// The connection is gone.
-    pub(super) fn lose(&mut self, id: ConnectionId, around: &mut Around<'_>) {
-        if self.connection == Some(id) {
-            self.disconnect(false, around);
-        } else {
-            around.network.leave(id, false, around.now_ns, around.queue);
-        }
-    }
-
     /// Is the provider's side of everything finished?
     pub(super) fn is_settled(&self, auditor: &Auditor) -> Result<(), String> {
         let code = &self.plan.code;
-        if !self.session.is_open() {
+        if !self.is_whole() {
             return Err(format!("{code} is not connected"));
         }
+        self.is_sign_settled(auditor)?;
         if let Some((id, message)) = self.open.iter().next() {
             return Err(format!("{code} does not know what became of its {:?} {}", message.kind, hex(id)));
         }
@@ -204,10 +193,10 @@ impl Provider {
         if let Some(id) = self.asked.keys().find(|id| !self.finals.contains_key(*id)) {
             return Err(format!("{code} was asked to take {}, and does not know how it ended", hex(id)));
         }
-        if self.session.unacknowledged() > 0 {
-            return Err(format!("{} frames of {code} are not acknowledged", self.session.unacknowledged()));
+        if self.pair.unacknowledged() > 0 {
+            return Err(format!("{} frames of {code} are not acknowledged", self.pair.unacknowledged()));
         }
-        let (seen, told) = (self.session.resume().seen, auditor.told_counts(self.place));
+        let (seen, told) = (self.pair.resume().seen, auditor.told_counts(self.place));
         if seen != told {
             return Err(format!("{code} has seen {seen:?} of {told:?} messages"));
         }
@@ -227,21 +216,20 @@ impl Provider {
     /// Faults are over: it wakes up, and tries everything again at once.
     pub(super) fn heal(&mut self) {
         self.frozen_until_ns = 0;
-        self.next_connect_ns = 0;
+        self.heal_lines();
         self.next_retry_ns = 0;
     }
 
     /// It starts anew, with what it had stored; perhaps with less.
     pub(super) fn restart(&mut self, resume: Resume, around: &mut Around<'_>) {
         let quietly = self.random.percent(50);
-        self.disconnect(quietly, around);
+        self.disconnect_all(quietly, around);
         around.coverage.count("provider restarted");
         if resume != self.stored {
             around.coverage.count("provider lost its memory");
         }
-        self.session = session(&self.plan, around.plan, resume);
-        self.stored = resume;
-        self.tickets.clear();
+        self.begin_life(resume, around);
+        self.sign_again();
         let ids: Vec<Id> = self.open.keys().copied().collect();
         self.orders_due = ids.into_iter().map(|id| (around.now_ns, id)).collect();
         let asked = self.asked.iter().filter(|(id, asked)| asked.answer.is_some() && !self.finals.contains_key(*id));
@@ -253,61 +241,14 @@ impl Provider {
         self.plan.clock_offset_ns = offset_ns;
     }
 
-    pub(super) fn connection(&self) -> Option<ConnectionId> {
-        self.connection
-    }
-
-    /// Connects anew; an older connection is left, perhaps without a word.
-    pub(super) fn reconnect(&mut self, quietly: bool, around: &mut Around<'_>) {
-        self.disconnect(quietly, around);
-        self.next_connect_ns = around.now_ns;
-    }
-
-    fn connect_if_due(&mut self, around: &mut Around<'_>) {
-        if self.connection.is_some() || around.now_ns < self.next_connect_ns {
-            return;
-        }
-        let id = around.network.open(self.place, self.plan.distance_ns, around.now_ns, around.queue);
-        self.connection = Some(id);
-        self.session.connected();
-        self.sent_at_ns = around.now_ns;
-        self.heard_at_ns = around.now_ns;
-    }
-
-    fn disconnect(&mut self, quietly: bool, around: &mut Around<'_>) {
-        if let Some(id) = self.connection.take() {
-            around.network.leave(id, quietly, around.now_ns, around.queue);
-        }
-        self.session.disconnected();
-        self.unread.clear();
-        self.next_connect_ns = around.now_ns + self.random.around(200 * NS_PER_MS);
-    }
-
-    /// Takes what has arrived, all of it or as much as it can.
-    fn read(&mut self, around: &mut Around<'_>) -> Result<(), String> {
-        let Some(id) = self.connection else { return Ok(()) };
-        let is_slow = self.plan.character == Character::Slow && !around.is_draining;
-        let length = if is_slow { self.unread.len().min(SLOW_READ_BYTES) } else { self.unread.len() };
-        if length == 0 {
-            return Ok(());
-        }
-        let bytes: Vec<u8> = self.unread.drain(..length).collect();
-        around.network.read_by_provider(id, length);
-        self.heard_at_ns = around.now_ns;
-        let mut news = Vec::new();
-        let received = self.session.receive(&bytes, &mut |heard| news.push(News::of(&heard)));
-        received.map_err(|broken| format!("{} cannot go on: {broken}", self.plan.code))?;
-        news.into_iter().try_for_each(|news| self.take(news, around))
-    }
-
-    fn take(&mut self, news: News, around: &mut Around<'_>) -> Result<(), String> {
+    fn take(&mut self, slot: usize, news: News, around: &mut Around<'_>) -> Result<(), String> {
         match news {
             News::Forward(id, deadline_ns) => self.asked_to_take(id, deadline_ns, around),
             News::Status(status) => return self.told(status),
             News::CaseForward(routing) => self.asked_in_case(routing, around),
             News::CaseStatus(status) => return self.told_of_case(status, around),
-            News::Acknowledged(through) => self.tickets.retain(|ticket, _| *ticket > through),
-            News::Refused { code, ticket } => return self.refused(code, ticket, around),
+            News::Acknowledged(through) => return self.acknowledged(slot, through, around),
+            News::Refused { code, ticket } => return self.refused(code, (slot, ticket), around),
             News::Other => {}
         }
         Ok(())
@@ -328,7 +269,7 @@ impl Provider {
         let (brink_percent, early_ms, late_ms) =
             if around.plan.flood_at_ns.is_some() { (85, 60, 60) } else { (5, 3, 0) };
         let brink_ns = deadline_ns.saturating_sub(START_NS).saturating_add_signed(-around.journal_lead_ns);
-        let brink_ns = (brink_ns + late_ms * NS_PER_MS).saturating_sub(self.plan.distance_ns);
+        let brink_ns = (brink_ns + late_ms * NS_PER_MS).saturating_sub(self.plan.distances_ns[0]);
         let at_ns = match self.random.below(100) {
             0..3 => return,
             chance if chance < 3 + brink_percent => {
@@ -351,7 +292,19 @@ impl Provider {
         Ok(())
     }
 
-    fn refused(&mut self, code: u16, ticket: u64, around: &mut Around<'_>) -> Result<(), String> {
+    fn acknowledged(&mut self, slot: usize, through: u64, around: &Around<'_>) -> Result<(), String> {
+        let mut signs = Vec::new();
+        self.tickets.retain(|&(of, number), ticket| {
+            let is_open = of != slot || number > through;
+            if let (false, Ticket::Sign(is_off)) = (is_open, &ticket) {
+                signs.push(*is_off);
+            }
+            is_open
+        });
+        signs.into_iter().try_for_each(|is_off| self.sign_acknowledged(is_off, around.auditor))
+    }
+
+    fn refused(&mut self, code: u16, ticket: (usize, u64), around: &mut Around<'_>) -> Result<(), String> {
         const FATAL_WITHOUT_BLAME: [u16; 2] = [12, 13];
         // Busy, shutting down, too many at once.
         let is_busy = matches!(code, 7 | 8 | 15);
@@ -383,14 +336,14 @@ impl Provider {
     /// Answers and orders whose time has come.
     fn submit_due(&mut self, around: &mut Around<'_>) {
         while let Some(&(at_ns, id)) = self.answers_due.first() {
-            if at_ns > around.now_ns || !self.session.has_room() {
+            if at_ns > around.now_ns || !self.has_room() {
                 break;
             }
             self.answers_due.pop_first();
             self.answer(id, around);
         }
         while let Some(&(at_ns, id)) = self.orders_due.first() {
-            if at_ns > around.now_ns || !self.session.has_room() {
+            if at_ns > around.now_ns || !self.has_room() {
                 break;
             }
             self.orders_due.pop_first();
@@ -429,9 +382,9 @@ impl Provider {
     }
 
     fn submit_answer(&mut self, routing: &[u8], note: &[u8], around: &mut Around<'_>) {
-        if let Ok(ticket) = self.session.submit_raw(MessageKind::Answer, routing, note) {
+        if let Ok(ticket) = self.pair.submit_raw(MessageKind::Answer, routing, note) {
             around.auditor.sent(kind::ANSWER, self.place, routing, note);
-            self.tickets.insert(ticket, Ticket::Answer);
+            self.tickets.insert((ticket.slot, ticket.ticket), Ticket::Answer);
         }
     }
 
@@ -442,23 +395,24 @@ impl Provider {
 
     fn submit_message(&mut self, message: &Message, ticket: Ticket, around: &mut Around<'_>) {
         let Message { kind, routing, private } = message;
-        if let Ok(number) = self.session.submit_raw(*kind, routing, private) {
+        if let Ok(at) = self.pair.submit_raw(*kind, routing, private) {
             around.auditor.sent(*kind as u8, self.place, routing, private);
-            self.tickets.insert(number, ticket);
+            self.tickets.insert((at.slot, at.ticket), ticket);
         }
     }
 
     fn ask(&mut self, id: Id, around: &mut Around<'_>) {
-        let question = StatusRequest { payment_id: id };
-        if let Ok(ticket) = self.session.submit(MessageKind::StatusRequest, &question, |_| {}) {
+        let mut question = Vec::new();
+        StatusRequest { payment_id: id }.write(&mut question);
+        if let Ok(ticket) = self.pair.submit_raw(MessageKind::StatusRequest, &question, &[]) {
             around.coverage.count("status asked");
-            self.tickets.insert(ticket, Ticket::Question);
+            self.tickets.insert((ticket.slot, ticket.ticket), Ticket::Question);
         }
     }
 
     /// While everything comes to its end: whatever is not known is asked for and sent again, every two seconds.
     fn settle(&mut self, around: &mut Around<'_>) {
-        if around.now_ns < self.next_retry_ns || !self.session.is_open() || self.session.unacknowledged() > 0 {
+        if around.now_ns < self.next_retry_ns || !self.is_open() || self.pair.unacknowledged() > 0 {
             return;
         }
         self.next_retry_ns = around.now_ns + 2 * NS_PER_S;
@@ -476,37 +430,6 @@ impl Provider {
             }
         }
         self.submit_due(around);
-    }
-
-    fn keep_alive(&mut self, around: &mut Around<'_>) {
-        if self.connection.is_none() {
-            return;
-        }
-        if self.random.percent(20) {
-            self.session.acknowledge_now();
-        }
-        let since_ms = |then_ns: u64| (around.now_ns - then_ns) / NS_PER_MS;
-        let idle = Idle { sent_ms: since_ms(self.sent_at_ns), received_ms: since_ms(self.heard_at_ns) };
-        if self.session.tick(idle).is_err() {
-            // The switch was silent for too long: a line that was cut without a word.
-            around.coverage.count("connection given up by the provider");
-            self.disconnect(false, around);
-        }
-        if around.now_ns >= self.next_store_ns {
-            self.stored = self.session.resume();
-            self.next_store_ns = around.now_ns + self.random.around(NS_PER_S);
-        }
-    }
-
-    fn send(&mut self, around: &mut Around<'_>) {
-        let Some(id) = self.connection else { return };
-        if !self.session.outgoing().is_empty() {
-            let before = self.session.outgoing().len();
-            around.network.send_to_switch(id, self.session.outgoing(), around.now_ns, around.queue);
-            if self.session.outgoing().len() < before {
-                self.sent_at_ns = around.now_ns;
-            }
-        }
     }
 }
 
@@ -554,9 +477,9 @@ impl News {
     }
 }
 
-fn session(provider: &ProviderPlan, plan: &Plan, resume: Resume) -> ClientSession {
+fn pair(provider: &ProviderPlan, plan: &Plan, resume: Resume) -> ClientPair {
     let max = UnacknowledgedMax { frames: plan.unacknowledged_max, ..UnacknowledgedMax::default() };
-    ClientSession::new(provider.code, resume).with_unacknowledged_max(max)
+    ClientPair::new(provider.code, resume, max, provider.distances_ns.len())
 }
 
 /// A payment id as it is printed in findings.

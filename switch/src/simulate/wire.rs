@@ -10,6 +10,7 @@ const ENTRY_HEADER_BYTES: usize = 24;
 
 /// Kinds of frames, `native.md`, section 3.
 pub(super) mod kind {
+    pub(in super::super) const HELLO: u8 = 1;
     pub(in super::super) const WELCOME: u8 = 2;
     pub(in super::super) const ACK: u8 = 3;
     pub(in super::super) const ERROR: u8 = 4;

@@ -9,15 +9,15 @@ mod snapshots;
 
 use adapters::native::session::Resume;
 
-use super::auditor::{Auditor, Reply};
+use super::auditor::{Auditor, Deliveries, Reply};
 use super::coverage::Coverage;
 use super::disk::{Flip, VirtualDisk};
 use super::faults::Fault;
 use super::invariants::{self, TurnsBefore, Violation};
 use super::keys::Keys;
-use super::machine::{Machine, StateDigest, Stop};
+use super::machine::{LINEAGE, Machine, StateDigest, Stop};
 use super::network::Network;
-use super::plan::{NS_PER_S, Plan, SNAPSHOTS_SEED};
+use super::plan::{LINES_SEED, NS_PER_S, Plan, SNAPSHOTS_SEED};
 use super::provider::{Around, Provider};
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
@@ -36,12 +36,15 @@ pub(super) struct World<'a> {
     options: &'a Options,
     plan: Plan,
     random: Random,
+    /// What is drawn about lines that die.
+    of_lines: Random,
     now_ns: u64,
     queue: Queue,
     network: Network,
     providers: Vec<Provider>,
     machine: Machine,
     auditor: Auditor,
+    deliveries: Deliveries,
     coverage: Coverage,
     /// When the switch makes its next turn.
     turn_at_ns: Option<u64>,
@@ -92,6 +95,8 @@ impl<'a> World<'a> {
             network: Network::new(random.fork(), plan.unacknowledged_max < 100),
             machine: Machine::new(&plan, disks, Keys::new(options.seed)),
             auditor: Auditor::new(&plan),
+            deliveries: Deliveries::new(LINEAGE.0, plan.providers.len()),
+            of_lines: Random::new(plan.providers[0].lines_seed ^ LINES_SEED),
             coverage: Coverage::new(),
             turn_at_ns: None,
             busy_until_ns: 0,
@@ -208,6 +213,7 @@ impl<'a> World<'a> {
             network: &mut self.network,
             queue: &mut self.queue,
             auditor: &mut self.auditor,
+            deliveries: &mut self.deliveries,
             coverage: &mut self.coverage,
             journal_lead_ns: self.machine.journal_lead_ns(self.now_ns),
             operations_left: &mut self.operations_left,
@@ -217,9 +223,10 @@ impl<'a> World<'a> {
         let provider = &mut self.providers[place];
         let acted = act(provider, &mut around);
         invariants::named("providers are treated well", acted)?;
-        let connection = provider.connection().and_then(|id| self.network.connections.get(&id));
-        if connection.is_some_and(|connection| !connection.waiting.is_empty() && !connection.is_cut) {
-            self.wake(self.now_ns + self.plan.providers[place].distance_ns);
+        let connections = provider.connections().filter_map(|id| self.network.connections.get(&id));
+        let waits = connections.filter(|connection| !connection.waiting.is_empty() && !connection.is_cut);
+        if let Some(distance_ns) = waits.map(|connection| connection.distance_ns).min() {
+            self.wake(self.now_ns + distance_ns);
         }
         Ok(())
     }

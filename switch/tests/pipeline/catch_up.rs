@@ -164,7 +164,7 @@ fn who_takes_nothing_is_not_read() {
         pay(&mut hub, &mut payer, start..start + 1_000);
     }
     assert!(hub.waiting_bytes(payee.key.unwrap()) >= OUTGOING_BYTES_MAX);
-    assert!(!hub.pipeline.wants_bytes(payee.key.unwrap(), hub.now_ns));
+    assert_eq!(hub.pipeline.bytes_wanted(payee.key.unwrap(), hub.now_ns), 0);
     payee.answer(&Answer::accept(id(0)), &[]);
     exchange(&mut hub, [&mut payee]).unwrap();
     assert_eq!(hub.pipeline.engine().counts().committed, 0);

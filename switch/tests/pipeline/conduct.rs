@@ -5,6 +5,7 @@ use adapters::message::{
     Echo, Error, Forward, Hello, MessageKind, NO_ID, Return, Returned, Status, StatusRequest, Welcome,
 };
 use adapters::native::frame::Head;
+use switch::limits::PAUSE_MS_MAX;
 
 use crate::hub::Hub;
 use crate::orders::{START_NS, TIMEOUT_NS, code, id, order};
@@ -166,6 +167,7 @@ fn check_first(kind: MessageKind, expected: &[&str]) {
     assert_eq!(line.exchange(&mut hub), expected, "{kind:?} before Hello");
     assert_eq!(hub.pipeline.engine().applied(), applied, "{kind:?} before Hello");
     if kind != MessageKind::Hello {
+        hub.pass_ms(PAUSE_MS_MAX);
         line.hello("ALPHA", [0; 16], [0; 3]);
         let decided = if line.number > 0 { ", 1 decided" } else { "" };
         assert_eq!(line.exchange(&mut hub), [format!("welcome after 0{decided}")], "Hello after {kind:?}");
@@ -193,7 +195,8 @@ fn check_live(conduct: &Conduct, expected: &[&str]) {
         _ => &[],
     };
     assert_eq!(payee.heard(&mut hub), forwarded, "after {kind:?}");
-    // Whatever it was, the connection goes on.
+    // Whatever it was, the connection goes on, at the latest after a pause.
+    hub.pass_ms(PAUSE_MS_MAX);
     line.echo(8);
     let number = line.number;
     let decided = number - 1;

@@ -248,15 +248,20 @@ impl Hub {
         self.wires[key.index()] = Wire::default();
     }
 
-    /// Bytes of a provider arrive, if the switch reads them now.
+    /// Bytes of a provider arrive, and the switch reads as long as it wants any now.
     pub(crate) fn deliver(&mut self, key: SessionKey, bytes: &[u8]) {
         let wire = &mut self.wires[key.index()];
         wire.to_switch.extend_from_slice(bytes);
         wire.has_unread |= !bytes.is_empty();
-        if wire.has_unread && self.pipeline.wants_bytes(key, self.now_ns) {
-            let taken = self.pipeline.receive(key, &wire.to_switch, self.now_ns);
+        while wire.has_unread {
+            let wanted = self.pipeline.bytes_wanted(key, self.now_ns);
+            if wanted == 0 {
+                return;
+            }
+            let length = wanted.min(wire.to_switch.len());
+            wire.has_unread = length < wire.to_switch.len();
+            let taken = self.pipeline.receive(key, &wire.to_switch[..length], self.now_ns);
             wire.to_switch.drain(..taken);
-            wire.has_unread = false;
         }
     }
 
@@ -332,6 +337,11 @@ impl Hub {
         let taken = wire.to_provider.drain(..limit.min(wire.to_provider.len())).collect();
         self.pipeline.link_pending(key, wire.to_provider.len());
         (taken, wire.is_last && wire.to_provider.is_empty())
+    }
+
+    /// How much of what a connection has sent was not dealt with.
+    pub(crate) fn unread_bytes(&self, key: SessionKey) -> usize {
+        self.wires[key.index()].to_switch.len()
     }
 
     /// How much waits for a connection.

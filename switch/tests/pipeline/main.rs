@@ -54,4 +54,5 @@ mod conduct;
 
 mod lanes;
 
+mod pauses;
 mod scheme;

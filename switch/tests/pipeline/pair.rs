@@ -44,6 +44,14 @@ impl Paired {
         }
     }
 
+    /// Both connections die, and the switch hears nothing of it.
+    fn both_die(&mut self) {
+        for slot in [0, 1] {
+            self.keys[slot] = None;
+            self.pair.disconnected(slot);
+        }
+    }
+
     fn send(&mut self, hub: &mut Hub) {
         for slot in [0, 1] {
             self.pair.move_from(slot);
@@ -121,5 +129,35 @@ fn each_message_comes_once_and_in_order_however_connections_are_cut() {
         let key = payee.keys[0].unwrap();
         let marks = hub.pipeline.lane_watermarks(key).unwrap()[0];
         assert_eq!((marks.enqueued, marks.sent, marks.acknowledged), (2 * ordered, 2 * ordered, 2 * ordered));
+    }
+}
+
+/// Both lines of BRAVO die without a word while payments come, and only one of them can be made again: everything comes over that one at once, not after the silence
+/// in which the switch finds that the other is dead.
+#[test]
+fn one_line_of_two_that_died_unnoticed_brings_everything() {
+    for slot in [0, 1] {
+        let mut hub = Hub::steady();
+        let mut payer = Provider::connected("ALPHA", &mut hub);
+        let mut payee = Paired::new("BRAVO");
+        let mut ordered = 0;
+        for turn in 0..40 {
+            match turn {
+                0..=9 => [0, 1].into_iter().for_each(|slot| payee.connect(&mut hub, slot, "BRAVO")),
+                20 => payee.both_die(),
+                30.. => payee.connect(&mut hub, slot, "BRAVO"),
+                _ => {}
+            }
+            if turn < 28 {
+                payer.pay(&order(ordered, "ALPHA", "BRAVO", 1, hub.now_ns), ordered);
+                ordered += 1;
+            }
+            payee.send(&mut hub);
+            exchange(&mut hub, [&mut payer]).unwrap();
+            payee.receive(&mut hub, usize::MAX);
+            hub.pass_ms(1);
+        }
+        let expected: Vec<PaymentId> = (0..ordered).map(id).collect();
+        assert_eq!(payee.application.forwards, expected, "slot {slot}");
     }
 }

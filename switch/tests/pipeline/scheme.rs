@@ -26,10 +26,10 @@ use switch::engine::scheme::events::{Event, EventKind};
 use switch::engine::scheme::rejects::CommandReject;
 use switch::engine::{Batch, Engine};
 use switch::entry::{
-    AgencySet, CalendarSet, CertificateSet, CutOff, EntryHead, EntryKind, FeesCollected, LimitsSet,
-    LiquidityRulesSet, MoneyDecided, MoneyOrdered, OriginalFound, ParticipantId, ReferenceAnnotation, Sender,
-    SettlementStep, StandingSet, TariffRow, TermsSet, TransferAllowed, TransferAnnotation, write, write_command,
-    write_tariff,
+    AgencySet, CalendarSet, CertificateSet, CutOff, EntryHead, EntryKind, FeesCollected, LimitsSet, LiquidityRulesSet,
+    MoneyDecided, MoneyOrdered, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, SettlementStep, Signature,
+    StandingSet, TariffRow, TariffSet, TermsSet, TransferAllowed, TransferAnnotation, write, write_command,
+    write_signed_command, write_tariff,
 };
 use switch::genesis;
 use switch::limits::{CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX};
@@ -54,7 +54,8 @@ struct SchemeDesk {
 
 impl SchemeDesk {
     fn new() -> SchemeDesk {
-        let currency = |code: &str, model| GenesisCurrency { code: code.to_owned(), minor_digits: 2, amount_max: 1_000, model };
+        let currency =
+            |code: &str, model| GenesisCurrency { code: code.to_owned(), minor_digits: 2, amount_max: 1_000, model };
         let both = |amount| BTreeMap::from([("XTS".to_owned(), amount), ("KES".to_owned(), amount)]);
         let direct = |code: &str| GenesisParticipant {
             code: code.to_owned(),
@@ -65,7 +66,11 @@ impl SchemeDesk {
         };
         let mut participant: Vec<GenesisParticipant> = MEMBERS[..4].iter().map(|code| direct(code)).collect();
         let other = |code: &str| GenesisParticipant { code: code.to_owned(), ..GenesisParticipant::default() };
-        participant.push(GenesisParticipant { sponsor: Some("ALPHA".to_owned()), sub_limit: both(30), ..other("ECHO") });
+        participant.push(GenesisParticipant {
+            sponsor: Some("ALPHA".to_owned()),
+            sub_limit: both(30),
+            ..other("ECHO")
+        });
         participant.push(GenesisParticipant { technical: true, ..other("TECH") });
         let currency = vec![currency("XTS", Model::Net), currency("KES", Model::Gross)];
         let genesis = Genesis { rules: GenesisRules::default(), currency, participant };
@@ -174,6 +179,18 @@ fn status(effects: &[Effect]) -> Option<String> {
     })
 }
 
+/// Two people, and why.
+fn signature() -> Signature {
+    signed(b"j.doe", b"m.roe")
+}
+
+fn signed(operator: &[u8], approver: &[u8]) -> Signature {
+    let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [b'r'; 140] };
+    signature.operator[..operator.len()].copy_from_slice(operator);
+    signature.approver[..approver.len()].copy_from_slice(approver);
+    signature
+}
+
 fn put(out: &mut Vec<u8>, kind: EntryKind, sender: &str, annotation: &[u8], body: impl FnOnce(&mut Vec<u8>)) {
     let mut routing = Vec::new();
     body(&mut routing);
@@ -241,24 +258,29 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
         ["time"] => {}
         ["stands", name, standing] => {
             let command = StandingSet { participant: number(name), standing: standing.parse().unwrap() };
-            write_command(out, EntryKind::StandingSet, &command);
+            write_signed_command(out, EntryKind::StandingSet, &signature(), &command);
         }
         ["limits", name, currency, ref changes @ ..] => write_terms(out, name, currency, changes),
         ["throttles", name, in_flight_max] => {
             let in_flight_max = in_flight_max.parse().unwrap();
             let command = LimitsSet { participant: number(name), in_flight_max, orders_per_second: 0, orders_burst: 0 };
-            write_command(out, EntryKind::LimitsSet, &command);
+            write_signed_command(out, EntryKind::LimitsSet, &signature(), &command);
         }
         ["connects", technical, name, granted] => {
             let (technical, participant) = (number(technical), number(name));
-            write_command(out, EntryKind::AgencySet, &AgencySet { technical, participant, is_granted: yes(granted) });
+            write_signed_command(
+                out,
+                EntryKind::AgencySet,
+                &signature(),
+                &AgencySet { technical, participant, is_granted: yes(granted) },
+            );
         }
         ["registers", name, certificate, valid] => {
             let fingerprint = [certificate.parse().unwrap(); 32];
             let (not_before_s, not_after_s) = (100, 200);
             let (participant, is_valid) = (number(name), yes(valid));
             let command = CertificateSet { participant, fingerprint, not_before_s, not_after_s, is_valid };
-            write_command(out, EntryKind::CertificateSet, &command);
+            write_signed_command(out, EntryKind::CertificateSet, &signature(), &command);
         }
         ["orders", operation, name, from, ref rest @ .., currency, amount] => {
             let command = MoneyOrdered {
@@ -272,11 +294,16 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
                 currency: letters(currency),
                 amount: amount.parse().unwrap(),
             };
-            write_command(out, EntryKind::MoneyOrdered, &command);
+            write_signed_command(out, EntryKind::MoneyOrdered, &signature(), &command);
         }
         [verb @ ("confirms" | "aborts"), name] => {
             let decision = if verb == "confirms" { 1 } else { 2 };
-            write_command(out, EntryKind::MoneyDecided, &MoneyDecided { reference: reference(name), decision });
+            write_signed_command(
+                out,
+                EntryKind::MoneyDecided,
+                &signature(),
+                &MoneyDecided { reference: reference(name), decision },
+            );
         }
         ["levels", name, currency, floor, target, ceiling, automatic] => {
             let command = LiquidityRulesSet {
@@ -287,14 +314,19 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
                 ceiling: ceiling.parse().unwrap(),
                 is_automatic: yes(automatic),
             };
-            write_command(out, EntryKind::LiquidityRulesSet, &command);
+            write_signed_command(out, EntryKind::LiquidityRulesSet, &signature(), &command);
         }
         ["allows", from, to, granted] => {
             let command = TransferAllowed { from: number(from), to: number(to), is_granted: yes(granted) };
-            write_command(out, EntryKind::TransferAllowed, &command);
+            write_signed_command(out, EntryKind::TransferAllowed, &signature(), &command);
         }
         ["cuts", currency, name] => {
-            write_command(out, EntryKind::CutOff, &CutOff { currency: letters(currency), cycle: cycle(name) });
+            write_signed_command(
+                out,
+                EntryKind::CutOff,
+                &signature(),
+                &CutOff { currency: letters(currency), cycle: cycle(name) },
+            );
         }
         ["starts", currency, name, window] => write_step(out, (currency, name, window), 1, 0),
         ["settles", who, currency, name, window] => write_step(out, (currency, name, window), 2, number(who)),
@@ -311,14 +343,20 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
             for (place, time) in command.times_min.iter_mut().zip(times) {
                 *place = time.parse().unwrap();
             }
-            write_command(out, EntryKind::CalendarSet, &command);
+            write_signed_command(out, EntryKind::CalendarSet, &signature(), &command);
         }
         ["tariff", tariff, from, ref rows @ ..] => {
             let rows: Vec<TariffRow> = rows.iter().map(|row| tariff_row(row)).collect();
-            write_tariff(out, tariff.parse().unwrap(), at(from), &rows);
+            let (tariff, effective_at_ns, count) = (tariff.parse().unwrap(), at(from), rows.len() as u16);
+            write_tariff(out, &signature(), &TariffSet { tariff, effective_at_ns, rows: count }, &rows);
         }
         ["collects", currency] => {
-            write_command(out, EntryKind::FeesCollected, &FeesCollected { currency: letters(currency) });
+            write_signed_command(
+                out,
+                EntryKind::FeesCollected,
+                &signature(),
+                &FeesCollected { currency: letters(currency) },
+            );
         }
         _ => panic!("no operator says this: {words:?}"),
     }
@@ -348,7 +386,7 @@ fn tariff_row(text: &str) -> TariffRow {
 fn write_step(out: &mut Vec<u8>, (currency, name, window): (&str, &str, &str), step: u8, participant: u32) {
     let window = window.parse().unwrap();
     let command = SettlementStep { currency: letters(currency), cycle: cycle(name), window, step, participant };
-    write_command(out, EntryKind::SettlementStep, &command);
+    write_signed_command(out, EntryKind::SettlementStep, &signature(), &command);
 }
 
 fn write_terms(out: &mut Vec<u8>, name: &str, currency: &str, changes: &[&str]) {
@@ -372,7 +410,7 @@ fn write_terms(out: &mut Vec<u8>, name: &str, currency: &str, changes: &[&str]) 
             what => panic!("terms have no `{what}`"),
         }
     }
-    write_command(out, EntryKind::TermsSet, &command);
+    write_signed_command(out, EntryKind::TermsSet, &signature(), &command);
 }
 
 #[test]
@@ -766,4 +804,27 @@ fn creditors_of_fees_wait_for_debtors() {
         holds ALPHA fees KES 0 0
         ",
     );
+}
+
+#[test]
+fn what_moves_money_takes_two_people() {
+    let mut desk = SchemeDesk::new();
+    let cut = CutOff { currency: *b"XTS", cycle: 1 };
+    let order = MoneyDecided { reference: [7; 16], decision: 1 };
+    for (signature, cut_off, decision) in [
+        (signed(b"j.doe", b""), "WindowClosed w1", "refused ApproverMissing"),
+        (signed(b"j.doe", b"j.doe"), "refused ApproverIsOperator", "refused ApproverIsOperator"),
+        (signed(b"", b"m.roe"), "refused OperatorMissing", "refused OperatorMissing"),
+        (signed(b"j.doe", b"m.roe"), "WindowClosed w2", "refused ReferenceUnknown"),
+    ] {
+        let mut payload = Vec::new();
+        write_signed_command(&mut payload, EntryKind::CutOff, &signature, &cut);
+        assert_eq!(desk.hear(at("1"), &payload)[0], cut_off);
+        let mut payload = Vec::new();
+        write_signed_command(&mut payload, EntryKind::MoneyDecided, &signature, &order);
+        assert_eq!(desk.hear(at("1"), &payload), [decision]);
+    }
+    let mut payload = Vec::new();
+    write_command(&mut payload, EntryKind::CutOff, &cut);
+    assert_eq!(desk.hear(at("1"), &payload), ["refused OperatorMissing"], "only the genesis is signed by nobody");
 }

@@ -2,6 +2,7 @@
 
 use adapters::message::{Ack, Answer, Echo, Lane, MessageKind, SEEN_FROM_THE_END, StatusRequest};
 use adapters::native::frame::Head;
+use switch::limits::PAUSE_MS_MAX;
 use switch::pipeline::PipelineLimits;
 
 use crate::hub::{Hub, patient};
@@ -53,6 +54,7 @@ fn a_hello_of_another_version_is_told_so() {
     line.hello("ALPHA", [0; 16], [0; 3]);
     line.outgoing[4] = 1;
     assert_eq!(line.exchange(&mut hub), ["error bad_version frame 0"]);
+    hub.pass_ms(PAUSE_MS_MAX);
     line.hello("ALPHA", [0; 16], [0; 3]);
     assert_eq!(line.exchange(&mut hub), ["welcome after 0"]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use adapters::message::{Ack, MessageKind, SEEN_FROM_THE_END};
+use adapters::message::{Ack, HELLO_ALONE, MessageKind, SEEN_FROM_THE_END};
 use adapters::native::frame::Head;
 use switch::limits::{OUTGOING_BYTES_MAX, RENDER_RECORDS_MAX};
 use switch::pipeline::PipelineLimits;
@@ -142,6 +142,31 @@ fn a_connection_of_another_life_ends_the_other() {
         assert_eq!(heard.remove(0), format!("welcome after {after}"));
         assert_eq!(heard, forwards(&expected), "{lineage:?} {seen:?}");
         assert_eq!(first.heard(&mut hub), ["error replaced frame 0 fatal", "end"]);
+    }
+}
+
+/// Both lines of BRAVO died without a word, and one comes back, in either slot. It says that it is alone: what the other was given comes at once. A provider that does not
+/// say so waits until the switch has heard nothing of the other for too long.
+#[test]
+fn a_connection_that_is_alone_gets_at_once_what_a_dead_one_was_given() {
+    for (slot, is_alone) in [(0, true), (1, true), (0, false), (1, false)] {
+        let mut hub = Hub::steady();
+        let (mut payer, lines) = both(&mut hub);
+        pay(&mut hub, &mut payer, 1..=4);
+        let given = lines.each_ref().map(|line| line.heard(&mut hub));
+        let mut back = Line::silent(&mut hub, "BRAVO");
+        let bits = if is_alone { HELLO_ALONE } else { 0 };
+        back.hello_in(slot | bits, "BRAVO", LINEAGE, [0; 3]);
+        let mut heard = settled(&mut hub, &mut back);
+        assert_eq!(heard.remove(0), "welcome after 0");
+        let [mine, other] = if slot == 0 { [0, 1] } else { [1, 0] };
+        if is_alone {
+            assert_eq!(heard, forwards(&[1, 2, 3, 4]));
+            assert_eq!(lines[other].heard(&mut hub), ["error replaced frame 0 fatal", "end"]);
+        } else {
+            assert!(given[other].iter().all(|forward| !heard.contains(forward)), "{heard:?}");
+        }
+        assert_eq!(lines[mine].heard(&mut hub).last().unwrap(), "end");
     }
 }
 

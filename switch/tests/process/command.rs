@@ -16,12 +16,17 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [(&[&str], &[&str]); 6] = [
+    let commands: [(&[&str], &[&str]); 8] = [
         (&[], &["demo", "init", "serve", "ledger"]),
         (&["demo"], &["--data", "--payments", "--exit"]),
         (&["init"], &["--data", "--participants", "--funds", "--currency", "--listen"]),
         (&["serve"], &["--config", "--status-file", "ready native=HOST:PORT"]),
         (&["ledger"], &["verify"]),
+        (&["admin", "rules"], &["show", "activate"]),
+        (
+            &["admin", "rules", "activate"],
+            &["--set", "--file", "--operator", "--approver", "--reason", "--yes", "--offline"],
+        ),
         (&["ledger", "verify"], &["--data", "--json"]),
     ];
     for (command, words) in commands {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use adapters::message::ParticipantCode;
 use adapters::native::tls;
 use ledger::Currency;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 /// The binary under test.
@@ -308,6 +308,18 @@ impl Switch {
     /// SIGCONT.
     pub(crate) fn go_on(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// From now on it can open no file and take no connection; gives what it could.
+    pub(crate) fn take_file_descriptors(&self) -> Rlimit {
+        let pid = Some(Pid::from_child(&self.child));
+        let before = rustix::process::getrlimit(Resource::Nofile);
+        prlimit(pid, Resource::Nofile, Rlimit { current: Some(0), maximum: before.maximum }).unwrap()
+    }
+
+    /// It can again.
+    pub(crate) fn give_file_descriptors(&self, limit: Rlimit) {
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
     }
 
     fn signal(&self, signal: Signal) {

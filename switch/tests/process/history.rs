@@ -20,7 +20,7 @@ fn data() -> Data {
 }
 
 /// Orders a payment as often as the switch is too busy for it; what became of it.
-fn decided(payer: &mut Wire, order: &CreditTransfer) -> Told {
+pub(crate) fn decided(payer: &mut Wire, order: &CreditTransfer) -> Told {
     loop {
         let id = payer.pay(order);
         let busy = payer.expect(|heard| match &heard.said {

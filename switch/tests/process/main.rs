@@ -12,6 +12,7 @@ mod harness;
 mod wire;
 
 // In the order in which they run: what waits longest begins first.
+mod admin;
 mod blocked;
 mod busy;
 mod cases;

@@ -115,12 +115,11 @@ impl Table for Cases {
             return 0;
         };
         let queued = |place: usize| closed[place].0.to_le_bytes();
-        let handed_out =
-            capture.hand_out(bytes_max, sink, |slot| case_bytes(&slots[slot]), |place| free[place], queued);
+        let counted = capture.hand_out(bytes_max, sink, |slot| case_bytes(&slots[slot]), |place| free[place], queued);
         if capture.is_complete() {
             self.capture = None;
         }
-        handed_out
+        counted
     }
 
     fn is_capturing(&self) -> bool {

@@ -55,11 +55,11 @@ impl Table for FundsReferences {
 
     fn capture(&mut self, bytes_max: usize, mut sink: &mut dyn FnMut(u64, &[u8])) -> usize {
         let (Some(capture), booked) = (&mut self.capture, &self.booked) else { return 0 };
-        let handed_out = capture.hand_out_next(bytes_max, &mut sink, |place| funds_bytes(&booked[place as usize]));
+        let counted = capture.hand_out_next(bytes_max, &mut sink, |place| funds_bytes(&booked[place as usize]));
         if capture.is_complete() {
             self.capture = None;
         }
-        handed_out
+        counted
     }
 
     fn is_capturing(&self) -> bool {

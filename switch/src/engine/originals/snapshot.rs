@@ -95,12 +95,11 @@ impl Table for Originals {
             return 0;
         };
         let queued = |place: usize| returned_bytes(returns[place]);
-        let handed_out =
-            capture.hand_out(bytes_max, sink, |slot| held_bytes(&slots[slot]), |place| free[place], queued);
+        let counted = capture.hand_out(bytes_max, sink, |slot| held_bytes(&slots[slot]), |place| free[place], queued);
         if capture.is_complete() {
             self.capture = None;
         }
-        handed_out
+        counted
     }
 
     fn is_capturing(&self) -> bool {

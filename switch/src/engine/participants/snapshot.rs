@@ -35,10 +35,7 @@ impl Participants {
     }
 
     /// The participants that a snapshot has.
-    pub(in crate::engine) fn restore(
-        count: u32,
-        body: &mut impl Read,
-    ) -> Result<Participants, RestoreFault> {
+    pub(in crate::engine) fn restore(count: u32, body: &mut impl Read) -> Result<Participants, RestoreFault> {
         let mut participants = Participants::default();
         read_items(body, Part::Participant, count, |_, bytes| {
             let mut fields = Fields::new(bytes);
@@ -90,11 +87,11 @@ impl Table for Participants {
 
     fn capture(&mut self, bytes_max: usize, mut sink: &mut dyn FnMut(u64, &[u8])) -> usize {
         let (Some(capture), list) = (&mut self.capture, &self.list) else { return 0 };
-        let handed_out = capture.hand_out_next(bytes_max, &mut sink, |place| participant_bytes(&list[place as usize]));
+        let counted = capture.hand_out_next(bytes_max, &mut sink, |place| participant_bytes(&list[place as usize]));
         if capture.is_complete() {
             self.capture = None;
         }
-        handed_out
+        counted
     }
 
     fn is_capturing(&self) -> bool {

@@ -146,7 +146,11 @@ impl Engine {
     }
 
     /// Debtors of fees pay from their settlement accounts, or their sponsors', as far as that goes; creditors are paid what of theirs no debtor still owes.
-    pub(super) fn collect_fees(&mut self, moment: Moment, command: &ArchivedFeesCollected) -> Result<(), CommandReject> {
+    pub(super) fn collect_fees(
+        &mut self,
+        moment: Moment,
+        command: &ArchivedFeesCollected,
+    ) -> Result<(), CommandReject> {
         let currency = self.currency_place(command.currency).ok_or(CommandReject::CurrencyUnknown)?;
         let balances: Vec<(ParticipantId, i128)> = self.fee_balances(currency).collect();
         let mut unpaid = 0;
@@ -157,7 +161,11 @@ impl Engine {
             unpaid += balance.unsigned_abs() - paid;
             if paid < balance.unsigned_abs() {
                 let missing = amount_of(balance.unsigned_abs() - paid);
-                let event = Event { participant: participant.0, currency: command.currency, ..Event::of(EventKind::FeesUnpaid) };
+                let event = Event {
+                    participant: participant.0,
+                    currency: command.currency,
+                    ..Event::of(EventKind::FeesUnpaid)
+                };
                 self.announce(moment, Event { amount: missing, ..event });
             }
         }
@@ -186,14 +194,24 @@ impl Engine {
     }
 
     /// Moves between an account of fees and the settlement account behind it.
-    fn move_fees(&mut self, moment: Moment, currency: usize, participant: ParticipantId, minor_units: u128, side: Side) {
+    fn move_fees(
+        &mut self,
+        moment: Moment,
+        currency: usize,
+        participant: ParticipantId,
+        minor_units: u128,
+        side: Side,
+    ) {
         let Some(amount) = amount_up_to(minor_units) else { return };
         let purse = self.purse_of(participant);
         let settlement = self.account_of(currency, purse, AccountKind::Settlement);
         let fees = self.account_of(currency, participant, AccountKind::Fees);
         let (debit, credit) = if side == Side::Payer { (settlement, fees) } else { (fees, settlement) };
         let id = scheme_transfer_id(b"collect", &[currency as u64, u64::from(participant.0), moment.position]);
-        self.carry_out(moment, SchemeMove { movement: Movement { id, debit, credit, amount }, leg: 0, step: Step::Moved });
+        self.carry_out(
+            moment,
+            SchemeMove { movement: Movement { id, debit, credit, amount }, leg: 0, step: Step::Moved },
+        );
         self.refresh_cap(currency, purse);
         let paid = amount_of(u128::from(amount.minor_units()));
         let event = Event {

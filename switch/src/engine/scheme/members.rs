@@ -205,9 +205,8 @@ impl Engine {
         let is_idle = participant.in_flight == 0 && participant.incoming == 0 && !cases;
         let has_orders = self.prepared_orders().any(|(_, order)| order.participant == id);
         unless(is_idle && !has_orders, CommandReject::ParticipantHasBusiness)?;
-        let is_sponsor = self.participants.iter().any(|(_, other)| {
-            other.sponsor == Some(id) && other.standing != Standing::Closed
-        });
+        let is_sponsor =
+            self.participants.iter().any(|(_, other)| other.sponsor == Some(id) && other.standing != Standing::Closed);
         unless(!is_sponsor, CommandReject::ParticipantSponsors)?;
         unless(!self.scheme.settlement.concerns(id), CommandReject::ParticipantInSettlement)?;
         let mut accounts = (0..self.currencies.len()).flat_map(|currency| {

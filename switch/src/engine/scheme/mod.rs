@@ -13,7 +13,7 @@ use ledger::{Movement, TransferId};
 use rkyv::rancor::Failure;
 use rkyv::{Archive, Deserialize, Serialize};
 
-use self::events::{Event, EventKind, Events};
+use self::events::{Event, Events};
 use self::fees::Fees;
 use self::members::Members;
 use self::money::Money;
@@ -73,7 +73,7 @@ pub struct Scheme {
 pub struct Told {
     /// In order.
     pub events: Vec<Event>,
-    /// Commands, by their journal positions.
+    /// Signed commands, by their journal positions.
     pub commands: Vec<(u64, Result<(), CommandReject>)>,
     /// What moved besides payments and returns, in order.
     pub moves: Vec<Moved>,
@@ -159,9 +159,13 @@ impl Engine {
         self.scheme.settlement.next_cut_off_ns().into_iter().chain(self.scheme.fees.next_tariff_ns()).min()
     }
 
-    /// Carries out a command of the operator. What is refused has changed nothing.
-    pub(super) fn command(&mut self, moment: Moment, body: Body<'_>) -> Result<(), String> {
-        let result = match body {
+    /// Carries out a command that is about the scheme's money.
+    pub(super) fn obey_for_scheme(
+        &mut self,
+        moment: Moment,
+        command: Body<'_>,
+    ) -> Result<Result<(), CommandReject>, String> {
+        Ok(match command {
             Body::StandingSet(command) => self.set_standing(moment, command),
             Body::LimitsSet(command) => self.set_limits(moment, command),
             Body::TermsSet(command) => self.set_terms(moment, command),
@@ -177,12 +181,7 @@ impl Engine {
             Body::TariffSet(command, rows) => self.set_tariff(moment, command, rows),
             Body::FeesCollected(command) => self.collect_fees(moment, command),
             other => return Err(format!("{other:?} from the operator")),
-        };
-        if let Err(reject) = result {
-            self.announce(moment, Event { code: reject.number(), ..Event::of(EventKind::CommandRefused) });
-        }
-        self.told.commands.push((moment.position, result));
-        Ok(())
+        })
     }
 
     /// Tells the operator, under the next number.

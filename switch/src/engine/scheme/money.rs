@@ -216,14 +216,16 @@ impl Engine {
         Ok(())
     }
 
-    fn check_order(&self, &FundsBooked { operation, participant, other, currency, amount }: &FundsBooked) -> Result<(), CommandReject> {
+    fn check_order(
+        &self,
+        &FundsBooked { operation, participant, other, currency, amount }: &FundsBooked,
+    ) -> Result<(), CommandReject> {
         let unless = |holds: bool, reject: CommandReject| if holds { Ok(()) } else { Err(reject) };
-        let is_full = self.funds.is_full()
-            || operation.has_two_steps() && self.scheme.money.prepared.len() == ORDERS_OPEN_MAX;
+        let is_full =
+            self.funds.is_full() || operation.has_two_steps() && self.scheme.money.prepared.len() == ORDERS_OPEN_MAX;
         unless(!is_full, CommandReject::OrdersFull)?;
         let pair = (participant.0, other.0);
-        let is_allowed =
-            operation != Operation::Transfer || self.scheme.money.permissions.binary_search(&pair).is_ok();
+        let is_allowed = operation != Operation::Transfer || self.scheme.money.permissions.binary_search(&pair).is_ok();
         unless(is_allowed, CommandReject::TransferNotAllowed)?;
         let available = match operation.kinds().0 {
             AccountKind::Settlement => self.free_money(currency, participant),
@@ -258,7 +260,13 @@ impl Engine {
     }
 
     /// Moves what an order says, or holds it, or decides about what is held.
-    pub(in crate::engine) fn move_order(&mut self, moment: Moment, reference: [u8; 16], booked: FundsBooked, step: Step) {
+    pub(in crate::engine) fn move_order(
+        &mut self,
+        moment: Moment,
+        reference: [u8; 16],
+        booked: FundsBooked,
+        step: Step,
+    ) {
         let FundsBooked { operation, participant, other, currency, amount } = booked;
         let (from, to) = operation.kinds();
         let owner = |kind, owner| if kind == AccountKind::Funding { SCHEME } else { owner };
@@ -308,9 +316,8 @@ impl Engine {
             return Err(CommandReject::ValueMeaningless);
         }
         let rules = &mut self.scheme.money.rules;
-        let place = rules.binary_search_by_key(&(rule.currency, rule.participant), |known| {
-            (known.currency, known.participant)
-        });
+        let place =
+            rules.binary_search_by_key(&(rule.currency, rule.participant), |known| (known.currency, known.participant));
         let is_none = rule.floor == 0 && rule.ceiling == 0;
         match (place, is_none) {
             (Ok(place), true) => drop(rules.remove(place)),
@@ -318,7 +325,11 @@ impl Engine {
             (Err(place), false) => rules.insert(place, rule),
             (Err(_), true) => {}
         }
-        let event = Event { participant: participant.0, currency: command.currency, ..Event::of(EventKind::LiquidityRulesChanged) };
+        let event = Event {
+            participant: participant.0,
+            currency: command.currency,
+            ..Event::of(EventKind::LiquidityRulesChanged)
+        };
         self.announce(moment, event);
         Ok(())
     }
@@ -346,7 +357,8 @@ impl Engine {
             let rule = self.scheme.money.rules[place];
             let (currency, participant) = (rule.currency as usize, ParticipantId(rule.participant));
             let settlement = self.book.find(account_id(currency, participant, AccountKind::Settlement));
-            let headroom = |engine: &Engine| settlement.and_then(|index| engine.book.account(index).headroom()).unwrap_or(0);
+            let headroom =
+                |engine: &Engine| settlement.and_then(|index| engine.book.account(index).headroom()).unwrap_or(0);
             let before = headroom(self);
             if rule.is_automatic && rule.level_of(before) != Level::Within {
                 self.use_reserve(moment, &rule, before);

@@ -10,8 +10,6 @@ pub enum CommandReject {
     CurrencyUnknown = 2,
     /// A field has a value that means nothing, alone or beside the others.
     ValueMeaningless = 3,
-    /// It takes two people who are not the same.
-    NotTwoPeople = 4,
     /// The participant is closed, for good.
     ParticipantClosed = 10,
     /// No participant goes from its standing to that one.
@@ -72,15 +70,20 @@ pub enum CommandReject {
     BandsIncomplete = 71,
     /// So many tariffs wait to come into force as the switch keeps.
     TariffsFull = 72,
+    /// No name stands under it.
+    OperatorMissing = 100,
+    /// Two people means two: who gives a command does not approve it.
+    ApproverIsOperator = 101,
+    /// It moves money or opens doors, and nobody has approved it.
+    ApproverMissing = 102,
 }
 
 impl CommandReject {
     /// All of them, in the order of their numbers.
-    pub const ALL: [CommandReject; 34] = [
+    pub const ALL: [CommandReject; 36] = [
         CommandReject::ParticipantUnknown,
         CommandReject::CurrencyUnknown,
         CommandReject::ValueMeaningless,
-        CommandReject::NotTwoPeople,
         CommandReject::ParticipantClosed,
         CommandReject::TransitionNotPermitted,
         CommandReject::ParticipantHasMoney,
@@ -111,6 +114,9 @@ impl CommandReject {
         CommandReject::TariffOutOfOrder,
         CommandReject::BandsIncomplete,
         CommandReject::TariffsFull,
+        CommandReject::OperatorMissing,
+        CommandReject::ApproverIsOperator,
+        CommandReject::ApproverMissing,
     ];
 
     /// As in events and documents.
@@ -129,7 +135,6 @@ impl CommandReject {
             CommandReject::ParticipantUnknown => "there is no such participant",
             CommandReject::CurrencyUnknown => "the scheme does not settle this currency",
             CommandReject::ValueMeaningless => "a value means nothing, alone or beside the others",
-            CommandReject::NotTwoPeople => "it takes two people: somebody else must approve it",
             CommandReject::ParticipantClosed => "the participant is closed for good",
             CommandReject::TransitionNotPermitted => "no participant goes from its standing to that one",
             CommandReject::ParticipantHasMoney => "there is money on its accounts: pay it out first",
@@ -160,6 +165,9 @@ impl CommandReject {
             CommandReject::TariffOutOfOrder => "not the next tariff, or in force before the one before it",
             CommandReject::BandsIncomplete => "bands leave a gap, overlap, or do not reach the largest amount",
             CommandReject::TariffsFull => "so many tariffs wait to come into force as the switch keeps",
+            CommandReject::OperatorMissing => "it names no operator: give it with a name",
+            CommandReject::ApproverIsOperator => "who approves it is who gives it: let another person approve it",
+            CommandReject::ApproverMissing => "it moves money or opens doors: let another person approve it",
         }
     }
 }

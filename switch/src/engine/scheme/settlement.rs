@@ -217,7 +217,11 @@ impl Engine {
             let book = &self.scheme.settlement.cycles[place];
             let Some(due) = book.next_cut_off_ns.filter(|at_ns| *at_ns <= moment.time_ns) else { continue };
             if let Err(reject) = self.close_window(moment, place) {
-                self.announce_window(moment, place, Event { code: reject.number(), ..Event::of(EventKind::CutOffMissed) });
+                self.announce_window(
+                    moment,
+                    place,
+                    Event { code: reject.number(), ..Event::of(EventKind::CutOffMissed) },
+                );
             }
             let after = due.max(moment.time_ns);
             let book = &mut self.scheme.settlement.cycles[place];
@@ -262,7 +266,11 @@ impl Engine {
                 Window { number, is_settling: false, closed_position, closed_at_ns, nets, scheme_net, relieved: 0 };
             book.windows.push(window);
         }
-        self.announce_window(moment, place, Event { window: number, amount: gross, ..Event::of(EventKind::WindowClosed) });
+        self.announce_window(
+            moment,
+            place,
+            Event { window: number, amount: gross, ..Event::of(EventKind::WindowClosed) },
+        );
         for Net { participant, net, .. } in told {
             let event = Event { window: number, participant, amount: net, ..Event::of(EventKind::NetDetermined) };
             self.announce_window(moment, place, event);
@@ -420,7 +428,8 @@ impl Engine {
         window.nets[row].is_confirmed = true;
         let is_last = window.nets.iter().all(|net| net.is_confirmed);
         self.refresh_cap(currency, participant);
-        let event = Event { window: number, participant: participant.0, amount: net.net, ..Event::of(EventKind::NetConfirmed) };
+        let event =
+            Event { window: number, participant: participant.0, amount: net.net, ..Event::of(EventKind::NetConfirmed) };
         self.announce_window(moment, place, event);
         if is_last {
             let window = self.scheme.settlement.cycles[place].windows.remove(at);

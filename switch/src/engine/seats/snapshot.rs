@@ -73,8 +73,7 @@ impl Table for Seats {
     fn capture(&mut self, bytes_max: usize, mut sink: &mut dyn FnMut(u64, &[u8])) -> usize {
         let (Some(capture), seats) = (&mut self.capture, &self.by_currency) else { return 0 };
         let participants = capture.participants.max(1);
-        let encode =
-            |item: u32| seat_bytes(&seats[item as usize / participants][item as usize % participants]);
+        let encode = |item: u32| seat_bytes(&seats[item as usize / participants][item as usize % participants]);
         let handed_out = capture.section.hand_out_next(bytes_max, &mut sink, encode);
         if capture.section.is_complete() {
             self.capture = None;

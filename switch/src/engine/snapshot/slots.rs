@@ -68,13 +68,13 @@ impl<const SLOT: usize, const QUEUED: usize> SlotsCapture<SLOT, QUEUED> {
     ) -> usize {
         let sink = &mut sink;
         let early = self.slots.hand_out_early(bytes_max / 2, sink);
-        let mut handed_out = self.slots.hand_out_next(bytes_max, sink, |place| slot(place as usize));
+        let mut counted = self.slots.hand_out_next(bytes_max, sink, |place| slot(place as usize));
         let number = |place: u32| free(place as usize).to_le_bytes();
-        handed_out += self.free.hand_out_next(bytes_max.saturating_sub(handed_out), sink, number);
+        counted += self.free.hand_out_next(bytes_max.saturating_sub(counted), sink, number);
         let left = self.queue_left;
         let entry = |place: u32| queued((place - left) as usize);
-        handed_out += self.queue.hand_out_next(bytes_max.saturating_sub(handed_out), sink, entry);
-        early + handed_out
+        counted += self.queue.hand_out_next(bytes_max.saturating_sub(counted), sink, entry);
+        early + counted
     }
 
     /// Has everything been handed out?

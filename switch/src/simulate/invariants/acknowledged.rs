@@ -44,6 +44,9 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
             _ if is_waited_for(&taken, connection.provider, auditor) => {
                 return Err(format!("an answer to {} is acknowledged and decided nothing", hex(&taken.id)));
             }
+            kind::SIGN_ON | kind::SIGN_OFF if !auditor.has_signed(connection.provider, taken.kind, taken.through) => {
+                return Err(format!("a sign of provider {} is acknowledged and not on disk", connection.provider));
+            }
             kind::STATUS_REQUEST if !taken.is_answered => connection.owed.push(taken.id),
             _ => {}
         }

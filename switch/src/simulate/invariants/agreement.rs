@@ -34,6 +34,9 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
         check_cases(turn, id)?;
     }
     for ((place, (id, code)), accounts) in engine.participants().enumerate().zip(auditor.accounts()) {
+        let presence = engine.participant(id).map(|of| (of.is_signed_off, of.is_absent));
+        let right = (auditor.is_signed_off(place), auditor.is_absent(place));
+        same(&format!("signed off, and absent, of {code}"), &presence, &Some(right))?;
         same(&format!("messages for {code}"), &engine.enqueued(id), &auditor.told_counts(place))?;
         for (currency, account) in CURRENCIES.iter().zip(accounts) {
             let Some(currency) = Currency::parse(currency) else { continue };

@@ -131,7 +131,7 @@ impl Provider {
         let journal_ns = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns);
         let expires_at_ns = (journal_ns + around.plan.rules.timeout_ns) / NS_PER_MS * NS_PER_MS;
         for _ in 0..FLOOD_ORDERS {
-            if *around.operations_left == 0 || !self.session.has_room() {
+            if *around.operations_left == 0 || !self.has_room() {
                 return;
             }
             *around.operations_left -= 1;
@@ -329,13 +329,13 @@ impl Provider {
         if around.plan.is_flood_of_requests && self.random.percent(85) {
             // A stream of answers about the deadline: half is in time.
             let early_ns = self.random.below(120 * NS_PER_MS);
-            let at_ns = (brink_ns + 60 * NS_PER_MS).saturating_sub(self.plan.distance_ns + early_ns);
+            let at_ns = (brink_ns + 60 * NS_PER_MS).saturating_sub(self.plan.distances_ns[0] + early_ns);
             self.cases_due.insert((at_ns, subject));
             return;
         }
         let at_ns = match self.random.below(100) {
             0..12 => return,
-            12..24 => brink_ns.saturating_sub(self.plan.distance_ns + self.random.below(4 * NS_PER_MS)),
+            12..24 => brink_ns.saturating_sub(self.plan.distances_ns[0] + self.random.below(4 * NS_PER_MS)),
             _ => around.now_ns + self.random.around(700 * NS_PER_MS),
         };
         self.cases_due.insert((at_ns, subject));
@@ -375,7 +375,7 @@ impl Provider {
 
     pub(super) fn do_casework_due(&mut self, around: &mut Around<'_>) {
         while let Some(&(at_ns, subject)) = self.cases_due.first() {
-            if at_ns > around.now_ns || !self.session.has_room() || around.is_draining {
+            if at_ns > around.now_ns || !self.has_room() || around.is_draining {
                 return;
             }
             self.cases_due.pop_first();

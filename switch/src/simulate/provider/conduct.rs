@@ -60,7 +60,7 @@ impl Provider {
     fn disorder(&mut self, around: &mut Around<'_>) {
         let early: Vec<(u64, Id)> = self.answers_due.iter().rev().take(5).copied().collect();
         for due in early {
-            if self.session.has_room() {
+            if self.has_room() {
                 self.answers_due.remove(&due);
                 self.answer(due.1, around);
             }
@@ -71,7 +71,7 @@ impl Provider {
     }
 
     fn lie(&mut self, around: &mut Around<'_>) {
-        if !self.session.is_open() || !self.session.has_room() {
+        if !self.is_open() || !self.has_room() {
             return;
         }
         match self.random.below(13) {
@@ -174,9 +174,9 @@ impl Provider {
             1 => routing[6] = 0x10,
             _ => routing[94] = b'k',
         }
-        if let Ok(ticket) = self.session.submit_raw(MessageKind::CreditTransfer, &routing, &[]) {
+        if let Ok(ticket) = self.pair.submit_raw(MessageKind::CreditTransfer, &routing, &[]) {
             around.coverage.count("order of a bad form");
-            self.tickets.insert(ticket, Ticket::Malformed);
+            self.tickets.insert((ticket.slot, ticket.ticket), Ticket::Malformed);
         }
     }
 
@@ -185,7 +185,8 @@ impl Provider {
         around.coverage.count("bytes that are no frame");
         let length = self.random.between(1, 200);
         let noise = (0..length).map(|_| u8::try_from(self.random.below(256)).unwrap_or(0)).collect::<Vec<_>>();
-        self.session.outgoing().extend_from_slice(&noise);
+        let slot = self.some_slot();
+        self.pair.outgoing(slot).extend_from_slice(&noise);
     }
 
     fn ask_about_another(&mut self, around: &mut Around<'_>) {
@@ -208,7 +209,8 @@ impl Provider {
 
     fn acknowledge(&mut self, number: u64) {
         let received = [number; OUTBOX_LANES];
-        encode(self.session.outgoing(), MessageKind::Ack, Head::PLAIN, &Ack { received }, |_| {});
+        let slot = self.some_slot();
+        encode(self.pair.outgoing(slot), MessageKind::Ack, Head::PLAIN, &Ack { received }, |_| {});
     }
 
     fn some_order(&self) -> Option<Vec<u8>> {

@@ -18,7 +18,7 @@ impl Provider {
             // Now and then many at once.
             let count = if self.random.percent(3) { self.random.between(5, 30) } else { 1 };
             for _ in 0..count {
-                if *around.operations_left == 0 || !self.session.has_room() {
+                if *around.operations_left == 0 || !self.has_room() {
                     return;
                 }
                 *around.operations_left -= 1;
@@ -34,7 +34,7 @@ impl Provider {
     /// More small payments than can expire with one batch, all with one deadline.
     pub(super) fn flood_if_due(&mut self, around: &mut Around<'_>) {
         let is_due = around.plan.flood_at_ns.is_some_and(|at_ns| around.now_ns >= at_ns);
-        if self.has_flooded || !is_due || around.is_draining || !self.session.is_open() {
+        if self.has_flooded || !is_due || around.is_draining || !self.is_open() {
             return;
         }
         let (payer, payee) = around.plan.flood_parties();
@@ -51,7 +51,7 @@ impl Provider {
         let accepted_ns = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns);
         let (accepted_at_ns, currency) = (accepted_ns / NS_PER_MS * NS_PER_MS, CURRENCIES[0]);
         for _ in 0..FLOOD_ORDERS {
-            if *around.operations_left == 0 || !self.session.has_room() {
+            if *around.operations_left == 0 || !self.has_room() {
                 return;
             }
             *around.operations_left -= 1;

@@ -45,7 +45,8 @@ impl World<'_> {
                 self.everybody_connects();
                 self.queue.add(self.now_ns + self.random.around(50 * NS_PER_MS), Event::Calm(fault));
             }
-            Fault::Drift | Fault::Tiny | Fault::Conduct => {}
+            Fault::Lines => self.lines_fail(),
+            Fault::Drift | Fault::Tiny | Fault::Conduct | Fault::Signs => {}
         }
     }
 
@@ -184,6 +185,46 @@ impl World<'_> {
         }
     }
 
+    /// Of providers with two lines: one stalls, or one dies without a word, or both do.
+    fn lines_fail(&mut self) {
+        for place in 0..self.providers.len() {
+            let ids: Vec<ConnectionId> = self.providers[place].connections().collect();
+            if ids.len() < 2 || !self.of_lines.percent(60) {
+                continue;
+            }
+            let one = [ids[self.of_lines.index(2)]];
+            match self.of_lines.below(10) {
+                0..5 => self.lines_die(place, &ids),
+                5..7 => self.lines_die(place, &one),
+                _ => {
+                    self.coverage.count("one line of two stalls");
+                    // Either side may give it up before it goes on.
+                    self.network.stall(one[0], self.now_ns + self.of_lines.between(1, 40) * NS_PER_S);
+                }
+            }
+        }
+    }
+
+    /// These lines of a provider are dead, and one of its two cannot be made again for a while. The switch is not told; the provider finds out soon, or only when it
+    /// has heard nothing for too long.
+    fn lines_die(&mut self, place: usize, dying: &[ConnectionId]) {
+        self.coverage.count(if dying.len() == 2 {
+            "both lines of two die unnoticed"
+        } else {
+            "one line of two dies unnoticed"
+        });
+        let away_until_ns = self.now_ns + self.of_lines.between(1, 40) * NS_PER_S;
+        self.providers[place].is_out_of_reach(self.of_lines.index(2), away_until_ns);
+        let is_noticed = self.of_lines.percent(70);
+        for &id in dying {
+            self.network.die(id);
+            if is_noticed {
+                let at_ns = self.now_ns + self.of_lines.around(500 * NS_PER_MS);
+                self.queue.add(at_ns, Event::ProviderLoses(id));
+            }
+        }
+    }
+
     fn everybody_connects(&mut self) {
         for place in 0..self.providers.len() {
             let quietly = self.random.percent(50);
@@ -225,6 +266,7 @@ impl World<'_> {
         if is_lost || is_over || matches!(stop, Stop::HistoryDamaged(_)) {
             self.lose_history();
         }
+        self.deliveries.all_gone();
         self.network.cut_all(self.now_ns, &mut self.queue);
         self.by_session.clear();
         self.turn_at_ns = None;
@@ -356,6 +398,7 @@ impl World<'_> {
         // Whoever waited for those has lost its connection.
         drop(self.auditor.take_replies_due());
         drop(self.auditor.take_changed());
+        drop(self.auditor.take_observed());
         let told_again = invariants::replay::check_effects(&effects, &self.auditor);
         invariants::named(invariants::replay::NAME, told_again)?;
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {

@@ -5,7 +5,7 @@ use ledger::journal::JournalFault;
 
 use super::World;
 use crate::history::HistoryFault;
-use crate::limits::{CONNECTIONS_PER_PARTICIPANT_MAX, NS_PER_MS, RECEIVE_BYTES_PER_TURN};
+use crate::limits::{CONNECTIONS_PER_PARTICIPANT_MAX, NS_PER_MS};
 use crate::render::RenderFault;
 use crate::session::SessionKey;
 use crate::simulate::invariants::{self, Leaving, Turn, Violation};
@@ -40,7 +40,7 @@ impl World<'_> {
         }
         let journal_ns = self.machine.journal_ns(self.now_ns);
         let through_before = self.auditor.through();
-        self.receive(journal_ns);
+        self.receive(journal_ns)?;
         if let Err(fault) = self.take_rendered() {
             return self.stop(&stop_of_renderer(&fault));
         }
@@ -62,6 +62,7 @@ impl World<'_> {
         let flooded_ns = if self.plan.is_flooded(self.now_ns) { self.random.below(FLOODED_TURN_NS_MAX) } else { 0 };
         self.busy_until_ns = self.now_ns + spent_ns + TURN_NS + flooded_ns;
         let records = self.audit()?;
+        self.check_presence(journal_ns)?;
         let changed = self.auditor.take_changed();
         self.replies.clear();
         let alone = self.with_one_connection();
@@ -69,8 +70,7 @@ impl World<'_> {
         self.check_replies(&alone)?;
         self.check_each_second(journal_ns, through_before)?;
         self.check_turn(&records, &changed)?;
-        self.wake_again();
-        Ok(())
+        self.wake_again()
     }
 
     /// The thread of the history's files does its next portion, while the rest goes on.
@@ -91,24 +91,33 @@ impl World<'_> {
     }
 
     /// Reads every connection that the pipeline wants to hear.
-    fn receive(&mut self, journal_ns: u64) {
-        let Some(process) = &mut self.machine.process else { return };
+    fn receive(&mut self, journal_ns: u64) -> Result<(), Violation> {
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
         let mut ids: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         let first = self.random.index(ids.len());
         ids.rotate_left(first);
         for id in ids {
             let Some(connection) = self.network.connections.get_mut(&id) else { continue };
             let Some(key) = connection.key.filter(|_| connection.has_unread && !connection.is_ending) else { continue };
-            if !process.pipeline.wants_bytes(key, journal_ns) {
-                self.coverage.count("connection left unread");
+            let bytes_wanted = process.pipeline.bytes_wanted(key, journal_ns);
+            let is_paused = process.pipeline.is_paused(key, journal_ns);
+            let (last_read, rate) = (connection.last_read, self.plan.limits.rate);
+            let finding = invariants::pauses::check(last_read, rate, journal_ns, (is_paused, bytes_wanted));
+            invariants::named(invariants::pauses::NAME, finding)?;
+            if bytes_wanted == 0 {
+                self.coverage.count(if is_paused { "connection paused" } else { "connection left unread" });
                 continue;
             }
-            let length = connection.inbound.len().min(RECEIVE_BYTES_PER_TURN);
+            let length = connection.inbound.len().min(bytes_wanted);
+            connection.has_unread = length < connection.inbound.len();
+            connection.last_read.begin(journal_ns);
             let consumed = process.pipeline.receive(key, &connection.inbound[..length], journal_ns);
             note_taken(connection, consumed, self.auditor.through());
+            let enqueued = self.auditor.told_counts(connection.provider);
+            self.deliveries.taken((connection.provider, id), &connection.inbound[..consumed], enqueued);
             connection.inbound.drain(..consumed);
-            connection.has_unread = false;
         }
+        Ok(())
     }
 
     fn take_rendered(&mut self) -> Result<(), RenderFault> {
@@ -207,6 +216,10 @@ impl World<'_> {
                 }
             }
         }
+        invariants::named(invariants::outbox_numbers::NAME, self.deliveries.settle())?;
+        for path in self.deliveries.take_rare() {
+            self.coverage.count(path);
+        }
         self.flush();
         Ok(())
     }
@@ -241,7 +254,9 @@ impl World<'_> {
                 });
             }
             if frame.kind == kind::ERROR {
-                self.coverage.count(match wire::u16_at(frame.routing, 0) {
+                let code = wire::u16_at(frame.routing, 0);
+                connection.last_read.note_error(code);
+                self.coverage.count(match code {
                     7 | 8 => "refused: busy",
                     15 => "refused: too many at once",
                     6 => "refused: bad field",
@@ -251,6 +266,8 @@ impl World<'_> {
                     _ => "refused: not a frame",
                 });
             }
+            let left = self.deliveries.leaves((connection.provider, id), &frame);
+            invariants::named(invariants::outbox_numbers::NAME, left)?;
             invariants::of_frame(&mut Leaving { frame, connection, auditor: &self.auditor, through_before })?;
             rest = &rest[length..];
         }
@@ -320,11 +337,19 @@ impl World<'_> {
         Ok(())
     }
 
+    fn check_presence(&mut self, journal_ns: u64) -> Result<(), Violation> {
+        let observed = self.auditor.take_observed();
+        let (both, times) = ((&self.auditor, &self.deliveries), self.plan.limits.presence);
+        let finding = self.turns_before.presence.check(journal_ns, both, &observed, times);
+        invariants::named(invariants::presence::NAME, finding)
+    }
+
     fn check_turn(&mut self, records: &[Vec<u8>], changed: &[Id]) -> Result<(), Violation> {
         let Some(process) = &self.machine.process else { return Ok(()) };
         let turn = Turn {
             pipeline: &process.pipeline,
             auditor: &self.auditor,
+            deliveries: &self.deliveries,
             network: &self.network,
             history_disk: &self.machine.history_disk,
             limits: self.plan.limits,
@@ -335,21 +360,32 @@ impl World<'_> {
     }
 
     /// When to turn even if nothing arrives.
-    fn wake_again(&mut self) {
+    fn wake_again(&mut self) -> Result<(), Violation> {
         let (now_ns, busy_until_ns) = (self.now_ns, self.busy_until_ns);
-        let Some(process) = &mut self.machine.process else { return };
+        let journal_ns = self.machine.journal_ns(now_ns);
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
         let next_journal_ns = process.pipeline.next_turn_ns();
         let check_ns = process.next_check_ns;
         let rendered_ns = process.rendering.front().map(|(at_ns, _)| *at_ns);
         let answered_ns = process.asking.front().map(|asking| asking.at_ns);
+        let mut unread_ns = None;
+        for connection in self.network.connections.values().filter(|c| c.has_unread && !c.is_ending) {
+            let Some(key) = connection.key else { continue };
+            if process.pipeline.is_paused(key, journal_ns) {
+                let (last_read, rate) = (connection.last_read, self.plan.limits.rate);
+                let finding = invariants::pauses::check_wake(last_read, rate, next_journal_ns);
+                invariants::named(invariants::pauses::NAME, finding)?;
+            } else {
+                // A full batch was left behind: the rest comes with the next turn.
+                unread_ns = Some(busy_until_ns + NS_PER_MS);
+            }
+        }
         let timer_ns = next_journal_ns.map(|journal_ns| now_ns + self.machine.wait_ns(now_ns, journal_ns));
-        let is_readable = |c: &Connection| c.key.is_some() && c.has_unread && !c.is_ending;
-        // A full batch was left behind: the rest comes with the next turn.
-        let unread_ns = self.network.connections.values().any(is_readable).then_some(busy_until_ns + NS_PER_MS);
         let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns];
         if let Some(at_ns) = times.into_iter().flatten().min() {
             self.wake(at_ns.max(now_ns + 1));
         }
+        Ok(())
     }
 
     /// A handshake is done.
@@ -377,6 +413,7 @@ impl World<'_> {
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
         if let Some(key) = connection.key.take() {
             self.by_session[key.index()] = None;
+            self.deliveries.gone(connection.provider, id);
             if let Some(process) = &mut self.machine.process {
                 process.pipeline.detach(key);
             }
@@ -390,7 +427,7 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
-            Some((frame, length)) if frame.kind <= kind::CASE_STATUS && length <= rest.len() => {
+            Some((frame, length)) if frame.kind <= kind::SIGN_OFF && length <= rest.len() => {
                 let names_something = matches!(
                     frame.kind,
                     kind::CREDIT_TRANSFER
@@ -401,8 +438,9 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
                         | kind::CASE_ANSWER
                         | kind::CASE_CANCEL
                 );
-                if names_something && frame.routing.len() >= 16 {
-                    let id = wire::array(frame.routing, 0);
+                let is_sign = matches!(frame.kind, kind::SIGN_ON | kind::SIGN_OFF);
+                if is_sign || names_something && frame.routing.len() >= 16 {
+                    let id = if is_sign { wire::NO_ID } else { wire::array(frame.routing, 0) };
                     let decision = frame.routing.get(16).copied().unwrap_or(0);
                     connection.taken.push_back(Taken {
                         number: frame.number,

@@ -304,9 +304,8 @@ mod tests {
 
     #[test]
     fn the_most_specific_bands_apply() {
-        let fixed = |fixed, payer_class, payee_class| {
-            Row { fixed, payer_class, payee_class, parts_per_million: 0, ..ROW }
-        };
+        let fixed =
+            |fixed, payer_class, payee_class| Row { fixed, payer_class, payee_class, parts_per_million: 0, ..ROW };
         let rows = [fixed(10, 0, 0), fixed(11, 0, 2), fixed(12, 1, 0), fixed(13, 1, 2)];
         let fee = |payer, payee| charges(&rows, payer, payee, 100)[0].2;
         assert_eq!([fee(3, 3), fee(3, 2), fee(1, 3), fee(1, 2)], [10, 11, 12, 13]);
@@ -330,7 +329,9 @@ mod tests {
         let largest = |currency| (currency == *b"XTS").then_some(Amount::new(1_000).expect("an amount"));
         let checked = |rows: &[Row]| check(rows, largest);
         assert_eq!(checked(&[band(101, 1_000), band(1, 100)]), Ok(()));
-        for rows in [[band(1, 100), band(102, 1_000)], [band(1, 100), band(100, 1_000)], [band(2, 100), band(101, 1_000)]] {
+        for rows in
+            [[band(1, 100), band(102, 1_000)], [band(1, 100), band(100, 1_000)], [band(2, 100), band(101, 1_000)]]
+        {
             assert_eq!(checked(&rows), Err(CommandReject::BandsIncomplete));
         }
         assert_eq!(checked(&[band(1, 999)]), Err(CommandReject::BandsIncomplete));

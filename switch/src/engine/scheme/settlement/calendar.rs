@@ -35,9 +35,10 @@ impl Calendar {
         let times_min: Vec<u16> = times.iter().copied().take_while(|time| *time != NO_TIME).collect();
         let days: Vec<u32> = command.holidays.iter().map(|day| day.to_native()).collect();
         let holidays: Vec<u32> = days.iter().copied().take_while(|day| *day != 0).collect();
-        let is_ordered = times_min.is_sorted_by(|one, next| one < next) && holidays.is_sorted_by(|one, next| one < next);
-        let is_filled_up =
-            times[times_min.len()..].iter().all(|time| *time == NO_TIME) && days[holidays.len()..].iter().all(|day| *day == 0);
+        let is_ordered =
+            times_min.is_sorted_by(|one, next| one < next) && holidays.is_sorted_by(|one, next| one < next);
+        let is_filled_up = times[times_min.len()..].iter().all(|time| *time == NO_TIME)
+            && days[holidays.len()..].iter().all(|day| *day == 0);
         let is_within = times_min.iter().all(|time| *time < MINUTES_PER_DAY) && command.weekdays < 0x80;
         let has_times = command.weekdays == 0 || !times_min.is_empty();
         let calendar =
@@ -56,9 +57,9 @@ impl Calendar {
         let first = after_ns / NS_PER_DAY;
         let days = (first..first + DAYS_SEARCHED).filter(|day| self.has_cut_offs(*day));
         let mut times = days.flat_map(|day| {
-            self.times_min.iter().filter_map(move |time| {
-                (day.checked_mul(NS_PER_DAY)?).checked_add(u64::from(*time) * NS_PER_MINUTE)
-            })
+            self.times_min
+                .iter()
+                .filter_map(move |time| (day.checked_mul(NS_PER_DAY)?).checked_add(u64::from(*time) * NS_PER_MINUTE))
         });
         times.find(|at_ns| *at_ns > after_ns)
     }

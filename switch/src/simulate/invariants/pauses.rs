@@ -1,0 +1,62 @@
+//! A connection that was refused for its rate, or for what is no message, is left alone for as long as tokens for so many frames take to come, and no longer. Any other is not left alone, and
+//! when the time is over the switch turns.
+
+use super::Finding;
+use crate::limits::NS_PER_MS;
+use crate::pipeline::fairness::Rate;
+
+pub(in super::super) const NAME: &str = "who is refused pauses, for a while";
+
+/// The longest pause, in milliseconds: the protocol's document says so.
+const LONGEST_MS: u64 = 1;
+
+/// When a connection was last read, and what came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct LastRead {
+    at_ns: u64,
+    refused: u32,
+}
+
+impl LastRead {
+    /// It is read now, in journal time.
+    pub(in super::super) fn begin(&mut self, at_ns: u64) {
+        *self = LastRead { at_ns, refused: 0 };
+    }
+
+    /// An error with this code leaves for it. `busy` and `shutting_down` are no reason for a pause.
+    pub(in super::super) fn note_error(&mut self, code: u16) {
+        self.refused += u32::from(!matches!(code, 7 | 8));
+    }
+
+    /// When it may be read again.
+    pub(in super::super) fn pause_ends_ns(&self, rate: Rate) -> u64 {
+        let refused = u64::from(self.refused);
+        let token_ns = 1_000_000_000_u64.checked_div(u64::from(rate.per_second)).unwrap_or(0);
+        self.at_ns + (refused * token_ns).min(LONGEST_MS * NS_PER_MS)
+    }
+}
+
+/// Something of this connection could be read now, in journal time. Does the pipeline say that it is paused, and how much does it want of it?
+pub(in super::super) fn check(
+    last: LastRead,
+    rate: Rate,
+    now_ns: u64,
+    (is_paused, bytes_wanted): (bool, usize),
+) -> Finding {
+    let ends_ns = last.pause_ends_ns(rate);
+    if is_paused != (now_ns < ends_ns) || is_paused && bytes_wanted > 0 {
+        return Err(format!(
+            "of {last:?} a connection pauses until {ends_ns}; at {now_ns} it is paused: {is_paused}, and {bytes_wanted} bytes are wanted"
+        ));
+    }
+    Ok(())
+}
+
+/// Something of a paused connection lies unread: is the next turn due no later than the pause ends?
+pub(in super::super) fn check_wake(last: LastRead, rate: Rate, next_turn_ns: Option<u64>) -> Finding {
+    let ends_ns = last.pause_ends_ns(rate);
+    if next_turn_ns.is_none_or(|next_ns| next_ns > ends_ns) {
+        return Err(format!("a pause ends at {ends_ns}, and the next turn is due at {next_turn_ns:?}"));
+    }
+    Ok(())
+}
