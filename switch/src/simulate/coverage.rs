@@ -122,9 +122,10 @@ const EXPECTED: [&str; 104] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 18] = [
+const RARE: [&str; 19] = [
     "Hello of an earlier life",
     "Welcome ahead of what this life has seen",
+    "acknowledgement of what an earlier connection brought",
     "answer after the deadline",
     "case input after the deadline",
     "connection paused",

@@ -62,9 +62,14 @@ fn what_has_left_memory_is_told_from_files_that_may_be_lost() {
     payee.accept(id);
     let committed = payer.status_of(id);
     assert_eq!(committed.outcome, Outcome::Committed);
-    let past = reject_some(&mut payer, 8 * WINDOW);
+    let mut past = reject_some(&mut payer, 8 * WINDOW);
     switch.stop();
-    assert!(files(&data).len() >= 2, "{:?}", files(&data));
+    // Runs may just have been merged to one file.
+    while files(&data).len() < 2 {
+        switch = data.serve();
+        past.extend(reject_some(&mut Wire::open(&data, 1), WINDOW));
+        switch.stop();
+    }
 
     let lose: [&dyn Fn(); 5] = [
         &|| {},

@@ -64,6 +64,8 @@ struct LaneOf {
     given: BTreeMap<u64, ConnectionId>,
     /// The connection that had these is gone.
     again: BTreeSet<u64>,
+    /// Acknowledged before they left for a connection that is there: they may have been on their way to it.
+    overtaken: BTreeSet<u64>,
     arrived: Arrived,
 }
 
@@ -104,6 +106,8 @@ impl Of {
     fn acknowledge(&mut self, place: usize, number: u64) {
         let lane = &mut self.lanes[place];
         lane.acknowledged = lane.acknowledged.max(number);
+        lane.overtaken.extend(lane.sent + 1..=number);
+        lane.sent = lane.sent.max(number);
         // What is on its way to be sent again may still leave.
         lane.given.retain(|given, _| *given > number);
     }
@@ -141,12 +145,12 @@ impl Deliveries {
             if frame.kind == kind::HELLO && !self.phases.contains_key(&id) {
                 self.hello((place, id), frame.routing, enqueued);
             } else {
-                self.acknowledged((place, id), (frame.acknowledged_lane, frame.acknowledged));
+                self.acknowledged((place, id), (frame.acknowledged_lane, frame.acknowledged), enqueued);
             }
             if frame.kind == kind::ACK && frame.routing.len() == 8 * LANES {
                 for lane in 0..LANES {
                     let number = wire::u64_at(frame.routing, 8 * lane);
-                    self.acknowledged((place, id), (u8::try_from(lane + 1).unwrap_or(0), number));
+                    self.acknowledged((place, id), (u8::try_from(lane + 1).unwrap_or(0), number), enqueued);
                 }
             }
             rest = &rest[length..];
@@ -192,6 +196,7 @@ impl Deliveries {
                 (lane.sent, lane.acknowledged) = (after, after);
                 lane.given.clear();
                 lane.again.clear();
+                lane.overtaken.clear();
                 if seen[place] == FROM_THE_END {
                     lane.arrived.skip(after);
                 }
@@ -207,14 +212,17 @@ impl Deliveries {
         }
     }
 
-    /// A participant says what it has. More than was ever sent ends the connection.
-    fn acknowledged(&mut self, (place, id): (usize, ConnectionId), (lane, number): (u8, u64)) {
+    /// A participant says what it has. It can have what left for a connection that is no more, but not what does not exist: that ends the connection.
+    fn acknowledged(&mut self, (place, id): (usize, ConnectionId), (lane, number): (u8, u64), enqueued: [u64; LANES]) {
         let Some(lane) = usize::from(lane).checked_sub(1).filter(|lane| *lane < LANES) else { return };
         if self.phases.get(&id) != Some(&Phase::Live) {
             return;
         }
-        if number > self.of[place].lanes[lane].sent {
+        if number > enqueued[lane] {
             return self.over(place, id);
+        }
+        if number > self.of[place].lanes[lane].sent {
+            self.rare.push("acknowledgement of what an earlier connection brought");
         }
         self.of[place].acknowledge(lane, number);
         self.check_arrived(place, lane, number);
@@ -297,6 +305,9 @@ impl Deliveries {
                 if of_lane.again.remove(&number) {
                     self.rare.push("number sent again on the other connection");
                     of_lane.given.insert(number, id);
+                    continue;
+                }
+                if of_lane.overtaken.remove(&number) {
                     continue;
                 }
                 if number <= of_lane.sent {
