@@ -197,6 +197,9 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 4;
 /// The longest administrative request: the longest command, as text.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 8 * COMMAND_BYTES_MAX;
 
+/// Rows of one page of what operators look at: the hot loop makes it between two batches, in less than a millisecond.
+pub const VIEW_ROWS_MAX: usize = 1_000;
+
 /// So long an administrator waits for the hot loop, in milliseconds: longer than a command waits there.
 pub const ADMIN_HOT_LOOP_MS: u64 = COMMAND_WAIT_MS + LOOKUP_HOT_LOOP_MS;
 

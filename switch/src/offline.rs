@@ -9,6 +9,7 @@ use crate::clock::JournalClock;
 use crate::config::{Config, GenesisRules};
 use crate::data::{self, OpenData, OpenError, journal_directory};
 use crate::lookup::{Trouble, open_offline};
+use crate::operator::view::{self, Question, View};
 use crate::operator::{Command, Decided, Request};
 use crate::pipeline::Fault;
 
@@ -19,6 +20,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub fn rules(config: &Config) -> Result<GenesisRules, Trouble> {
     check_begun(config)?;
     open_offline(&config.directory)?.rules()
+}
+
+/// What operators look at, at the journal's end. Nothing is changed.
+pub fn look(config: &Config, question: &Question) -> Result<View, Trouble> {
+    check_begun(config)?;
+    Ok(view::look(open_offline(&config.directory)?.engine()?, question)?)
 }
 
 /// Journals a command, and has the engine decide it.

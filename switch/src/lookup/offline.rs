@@ -75,6 +75,11 @@ fn lock(storage: DiskStorage, data: &Path) -> Result<DiskStorage, Trouble> {
 }
 
 impl Lookup<DiskStorage, Offline> {
+    /// The state at the journal's end.
+    pub fn engine(&mut self) -> Result<&Engine, Trouble> {
+        self.beyond.replayed()
+    }
+
     /// The parameters of the scheme at the journal's end.
     pub fn rules(&mut self) -> Result<GenesisRules, Trouble> {
         Ok(GenesisRules::of(self.beyond.replayed()?.rules()))
