@@ -8,7 +8,7 @@ use ledger::journal::{DiskStorage, JournalFault, lineage_of};
 use crate::clock::JournalClock;
 use crate::config::{Config, GenesisRules};
 use crate::data::{self, OpenData, OpenError, journal_directory};
-use crate::lookup::{Trouble, open_offline};
+use crate::lookup::{Lookup, Offline, Trouble, open_offline};
 use crate::operator::view::{self, Question, View};
 use crate::operator::{Command, Decided, Request};
 use crate::pipeline::Fault;
@@ -24,8 +24,13 @@ pub fn rules(config: &Config) -> Result<GenesisRules, Trouble> {
 
 /// What operators look at, at the journal's end. Nothing is changed.
 pub fn look(config: &Config, question: &Question) -> Result<View, Trouble> {
+    Ok(view::look(open(config)?.engine()?, question)?)
+}
+
+/// The same, for several questions.
+pub fn open(config: &Config) -> Result<Lookup<DiskStorage, Offline>, Trouble> {
     check_begun(config)?;
-    Ok(view::look(open_offline(&config.directory)?.engine()?, question)?)
+    open_offline(&config.directory)
 }
 
 /// Journals a command, and has the engine decide it.

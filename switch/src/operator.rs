@@ -129,7 +129,8 @@ impl Command {
 /// A currency's letters.
 fn letters(currency: &str) -> Result<[u8; 3], String> {
     let known = Currency::parse(currency.as_bytes()).map(Currency::bytes);
-    known.ok_or_else(|| format!("currency `{}`: expected three upper-case letters by ISO 4217", currency.escape_debug()))
+    known
+        .ok_or_else(|| format!("currency `{}`: expected three upper-case letters by ISO 4217", currency.escape_debug()))
 }
 
 fn padded<const N: usize>(text: &str) -> [u8; N] {
@@ -201,7 +202,9 @@ mod tests {
         let mut engine = Engine::new();
         let mut payload = Vec::new();
         write_command(&mut payload, EntryKind::ActivateRules, &scheme_rules(&GenesisRules::default()));
-        engine.apply(crate::engine::Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut Vec::new()).unwrap();
+        engine
+            .apply(crate::engine::Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut Vec::new())
+            .unwrap();
         engine
     }
 

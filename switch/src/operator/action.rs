@@ -79,14 +79,7 @@ pub enum Action {
     /// A step of the settlement of a window.
     StepSettlement { currency: String, cycle: Cycle, window: u32, step: SettlementInput },
     /// When windows close by themselves.
-    SetCalendar {
-        currency: String,
-        cycle: Cycle,
-        weekdays: u8,
-        from_ns: u64,
-        times_min: Vec<u16>,
-        holidays: Vec<u32>,
-    },
+    SetCalendar { currency: String, cycle: Cycle, weekdays: u8, from_ns: u64, times_min: Vec<u16>, holidays: Vec<u32> },
     /// What postings cost.
     SetTariff { tariff: u32, effective_at_ns: u64, rows: Vec<TariffLine> },
     /// What stands on fee accounts is paid.
@@ -391,7 +384,12 @@ fn check_currency(engine: &Engine, letters: [u8; 3], minor_digits: u8, amount_ma
 }
 
 /// The sponsor's number of a participant that can be opened; 0 where it has none.
-fn sponsor_of(engine: &Engine, code: ParticipantCode, sponsor: Option<&str>, is_technical: bool) -> Result<u32, String> {
+fn sponsor_of(
+    engine: &Engine,
+    code: ParticipantCode,
+    sponsor: Option<&str>,
+    is_technical: bool,
+) -> Result<u32, String> {
     if engine.find_participant(&code).is_some() {
         return Err(format!("the scheme has a participant {code} already; a code is never given again"));
     }

@@ -76,7 +76,8 @@ impl std::fmt::Display for Reference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         let (text, padding) = self.0.split_at(end);
-        let is_text = !text.is_empty() && text.iter().all(u8::is_ascii_graphic) && padding.iter().all(|byte| *byte == 0);
+        let is_text =
+            !text.is_empty() && text.iter().all(u8::is_ascii_graphic) && padding.iter().all(|byte| *byte == 0);
         match std::str::from_utf8(text) {
             Ok(text) if is_text => f.write_str(text),
             _ => TransferName(self.0).fmt(f),

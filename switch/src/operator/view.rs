@@ -465,10 +465,11 @@ fn liquidity(engine: &Engine, only: Option<usize>, after: u64) -> Page<Liquidity
     // A page has all currencies of so many participants.
     let first = u32::try_from(after).unwrap_or(u32::MAX).saturating_add(1);
     let last = engine.participants_count().min(first.saturating_add(VIEW_PARTICIPANTS_MAX - 1));
-    let places: Vec<usize> = (0..engine.currencies().len()).filter(|place| only.is_none_or(|only| only == *place)).collect();
-    let rows = (first..=last).map(ParticipantId).flat_map(|id| {
-        places.iter().filter_map(move |&place| liquidity_row(engine, id, place)).collect::<Vec<_>>()
-    });
+    let places: Vec<usize> =
+        (0..engine.currencies().len()).filter(|place| only.is_none_or(|only| only == *place)).collect();
+    let rows = (first..=last)
+        .map(ParticipantId)
+        .flat_map(|id| places.iter().filter_map(move |&place| liquidity_row(engine, id, place)).collect::<Vec<_>>());
     Page { rows: rows.collect(), next: (last < engine.participants_count()).then_some(last.into()) }
 }
 
@@ -482,7 +483,8 @@ fn liquidity_row(engine: &Engine, id: ParticipantId, place: usize) -> Option<Liq
         engine.account(index).headroom()
     };
     let available = headroom(AccountKind::Settlement)?;
-    let rule = engine.scheme().money.rules().iter().find(|rule| (rule.currency as usize, rule.participant) == (place, id.0));
+    let rule =
+        engine.scheme().money.rules().iter().find(|rule| (rule.currency as usize, rule.participant) == (place, id.0));
     let (currency, minor_digits) = currency_of(engine, place);
     Some(LiquidityRow {
         participant: name(engine, id),
@@ -544,7 +546,10 @@ fn nets(engine: &Engine, (place, cycle, window): (usize, Cycle, u32), after: u64
     } else {
         let found = book.windows.iter().find(|known| known.number == window);
         let found = found.ok_or_else(|| {
-            format!("{currency} has no window {window} of {} that is open or not settled: look at `settlement windows`", cycle.name())
+            format!(
+                "{currency} has no window {window} of {} that is open or not settled: look at `settlement windows`",
+                cycle.name()
+            )
         })?;
         (window, found.nets.clone())
     };
