@@ -9,6 +9,7 @@
 
 mod action;
 pub mod reference;
+pub mod story;
 pub mod tariff;
 pub mod view;
 

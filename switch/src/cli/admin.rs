@@ -4,6 +4,7 @@ mod rules;
 // In the order of the help.
 mod calendar;
 mod currencies;
+mod events;
 mod fees;
 mod liquidity;
 mod money;
@@ -47,6 +48,8 @@ pub(super) enum Command {
     /// Look at tariffs and fees, set and collect them
     #[command(subcommand)]
     Fees(fees::Command),
+    /// Hear what happened, in one numbered stream
+    Events(events::Arguments),
 }
 
 /// Runs the command.
@@ -59,6 +62,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Liquidity(command) => liquidity::run(command),
         Command::Settlement(command) => settlement::run(command),
         Command::Fees(command) => fees::run(command),
+        Command::Events(arguments) => events::run(arguments),
     };
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),

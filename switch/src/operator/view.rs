@@ -287,14 +287,14 @@ pub struct NamesView {
 }
 
 /// Sums as strings in minor units: they may be larger than what JSON numbers hold.
-mod minor_units {
+pub(super) mod minor_units {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(minor_units: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::operator) fn serialize<S: Serializer>(minor_units: &i128, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(minor_units)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+    pub(in crate::operator) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
