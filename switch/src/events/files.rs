@@ -302,3 +302,132 @@ impl EventFiles {
         directory.sync_all().map_err(failed(&self.directory))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+    use crate::engine::scheme::events::EventKind;
+
+    const LINEAGE: [u8; 16] = [7; 16];
+
+    fn event(number: u64) -> Event {
+        Event { number, position: 10 * number, amount: -i128::from(number), ..Event::of(EventKind::NetConfirmed) }
+    }
+
+    fn events(from: u64, through: u64) -> Vec<Event> {
+        (from..=through).map(event).collect()
+    }
+
+    fn read(directory: &Path) -> Vec<Event> {
+        let (first, through) = survey(directory, LINEAGE).unwrap();
+        read_page(directory, first - 1, usize::MAX, through).unwrap().events
+    }
+
+    fn written(directory: &Path, through: u64) -> EventFiles {
+        let mut files = EventFiles::open(directory, LINEAGE).unwrap();
+        files.append(&events(1, through)).unwrap();
+        assert_eq!(files.sync().unwrap(), through);
+        files
+    }
+
+    /// A crash leaves the file at any length, and in its last bytes anything: what is whole stays, the replay makes the rest again, and nothing is there twice.
+    #[test]
+    fn a_file_that_is_torn_at_any_byte_is_made_whole_by_the_replay() {
+        let whole = tempfile::tempdir().unwrap();
+        written(whole.path(), 3);
+        let bytes = std::fs::read(whole.path().join(name_of(1))).unwrap();
+        assert_eq!(bytes.len(), 4 * RECORD_BYTES);
+        for length in 0..=bytes.len() {
+            for garbage in [0, RECORD_BYTES] {
+                let torn = tempfile::tempdir().unwrap();
+                let path = torn.path().join(name_of(1));
+                std::fs::write(&path, [&bytes[..length], &vec![0xa5; garbage][..]].concat()).unwrap();
+                let kept = (length / RECORD_BYTES).saturating_sub(1) as u64;
+                let mut files = EventFiles::open(torn.path(), LINEAGE).unwrap();
+                assert_eq!(files.through(), kept, "{length} bytes and {garbage}");
+                assert_eq!(read(torn.path()), events(1, kept));
+                files.append(&events(1, 2)).unwrap();
+                files.append(&events(3, 3)).unwrap();
+                files.sync().unwrap();
+                assert_eq!(std::fs::read(&path).unwrap(), bytes, "{length} bytes and {garbage}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_was_changed_ends_the_stream_there() {
+        let whole = tempfile::tempdir().unwrap();
+        written(whole.path(), 3);
+        let path = whole.path().join(name_of(1));
+        let bytes = std::fs::read(&path).unwrap();
+        for place in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[place] ^= 0x40;
+            std::fs::write(&path, &changed).unwrap();
+            let kept = (place / RECORD_BYTES).saturating_sub(1) as u64;
+            assert_eq!(survey(whole.path(), LINEAGE).unwrap(), (1, kept), "byte {place}");
+            if place >= RECORD_BYTES {
+                let fault = read_page(whole.path(), 0, 9, 3).unwrap_err().to_string();
+                assert!(fault.contains(&format!("event {} is not what was written", kept + 1)), "{fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_files_go_and_whoever_asks_for_them_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = EventFiles::open(directory.path(), LINEAGE).unwrap();
+        // A file more than is kept, of the first and the last events of each: the rest is a hole, as large as it would be.
+        let last = EVENT_FILES_MAX as u64 + 1;
+        for file in 0..last {
+            files.through = file * EVENTS_PER_FILE;
+            files.append(&[event(files.through + 1)]).unwrap();
+            files.through = (file + 1) * EVENTS_PER_FILE - 1;
+            files.append(&[event(files.through + 1)]).unwrap();
+        }
+        let through = files.sync().unwrap();
+        assert_eq!(through, last * EVENTS_PER_FILE);
+        let page = read_page(directory.path(), 0, 10, through).unwrap();
+        assert_eq!((page.events.len(), page.first, page.through), (0, EVENTS_PER_FILE + 1, through));
+        let page = read_page(directory.path(), through - 1, 10, through).unwrap();
+        assert_eq!(page.events, [event(through)]);
+        assert_eq!(survey(directory.path(), LINEAGE).unwrap().0, EVENTS_PER_FILE + 1);
+        // What was dropped is not written again by a replay from the beginning.
+        files.append(&events(1, 5)).unwrap();
+        assert_eq!(files.through(), through);
+        assert!(!directory.path().join(name_of(1)).exists());
+    }
+
+    #[test]
+    fn a_page_goes_over_the_end_of_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = EventFiles::open(directory.path(), LINEAGE).unwrap();
+        files.append(&events(1, EVENTS_PER_FILE + 2)).unwrap();
+        files.sync().unwrap();
+        drop(files);
+        let files = EventFiles::open(directory.path(), LINEAGE).unwrap();
+        assert_eq!(files.through(), EVENTS_PER_FILE + 2);
+        let page = read_page(directory.path(), EVENTS_PER_FILE - 2, 4, files.through()).unwrap();
+        assert_eq!(page.events, events(EVENTS_PER_FILE - 1, EVENTS_PER_FILE + 2));
+        // The second file is gone, as if it had never been made: the first is whole.
+        std::fs::remove_file(directory.path().join(name_of(EVENTS_PER_FILE + 1))).unwrap();
+        assert_eq!(EventFiles::open(directory.path(), LINEAGE).unwrap().through(), EVENTS_PER_FILE);
+    }
+
+    #[test]
+    fn what_is_not_of_this_journal_is_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), 5);
+        let mut files = EventFiles::open(directory.path(), LINEAGE).unwrap();
+        let other = Event { code: 9, ..event(3) };
+        files.append(&[event(2), other, event(4)]).unwrap();
+        assert_eq!(files.sync().unwrap(), 4, "the fifth was of another course of things");
+        assert_eq!(read(directory.path()), [event(1), event(2), other, event(4)]);
+        let fault = files.append(&[event(6)]).unwrap_err().to_string();
+        assert!(fault.contains("event 6 comes where 5 is next"), "{fault}");
+        drop(files);
+        let files = EventFiles::open(directory.path(), [8; 16]).unwrap();
+        assert_eq!((files.through(), firsts(directory.path()).unwrap().len()), (0, 0), "those of another journal go");
+    }
+}
