@@ -1,6 +1,7 @@
 //! A data directory: what lies where, and opening it. Opening replays the journal; whatever is wrong is one line that says what to do.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ledger::index::{DropReason, DroppedFile};
 use ledger::journal::{
@@ -12,6 +13,7 @@ use ledger::snapshot::{BodyReader, Refused, Snapshot, SnapshotFault, SnapshotWor
 use crate::config::{Config, ConfigError, Genesis};
 use crate::engine::{Batch, Engine};
 use crate::entry::PAYLOAD_FORMAT;
+use crate::events::{EventFault, EventFiles, EventLog, events_directory};
 use crate::genesis;
 use crate::history::{History, HistoryFault, HistoryOptions};
 use crate::ingress::Ingress;
@@ -34,6 +36,8 @@ pub enum OpenError {
     History(HistoryFault),
     /// The directory of the snapshots.
     Snapshots(SnapshotFault),
+    /// The operator's events.
+    Events(EventFault),
     /// The keys.
     Seal(SealFault),
     /// The first batch.
@@ -55,6 +59,7 @@ impl std::fmt::Display for OpenError {
             OpenError::Journal(fault) => fault.fmt(f),
             OpenError::History(fault) => fault.fmt(f),
             OpenError::Snapshots(fault) => fault.fmt(f),
+            OpenError::Events(fault) => fault.fmt(f),
             OpenError::Seal(fault) => fault.fmt(f),
             OpenError::Genesis(fault) => write!(f, "journaling the genesis: {fault}"),
         }
@@ -142,12 +147,13 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
         journal_genesis(config, &mut log, lineage, &mut replay)?;
     }
     let snapshot = replay.snapshot;
-    let (decisions, history) = replay.finish(lineage)?;
+    let (decisions, history, events) = replay.finish(lineage)?;
     let last_time_ns = decisions.engine.time_ns();
     let snapshots = open_snapshots(config, lineage)?;
     let taker = SnapshotTaker::new(snapshots, config.journal.snapshot_every_entries, snapshot.unwrap_or(0));
+    let taker = taker.with_events(Some(Arc::clone(events.progress())));
     let pipeline = Pipeline::new(log, decisions, history, ring.digest_key(), config.pipeline_limits());
-    let pipeline = pipeline.with_snapshots(taker);
+    let pipeline = pipeline.with_snapshots(taker).with_events(events);
     Ok(OpenData { pipeline, ring, storage, last_time_ns, recovered: recovered(snapshot, report) })
 }
 
@@ -171,6 +177,8 @@ struct Replay<'a> {
     config: &'a Config,
     decisions: Decisions,
     history: Option<History<DiskStorage>>,
+    /// What the operator was told. Opened with the history.
+    events: Option<EventFiles>,
     /// Position of the snapshot that it began with.
     snapshot: Option<u64>,
     /// Why a batch was not taken, where that is no fault of the batch.
@@ -180,7 +188,7 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(config: &'a Config) -> Replay<'a> {
         let decisions = Decisions::with_room(PAYMENTS_EXPECTED);
-        Replay { config, decisions, history: None, snapshot: None, fault: None }
+        Replay { config, decisions, history: None, events: None, snapshot: None, fault: None }
     }
 
     /// Takes the newest snapshot that can be used, and says where in the journal it goes on; none: at the beginning.
@@ -188,8 +196,9 @@ impl<'a> Replay<'a> {
         self.open_history(lineage)?;
         let indexed = self.history.as_ref().map_or(0, History::covered_through);
         let mut snapshots = open_snapshots(self.config, lineage)?;
-        let found =
-            snapshots::find(&mut snapshots, journal, indexed, PAYMENTS_EXPECTED).map_err(OpenError::Snapshots)?;
+        let told = self.events.as_ref().map_or(0, EventFiles::through);
+        let found = snapshots::find_told(&mut snapshots, journal, (indexed, told), PAYMENTS_EXPECTED);
+        let found = found.map_err(OpenError::Snapshots)?;
         for Refused { path, flaw } in &found.refused {
             tracing::warn!(file = %path, reason = %flaw, "snapshot passed over");
         }
@@ -204,11 +213,14 @@ impl<'a> Replay<'a> {
     /// Applies one batch of the journal.
     fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
         self.decisions.absorb(batch_of(batch)).map_err(|inapplicable| inapplicable.to_string())?;
-        self.follow().map_err(|fault| self.fault.insert(OpenError::History(fault)).to_string())
+        self.follow().map_err(|error| self.fault.insert(error).to_string())
     }
 
-    fn follow(&mut self) -> Result<(), HistoryFault> {
-        self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions))
+    fn follow(&mut self) -> Result<(), OpenError> {
+        let told = &self.decisions.engine.told().events;
+        self.events.as_mut().map_or(Ok(()), |events| events.append(told)).map_err(OpenError::Events)?;
+        let followed = self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions));
+        followed.map_err(OpenError::History)
     }
 
     /// Opens the history unless it is open.
@@ -226,15 +238,26 @@ impl<'a> Replay<'a> {
             tracing::warn!(file = %name, %reason, "dropped from the history; it is made again");
         }
         self.history = Some(history);
+        let path = events_directory(&self.config.directory);
+        self.events = Some(EventFiles::open(&path, lineage.0).map_err(OpenError::Events)?);
         Ok(())
     }
 
     /// Everything is replayed.
-    fn finish(mut self, lineage: Lineage) -> Result<(Decisions, History<DiskStorage>), OpenError> {
+    fn finish(mut self, lineage: Lineage) -> Result<(Decisions, History<DiskStorage>, EventLog), OpenError> {
         self.open_history(lineage)?;
-        let history = self.history.unwrap_or_else(|| unreachable!("it was opened in the line above"));
+        let (Some(history), Some(mut events)) = (self.history, self.events) else {
+            unreachable!("they were opened in the line above")
+        };
+        let newest = self.decisions.engine.scheme().events.newest();
+        if events.through() > newest {
+            tracing::warn!(newest, "events that the journal does not have are removed");
+            events.cut(newest).map_err(OpenError::Events)?;
+        }
+        events.sync().map_err(OpenError::Events)?;
+        let events = EventLog::start(events).map_err(OpenError::Events)?;
         history.check_followed(&self.decisions.engine).map_err(OpenError::History)?;
-        Ok((self.decisions, history))
+        Ok((self.decisions, history, events))
     }
 }
 
@@ -288,7 +311,7 @@ fn journal_genesis(
     let absorbed = replay.decisions.absorb(first);
     absorbed.map_err(|inapplicable| OpenError::Genesis(Fault::Inapplicable(inapplicable)))?;
     replay.open_history(lineage)?;
-    replay.follow().map_err(OpenError::History)
+    replay.follow()
 }
 
 /// What a replay from the beginning has found.

@@ -15,6 +15,7 @@ pub mod data;
 pub mod digest;
 pub mod engine;
 pub mod entry;
+pub mod events;
 pub mod feed;
 pub mod genesis;
 pub mod history;

@@ -197,6 +197,21 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 4;
 /// The longest administrative request: the longest command, as text.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 8 * COMMAND_BYTES_MAX;
 
+/// Events of one file of the operator's stream: 16 MiB, which a start reads once to see where the stream ends.
+pub const EVENTS_PER_FILE: u64 = 1 << 18;
+
+/// Files of that stream; the oldest goes when another is begun. 16 million events, 1 GiB: a million nets a week for four months.
+pub const EVENT_FILES_MAX: usize = 64;
+
+/// Batches with events that wait for their thread. They are few, a command or a cut-off each; with more, the disk stands still, and the journal too.
+pub const EVENT_BATCHES_WAITING_MAX: usize = 1_024;
+
+/// How long whoever follows the stream waits before it asks for more, in milliseconds: each time is a connection of its own, so followers leave the others their places.
+pub const EVENTS_LOOK_MS: u64 = 250;
+
+/// Rows of one page of what operators look at: the hot loop makes it between two batches, in less than a millisecond.
+pub const VIEW_ROWS_MAX: usize = 1_000;
+
 /// So long an administrator waits for the hot loop, in milliseconds: longer than a command waits there.
 pub const ADMIN_HOT_LOOP_MS: u64 = COMMAND_WAIT_MS + LOOKUP_HOT_LOOP_MS;
 

@@ -8,7 +8,10 @@ use ledger::journal::{DiskStorage, JournalFault, lineage_of};
 use crate::clock::JournalClock;
 use crate::config::{Config, GenesisRules};
 use crate::data::{self, OpenData, OpenError, journal_directory};
-use crate::lookup::{Trouble, open_offline};
+use crate::events::{EventFault, events_directory, read_page, survey};
+use crate::lookup::{Lookup, Offline, Trouble, open_offline};
+use crate::operator::story::{self, EventsView};
+use crate::operator::view::{self, Question, View};
 use crate::operator::{Command, Decided, Request};
 use crate::pipeline::Fault;
 
@@ -19,6 +22,40 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub fn rules(config: &Config) -> Result<GenesisRules, Trouble> {
     check_begun(config)?;
     open_offline(&config.directory)?.rules()
+}
+
+/// What operators look at, at the journal's end. Nothing is changed.
+pub fn look(config: &Config, question: &Question) -> Result<View, Trouble> {
+    Ok(view::look(open(config)?.engine()?, question)?)
+}
+
+/// The same, for several questions.
+pub fn open(config: &Config) -> Result<Lookup<DiskStorage, Offline>, Trouble> {
+    check_begun(config)?;
+    open_offline(&config.directory)
+}
+
+/// All that the operator was told and that is kept, to the journal's end. Nothing is changed: what is not in the files yet comes from the replay.
+pub fn events(config: &Config) -> Result<EventsView, Trouble> {
+    let mut lookup = open(config)?;
+    let failed = |fault: EventFault| Trouble::Fault(fault.to_string());
+    let directory = events_directory(&config.directory);
+    let (first, written) = survey(&directory, lookup.lineage()?.0).map_err(failed)?;
+    let most = usize::try_from(written + 1 - first).unwrap_or(usize::MAX);
+    let mut events = read_page(&directory, first - 1, most, written).map_err(failed)?.events;
+    let newest = lookup.told_behind(written, &mut events)?;
+    let through = events.last().map_or(written, |event| event.number);
+    if through != newest || events.windows(2).any(|pair| pair[0].number + 1 != pair[1].number) {
+        let directory = directory.display();
+        return Err(Trouble::Fault(format!(
+            "{directory} lacks events before {newest}: start the switch once, which makes them again"
+        )));
+    }
+    let participants = story::participants_of(&events);
+    match view::look(lookup.engine()?, &Question::Names { participants })? {
+        View::Names(names) => Ok(EventsView { rows: story::rows_of(&events, &names), first, through }),
+        other => unreachable!("names were asked for: {other:?}"),
+    }
 }
 
 /// Journals a command, and has the engine decide it.

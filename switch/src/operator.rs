@@ -1,19 +1,25 @@
 //! What an operator does to the scheme: a command with a name and a reason. It goes into the journal as a signed entry, and is decided by the engine like everything else.
 //!
 //! A [`Request`] is what came from outside, a [`Command`] what was checked as far as that can be without the state. What an entry does not say and what depends on files is
-//! checked right before the command gets its place in the order, by [`Command::check`]; such a refusal leaves no trace. All else is the engine's to decide: its answer is
+//! checked right before the command gets its place in the order, by [`Command::write`]; such a refusal leaves no trace. All else is the engine's to decide: its answer is
 //! a [`Decided`], and what it refuses stays in the journal.
 //!
 //! A new command is a variant of [`Action`] with an entry kind of its own, and an arm in each method of it; its name, its reason, its way and its answer are those of all:
-//! `switch admin` -> socket or `--offline` -> pipeline -> journal -> engine -> [`Decided`].
+//! `switch admin` -> socket or `--offline` -> pipeline -> journal -> engine -> [`Decided`]. What operators look at are [`view`]s.
 
+mod action;
+pub mod reference;
+pub mod story;
+pub mod tariff;
+pub mod view;
+
+use ledger::Currency;
 use serde::{Deserialize, Serialize};
 
-use crate::config::GenesisRules;
+pub use self::action::{Action, SettlementInput, TermsWords, rules_as_keys};
 use crate::engine::Engine;
 use crate::engine::scheme::rejects::CommandReject;
-use crate::entry::{ArchivedSignature, EntryKind, Signature, write_signed_command};
-use crate::genesis::scheme_rules;
+use crate::entry::{ArchivedSignature, EntryKind, Signature};
 use crate::limits::{OPERATOR_NAME_BYTES, REASON_TEXT_BYTES};
 
 /// A command as it is asked for.
@@ -29,40 +35,6 @@ pub struct Request {
     pub reason: String,
     /// What.
     pub action: Action,
-}
-
-/// What is asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Action {
-    /// Other parameters of the scheme.
-    ActivateRules {
-        /// Those that are in force: where they are others meanwhile, nothing is done.
-        #[serde(deserialize_with = "whole_rules")]
-        from: GenesisRules,
-        /// Those that are to be.
-        #[serde(deserialize_with = "whole_rules")]
-        to: GenesisRules,
-    },
-}
-
-/// Rules with every key: what a request does not name has no default.
-fn whole_rules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<GenesisRules, D::Error> {
-    use serde::de::Error;
-    let keys = serde_json::Map::deserialize(deserializer)?;
-    if let Some((missing, _)) = rules_as_keys(&GenesisRules::default()).iter().find(|(key, _)| !keys.contains_key(*key))
-    {
-        return Err(Error::custom(format!("the rules lack `{missing}`")));
-    }
-    GenesisRules::deserialize(serde_json::Value::Object(keys)).map_err(Error::custom)
-}
-
-/// Rules by their keys, as `genesis.toml` has them.
-pub fn rules_as_keys(rules: &GenesisRules) -> serde_json::Map<String, serde_json::Value> {
-    match serde_json::to_value(rules) {
-        Ok(serde_json::Value::Object(keys)) => keys,
-        other => unreachable!("rules are an object: {other:?}"),
-    }
 }
 
 /// Why a command did not get into the journal. Nothing was changed, and nothing is left of it.
@@ -138,75 +110,28 @@ impl Command {
         self.request.action.kind()
     }
 
-    /// Can it go into the journal, as the engine is now?
-    pub fn check(&self, engine: &Engine) -> Result<(), Refusal> {
-        self.request.action.check_with(engine)
-    }
-
     /// How many outcomes memory is to hold after it, where that can be fewer than now: then it must wait until the others are in the history's files.
     pub fn outcomes_kept(&self) -> Option<u32> {
         match &self.request.action {
             Action::ActivateRules { to, .. } => Some(to.outcomes_kept),
+            _ => None,
         }
     }
 
-    /// Appends its entry.
-    pub fn write(&self, out: &mut Vec<u8>) {
+    /// Appends its entry, if it can go into the journal as the engine is now; where it cannot, nothing is appended.
+    pub fn write(&self, engine: &Engine, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let Request { operator, approver, reason, action } = &self.request;
         let approver = approver.as_deref().unwrap_or_default();
         let signature = Signature { operator: padded(operator), approver: padded(approver), reason: padded(reason) };
-        action.write(&signature, out);
+        action.write(engine, &signature, out)
     }
 }
 
-/// What each kind of command is; all else is the same for all.
-impl Action {
-    fn kind(&self) -> EntryKind {
-        match self {
-            Action::ActivateRules { .. } => EntryKind::ActivateRules,
-        }
-    }
-
-    /// Can there be such a command at all?
-    fn check_alone(&self) -> Result<(), String> {
-        match self {
-            Action::ActivateRules { to, .. } => to.check(),
-        }
-    }
-
-    /// What the engine cannot decide, because the entry does not say it or because it depends on files.
-    fn check_with(&self, engine: &Engine) -> Result<(), Refusal> {
-        match self {
-            Action::ActivateRules { from, to } => check_rules(from, to, engine),
-        }
-    }
-
-    fn write(&self, signature: &Signature, out: &mut Vec<u8>) {
-        match self {
-            Action::ActivateRules { to, .. } => {
-                write_signed_command(out, self.kind(), signature, &scheme_rules(to));
-            }
-        }
-    }
-}
-
-fn check_rules(from: &GenesisRules, to: &GenesisRules, engine: &Engine) -> Result<(), Refusal> {
-    let now = GenesisRules::of(engine.rules());
-    if now == *to {
-        return Err(Refusal::Asked("these rules are in force already: nothing to do".to_owned()));
-    }
-    if now != *from {
-        let text = "the rules are others by now than those that were to be changed: look at them (rules show), and decide anew";
-        return Err(Refusal::Asked(text.to_owned()));
-    }
-    let (in_flight, kept) = (engine.counts().in_flight, to.outcomes_kept);
-    if in_flight >= u64::from(kept) {
-        let text = format!(
-            "rules: outcomes_kept of {kept} with {in_flight} payments in flight: a window must hold them all; choose more, or a quieter moment"
-        );
-        return Err(Refusal::NotNow(text));
-    }
-    Ok(())
+/// A currency's letters.
+fn letters(currency: &str) -> Result<[u8; 3], String> {
+    let known = Currency::parse(currency.as_bytes()).map(Currency::bytes);
+    known
+        .ok_or_else(|| format!("currency `{}`: expected three upper-case letters by ISO 4217", currency.escape_debug()))
 }
 
 fn padded<const N: usize>(text: &str) -> [u8; N] {
@@ -269,7 +194,20 @@ fn text_of(bytes: &[u8]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
     use super::*;
-    use crate::entry::{self, Body, Sender};
+    use crate::config::GenesisRules;
+    use crate::entry::{self, Body, Sender, write_command};
+    use crate::genesis::scheme_rules;
+
+    /// An engine in which the rules are those that requests begin from.
+    fn engine() -> Engine {
+        let mut engine = Engine::new();
+        let mut payload = Vec::new();
+        write_command(&mut payload, EntryKind::ActivateRules, &scheme_rules(&GenesisRules::default()));
+        engine
+            .apply(crate::engine::Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut Vec::new())
+            .unwrap();
+        engine
+    }
 
     fn request(operator: &str, reason: &str, change: fn(&mut GenesisRules)) -> Request {
         let from = GenesisRules::default();
@@ -305,12 +243,12 @@ mod tests {
         let alone = request("j.doe@bank", &reason, |rules| rules.timeout_ms = 8_000);
         let both = Request { approver: Some("m.roe".to_owned()), ..alone.clone() };
         let mut bytes = Vec::new();
-        Command::from_request(both).unwrap().write(&mut bytes);
+        Command::from_request(both).unwrap().write(&engine(), &mut bytes).unwrap();
         let (entry, _) = entry::read(&bytes).unwrap();
         assert_eq!(Signed::of(entry.signature.unwrap()).approver.as_deref(), Some("m.roe"));
         let command = Command::from_request(alone).unwrap();
         let mut bytes = Vec::new();
-        command.write(&mut bytes);
+        command.write(&engine(), &mut bytes).unwrap();
         assert!(bytes.len() <= crate::limits::COMMAND_BYTES_MAX);
         let (entry, _) = entry::read(&bytes).unwrap();
         assert_eq!(entry.sender, Sender::Operator);
@@ -335,7 +273,7 @@ mod tests {
         let written = GenesisRules { bulk_purposes: vec!["SALA".into(), "PENS".into()], ..GenesisRules::default() };
         let mut engine = Engine::new();
         let mut payload = Vec::new();
-        entry::write_command(&mut payload, EntryKind::ActivateRules, &scheme_rules(&written));
+        write_command(&mut payload, EntryKind::ActivateRules, &scheme_rules(&written));
         let batch = crate::engine::Batch { first_sequence: 1, time_ns: 1, payload: &payload };
         engine.apply(batch, &mut Vec::new()).unwrap();
         assert_eq!(GenesisRules::of(engine.rules()), written);

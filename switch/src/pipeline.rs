@@ -28,6 +28,7 @@ mod observing;
 mod operating;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use adapters::message::{ErrorCode, Lane, OUTBOX_LANES, ParticipantCode, PaymentId};
 use adapters::stages;
@@ -38,6 +39,7 @@ use crate::digest::OrderDigester;
 use crate::engine::effect::{Delivery, Effect};
 use crate::engine::{Batch, Engine, Inapplicable};
 use crate::entry::ParticipantId;
+use crate::events::{EventFault, EventLog, EventProgress};
 use crate::feed::Feeds;
 use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
@@ -71,6 +73,8 @@ pub enum Fault {
     Inapplicable(Inapplicable),
     /// The history cannot be written.
     History(HistoryFault),
+    /// The operator's events cannot be written.
+    Events(EventFault),
 }
 
 impl std::fmt::Display for Fault {
@@ -79,6 +83,7 @@ impl std::fmt::Display for Fault {
             Fault::Journal(fault) => fault.fmt(f),
             Fault::Inapplicable(inapplicable) => inapplicable.fmt(f),
             Fault::History(fault) => fault.fmt(f),
+            Fault::Events(fault) => fault.fmt(f),
         }
     }
 }
@@ -255,6 +260,8 @@ pub struct Pipeline<S: Storage> {
     history: History<S>,
     /// None where no snapshots are taken.
     snapshots: Option<SnapshotTaker<S>>,
+    /// None where nobody hears what the operator is told.
+    events: Option<EventLog>,
     watermarks: Watermarks,
     /// Whose lanes have what must be made into frames.
     behind: Vec<ParticipantId>,
@@ -310,6 +317,7 @@ impl<S: Storage> Pipeline<S> {
             decisions,
             history,
             snapshots: None,
+            events: None,
             watermarks: Watermarks { sequenced: through, durable: through, applied: through, indexed },
             behind: Vec::new(),
             is_cut: false,
@@ -329,6 +337,17 @@ impl<S: Storage> Pipeline<S> {
     #[must_use]
     pub fn with_snapshots(self, snapshots: SnapshotTaker<S>) -> Pipeline<S> {
         Pipeline { snapshots: Some(snapshots), ..self }
+    }
+
+    /// The same, and from now on what the operator is told is written.
+    #[must_use]
+    pub fn with_events(self, events: EventLog) -> Pipeline<S> {
+        Pipeline { events: Some(events), ..self }
+    }
+
+    /// How far that has come; none where it is not written.
+    pub fn event_progress(&self) -> Option<Arc<EventProgress>> {
+        self.events.as_ref().map(|events| Arc::clone(events.progress()))
     }
 
     /// One turn: everything that was received since the last one becomes durable, is decided, and is told.
@@ -388,11 +407,18 @@ impl<S: Storage> Pipeline<S> {
         assert!(durable.covers(appended.last_sequence), "nothing is decided before it is durable");
         let batch = Batch { first_sequence: appended.first_sequence, time_ns, payload: self.ingress.payload() };
         self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
+        self.tell_operator()?;
         self.watermarks.applied = appended.last_sequence;
         stages::index(|| self.history.follow(&mut self.decisions)).map_err(Fault::History)?;
         self.watermarks.indexed = self.history.indexed();
         self.watermarks.validate();
         Ok(())
+    }
+
+    /// Hands over what the operator is told of the batch.
+    fn tell_operator(&self) -> Result<(), Fault> {
+        let told = &self.decisions.engine.told().events;
+        self.events.as_ref().map_or(Ok(()), |events| events.follow(told)).map_err(Fault::Events)
     }
 
     /// Sees what has become indexed meanwhile. Where that is too little (payments were refused, or the history was made anew and has not come to the

@@ -111,6 +111,28 @@ pub fn participant_of(certificate: &CertificateDer<'_>) -> Option<ParticipantCod
     ParticipantCode::parse(name)
 }
 
+/// What an operator registers of a certificate.
+pub struct CertificateFacts {
+    /// SHA-256 of its DER form.
+    pub fingerprint: [u8; 32],
+    /// Seconds since 1970, from which it is good.
+    pub not_before_s: u64,
+    /// Seconds since 1970, through which it is good.
+    pub not_after_s: u64,
+}
+
+/// Fingerprint and validity; none of what is no certificate, or one of before 1970.
+pub fn facts_of(certificate: &CertificateDer<'static>) -> Option<CertificateFacts> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let validity = parsed.validity();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+    Some(CertificateFacts {
+        fingerprint: digest.as_ref().try_into().ok()?,
+        not_before_s: u64::try_from(validity.not_before.timestamp()).ok()?,
+        not_after_s: u64::try_from(validity.not_after.timestamp()).ok()?,
+    })
+}
+
 /// The participants whose certificates lie in a directory, in order of their codes.
 pub fn participants_in(directory: &Path) -> std::io::Result<Vec<ParticipantCode>> {
     let mut codes = Vec::new();

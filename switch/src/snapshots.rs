@@ -9,6 +9,8 @@
 //! [`SnapshotTaker`] belongs to whoever applies batches, and never makes it wait: it takes a portion a turn, and a thread writes. What goes wrong with a snapshot costs
 //! that snapshot and no payment.
 
+use std::sync::Arc;
+
 use ledger::journal::{JournalPlace, Lineage, Storage, check_place};
 use ledger::snapshot::{
     Refused, SnapshotFault, SnapshotFinishing, SnapshotOptions, SnapshotWork, SnapshotWriter, Snapshots,
@@ -16,6 +18,7 @@ use ledger::snapshot::{
 
 use crate::engine::Engine;
 use crate::engine::snapshot::ENGINE_SNAPSHOT_FORMAT;
+use crate::events::EventProgress;
 use crate::history::{History, HistoryFault};
 use crate::limits::{SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_LOOK_NS};
 
@@ -71,19 +74,34 @@ pub struct SnapshotTaker<S: Storage> {
     last: u64,
     stage: Stage<S>,
     news: Option<SnapshotNews>,
+    /// The operator's events, which no start replays that lie before a snapshot; none where they are not written.
+    events: Option<Arc<EventProgress>>,
+    /// The newest of them when the last one was begun.
+    told: u64,
 }
 
 impl<S: Storage> SnapshotTaker<S> {
     /// After a start from the snapshot at position `last`, or from the journal's beginning, 0.
     pub fn new(snapshots: Snapshots<S>, every_entries: u64, last: u64) -> SnapshotTaker<S> {
         let pace = SnapshotPace::default();
-        SnapshotTaker { snapshots, every_entries, pace, last, stage: Stage::Idle, news: None }
+        SnapshotTaker { snapshots, every_entries, pace, last, stage: Stage::Idle, news: None, events: None, told: 0 }
     }
 
     /// The same, with portions of another size.
     #[must_use]
     pub fn with_pace(self, pace: SnapshotPace) -> SnapshotTaker<S> {
         SnapshotTaker { pace, ..self }
+    }
+
+    /// The same, and a file gets its name only once the events before it are synced.
+    #[must_use]
+    pub fn with_events(self, events: Option<Arc<EventProgress>>) -> SnapshotTaker<S> {
+        SnapshotTaker { events, ..self }
+    }
+
+    /// Are the events before the last one synced?
+    fn is_told(&self) -> bool {
+        self.events.as_ref().is_none_or(|events| events.through() >= self.told)
     }
 
     /// Is one being made?
@@ -110,7 +128,7 @@ impl<S: Storage> SnapshotTaker<S> {
                 let room = writer.room_bytes();
                 self.capture(engine, writer, room.min(self.pace.bytes_per_turn));
             }
-            Stage::Uncovered(writer) if self.last <= history.indexed() => {
+            Stage::Uncovered(writer) if self.last <= history.indexed() && self.is_told() => {
                 self.stage = Stage::Finishing(writer.finish());
             }
             Stage::Uncovered(writer) => {
@@ -169,6 +187,7 @@ impl<S: Storage> SnapshotTaker<S> {
         let position = engine.applied();
         assert_eq!(place.next_sequence, position + 1, "the journal ends where the engine is");
         self.last = position;
+        self.told = engine.scheme().events.newest();
         cut(engine, history)?;
         let bytes = engine.begin_capture();
         match self.snapshots.begin(position, &place.to_bytes(), bytes) {
@@ -206,6 +225,10 @@ impl<S: Storage> SnapshotTaker<S> {
                 Stage::Uncovered(writer) => {
                     history.cut(engine)?;
                     history.wait_covered(self.last)?;
+                    // What cannot be written is the fault of those who hand it over; this snapshot gets no name.
+                    if self.events.as_ref().is_some_and(|events| events.wait(self.told).is_err()) {
+                        return Ok(());
+                    }
                     self.stage = Stage::Finishing(writer.finish());
                 }
                 Stage::Finishing(finishing) => {
@@ -263,6 +286,16 @@ pub fn find<S: Storage>(
     indexed: u64,
     payments_expected: u32,
 ) -> Result<Found, SnapshotFault> {
+    find_told(snapshots, journal, (indexed, u64::MAX), payments_expected)
+}
+
+/// The same where the files of the history reach so far, and those of the operator's events.
+pub fn find_told<S: Storage>(
+    snapshots: &mut Snapshots<S>,
+    journal: &S,
+    (indexed, told): (u64, u64),
+    payments_expected: u32,
+) -> Result<Found, SnapshotFault> {
     let loaded = snapshots.load(u64::MAX, |snapshot, body| {
         let place = place_of(snapshot)?;
         if snapshot.position > indexed {
@@ -272,6 +305,10 @@ pub fn find<S: Storage>(
         let engine = Engine::restore(payments_expected, body).map_err(|fault| fault.to_string())?;
         if engine.applied() != snapshot.position || engine.time_ns() != place.time_ns {
             return Err("its state is of another position".to_owned());
+        }
+        let newest = engine.scheme().events.newest();
+        if newest > told {
+            return Err(format!("the files of events reach to number {told}, and not to {newest}"));
         }
         Ok(Start { engine, place })
     })?;

@@ -30,14 +30,26 @@ impl Engine {
     }
 
     fn obey(&mut self, moment: Moment, command: Body<'_>) -> Result<Result<(), CommandReject>, String> {
-        let applied = match command {
-            Body::ActivateRules(rules) => self.activate_rules(rules),
-            Body::CurrencyOpened(currency) => self.open_currency(currency),
-            Body::ParticipantOpened(participant) => self.open_participant(participant),
-            Body::FundsIn(funds) => self.funds_in(moment, funds),
+        match command {
+            Body::ActivateRules(rules) => {
+                self.activate_rules(rules)?;
+                self.announce(moment, Event::of(EventKind::RulesActivated));
+            }
+            Body::CurrencyOpened(opened) => {
+                self.open_currency(opened)?;
+                let event = Event { currency: opened.currency, ..Event::of(EventKind::CurrencyOpened) };
+                self.announce(moment, Event { code: opened.model.into(), ..event });
+            }
+            Body::ParticipantOpened(opened) => {
+                self.open_participant(opened)?;
+                let (participant, other) = (opened.participant.to_native(), opened.sponsor.to_native());
+                let event = Event { participant, other, ..Event::of(EventKind::ParticipantOpened) };
+                self.announce(moment, Event { code: opened.standing.into(), ..event });
+            }
+            Body::FundsIn(funds) => self.funds_in(moment, funds)?,
             other => return self.obey_for_scheme(moment, other),
-        };
-        applied.map(Ok)
+        }
+        Ok(Ok(()))
     }
 
     /// Who gives a command has a name, and does not approve it. What moves money or opens doors is approved by somebody else.
@@ -68,7 +80,10 @@ fn is_of_scheme(command: Body<'_>) -> bool {
 pub fn needs_two_people(command: Body<'_>) -> bool {
     matches!(
         command,
-        Body::StandingSet(_)
+        Body::CurrencyOpened(_)
+            | Body::ParticipantOpened(_)
+            | Body::FundsIn(_)
+            | Body::StandingSet(_)
             | Body::TermsSet(_)
             | Body::AgencySet(_)
             | Body::CertificateSet(_)

@@ -264,9 +264,9 @@ impl Engine {
                 self.cancel_case(moment, sender, cancel, note_of(moment, entry), effects)
             }
             (_, Sender::Operator) => self.command(moment, entry),
-            (Body::SignOn, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOn),
-            (Body::SignOff, Sender::Participant(sender)) => self.sign(sender, PresenceInput::SignOff),
-            (Body::Presence(presence), Sender::Switch) => self.observe(presence),
+            (Body::SignOn, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOn),
+            (Body::SignOff, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOff),
+            (Body::Presence(presence), Sender::Switch) => self.observe(moment, presence),
             (Body::Acknowledged(acknowledged), Sender::Switch) => self.acknowledge(acknowledged),
             (body, sender) => Err(format!("{body:?} from {sender:?}")),
         }

@@ -17,8 +17,9 @@
 
 use adapters::message::Cursors;
 
-use super::Engine;
 use super::participants::Participant;
+use super::scheme::events::{Event, EventKind};
+use super::{Engine, Moment};
 use crate::entry::{ArchivedAcknowledged, ArchivedPresence, ParticipantId};
 
 /// What changes whether a participant can be paid.
@@ -64,20 +65,36 @@ impl Participant {
 
 impl Engine {
     /// A participant has signed on or off.
-    pub(super) fn sign(&mut self, sender: ParticipantId, input: PresenceInput) -> Result<(), String> {
-        self.participants.get_mut(sender).ok_or("a sender that is not in the scheme")?.note_presence(input);
+    pub(super) fn sign(&mut self, moment: Moment, sender: ParticipantId, input: PresenceInput) -> Result<(), String> {
+        self.participants.get(sender).ok_or("a sender that is not in the scheme")?;
+        self.note_presence(moment, sender, input);
         Ok(())
     }
 
+    /// Notes what was said or observed of a participant that exists, and tells the operator where it can be paid by now and could not before, or the other way round.
+    fn note_presence(&mut self, moment: Moment, id: ParticipantId, input: PresenceInput) {
+        let participant = &mut self.participants[id];
+        let before = participant.is_reachable();
+        participant.note_presence(input);
+        let kind = match (before, participant.is_reachable()) {
+            (false, true) => EventKind::ParticipantReachable,
+            (true, false) => EventKind::ParticipantUnreachable,
+            _ => return,
+        };
+        let is_said = matches!(input, PresenceInput::SignOn | PresenceInput::SignOff);
+        self.announce(moment, Event { participant: id.0, code: u16::from(is_said), ..Event::of(kind) });
+    }
+
     /// The switch has observed that a participant has come, or has gone.
-    pub(super) fn observe(&mut self, presence: &ArchivedPresence) -> Result<(), String> {
+    pub(super) fn observe(&mut self, moment: Moment, presence: &ArchivedPresence) -> Result<(), String> {
         let input = match presence.present {
             0 => PresenceInput::Absent,
             1 => PresenceInput::Present,
             _ => return Err("a presence that is neither yes nor no".to_owned()),
         };
         let id = ParticipantId(presence.participant.to_native());
-        self.participants.get_mut(id).ok_or("the presence of nobody")?.note_presence(input);
+        self.participants.get(id).ok_or("the presence of nobody")?;
+        self.note_presence(moment, id, input);
         Ok(())
     }
 

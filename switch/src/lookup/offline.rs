@@ -6,7 +6,9 @@ use std::path::Path;
 
 use adapters::message::PaymentId;
 use ledger::index::TimeQuery;
-use ledger::journal::{DiskStorage, JournalFault, JournalPlace, JournalReader, Storage, lineage_of, scan_after};
+use ledger::journal::{
+    DiskStorage, JournalFault, JournalPlace, JournalReader, Lineage, Storage, lineage_of, scan_after,
+};
 use ledger::snapshot::{SnapshotWork, Snapshots};
 
 use super::{Beyond, Lookup, Names, OpenPayment, Reached, Trouble, Visit};
@@ -14,6 +16,7 @@ use crate::config::GenesisRules;
 use crate::data::{OpenError, batch_of, history_directory, journal_directory, snapshots_directory};
 use crate::engine::Engine;
 use crate::engine::cases::Case;
+use crate::engine::scheme::events::Event;
 use crate::history::{HistoryEvent, HistoryFault, HistoryReader, for_each_record};
 use crate::snapshots;
 
@@ -75,6 +78,31 @@ fn lock(storage: DiskStorage, data: &Path) -> Result<DiskStorage, Trouble> {
 }
 
 impl Lookup<DiskStorage, Offline> {
+    /// The state at the journal's end.
+    pub fn engine(&mut self) -> Result<&Engine, Trouble> {
+        self.beyond.replayed()
+    }
+
+    /// The journal's.
+    pub fn lineage(&self) -> Result<Lineage, Trouble> {
+        let lineage = lineage_of(&self.beyond.journal).map_err(Trouble::from)?;
+        lineage.ok_or_else(|| Trouble::Asked(format!("there is no journal in {}", self.beyond.journal.path_of(""))))
+    }
+
+    /// Appends what the operator was told behind an event, as far as the replay tells it; gives the number of the newest.
+    pub fn told_behind(&mut self, number: u64, events: &mut Vec<Event>) -> Result<u64, Trouble> {
+        let covered = self.beyond.history.covered_through();
+        let (mut engine, place) = self.beyond.begin(covered)?;
+        let mut effects = Vec::new();
+        scan_after(&self.beyond.journal, place, |batch| {
+            effects.clear();
+            engine.apply(batch_of(&batch), &mut effects).map_err(|inapplicable| inapplicable.to_string())?;
+            events.extend(engine.told().events.iter().filter(|event| event.number > number));
+            Ok(())
+        })?;
+        Ok(engine.scheme().events.newest())
+    }
+
     /// The parameters of the scheme at the journal's end.
     pub fn rules(&mut self) -> Result<GenesisRules, Trouble> {
         Ok(GenesisRules::of(self.beyond.replayed()?.rules()))

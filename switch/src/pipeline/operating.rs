@@ -70,7 +70,8 @@ impl<S: Storage> Pipeline<S> {
     /// Adds the next command to the batch, if it can be applied.
     pub(super) fn admit_command(&mut self, now_ns: u64) {
         let Some(WaitingCommand { ticket, command, until_ns }) = self.operating.waiting.pop_front() else { return };
-        if let Err(refusal) = command.check(&self.decisions.engine) {
+        let mut entry = Vec::new();
+        if let Err(refusal) = command.write(&self.decisions.engine, &mut entry) {
             return self.operating.done.push_back((ticket, Err(refusal)));
         }
         if command.outcomes_kept().is_some_and(|kept| !self.may_hold_fewer(kept)) {
@@ -84,9 +85,8 @@ impl<S: Storage> Pipeline<S> {
             );
             return self.operating.done.push_back((ticket, Err(Refusal::NotNow(text))));
         }
-        let before = self.ingress.payload().len();
-        self.ingress.add_command(|out| command.write(out));
-        assert!(self.ingress.payload().len() - before <= COMMAND_BYTES_MAX, "a batch has room for one");
+        assert!(entry.len() <= COMMAND_BYTES_MAX, "a batch has room for one");
+        self.ingress.add_command(|out| out.extend_from_slice(&entry));
         self.operating.in_batch = Some((ticket, self.ingress.count()));
     }
 

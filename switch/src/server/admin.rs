@@ -8,6 +8,8 @@
 //! {"version":1,"command":{"operator":"j.doe","reason":"...","action":{"activate_rules":{"from":{...},"to":{...}}}}}
 //!                                                                    -> {"decided":{"position":...,"time_ns":...}}
 //!                                                                    -> {"decided":{"position":...,"time_ns":...,"refused":{"number":101,"text":"..."}}}
+//! {"version":1,"look":{"windows":{}}}                                   -> {"view":{...}}
+//! {"version":1,"events":{"after":17}}                                    -> {"events":{...}}
 //!                                                                    -> {"trouble":{"kind":"asked","text":"..."}}
 //! ```
 
@@ -23,11 +25,15 @@ use serde::{Deserialize, Serialize};
 use super::socket::{self, TroubleLine, Visits};
 use super::{HotLoopQueue, Message};
 use crate::config::GenesisRules;
+use crate::events::{EventPage, EventProgress};
 use crate::limits::{
     ADMIN_CONNECTIONS_MAX, ADMIN_HOT_LOOP_MS, ADMIN_REQUEST_BYTES_MAX, LOOKUP_REQUEST_MS, LOOKUP_STALL_MS,
+    VIEW_ROWS_MAX,
 };
 use crate::lookup::Trouble;
-use crate::operator::{self, Command, Decided};
+use crate::operator::story::{self, EventsView};
+use crate::operator::view::{self, Question, View};
+use crate::operator::{self, Command, Decided, Refusal};
 use crate::pipeline::{Operated, Pipeline};
 
 /// Of requests and answers.
@@ -48,6 +54,8 @@ pub(super) const VISITS: Visits = Visits {
 pub(super) enum Administer {
     /// The rules in force.
     Rules(Sender<GenesisRules>),
+    /// Another part of the state.
+    Look(Box<Question>, Sender<Result<View, Refusal>>),
     /// A command, and who waits for what becomes of it.
     Command(Box<Command>, Sender<Operated>),
 }
@@ -61,6 +69,7 @@ impl Waiters {
     pub(super) fn begin<S: Storage>(&mut self, question: Administer, pipeline: &mut Pipeline<S>, now_ns: u64) {
         match question {
             Administer::Rules(reply) => drop(reply.send(GenesisRules::of(pipeline.engine().rules()))),
+            Administer::Look(question, reply) => drop(reply.send(view::look(pipeline.engine(), &question))),
             Administer::Command(command, reply) => {
                 let (operator, kind) = (command.operator().to_owned(), command.kind());
                 match pipeline.operate(*command, now_ns) {
@@ -95,7 +104,7 @@ fn log(operated: &Operated) {
     }
 }
 
-/// A request: one of the two.
+/// A request: one of these.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
@@ -103,7 +112,24 @@ struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rules: Option<Nothing>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    look: Option<Question>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    events: Option<EventsAfter>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     command: Option<operator::Request>,
+}
+
+impl Request {
+    fn nothing() -> Request {
+        Request { version: VERSION, rules: None, look: None, events: None, command: None }
+    }
+}
+
+/// Which events.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsAfter {
+    after: u64,
 }
 
 /// `{}`.
@@ -116,25 +142,56 @@ struct Nothing {}
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Rules(GenesisRules),
+    View(View),
+    Events(EventsView),
     Decided(Decided),
     Trouble(TroubleLine),
 }
 
 /// Serves one connection, to its end.
-pub(super) fn attend(stream: &UnixStream, queue: &HotLoopQueue) {
-    socket::attend(stream, (ADMIN_REQUEST_BYTES_MAX, LOOKUP_REQUEST_MS), |line, out| answer(line, queue, out));
+pub(super) fn attend(stream: &UnixStream, queue: &HotLoopQueue, progress: Option<&EventProgress>) {
+    socket::attend(stream, (ADMIN_REQUEST_BYTES_MAX, LOOKUP_REQUEST_MS), |line, out| {
+        answer(line, queue, progress, out)
+    });
 }
 
-fn answer(line: &[u8], queue: &HotLoopQueue, out: &mut impl Write) -> Result<(), Trouble> {
+/// A page of the operator's events: from their files, with the names that the hot loop knows.
+fn told(queue: &HotLoopQueue, progress: Option<&EventProgress>, after: u64) -> Result<EventsView, Trouble> {
+    let progress = progress.ok_or_else(|| Trouble::Fault("this switch writes no events".to_owned()))?;
+    let page = progress.page(after, VIEW_ROWS_MAX).map_err(|fault| Trouble::Fault(fault.to_string()))?;
+    let EventPage { events, first, through } = page;
+    let question = Question::Names { participants: story::participants_of(&events) };
+    match ask(queue, |reply| Administer::Look(Box::new(question), reply), "")? {
+        Ok(View::Names(names)) => Ok(EventsView { rows: story::rows_of(&events, &names), first, through }),
+        other => unreachable!("names were asked for: {other:?}"),
+    }
+}
+
+fn answer(
+    line: &[u8],
+    queue: &HotLoopQueue,
+    progress: Option<&EventProgress>,
+    out: &mut impl Write,
+) -> Result<(), Trouble> {
     let answer = match socket::parse(line, VERSION)? {
-        Request { rules: Some(Nothing {}), command: None, .. } => Answer::Rules(ask(queue, Administer::Rules, "")?),
-        Request { rules: None, command: Some(request), .. } => {
+        Request { rules: Some(Nothing {}), look: None, events: None, command: None, .. } => {
+            Answer::Rules(ask(queue, Administer::Rules, "")?)
+        }
+        Request { rules: None, look: Some(question), events: None, command: None, .. } => {
+            Answer::View(ask(queue, |reply| Administer::Look(Box::new(question), reply), "")?.map_err(Trouble::from)?)
+        }
+        Request { rules: None, look: None, events: Some(asked), command: None, .. } => {
+            Answer::Events(told(queue, progress, asked.after)?)
+        }
+        Request { rules: None, look: None, events: None, command: Some(request), .. } => {
             let command = Command::from_request(request).map_err(Trouble::from)?;
             let operated = ask(queue, |reply| Administer::Command(Box::new(command), reply), UNKNOWN)?;
             Answer::Decided(operated.map_err(Trouble::from)?)
         }
         Request { .. } => {
-            return Err(Trouble::Asked("a request must have `rules` or `command`, and not both".to_owned()));
+            return Err(Trouble::Asked(
+                "a request must have one of `rules`, `look`, `events` and `command`".to_owned(),
+            ));
         }
     };
     socket::write_line(&answer, out)
@@ -162,8 +219,24 @@ impl<'a> AdminOffice<'a> {
 
     /// The rules in force.
     pub fn rules(&self) -> Result<GenesisRules, Trouble> {
-        match self.ask(Request { version: VERSION, rules: Some(Nothing {}), command: None }, "")? {
+        match self.ask(Request { rules: Some(Nothing {}), ..Request::nothing() }, "")? {
             Answer::Rules(rules) => Ok(rules),
+            _ => Err(socket::broken_off("")),
+        }
+    }
+
+    /// Another part of the state.
+    pub fn look(&self, question: Question) -> Result<View, Trouble> {
+        match self.ask(Request { look: Some(question), ..Request::nothing() }, "")? {
+            Answer::View(view) => Ok(view),
+            _ => Err(socket::broken_off("")),
+        }
+    }
+
+    /// The events after a number, a page of them.
+    pub fn events(&self, after: u64) -> Result<EventsView, Trouble> {
+        match self.ask(Request { events: Some(EventsAfter { after }), ..Request::nothing() }, "")? {
+            Answer::Events(view) => Ok(view),
             _ => Err(socket::broken_off("")),
         }
     }
@@ -172,7 +245,7 @@ impl<'a> AdminOffice<'a> {
     pub fn give(&self, command: operator::Request) -> Result<Decided, Trouble> {
         // What can be said without the switch is said the same with and without it.
         Command::from_request(command.clone())?;
-        match self.ask(Request { version: VERSION, rules: None, command: Some(command) }, UNKNOWN)? {
+        match self.ask(Request { command: Some(command), ..Request::nothing() }, UNKNOWN)? {
             Answer::Decided(decided) => Ok(decided),
             _ => Err(socket::broken_off(UNKNOWN)),
         }

@@ -192,6 +192,7 @@ impl Server {
             LocalSocket::bind(&config.directory, visits)
                 .inspect_err(|reason| tracing::warn!(%reason, "no {} while the switch runs", visits.what))
         };
+        let event_progress = pipeline.event_progress();
         let (desk, admin) = (bind(desk::VISITS), bind(admin::VISITS));
         let journal = JournalReader::open(storage).map_err(|fault| ServerError::Fault(Fault::Journal(fault)))?;
         let renderer = renderer::RenderThread {
@@ -228,8 +229,10 @@ impl Server {
             others.push(spawn("desk", move || desk.run(stop, move |stream| desk::attend(stream, sources.clone())))?);
         }
         if let Ok(admin) = admin {
-            let queue = queue.clone();
-            others.push(spawn("admin", move || admin.run(stop, move |stream| admin::attend(stream, &queue)))?);
+            let (queue, progress) = (queue.clone(), event_progress);
+            let attend =
+                move |stream: &std::os::unix::net::UnixStream| admin::attend(stream, &queue, progress.as_deref());
+            others.push(spawn("admin", move || admin.run(stop, attend))?);
         }
         let hot_loop = spawn("hot-loop", move || hot_loop.run())?;
         Ok(Server { address, recovered, queue, stop_accepting, hot_loop, others })

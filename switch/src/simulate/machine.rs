@@ -336,6 +336,8 @@ pub(super) fn stop_of_pipeline(fault: &Fault) -> Stop {
         Fault::Journal(fault) => stop_of(fault),
         Fault::Inapplicable(inapplicable) => Stop::Unplanned(inapplicable.to_string()),
         Fault::History(fault) => stop_of_history(fault),
+        // Nobody writes events here.
+        Fault::Events(fault) => Stop::Unplanned(fault.to_string()),
     }
 }
 

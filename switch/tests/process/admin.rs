@@ -239,7 +239,7 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
     let cases: [(&[u8], &str); 7] = [
         (b"hello\n", "a request that is none"),
         (b"{\"version\":9}\n", "a request of version 9"),
-        (b"{\"version\":1}\n", "`rules` or `command`"),
+        (b"{\"version\":1}\n", "one of `rules`, `look`, `events` and `command`"),
         (b"{\"version\":1", "ends before the end of its line"),
         (&long, "more than 131072 bytes"),
         (nameless.as_bytes(), "operator ``: expected 1 to 35"),

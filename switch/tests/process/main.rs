@@ -27,6 +27,7 @@ mod outcomes;
 mod payments;
 mod privacy;
 mod resume;
+mod scheme;
 mod snapshots;
 
 mod presence;

@@ -38,6 +38,12 @@ pub enum EventKind {
     AgencyChanged = 5,
     /// A certificate was registered: `code` 1, or revoked: 0.
     CertificateChanged = 6,
+    /// A participant was admitted: `code` is its standing, `other` its sponsor.
+    ParticipantOpened = 7,
+    /// A currency was admitted: `code` is its model.
+    CurrencyOpened = 8,
+    /// Other parameters of the scheme are in force.
+    RulesActivated = 9,
     /// An order of money is held: `code` is the operation.
     MoneyPrepared = 10,
     /// An order of money has moved: `code` is the operation.
@@ -58,6 +64,10 @@ pub enum EventKind {
     ToppedUp = 18,
     /// `amount` went to the reserve.
     Swept = 19,
+    /// A participant can be paid again: `code` 1 by its own word, 0 by its connection.
+    ParticipantReachable = 20,
+    /// A participant cannot be paid: `code` 1 by its own word, 0 by its connection.
+    ParticipantUnreachable = 21,
     /// A window was closed: `amount` is the sum of what its creditors get.
     WindowClosed = 30,
     /// A participant's net in it.
@@ -88,13 +98,16 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [EventKind; 29] = [
+    pub const ALL: [EventKind; 34] = [
         EventKind::CommandRefused,
         EventKind::StandingChanged,
         EventKind::LimitsChanged,
         EventKind::TermsChanged,
         EventKind::AgencyChanged,
         EventKind::CertificateChanged,
+        EventKind::ParticipantOpened,
+        EventKind::CurrencyOpened,
+        EventKind::RulesActivated,
         EventKind::MoneyPrepared,
         EventKind::MoneyConfirmed,
         EventKind::MoneyAborted,
@@ -105,6 +118,8 @@ impl EventKind {
         EventKind::BackWithin,
         EventKind::ToppedUp,
         EventKind::Swept,
+        EventKind::ParticipantReachable,
+        EventKind::ParticipantUnreachable,
         EventKind::WindowClosed,
         EventKind::NetDetermined,
         EventKind::CutOffMissed,

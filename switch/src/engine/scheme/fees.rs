@@ -47,6 +47,11 @@ impl Fees {
         &self.waiting
     }
 
+    /// The number of the newest; 0 before the first.
+    pub fn newest(&self) -> u32 {
+        self.newest
+    }
+
     /// When another tariff comes into force.
     pub fn next_tariff_ns(&self) -> Option<u64> {
         self.waiting.first().map(|tariff| tariff.effective_at_ns)

@@ -15,7 +15,7 @@ use crate::limits::CERTIFICATES_MAX;
 
 /// Where a participant stands with the scheme. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Not yet let in.

@@ -18,7 +18,8 @@ use crate::limits::ORDERS_OPEN_MAX;
 
 /// What an order of money does. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// Funding to settlement, in two steps; at once at the beginning of a journal.
     FundsIn = 1,
@@ -417,6 +418,6 @@ pub(super) fn amount_up_to(minor_units: u128) -> Option<Amount> {
 }
 
 /// Could the reference be a payment's id, or one that the engine makes? These are UUIDs of the versions 4 and 8.
-pub(in crate::engine) fn is_taken(reference: [u8; 16]) -> bool {
+pub fn is_taken(reference: [u8; 16]) -> bool {
     PaymentId::from_bytes(reference).is_some() || is_scheme_transfer(reference)
 }

@@ -20,7 +20,8 @@ use crate::limits::WINDOWS_UNSETTLED_MAX;
 
 /// What is settled together. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cycle {
     /// Payments and returns of a net currency.
     Payments = 1,
@@ -94,6 +95,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// What its creditors get, in minor units.
+    pub fn gross(&self) -> i128 {
+        self.nets.iter().map(|net| net.net.max(0)).sum()
+    }
+
     /// What debtors have brought that no creditor has taken, in minor units.
     fn in_transit(&self) -> i128 {
         -(self.scheme_net + self.relieved)
