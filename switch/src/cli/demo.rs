@@ -1,6 +1,8 @@
 //! `switch demo`: the switch at work on one machine. Three sandbox providers connect over real TLS sockets, and payments between their
-//! customers cross the real pipeline into the real journal; then one goes back, and one is made on request. Nothing here is faked: the demo is a client like any other.
+//! customers cross the real pipeline into the real journal; then one goes back, one is made on request, and the settlement window is closed and settled. Nothing here is
+//! faked: the demo is a client, and an operator, like any other.
 
+mod settlement;
 mod story;
 
 use std::collections::HashMap;
@@ -25,6 +27,7 @@ use super::print::{grouped, money};
 use super::{Failure, config_path, init, listen_for_stop, start_logging};
 use crate::config::Config;
 use crate::engine::PaymentCounts;
+use crate::engine::scheme::Model;
 use crate::server::{Report, Server};
 
 /// Runs a switch with three sandbox providers and shows payments crossing it.
@@ -72,7 +75,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if is_new {
         let participants = PROVIDERS.iter().map(|(code, ..)| ((*code).to_owned(), FUNDS_MINOR)).collect();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        init::make(data, &init::Plan { participants, currency: CURRENCY.to_owned(), listen })?;
+        let (currency, model) = (CURRENCY.to_owned(), Model::Net);
+        init::make(data, &init::Plan { participants, currency, model, listen })?;
     }
     let config = Config::read(&config_path(data)).map_err(Failure::start)?;
     let server = Server::start(&config).map_err(Failure::start)?;
@@ -123,6 +127,9 @@ async fn show(arguments: &Arguments, config: &Config, server: &Server) -> Result
     show.print_one();
     if !interrupted {
         show.tell_stories().await?;
+        let data = config.directory.clone();
+        let told = tokio::task::spawn_blocking(move || settlement::tell_settlement(&data));
+        told.await.map_err(Failure::fault)??;
     }
     show.print_all();
     let report = server.report().ok_or_else(|| Failure::fault("the switch has stopped"))?;
@@ -433,11 +440,15 @@ fn print_books(report: &Report) {
          {returned} returned",
         grouped(committed.into())
     );
-    println!("  {:<20} {:>10} {:>22} {:>14}", "settlement account", "currency", "available", "reserved");
+    println!(
+        "  {:<20} {:>10} {:>22} {:>22} {:>14}",
+        "participant", "currency", "settlement account", "can pay", "reserved"
+    );
     for holding in &report.holdings {
-        let (available, reserved) =
-            (money(holding.available, holding.minor_digits), money(holding.reserved, holding.minor_digits));
-        println!("  {:<20} {:>10} {available:>22} {reserved:>14}", holding.participant, holding.currency);
+        let [settlement, available, reserved] =
+            [holding.settlement, holding.available, holding.reserved].map(|amount| money(amount, holding.minor_digits));
+        let (participant, currency) = (&holding.participant, &holding.currency);
+        println!("  {participant:<20} {currency:>10} {settlement:>22} {available:>22} {reserved:>14}");
     }
     for (currency, debits, credits) in &report.totals {
         let verdict = if debits == credits { "they balance" } else { "THEY DO NOT BALANCE" };

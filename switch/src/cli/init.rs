@@ -9,6 +9,7 @@ use ledger::{Amount, Currency};
 
 use super::{Failure, config_path};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::engine::scheme::Model;
 use crate::limits::{
     ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX,
     ORDERS_BURST_DEFAULT, ORDERS_PER_SECOND_DEFAULT, PARTICIPANTS_MAX, PRESENCE_SETTLE_MS_DEFAULT,
@@ -32,6 +33,9 @@ pub(super) struct Arguments {
     /// The scheme's currency, ISO 4217; XTS is the code for tests
     #[arg(long, value_name = "CODE", default_value = "XTS")]
     currency: String,
+    /// How its payments settle: gross (each moves settlement accounts) or net (in windows)
+    #[arg(long, value_name = "MODEL", default_value = "gross", value_parser = model)]
+    model: Model,
     /// Where providers will connect; port 0 takes a free one at each start
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
@@ -43,6 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = Plan {
         participants: codes.map(|code| (code, arguments.funds)).collect(),
         currency: arguments.currency.clone(),
+        model: arguments.model,
         listen: arguments.listen,
     };
     make(&arguments.data, &plan)?;
@@ -55,12 +60,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+fn model(text: &str) -> Result<Model, String> {
+    let known = [Model::Gross, Model::Net].into_iter().find(|model| model.name() == text);
+    known.ok_or_else(|| "expected gross or net".to_owned())
+}
+
 /// What a new data directory is to hold.
 pub(super) struct Plan {
     /// Codes, and what each has in minor units.
     pub(super) participants: Vec<(String, u64)>,
     /// ISO 4217.
     pub(super) currency: String,
+    /// How payments settle. Where in windows, each participant's position may go as far below zero as it has funds.
+    pub(super) model: Model,
     /// Where providers will connect.
     pub(super) listen: SocketAddr,
 }
@@ -118,7 +130,7 @@ fn genesis_text(plan: &Plan) -> Result<String, Failure> {
             code: currency.clone(),
             minor_digits: 2,
             amount_max: 100_000_000_000,
-            ..GenesisCurrency::default()
+            model: plan.model,
         }],
         participant: plan
             .participants
@@ -126,6 +138,7 @@ fn genesis_text(plan: &Plan) -> Result<String, Failure> {
             .map(|(code, funds)| GenesisParticipant {
                 code: code.clone(),
                 funds: BTreeMap::from([(currency.clone(), *funds)]),
+                net_debit_cap: (plan.model == Model::Net).then(|| (currency.clone(), *funds)).into_iter().collect(),
                 ..GenesisParticipant::default()
             })
             .collect(),
@@ -196,6 +209,7 @@ mod tests {
         let plan = Plan {
             participants: vec![("ALPHA".into(), 5)],
             currency: "XTS".into(),
+            model: Model::Gross,
             listen: "127.0.0.1:0".parse().unwrap(),
         };
         assert!(make(&data, &plan).is_ok());

@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep};
 use super::admin::Waiters;
 use super::{Holding, Message, Report, ServerError, Status, take};
 use crate::clock::JournalClock;
+use crate::engine::accounts::AccountKind;
 use crate::history::{HistoryAnswer, HistoryQuestion};
 use crate::limits::{
     CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN,
@@ -476,8 +477,13 @@ impl HotLoop {
         for (id, code) in engine.participants() {
             for &(currency, minor_digits) in &currencies {
                 let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
+                let account = engine.find_account(id, currency.bytes(), AccountKind::Settlement);
+                let settlement = account.map_or(0, |index| {
+                    let account = engine.account(index);
+                    account.credits_posted().saturating_sub(account.debits_posted())
+                });
                 let (participant, currency) = (code.to_string(), currency.to_string());
-                holdings.push(Holding { participant, currency, minor_digits, available, reserved });
+                holdings.push(Holding { participant, currency, minor_digits, settlement, available, reserved });
             }
         }
         let letters = |currency: Currency| currency.to_string();

@@ -137,7 +137,9 @@ pub struct Holding {
     pub currency: String,
     /// Digits after the decimal point.
     pub minor_digits: u8,
-    /// What can be spent.
+    /// What stands on its settlement account, held or not; 0 where it has none of its own.
+    pub settlement: u128,
+    /// What it can pay.
     pub available: u128,
     /// What is reserved for open payments.
     pub reserved: u128,
