@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::auditor::{no_name, row_name};
+use super::auditor::{command_name, no_name, refused_name, row_name};
 use super::faults::Fault;
 use crate::engine::cases::TRANSITIONS;
 use crate::engine::rules::Reject;
+use crate::engine::scheme::rejects::CommandReject;
 
 /// Counts of rare paths, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,11 +202,13 @@ impl Doing {
     }
 }
 
-/// Every row of the table of what can happen to a case, and every reason for which a rule says no.
+/// Every row of the table of what can happen to a case, every reason for which a rule says no, every command and every reason to refuse one.
 fn rules() -> impl Iterator<Item = String> {
     let rows = TRANSITIONS.iter().map(|row| row_name(row.kind as u8, row.state as u8, row.input));
     let rejects = Reject::ALL.into_iter().map(|reject| no_name((reject.reason().bytes(), reject.field() as u8)));
-    rows.chain(rejects)
+    let commands = (134..=147).map(|kind| command_name(kind).to_owned());
+    let refused = CommandReject::ALL.into_iter().map(|reject| refused_name(reject.number()));
+    rows.chain(rejects).chain(commands).chain(refused)
 }
 
 fn hit_name(fault: Fault, doing: Doing) -> String {
