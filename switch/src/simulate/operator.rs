@@ -57,7 +57,7 @@ impl Operator {
     pub(super) fn command(&mut self, plan: &Plan, auditor: &Auditor) -> Vec<u8> {
         let mut out = Vec::new();
         // What is settling wants to be settled, or all money would be held.
-        if self.random.percent(35) && self.settle_on(auditor, &mut out) {
+        if self.random.percent(if plan.is_settled { 35 } else { 0 }) && self.settle_on(plan, auditor, &mut out) {
             return out;
         }
         match self.random.below(100) {
@@ -69,6 +69,7 @@ impl Operator {
             57..63 => self.set_levels(plan, auditor, &mut out),
             63..68 => self.allow_transfer(plan, &mut out),
             68..78 => self.cut_off(&mut out),
+            78..84 if !plan.is_settled => self.cut_off(&mut out),
             78..84 => self.step(plan, auditor, &mut out),
             84..87 => self.set_calendar(&mut out),
             87..92 => self.set_tariff(plan, auditor, &mut out),
@@ -131,6 +132,8 @@ impl Operator {
         let suspended = members.iter().position(|member| matches!(member.standing, 3..=5));
         let (place, standing) = match suspended.filter(|_| self.random.percent(75)) {
             Some(place) => (place, 2),
+            // Who is suspended may be quiet enough to leave.
+            None if suspended.is_some() && self.random.percent(60) => (suspended.unwrap_or(0), 6),
             None => (self.random.index(members.len()), *self.random.pick(&[3, 3, 4, 4, 5, 5, 2, 1, 9, 6, 6])),
         };
         let participant = u32::try_from(place + 1).unwrap_or(0);
@@ -166,7 +169,9 @@ impl Operator {
 
     fn set_limits(&mut self, plan: &Plan, out: &mut Vec<u8>) {
         let participant = self.participant(plan);
-        let command = LimitsSet { participant, in_flight_max: 0, orders_per_second: 0, orders_burst: 0 };
+        // So many that nobody is refused for them.
+        let [in_flight_max, orders_per_second, orders_burst] = [0; 3].map(|_: u32| *self.random.pick(&[0, 1_000_000]));
+        let command = LimitsSet { participant, in_flight_max, orders_per_second, orders_burst };
         write_signed_command(out, EntryKind::LimitsSet, &self.signature(), &command);
     }
 
@@ -262,12 +267,13 @@ impl Operator {
     }
 
     fn cut_off(&mut self, out: &mut Vec<u8>) {
-        let (currency, cycle) = (self.currency(), self.cycle());
+        let is_of_payments = self.random.percent(50);
+        let (currency, cycle) = if is_of_payments { (CURRENCIES[1], 1) } else { (self.currency(), self.cycle()) };
         write_signed_command(out, EntryKind::CutOff, &self.signature(), &CutOff { currency, cycle });
     }
 
     /// The next step of a window that is not settled. False where there is none.
-    fn settle_on(&mut self, auditor: &Auditor, out: &mut Vec<u8>) -> bool {
+    fn settle_on(&mut self, plan: &Plan, auditor: &Auditor, out: &mut Vec<u8>) -> bool {
         let cycles = auditor.scheme().cycles();
         let windows: Vec<_> =
             cycles.flat_map(|(at, cycle, _, list)| list.iter().map(move |of| (at, cycle, of))).collect();
@@ -280,6 +286,7 @@ impl Operator {
         let (step, participant) = match (window.is_settling, self.random.below(100)) {
             (_, 0..4) => (3, 0),
             (false, _) => (1, 0),
+            (true, 4..12) => (2, self.participant(plan)),
             (true, _) => (2, *self.random.pick(&open)),
         };
         let (currency, window) = (CURRENCIES[currency], window.number);
@@ -325,6 +332,7 @@ impl Operator {
         let effective_at_ns = match self.random.below(10) {
             0 => last_ns.saturating_sub(1),
             1..5 => now_ns,
+            5 => now_ns + 100 * NS_PER_S,
             _ => now_ns + self.random.below(5_000_000_000),
         };
         let mut rows = Vec::new();
@@ -379,7 +387,7 @@ impl Operator {
     }
 
     fn set_certificate(&mut self, plan: &Plan, out: &mut Vec<u8>) {
-        let participant = if self.random.percent(80) { 1 } else { self.participant(plan) };
+        let participant = if self.random.percent(90) { 1 } else { self.participant(plan) };
         let fingerprint = [u8::try_from(self.random.below(40)).unwrap_or(0); 32];
         let is_valid = *self.random.pick(&[1, 1, 1, 1, 1, 1, 1, 0, 2]);
         let not_after_s = if self.random.percent(4) { 0 } else { 200 };

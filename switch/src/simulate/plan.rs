@@ -159,6 +159,8 @@ pub(super) struct Plan {
     pub(super) is_net: [bool; 2],
     /// Between two commands of the operator, on average; none: it gives none.
     pub(super) operator_gap_ns: Option<u64>,
+    /// Does it settle windows? Else they pile up.
+    pub(super) is_settled: bool,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// None: no snapshots are taken, and each start replays everything.
@@ -221,6 +223,7 @@ impl Plan {
             is_flood_left_alone,
             is_net: [false; 2],
             operator_gap_ns: None,
+            is_settled: true,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             // From a source of their own.
             snapshots: draw_snapshots(&mut Random::new(options.seed ^ SNAPSHOTS_SEED)),
@@ -239,6 +242,7 @@ impl Plan {
             return;
         }
         self.operator_gap_ns = Some(random.between(50, 500) * NS_PER_MS);
+        self.is_settled = random.percent(90);
         self.is_net[1] = true;
         let count = self.providers.len();
         for (place, provider) in self.providers.iter_mut().enumerate() {
