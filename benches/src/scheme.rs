@@ -11,7 +11,7 @@ use switch::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules}
 use switch::engine::Batch;
 use switch::engine::scheme::Model;
 use switch::entry::{
-    self, CutOff, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, Signature,
+    self, CutOff, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, SettlementStep, Signature,
     TariffRow, TariffSet, TermsSet, TransferAnnotation,
 };
 use switch::genesis;
@@ -176,6 +176,14 @@ pub fn cut_off() -> Vec<u8> {
     let mut payload = Vec::new();
     let command = CutOff { currency: currency().bytes(), cycle: 1 };
     entry::write_signed_command(&mut payload, EntryKind::CutOff, &signature(), &command);
+    payload
+}
+
+/// A command that starts the settlement of a window of payments (1), confirms a participant's net (2), or gives it up (3).
+pub fn settlement_step(window: u32, step: u8, participant: u32) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let command = SettlementStep { currency: currency().bytes(), cycle: 1, window, step, participant };
+    entry::write_signed_command(&mut payload, EntryKind::SettlementStep, &signature(), &command);
     payload
 }
 
