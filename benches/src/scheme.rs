@@ -11,8 +11,8 @@ use switch::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules}
 use switch::engine::Batch;
 use switch::engine::scheme::Model;
 use switch::entry::{
-    self, CutOff, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, SettlementStep, Signature,
-    TariffRow, TariffSet, TermsSet, TransferAnnotation,
+    self, CutOff, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, SettlementStep,
+    Signature, TariffRow, TariffSet, TermsSet, TransferAnnotation,
 };
 use switch::genesis;
 use switch::pipeline::Decisions;
@@ -98,6 +98,7 @@ fn genesis_of(participants: usize, model: Model, rules: GenesisRules) -> (Vec<u8
             minor_digits: 2,
             amount_max: 100_000_000,
             model,
+            ..GenesisCurrency::default()
         }],
         participant: (0..participants).map(participant).collect(),
     };

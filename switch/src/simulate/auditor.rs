@@ -309,14 +309,8 @@ impl Auditor {
 
     /// A command is on disk.
     fn command(&mut self, entry: &wire::Entry<'_>) -> Finding {
-        let (open, payments, cases) = (&self.open, &self.payments, &self.cases);
-        let is_busy = |number: u32| {
-            let place = number as usize - 1;
-            let mut in_flight = open.iter().filter_map(|(_, _, id)| payments.get(id));
-            in_flight.any(|payment| payment.is_party(place))
-                || cases.values().any(|case| case.is_open() && case.is_party(place))
-        };
-        self.scheme.command(entry, &is_busy)
+        let business = (&self.open, &self.payments, &self.cases);
+        self.scheme.command(entry, &|number: u32| is_busy(business, number as usize - 1))
     }
 
     /// A provider says that it signs on or off.
@@ -741,6 +735,11 @@ impl Auditor {
         &self.scheme
     }
 
+    /// Has a participant payments in flight, or open cases?
+    pub(super) fn is_busy(&self, place: usize) -> bool {
+        is_busy((&self.open, &self.payments, &self.cases), place)
+    }
+
     /// How many participants there are.
     pub(super) fn participants(&self) -> usize {
         self.codes.len()
@@ -839,6 +838,15 @@ impl Auditor {
         self.rare.extend(self.scheme.take_rare().into_iter().map(Cow::Owned));
         std::mem::take(&mut self.rare)
     }
+}
+
+/// What is open: payments by deadline, all payments, all cases.
+type Business<'a> = (&'a BTreeSet<(u64, u64, Id)>, &'a BTreeMap<Id, Payment>, &'a BTreeMap<Subject, Case>);
+
+fn is_busy((open, payments, cases): Business<'_>, place: usize) -> bool {
+    let mut in_flight = open.iter().filter_map(|(_, _, id)| payments.get(id));
+    in_flight.any(|payment| payment.is_party(place))
+        || cases.values().any(|case| case.is_open() && case.is_party(place))
 }
 
 /// Is this the entry that what was sent became?

@@ -130,10 +130,11 @@ impl Operator {
     fn set_standing(&mut self, auditor: &Auditor, out: &mut Vec<u8>) {
         let members = &auditor.scheme().members;
         let suspended = members.iter().position(|member| matches!(member.standing, 3..=5));
+        let idle = (0..members.len()).rev().find(|place| members[*place].standing != 6 && !auditor.is_busy(*place));
         let (place, standing) = match suspended.filter(|_| self.random.percent(75)) {
             Some(place) => (place, 2),
-            // Who is suspended may be quiet enough to leave.
-            None if suspended.is_some() && self.random.percent(60) => (suspended.unwrap_or(0), 6),
+            // Who is quiet may leave.
+            None if idle.is_some() && self.random.percent(30) => (idle.unwrap_or(0), 6),
             None => (self.random.index(members.len()), *self.random.pick(&[3, 3, 4, 4, 5, 5, 2, 1, 9, 6, 6])),
         };
         let participant = u32::try_from(place + 1).unwrap_or(0);

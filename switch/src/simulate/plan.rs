@@ -297,6 +297,7 @@ impl Plan {
             minor_digits: 2,
             amount_max: self.rules.amount_max,
             model: if is_net { Model::Net } else { Model::Gross },
+            ..GenesisCurrency::default()
         };
         Genesis {
             rules: GenesisRules {

@@ -56,8 +56,13 @@ struct SchemeDesk {
 
 impl SchemeDesk {
     fn new() -> SchemeDesk {
-        let currency =
-            |code: &str, model| GenesisCurrency { code: code.to_owned(), minor_digits: 2, amount_max: 1_000, model };
+        let currency = |code: &str, model| GenesisCurrency {
+            code: code.to_owned(),
+            minor_digits: 2,
+            amount_max: 1_000,
+            model,
+            ..GenesisCurrency::default()
+        };
         let both = |amount| BTreeMap::from([("XTS".to_owned(), amount), ("KES".to_owned(), amount)]);
         let direct = |code: &str| GenesisParticipant {
             code: code.to_owned(),
