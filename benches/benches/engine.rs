@@ -55,11 +55,14 @@ impl Terms {
         if self == Terms::Net { Model::Net } else { Model::Gross }
     }
 
+    fn has_fees(self) -> bool {
+        matches!(self, Terms::Fees | Terms::LimitsAndFees)
+    }
+
     fn batches(self, participants: usize) -> Vec<Vec<u8>> {
         let has_limits = matches!(self, Terms::Limits | Terms::LimitsAndFees);
-        let has_fees = matches!(self, Terms::Fees | Terms::LimitsAndFees);
         let limits = has_limits.then(|| scheme::limits(participants));
-        limits.into_iter().chain(has_fees.then(scheme::tariff)).collect()
+        limits.into_iter().chain(self.has_fees().then(scheme::tariff)).collect()
     }
 }
 
@@ -127,11 +130,14 @@ impl Run {
             self.effects.clear();
             let batch = Batch { first_sequence: self.engine.applied() + 1, time_ns: self.time_ns, payload };
             self.engine.apply(batch, &mut self.effects).expect("the batch applies");
+            assert!(self.engine.told().commands.iter().all(|(_, answer)| answer.is_ok()), "no command is refused");
         }
     }
 
     /// Everything was let pass, and is as it is meant to be.
     fn check(&self) {
+        let has_fees = self.engine.fee_balances(0).next().is_some();
+        assert_eq!(has_fees, self.plan.terms.has_fees(), "what is priced is charged");
         let counts = self.engine.counts();
         assert_eq!((counts.rejected, counts.returns_rejected), (0, 0), "every rule lets everything pass");
         assert!(counts.in_flight >= self.plan.in_flight, "what is to be in flight is");
