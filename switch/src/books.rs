@@ -9,15 +9,16 @@
 
 use std::iter::Peekable;
 
-use adapters::message::{ArchivedCreditTransfer, ArchivedReturn, Field, Outcome, PaymentId, Reason};
-use hashbrown::{HashMap, HashSet};
-use ledger::{Account, AccountIndex, Amount, Balances, Movement};
+use adapters::message::{ArchivedCreditTransfer, ArchivedReturn, Field, Outcome, ParticipantCode, PaymentId, Reason};
+use hashbrown::HashMap;
+use ledger::{Account, AccountIndex, Amount, Balances, Currency, Movement};
 
 use crate::engine::accounts::AccountOwner;
 use crate::engine::effect::{Delivery, Effect, News, Status};
+use crate::engine::scheme::fees::prices::Flow;
 use crate::engine::scheme::{self, Moved, Step};
 use crate::engine::{Batch, Engine, Inapplicable};
-use crate::entry::{Body, Entries, Entry, Sender};
+use crate::entry::{Body, Entries, Entry, ParticipantId, Sender};
 
 /// A place in the journal: the time of a batch, and the position of an entry in it or of the batch's tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,13 @@ pub struct Transfer {
     pub credit: AccountIndex,
     /// How much.
     pub amount: Amount,
+}
+
+impl Transfer {
+    /// What it is, in documents, reports and on screens: a fee has the name of its payment.
+    pub fn kind(&self) -> &'static str {
+        if self.leg == 0 { self.name.kind() } else { "fee" }
+    }
 }
 
 /// What happened to a transfer.
@@ -154,6 +162,54 @@ pub struct Refusal {
     pub field: Field,
 }
 
+/// A payment that waits for its payee provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flight {
+    /// When its order was applied.
+    pub ordered: Moment,
+    /// An answer counts before this journal time.
+    pub deadline_ns: u64,
+    /// Which.
+    pub name: TransferName,
+    /// Who pays.
+    pub payer: ParticipantId,
+    /// Who is asked to take it.
+    pub payee: ParticipantId,
+    /// In which currency.
+    pub currency: Currency,
+    /// How much, in minor units.
+    pub amount: u64,
+}
+
+/// A payment, or a return, that has ended: between participants, whichever accounts that moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// When.
+    pub at: Moment,
+    /// When its order was applied.
+    pub ordered: Moment,
+    /// Which.
+    pub name: TransferName,
+    /// Payment or return.
+    pub flow: Flow,
+    /// Who pays, or gives back.
+    pub payer: ParticipantId,
+    /// Who is paid, or gets back; none where nobody in the scheme was found.
+    pub payee: Option<ParticipantId>,
+    /// Was the payee provider asked? Only of payments that no rule refused.
+    pub was_asked: bool,
+    /// In which currency; none where it was no currency.
+    pub currency: Option<Currency>,
+    /// How much, in minor units.
+    pub amount: u64,
+    /// Committed, rejected or expired.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// The field that was the cause.
+    pub field: Field,
+}
+
 /// The ledger as the journal made it, up to the last batch applied.
 #[derive(Default)]
 pub struct Books {
@@ -162,13 +218,14 @@ pub struct Books {
     owners: Vec<AccountOwner>,
     balances: Vec<Balances>,
     in_flight: HashMap<TransferName, (Moment, Transfer), foldhash::fast::RandomState>,
-    /// Payments in flight between two that have one account: they move nothing.
-    within: HashSet<TransferName, foldhash::fast::RandomState>,
+    /// Payments in flight, those between two that have one account included: these hold and move nothing.
+    flights: HashMap<TransferName, Flight, foldhash::fast::RandomState>,
     /// What was decided last: its second telling, to the payee provider, is no second decision.
     decided: Option<(PaymentId, u64)>,
     effects: Vec<Effect>,
     events: Vec<Event>,
     refusals: Vec<Refusal>,
+    ended: Vec<Decided>,
 }
 
 impl Books {
@@ -176,6 +233,7 @@ impl Books {
     pub fn apply(&mut self, batch: Batch<'_>) -> Result<(), Inapplicable> {
         self.events.clear();
         self.refusals.clear();
+        self.ended.clear();
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
         self.engine.apply(batch, &mut effects)?;
@@ -207,6 +265,24 @@ impl Books {
     /// What the last batch refused, in order.
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
+    }
+
+    /// The payments and returns that the last batch ended, in order: those of `refusals`, too.
+    pub fn ended(&self) -> &[Decided] {
+        &self.ended
+    }
+
+    /// What the last batch ended at a journal position, where an entry decided about a payment or a return.
+    pub fn ended_at(&self, position: u64) -> Option<&Decided> {
+        let place = self.ended.partition_point(|decided| decided.at.position < position);
+        self.ended.get(place).filter(|decided| decided.at.position == position)
+    }
+
+    /// The payments in flight, in the order of their orders.
+    pub fn flights(&self) -> Vec<Flight> {
+        let mut flights: Vec<Flight> = self.flights.values().copied().collect();
+        flights.sort_by_key(|flight| flight.ordered.position);
+        flights
     }
 
     /// The engine that decided.
@@ -273,7 +349,9 @@ impl Books {
     fn reserve(&mut self, at: Moment, entry: Option<&Entry<'_>>, effect: &Effect) -> Result<(), Inapplicable> {
         let (order, sender) = order_of(at, entry)?;
         let account = |participant| self.engine.payment_account(participant, order.currency);
-        let (Sender::Participant(payer), payee) = (sender, effect.participant) else {
+        let (Sender::Participant(payer), payee, News::Forward { deadline_ns }) =
+            (sender, effect.participant, effect.news)
+        else {
             return Err(inapplicable(at, "an order from no participant"));
         };
         let (Some(debit), Some(credit), Some(amount)) =
@@ -281,11 +359,14 @@ impl Books {
         else {
             return Err(inapplicable(at, "a reservation without accounts or amount"));
         };
+        let name = TransferName(effect.id.bytes());
+        let (currency, minor_units) = (self.owner(debit).currency, amount.minor_units());
+        let flight = Flight { ordered: at, deadline_ns, name, payer, payee, currency, amount: minor_units };
+        self.flights.insert(name, flight);
         if debit == credit {
-            self.within.insert(TransferName(effect.id.bytes()));
             return Ok(());
         }
-        let transfer = Transfer { name: TransferName(effect.id.bytes()), leg: 0, debit, credit, amount };
+        let transfer = Transfer { name, leg: 0, debit, credit, amount };
         if self.in_flight.insert(transfer.name, (at, transfer)).is_some() {
             return Err(inapplicable(at, "a payment that is in flight is reserved again"));
         }
@@ -305,21 +386,64 @@ impl Books {
             return Ok(());
         }
         self.decided = Some((effect.id, at.position));
-        if self.within.remove(&name) {
-            return Ok(());
-        }
+        let Some(flight) = self.flights.remove(&name) else {
+            return self.refuse(at, order_of(at, entry)?, name, (reason, field));
+        };
+        let Flight { ordered, payer, payee, currency, amount, .. } = flight;
+        let (payee, currency, flow, was_asked) = (Some(payee), Some(currency), Flow::Payment, true);
+        self.ended.push(Decided {
+            at,
+            ordered,
+            name,
+            flow,
+            payer,
+            payee,
+            was_asked,
+            currency,
+            amount,
+            outcome,
+            reason,
+            field,
+        });
         if let Some((reserved, transfer)) = self.in_flight.remove(&name) {
             let happening = match outcome {
                 Outcome::Committed => Happening::Posted { reserved },
                 _ => Happening::Voided { reserved, outcome, reason },
             };
             self.enter(at, transfer, happening);
-            return Ok(());
         }
-        let (order, _) = order_of(at, entry)?;
+        Ok(())
+    }
+
+    /// A payment that a rule refused.
+    fn refuse(
+        &mut self,
+        at: Moment,
+        (order, sender): (&ArchivedCreditTransfer, Sender),
+        name: TransferName,
+        (reason, field): (Reason, Field),
+    ) -> Result<(), Inapplicable> {
+        let Sender::Participant(sender) = sender else {
+            return Err(inapplicable(at, "an order from no participant"));
+        };
         let ArchivedCreditTransfer { payer, payee, currency, .. } = *order;
         let amount = order.amount.to_native();
         self.refusals.push(Refusal { at, name, payer, payee, currency, amount, reason, field });
+        let found = ParticipantCode::from_bytes(payee).and_then(|code| self.engine.find_participant(&code));
+        self.ended.push(Decided {
+            at,
+            ordered: at,
+            name,
+            flow: Flow::Payment,
+            payer: sender,
+            payee: found,
+            was_asked: false,
+            currency: Currency::parse(&currency),
+            amount,
+            outcome: Outcome::Rejected,
+            reason,
+            field,
+        });
         Ok(())
     }
 
@@ -340,6 +464,9 @@ impl Books {
         else {
             return Err(inapplicable(at, "a return without accounts or amount"));
         };
+        let given =
+            Status { outcome: Outcome::Committed, reason: Reason::NONE, field: Field::None, ..Status::DUPLICATE };
+        self.ended.push(return_ended(at, (sender, Some(effect.participant)), message, given));
         if debit == credit {
             return Ok(());
         }
@@ -353,6 +480,7 @@ impl Books {
         let Status { outcome: Outcome::Rejected, reason, field, .. } = status else { return };
         let payer = self.engine.code_of(effect.participant).map_or([0; 35], |code| *code.bytes());
         let (name, currency, amount) = (TransferName(message.return_id), message.currency, message.amount.to_native());
+        self.ended.push(return_ended(at, (effect.participant, None), message, status));
         // Whom it was to go back to is not known: the payment may not exist.
         self.refusals.push(Refusal { at, name, payer, payee: [0; 35], currency, amount, reason, field });
     }
@@ -420,6 +548,18 @@ impl Books {
         }
         Ok(())
     }
+}
+
+/// A return is decided where it is ordered.
+fn return_ended(
+    at: Moment,
+    (payer, payee): (ParticipantId, Option<ParticipantId>),
+    message: &ArchivedReturn,
+    Status { outcome, reason, field, .. }: Status,
+) -> Decided {
+    let (name, flow, amount) = (TransferName(message.return_id), Flow::Return, message.amount.to_native());
+    let currency = Currency::parse(&message.currency);
+    Decided { at, ordered: at, name, flow, payer, payee, was_asked: false, currency, amount, outcome, reason, field }
 }
 
 /// The order that an effect must come from.

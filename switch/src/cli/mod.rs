@@ -7,6 +7,7 @@ mod init;
 mod ledger;
 mod payments;
 mod print;
+mod report;
 mod serve;
 mod simulate;
 
@@ -44,6 +45,9 @@ enum Command {
     /// Look at the ledger of a data directory
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Report on participants, settlement and the whole scheme, from the journal of a data directory
+    #[command(subcommand)]
+    Report(report::Command),
     /// Look at one payment, of a running switch or of a data directory
     #[command(subcommand)]
     Payment(payments::Payment),
@@ -81,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Simulate(arguments) => Ok(simulate::run(&arguments)),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Report(command) => report::run(&command),
         Command::Payment(command) => payments::run_payment(&command),
         Command::Payments(command) => payments::run_payments(&command),
         Command::Admin(command) => admin::run(&command),

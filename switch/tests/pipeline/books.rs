@@ -6,8 +6,9 @@ use adapters::message::Outcome;
 use ledger::Balances;
 use ledger::journal::faulty::FaultyStorage;
 use ledger::journal::scan;
-use switch::books::{Books, Happening, TransferName};
+use switch::books::{Books, Decided, Happening, TransferName};
 use switch::engine::Batch;
+use switch::engine::scheme::fees::prices::Flow;
 
 use crate::hub::{Hub, Keys, OPTIONS};
 use crate::traffic::Traffic;
@@ -20,6 +21,7 @@ struct Listener {
     balances: BTreeMap<u32, Balances>,
     states: BTreeMap<[u8; 16], Happening>,
     refused: u64,
+    ended: Vec<Decided>,
 }
 
 impl Listener {
@@ -37,6 +39,8 @@ impl Listener {
             }
         }
         self.refused += books.refusals().len() as u64;
+        assert!(books.ended().is_sorted_by_key(|decided| decided.at.position));
+        self.ended.extend_from_slice(books.ended());
     }
 
     fn count(&self, is_it: impl Fn(&Happening) -> bool) -> u64 {
@@ -80,6 +84,15 @@ fn the_books_of_random_traffic_are_those_of_the_engine() {
         assert_eq!(listener.count(voided(Outcome::Rejected)) + listener.refused, counts.rejected);
         assert_eq!(listener.count(voided(Outcome::Expired)), counts.expired);
         assert_eq!(books.in_flight().len() as u64, counts.in_flight);
+        assert_eq!(books.flights().len() as u64, counts.in_flight);
+        let ended = |flow, outcome| {
+            listener.ended.iter().filter(|decided| (decided.flow, decided.outcome) == (flow, outcome)).count() as u64
+        };
+        assert_eq!(ended(Flow::Payment, Outcome::Committed), counts.committed, "seed {seed}");
+        assert_eq!(ended(Flow::Payment, Outcome::Rejected), counts.rejected);
+        assert_eq!(ended(Flow::Payment, Outcome::Expired), counts.expired);
+        assert_eq!(ended(Flow::Return, Outcome::Committed), counts.returned);
+        assert_eq!(ended(Flow::Return, Outcome::Rejected), counts.returns_rejected);
         seen[0] += counts.committed;
         seen[1] += counts.expired;
         seen[2] += listener.refused;

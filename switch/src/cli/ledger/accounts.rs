@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
 }
 
 /// Who asked for JSON gets the damage as JSON, too.
-pub(super) fn tell_damage(ended: Ended, form: FormArguments, out: &mut dyn Write) -> Result<Ended, Ended> {
+pub(in crate::cli) fn tell_damage(ended: Ended, form: FormArguments, out: &mut dyn Write) -> Result<Ended, Ended> {
     if let (Some(damage), true) = (ended.damage(), form.json) {
         let mut object = JsonObject::begin(out)?;
         object.field(out, "ok", &false)?;

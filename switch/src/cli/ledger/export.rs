@@ -145,7 +145,7 @@ fn cells(books: &Books, transfer: &Transfer, fate: &Fate) -> [Cell; TRANSFERS.le
     let position = |moment: Option<Moment>| moment.map_or(Cell::Nothing, |at| Cell::Count(at.position));
     [
         Cell::text(transfer.name),
-        Cell::text(transfer.name.kind()),
+        Cell::text(transfer.kind()),
         Cell::text(fate.state),
         fate.outcome.map_or(Cell::Nothing, |outcome: Outcome| Cell::text(outcome.name())),
         Cell::text(fate.reason.as_str()),

@@ -1,17 +1,17 @@
 //! `switch ledger`: looks at the books of a data directory. Everything here reads the journal and nothing else, and changes nothing, so it may be
 //! done beside a running switch and after one that was killed.
 
-mod accounts;
+pub(super) mod accounts;
 pub(super) mod arguments;
 mod export;
 mod new_file;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
 pub(super) mod rows;
-mod statement;
+pub(super) mod statement;
 mod transfer;
 mod verify;
-mod walk;
+pub(super) mod walk;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -43,7 +43,7 @@ pub(super) enum Command {
         after_help = "Example:\n  switch ledger accounts --data /var/lib/clearspan --currency XTS --at 2026-11-22T18:00:00Z"
     )]
     Accounts(accounts::Arguments),
-    /// Show every booked movement of a settlement account, with opening and closing balance
+    /// Show every booked movement of an account, with opening and closing balance
     ///
     /// From the first time on and before the second. That opening balance and movements make the closing balance is checked; status 1
     /// where they do not.
@@ -73,9 +73,14 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
     if let Command::Verify(arguments) = command {
         return verify::run(arguments);
     }
+    print(|out| tell(command, out))
+}
+
+/// Runs a command that writes as it reads, to standard output.
+pub(super) fn print(tell: impl FnOnce(&mut dyn Write) -> Result<(), Ended>) -> Result<ExitCode, Failure> {
     report_assertions();
     let mut out = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout().lock());
-    let done = tell(command, &mut out);
+    let done = tell(&mut out);
     // What was said before the end belongs out, whatever the end.
     let flushed = out.flush().map_err(Ended::Output);
     let ended = done.and(flushed);
@@ -102,7 +107,7 @@ fn tell(command: &Command, out: &mut dyn Write) -> Result<(), Ended> {
 
 /// Where the journal lies.
 #[derive(clap::Args)]
-struct Source {
+pub(super) struct Source {
     /// The data directory; nothing in it is changed
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -110,7 +115,7 @@ struct Source {
 
 impl Source {
     /// The journal's files, to be read.
-    fn open(&self) -> Result<DiskStorage, Failure> {
+    pub(super) fn open(&self) -> Result<DiskStorage, Failure> {
         let path = journal_directory(&self.data);
         DiskStorage::open(&path).map_err(|error| Failure::start(OpenError::Directory(path, error)))
     }
@@ -118,19 +123,19 @@ impl Source {
 
 /// A place in the journal, for programs.
 #[derive(Serialize)]
-struct Place {
+pub(super) struct Place {
     time: String,
     position: u64,
 }
 
 impl Place {
-    fn of(moment: Moment) -> Place {
+    pub(super) fn of(moment: Moment) -> Place {
         Place { time: arguments::time_text(moment.time_ns), position: moment.position }
     }
 }
 
 /// Why a command came to an end before its end.
-enum Ended {
+pub(super) enum Ended {
     /// What was asked for cannot be done, or is not there.
     Failure(Failure),
     /// The journal is not what was written.
@@ -140,7 +145,7 @@ enum Ended {
 }
 
 impl Ended {
-    fn into_failure(self) -> Failure {
+    pub(super) fn into_failure(self) -> Failure {
         match self {
             Ended::Failure(failure) => failure,
             Ended::Damage(_, text) => Failure::fault(text),
@@ -149,7 +154,7 @@ impl Ended {
     }
 
     /// Where the journal is damaged, if that is what it was.
-    fn damage(&self) -> Option<&Damage> {
+    pub(super) fn damage(&self) -> Option<&Damage> {
         match self {
             Ended::Damage(damage, _) => Some(damage),
             Ended::Failure(_) | Ended::Output(_) => None,
@@ -180,7 +185,7 @@ impl From<JournalFault> for Ended {
 
 /// Where a journal is damaged. The names of the keys are relied upon by scripts.
 #[derive(Clone, Serialize)]
-struct Damage {
+pub(super) struct Damage {
     segment: String,
     offset: u64,
     reason: String,

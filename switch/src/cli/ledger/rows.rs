@@ -42,7 +42,7 @@ impl Cell {
         Cell::Money(i128::try_from(minor_units).unwrap_or(i128::MAX), minor_digits)
     }
 
-    fn for_people(&self) -> String {
+    pub(in crate::cli) fn for_people(&self) -> String {
         match self {
             Cell::Text(text) => text.clone(),
             Cell::Count(count) => grouped((*count).into()),

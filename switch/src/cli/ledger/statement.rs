@@ -1,4 +1,4 @@
-//! `switch ledger statement`: what was booked on a settlement account, line by line, between an opening and a closing balance. The words are those
+//! `switch ledger statement`: what was booked on an account of a participant, line by line, between an opening and a closing balance. The words are those
 //! of ISO 20022 camt.053 where it has any; `docs/ledger-commands.md` has the table.
 
 use std::io::Write;
@@ -23,12 +23,15 @@ use crate::engine::accounts::{AccountKind, AccountOwner};
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     pub(super) source: Source,
-    /// Whose settlement account
+    /// Whose account
     #[arg(long, value_name = "CODE", value_parser = participant)]
     pub(super) participant: ParticipantCode,
     /// In which currency
     #[arg(long, value_name = "XXX", value_parser = currency)]
     pub(super) currency: Currency,
+    /// Which of its accounts
+    #[arg(long, value_enum, default_value_t = AccountChoice::Settlement)]
+    pub(super) account: AccountChoice,
     /// From this journal time on; RFC 3339. Without it: from the beginning
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) from: Option<u64>,
@@ -40,6 +43,34 @@ pub(in crate::cli) struct Arguments {
     pub(super) pending: bool,
     #[command(flatten)]
     pub(super) form: FormArguments,
+}
+
+/// An account that participants have.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum AccountChoice {
+    /// Prefunded money
+    Settlement,
+    /// What is owed in windows of payments that are not settled
+    Position,
+    /// Money that payments do not move
+    Reserve,
+    /// What is owed in windows of disputes that are not settled
+    Dispute,
+    /// What is owed for payments
+    Fees,
+}
+
+impl AccountChoice {
+    /// Which it is to the engine.
+    pub(in crate::cli) fn kind(self) -> AccountKind {
+        match self {
+            AccountChoice::Settlement => AccountKind::Settlement,
+            AccountChoice::Position => AccountKind::Position,
+            AccountChoice::Reserve => AccountKind::Reserve,
+            AccountChoice::Dispute => AccountKind::Dispute,
+            AccountChoice::Fees => AccountKind::Fees,
+        }
+    }
 }
 
 /// What people see.
@@ -165,7 +196,7 @@ fn money(minor_units: u128, minor_digits: u8) -> String {
 }
 
 /// What an account is worth: what was credited less what was debited, for good.
-fn booked(balances: &Balances) -> i128 {
+pub(in crate::cli) fn booked(balances: &Balances) -> i128 {
     // Each is a sum of u64 amounts, far below 2^127.
     let signed = |side: u128| i128::try_from(side).unwrap_or(i128::MAX);
     signed(balances.credits_posted) - signed(balances.debits_posted)
@@ -261,7 +292,7 @@ impl<'a> Statement<'a> {
 
     fn account(&self, books: &Books) -> Option<AccountIndex> {
         let participant = books.engine().find_participant(&self.arguments.participant)?;
-        books.engine().find_account(participant, self.arguments.currency.bytes(), AccountKind::Settlement)
+        books.engine().find_account(participant, self.arguments.currency.bytes(), self.arguments.account.kind())
     }
 
     /// The period begins. An account that is opened later had nothing then.
@@ -370,7 +401,7 @@ impl<'a> Statement<'a> {
             time,
             position,
             Cell::text(line.booking.name()),
-            Cell::text(event.transfer.name.kind()),
+            Cell::text(event.transfer.kind()),
             id,
             counterpart.map_or(Cell::Nothing, Cell::text),
             Cell::text(if line.is_credit { "CRDT" } else { "DBIT" }),
@@ -390,7 +421,10 @@ impl<'a> Statement<'a> {
         self.begin(books, out)?;
         let Some(Begun { account, owner, rows, object }) = self.begun.take() else {
             check_known(books, Some(self.arguments.participant), Some(self.arguments.currency))?;
-            return Err(Failure::fault(format!("{} has no account", self.arguments.participant)).into());
+            let Arguments { participant, currency, account, .. } = self.arguments;
+            let kind = account.kind().name();
+            let text = format!("{participant} has no {kind} account in {currency}, up to where the statement ends");
+            return Err(Failure::fault(text).into());
         };
         rows.end(out)?;
         let book = books.engine().account(account).balances();

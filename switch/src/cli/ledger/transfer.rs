@@ -120,7 +120,7 @@ fn find(storage: &DiskStorage, books: &mut Books, name: TransferName) -> Result<
 
 /// Takes what the last batch did to the transfer. Has it ended?
 fn look(books: &Books, name: TransferName, found: &mut Option<Found>) -> bool {
-    for event in books.events().iter().filter(|event| event.transfer.name == name) {
+    for event in books.events().iter().filter(|event| event.transfer.name == name && event.transfer.leg == 0) {
         let fate = Fate::of(event);
         let [debit, credit] = [event.transfer.debit, event.transfer.credit].map(|account| *books.owner(account));
         let amount = event.transfer.amount.minor_units();

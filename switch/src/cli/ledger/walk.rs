@@ -10,7 +10,7 @@ use crate::engine::Batch;
 
 /// Hands every batch to `visit`, in order, each checked and chained to all before it, until that breaks or the journal ends. A torn
 /// tail is an end: nobody was told what it holds.
-pub(super) fn walk(
+pub(in crate::cli) fn walk(
     storage: &DiskStorage,
     mut visit: impl FnMut(Batch<'_>) -> Result<ControlFlow<()>, Ended>,
 ) -> Result<(), Ended> {
@@ -36,7 +36,7 @@ pub(super) fn walk(
 }
 
 /// Applies a batch to the books. What they cannot take is damage: it was written by another program, or by one with a bug.
-pub(super) fn apply(books: &mut Books, batch: Batch<'_>) -> Result<(), Ended> {
+pub(in crate::cli) fn apply(books: &mut Books, batch: Batch<'_>) -> Result<(), Ended> {
     books.apply(batch).map_err(|inapplicable| {
         let reason = inapplicable.to_string();
         Ended::from(JournalFault::NotTaken { first_sequence: batch.first_sequence, reason })

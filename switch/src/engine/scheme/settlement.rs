@@ -20,7 +20,20 @@ use crate::limits::WINDOWS_UNSETTLED_MAX;
 
 /// What is settled together. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
-#[derive(Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Archive,
+    Serialize,
+    Deserialize,
+    serde::Serialize,
+    serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cycle {
     /// Payments and returns of a net currency.
@@ -504,6 +517,11 @@ enum Leg {
     Money = 1,
     /// Between the account of the cycle and clearing.
     Relief = 2,
+}
+
+/// The reference under which a participant's net of a window is paid at the settlement bank: the id of the movement that settles it here.
+pub fn instruction_reference((currency, cycle): (usize, Cycle), window: u32, participant: ParticipantId) -> [u8; 16] {
+    leg_id((currency, cycle), window, participant.0, Leg::Money).0.to_be_bytes()
 }
 
 fn leg_id((currency, cycle): (usize, Cycle), window: u32, participant: u32, leg: Leg) -> TransferId {

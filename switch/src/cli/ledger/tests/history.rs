@@ -1,6 +1,7 @@
 //! Journals made by hand, and the commands as people type them.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use adapters::message::{
@@ -14,7 +15,7 @@ use ledger::journal::{
 use ledger::{Amount, Currency};
 use tempfile::TempDir;
 
-use super::super::{Command, tell};
+use super::super::{Command, Ended, tell};
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use crate::entry::{
     self, EntryHead, EntryKind, OriginalFound, PAYLOAD_FORMAT, ParticipantId, ReferenceAnnotation, Sender,
@@ -29,6 +30,9 @@ pub(in crate::cli) const NS_PER_S: u64 = 1_000_000_000;
 
 /// Participants in the order of their numbers.
 pub(in crate::cli) const NAMES: [&str; 3] = ["ALPHA", "BRAVO", "CHARLIE"];
+
+/// Everybody whom a genesis of a test may have, in the order of their numbers.
+const EVERYBODY: [&str; 5] = ["ALPHA", "BRAVO", "CHARLIE", "DELTA", "ECHO"];
 
 /// Currencies with their digits; the scheme's greatest payment is the same number in all.
 pub(in crate::cli) const CURRENCIES: [(&str, u8); 2] = [("XTS", 2), ("JPY", 0)];
@@ -76,10 +80,6 @@ pub(in crate::cli) struct Office {
 impl Office {
     /// The genesis at the start: all participants have `funds` in every currency.
     pub(in crate::cli) fn new(funds: u64) -> Office {
-        let directory = tempfile::tempdir().unwrap();
-        let storage = DiskStorage::create(&directory.path().join("journal")).unwrap();
-        let journal = Journal::create(storage, OPTIONS, Lineage([7; 16])).unwrap();
-        let mut office = Office { directory, journal, payload: Vec::new(), entries: 0 };
         let funds: BTreeMap<String, u64> = CURRENCIES.iter().map(|(code, _)| ((*code).to_owned(), funds)).collect();
         let currency = |&(code, minor_digits): &(&str, u8)| GenesisCurrency {
             code: code.to_owned(),
@@ -97,7 +97,16 @@ impl Office {
             currency: CURRENCIES.iter().map(currency).collect(),
             participant: NAMES.iter().map(participant).collect(),
         };
-        for command in genesis::commands(&genesis) {
+        Office::of(&genesis)
+    }
+
+    /// A scheme of its own, whose participants stand in the order of `EVERYBODY`.
+    pub(in crate::cli) fn of(genesis: &Genesis) -> Office {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = DiskStorage::create(&directory.path().join("journal")).unwrap();
+        let journal = Journal::create(storage, OPTIONS, Lineage([7; 16])).unwrap();
+        let mut office = Office { directory, journal, payload: Vec::new(), entries: 0 };
+        for command in genesis::commands(genesis) {
             office.payload.extend_from_slice(&command);
             office.entries += 1;
         }
@@ -219,6 +228,13 @@ impl Office {
         self
     }
 
+    /// An entry that somebody else writes.
+    pub(in crate::cli) fn entry(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> &mut Office {
+        write(&mut self.payload);
+        self.entries += 1;
+        self
+    }
+
     fn answer(&mut self, payee: &str, answer: &Answer) -> &mut Office {
         let mut routing = Vec::new();
         answer.write(&mut routing);
@@ -274,8 +290,13 @@ pub(in crate::cli) fn say(words: &[&str]) -> Said {
             return Said { status, out: String::new(), complaint: error.to_string() };
         }
     };
+    said(|out| tell(&line.command, out))
+}
+
+/// What a command says that writes as it reads.
+pub(in crate::cli) fn said(tell: impl FnOnce(&mut dyn Write) -> Result<(), Ended>) -> Said {
     let mut out = Vec::new();
-    let (status, complaint) = match tell(&line.command, &mut out) {
+    let (status, complaint) = match tell(&mut out) {
         Ok(()) => (0, String::new()),
         Err(ended) => {
             let failure = ended.into_failure();
@@ -317,7 +338,7 @@ pub(in crate::cli) fn id(number: u64) -> PaymentId {
     PaymentId::from_bytes(bytes).unwrap()
 }
 
-fn number_of(name: &str) -> ParticipantId {
-    let place = NAMES.iter().position(|known| *known == name).unwrap();
+pub(in crate::cli) fn number_of(name: &str) -> ParticipantId {
+    let place = EVERYBODY.iter().position(|known| *known == name).unwrap();
     ParticipantId(u32::try_from(place).unwrap() + 1)
 }

@@ -11,12 +11,22 @@ use crate::entry::ArchivedTariffRow;
 
 /// What is posted. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
     /// A payment.
     Payment = 1,
     /// A return.
     Return = 2,
+}
+
+impl Flow {
+    /// Its name in documents, reports and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flow::Payment => "payment",
+            Flow::Return => "return",
+        }
+    }
 }
 
 /// A participant's part in a posting.
@@ -211,28 +221,36 @@ impl PriceList {
 
     /// What a posting costs.
     pub fn charges(&mut self, purchase: &Purchase) -> Charges {
-        let &Purchase { flow, currency, payer_class, payee_class, amount } = purchase;
-        let key = (flow as u8, currency, payer_class, payee_class);
-        let applying = match self.applying.get(&key) {
-            Some(applying) => *applying,
-            None => {
-                let applying = [1, 2].map(|to| self.most_specific(purchase, to));
-                self.applying.insert(key, applying);
-                applying
-            }
-        };
         let mut charges = Charges::default();
         let mut next = charges.iter_mut();
-        for bands in applying.into_iter().flatten() {
+        self.each_charge(purchase, |charge, _| {
+            if let Some(place) = next.next() {
+                *place = Some(charge);
+            }
+        });
+        charges
+    }
+
+    /// Hands over what a posting costs, charge by charge, each with the row that says so.
+    pub fn each_charge(&mut self, purchase: &Purchase, mut take: impl FnMut(Charge, &Row)) {
+        for bands in self.applying(purchase).into_iter().flatten() {
             let rows = &self.bands[usize::from(bands)].rows;
-            let Some(row) = rows.get(rows.partition_point(|row| row.through < amount)) else { continue };
-            for charge in split(row, row.fee(amount)).into_iter().flatten() {
-                if let Some(place) = next.next() {
-                    *place = Some(charge);
-                }
+            let Some(row) = rows.get(rows.partition_point(|row| row.through < purchase.amount)) else { continue };
+            for charge in split(row, row.fee(purchase.amount)).into_iter().flatten() {
+                take(charge, row);
             }
         }
-        charges
+    }
+
+    fn applying(&mut self, purchase: &Purchase) -> Applying {
+        let &Purchase { flow, currency, payer_class, payee_class, .. } = purchase;
+        let key = (flow as u8, currency, payer_class, payee_class);
+        if let Some(applying) = self.applying.get(&key) {
+            return *applying;
+        }
+        let applying = [1, 2].map(|to| self.most_specific(purchase, to));
+        self.applying.insert(key, applying);
+        applying
     }
 
     /// Bands for both classes go before those for the payer's alone, these before those for the payee's alone.
