@@ -596,8 +596,10 @@ impl<S: Storage> Pipeline<S> {
         Ok(())
     }
 
-    /// Takes a last snapshot, and waits for it: the next start has nothing to replay. To be called once nobody waits for anything else.
+    /// Takes a last snapshot, and waits for it and for the operator's events: the next start has nothing to replay. To be called once nobody waits for anything else.
     pub fn take_last_snapshot(&mut self) -> Result<(), Fault> {
+        let newest = self.decisions.engine.scheme().events.newest();
+        self.events.as_ref().map_or(Ok(()), |events| events.progress().wait(newest)).map_err(Fault::Events)?;
         let Some(snapshots) = &mut self.snapshots else { return Ok(()) };
         let place = self.log.place();
         snapshots.close(&mut self.decisions.engine, &mut self.history, &place).map_err(Fault::History)

@@ -6,6 +6,8 @@
 //! Outboxes are no part of it: what they hold is in the history's files, or is made again by the replay behind E. So a file gets its name only once the
 //! history's files cover E, and a start uses one only where they still do. Then engine at E and history at H with H >= E fit each other, whatever a crash left.
 //!
+//! The same holds for the operator's events (`docs/formats/events.md`), where they are written: what was told before E is not told again by a start from E.
+//!
 //! [`SnapshotTaker`] belongs to whoever applies batches, and never makes it wait: it takes a portion a turn, and a thread writes. What goes wrong with a snapshot costs
 //! that snapshot and no payment.
 

@@ -87,9 +87,20 @@ pub struct ParticipantRow {
 /// A participant, with all that the operator has set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ParticipantView {
-    /// As in a list.
-    #[serde(flatten)]
-    pub row: ParticipantRow,
+    /// Its code.
+    pub participant: String,
+    /// Where it stands with the scheme.
+    pub standing: Standing,
+    /// In tariffs; 0 for none.
+    pub class: u8,
+    /// Whose accounts it uses.
+    pub sponsor: Option<String>,
+    /// Does it only connect for others?
+    pub is_technical: bool,
+    /// Can it be paid?
+    pub is_reachable: bool,
+    /// Its payments in flight.
+    pub in_flight: u32,
     /// 0 where the switch's configuration holds.
     pub in_flight_max: u32,
     /// The same.
@@ -394,8 +405,16 @@ fn participant_view(engine: &Engine, id: ParticipantId) -> ParticipantView {
         not_after_s: certificate.not_after_s,
     });
     let receivers = engine.scheme().money.permissions().filter(|(from, _)| *from == id).map(|(_, to)| to);
+    let ParticipantRow { participant, standing, class, sponsor, is_technical, is_reachable, in_flight } =
+        participant_row(engine, id);
     ParticipantView {
-        row: participant_row(engine, id),
+        participant,
+        standing,
+        class,
+        sponsor,
+        is_technical,
+        is_reachable,
+        in_flight,
         in_flight_max: limits.in_flight_max,
         orders_per_second: limits.orders_per_second,
         orders_burst: limits.orders_burst,

@@ -214,7 +214,9 @@ fn a_participant_that_is_opened_connects_at_once() {
     done(&data, &format!("participants certificate PSP0005 --fingerprint {fingerprint} --revoke"));
     done(&data, "currencies open KES --amount-max 100000");
     let switch = restarted(&data, switch);
-    assert_eq!(pay(&data, 5, 1, 1), Outcome::Rejected, "its debits are suspended");
+    let mut fifth = Wire::open(&data, 5);
+    let id = fifth.pay(&order(5, 1, 1));
+    assert_eq!(fifth.status_of(id).outcome, Outcome::Rejected, "its debits are suspended");
     assert_eq!(rows(&data, "participants list").len(), 5);
     assert_eq!(rows(&data, "participants show PSP0005")[0]["terms"].as_array().unwrap().len(), 2);
     switch.stop();

@@ -248,18 +248,18 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble> {
     }
     let configured = |value: u32| limit(value.to_string(), value == 0, "as configured");
     let mut said = vec![
-        ("participant", view.row.participant.clone()),
-        ("standing", view.row.standing.name().to_owned()),
-        ("class", view.row.class.to_string()),
-        ("reachable", yes(view.row.is_reachable)),
-        ("in flight", format!("{} (at most: {})", view.row.in_flight, configured(view.in_flight_max))),
+        ("participant", view.participant.clone()),
+        ("standing", view.standing.name().to_owned()),
+        ("class", view.class.to_string()),
+        ("reachable", yes(view.is_reachable)),
+        ("in flight", format!("{} (at most: {})", view.in_flight, configured(view.in_flight_max))),
         (
             "orders",
             format!("a second: {}, at once: {}", configured(view.orders_per_second), configured(view.orders_burst)),
         ),
     ];
-    said.extend(view.row.sponsor.clone().map(|sponsor| ("sponsor", sponsor)));
-    if view.row.is_technical {
+    said.extend(view.sponsor.clone().map(|sponsor| ("sponsor", sponsor)));
+    if view.is_technical {
         said.push(("connects for", view.connects_for.join(", ")));
     }
     if !view.transfers_to.is_empty() {
@@ -312,7 +312,7 @@ fn open(arguments: &Open, out: &mut dyn Write) -> Result<(), Trouble> {
 }
 
 fn stand(Stand { participant, standing, by }: &Stand, out: &mut dyn Write) -> Result<(), Trouble> {
-    let before = view_of(&by.place, participant)?.row.standing;
+    let before = view_of(&by.place, participant)?.standing;
     let said =
         [("participant", participant.to_string()), ("standing", format!("{} -> {}", before.name(), standing.name()))];
     let action = Action::SetStanding { participant: participant.to_string(), standing: *standing };
