@@ -131,6 +131,7 @@ fn genesis_text(plan: &Plan) -> Result<String, Failure> {
             minor_digits: 2,
             amount_max: 100_000_000_000,
             model: plan.model,
+            ..GenesisCurrency::default()
         }],
         participant: plan
             .participants

@@ -21,13 +21,6 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn check(&self, engine: &Engine) -> Result<(), Refusal> {
-        match self {
-            Waiting::Asked(command) => command.check(engine),
-            Waiting::Written(_) => Ok(()),
-        }
-    }
-
     fn outcomes_kept(&self) -> Option<u32> {
         match self {
             Waiting::Asked(command) => command.outcomes_kept(),
@@ -35,10 +28,14 @@ impl Waiting {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Appends its entry, if it can go into the journal as the engine is now.
+    fn write(&self, engine: &Engine, out: &mut Vec<u8>) -> Result<(), Refusal> {
         match self {
-            Waiting::Asked(command) => command.write(out),
-            Waiting::Written(entry) => out.extend_from_slice(entry),
+            Waiting::Asked(command) => command.write(engine, out),
+            Waiting::Written(entry) => {
+                out.extend_from_slice(entry);
+                Ok(())
+            }
         }
     }
 }

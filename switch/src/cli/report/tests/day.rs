@@ -16,8 +16,13 @@ use crate::entry::{
 
 /// XTS settles net, KES gross, both with two digits. ALPHA, BRAVO and CHARLIE (of class 1) settle on their own accounts, DELTA through ALPHA.
 pub(super) fn genesis(funds: u64) -> Genesis {
-    let currency =
-        |code: &str, model| GenesisCurrency { code: code.to_owned(), minor_digits: 2, amount_max: 1_000_000, model };
+    let currency = |code: &str, model| GenesisCurrency {
+        code: code.to_owned(),
+        minor_digits: 2,
+        amount_max: 1_000_000,
+        model,
+        ..GenesisCurrency::default()
+    };
     let both = |amount| BTreeMap::from([("XTS".to_owned(), amount), ("KES".to_owned(), amount)]);
     let direct = |code: &str, class| GenesisParticipant {
         code: code.to_owned(),
