@@ -21,7 +21,18 @@ use crate::limits::WINDOWS_UNSETTLED_MAX;
 /// What is settled together. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
 #[derive(
-    Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+    Archive,
+    Serialize,
+    Deserialize,
+    serde::Serialize,
+    serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Cycle {
