@@ -2,7 +2,7 @@
 
 pub mod prices;
 
-use ledger::{Amount, Movement, TransferId};
+use ledger::{AccountIndex, Amount, Movement, TransferId};
 use rkyv::{Archive, Deserialize, Serialize};
 
 use self::prices::{Charge, Flow, PriceList, Purchase, Row, Side};
@@ -55,6 +55,27 @@ impl Fees {
     /// The prices of the tariff in force.
     pub(in crate::engine) fn prices(&self) -> PriceList {
         PriceList::of(self.in_force.iter().flat_map(|tariff| tariff.rows.iter().copied()))
+    }
+}
+
+/// Handles of the accounts that fees move, by currency and participant (0: the scheme's income), as far as they were needed. They follow from the book, and spare each
+/// posting a search.
+#[derive(Default)]
+pub(in crate::engine) struct FeeAccounts {
+    by_currency: Vec<Vec<Option<AccountIndex>>>,
+}
+
+impl FeeAccounts {
+    fn find(&self, currency: usize, participant: ParticipantId) -> Option<AccountIndex> {
+        *self.by_currency.get(currency)?.get(participant.0 as usize)?
+    }
+
+    fn keep(&mut self, currency: usize, participant: ParticipantId, account: AccountIndex) {
+        let (currencies, places) = (currency + 1, participant.0 as usize + 1);
+        self.by_currency.resize_with(self.by_currency.len().max(currencies), Vec::new);
+        let accounts = &mut self.by_currency[currency];
+        accounts.resize(accounts.len().max(places), None);
+        accounts[participant.0 as usize] = Some(account);
     }
 }
 
@@ -135,14 +156,22 @@ impl Engine {
         let charges = self.prices.charges(&purchase);
         for (leg, Charge { from, to, amount }) in (1..).zip(charges.into_iter().flatten()) {
             let of = |side| if side == Side::Payer { payer } else { payee };
-            let debit = self.account_of(currency, of(from), AccountKind::Fees);
-            let credit = match to {
-                Some(side) => self.account_of(currency, of(side), AccountKind::Fees),
-                None => self.account_of(currency, SCHEME, AccountKind::Income),
-            };
+            let debit = self.fee_account(currency, of(from));
+            let credit = self.fee_account(currency, to.map_or(SCHEME, of));
             let movement = Movement { id: TransferId(u128::from_be_bytes(id)), debit, credit, amount };
             self.carry_out(moment, SchemeMove { movement, leg, step: Step::Moved });
         }
+    }
+
+    /// The account of a participant's fees, or of the scheme's income.
+    #[inline]
+    fn fee_account(&mut self, currency: usize, participant: ParticipantId) -> AccountIndex {
+        self.fee_accounts.find(currency, participant).unwrap_or_else(|| {
+            let kind = if participant == SCHEME { AccountKind::Income } else { AccountKind::Fees };
+            let account = self.account_of(currency, participant, kind);
+            self.fee_accounts.keep(currency, participant, account);
+            account
+        })
     }
 
     /// Debtors of fees pay from their settlement accounts, or their sponsors', as far as that goes; creditors are paid what of theirs no debtor still owes.
