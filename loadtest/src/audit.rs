@@ -11,8 +11,10 @@ use ledger::Currency;
 use ledger::journal::{DiskStorage, scan};
 use switch::data::journal_directory;
 use switch::engine::effect::{Delivery, Effect, News};
+use switch::engine::scheme::Model;
+use switch::engine::scheme::settlement::Cycle;
 use switch::engine::{Batch, Engine, PaymentCounts};
-use switch::entry::{Body, Entries, Entry};
+use switch::entry::{Body, Entries, Entry, ParticipantId};
 
 use crate::agreement::{self, Facts, Party};
 use crate::connection::CURRENCY;
@@ -35,6 +37,10 @@ pub(crate) struct Audit {
     pub(crate) cases_open: u64,
     /// What each participant has received less what it has paid, in minor units.
     pub(crate) flows: BTreeMap<ParticipantCode, i128>,
+    /// The same by the windows: what was netted in those that closed meanwhile and in the one that is open. Empty where nothing settles net.
+    pub(crate) nets: BTreeMap<ParticipantCode, i128>,
+    /// Windows that closed.
+    pub(crate) windows: u32,
     /// Debits and credits are equal in every currency.
     pub(crate) is_balanced: bool,
     /// Others paid meanwhile, so counts and flows are not this run's alone.
@@ -65,6 +71,8 @@ pub(crate) fn walk(data: &Path, run: RunNumber) -> Result<Audit, String> {
 struct Books {
     counts: PaymentCounts,
     balances: BTreeMap<ParticipantCode, i128>,
+    nets: BTreeMap<ParticipantCode, i128>,
+    windows: u32,
 }
 
 struct Walk {
@@ -170,6 +178,12 @@ impl Walk {
             returns_rejected: now.counts.returns_rejected - before.counts.returns_rejected,
             cases_open: now.counts.cases_open.saturating_sub(before.counts.cases_open),
             flows: now.balances.iter().map(|(code, balance)| (*code, balance - balance_before(code))).collect(),
+            nets: now
+                .nets
+                .iter()
+                .map(|(code, net)| (*code, net - before.nets.get(code).copied().unwrap_or(0)))
+                .collect(),
+            windows: now.windows - before.windows,
             is_balanced: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
             has_strangers: self.has_strangers,
         }
@@ -182,7 +196,24 @@ fn books(engine: &Engine) -> Books {
         let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
         i128::try_from(available + reserved).unwrap_or(i128::MAX)
     };
-    Books { counts: engine.counts(), balances: engine.participants().map(|(id, code)| (code, balance(id))).collect() }
+    let (nets, windows) = nets(engine, currency);
+    let balances = engine.participants().map(|(id, code)| (code, balance(id))).collect();
+    Books { counts: engine.counts(), balances, nets, windows }
+}
+
+/// What each participant was netted in all windows of payments, the open one included, and how many have closed.
+fn nets(engine: &Engine, currency: Currency) -> (BTreeMap<ParticipantCode, i128>, u32) {
+    let number = engine.currencies().iter().position(|rules| rules.currency == currency && rules.model == Model::Net);
+    let book = number.and_then(|number| engine.scheme().settlement.cycle(number, Cycle::Payments));
+    let Some(book) = book else { return (BTreeMap::new(), 0) };
+    let mut nets: BTreeMap<ParticipantCode, i128> = engine.participants().map(|(_, code)| (code, 0)).collect();
+    let (open, _) = engine.open_nets(book);
+    for net in book.windows.iter().flat_map(|window| &window.nets).chain(&open) {
+        if let Some(code) = engine.code_of(ParticipantId(net.participant)) {
+            *nets.entry(*code).or_default() += net.net;
+        }
+    }
+    (nets, book.open_number - 1)
 }
 
 /// What the journal and the providers disagree about.
@@ -232,6 +263,12 @@ pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -
         if in_journal != told {
             problems.push(format!("the journal holds {in_journal} {name}, the providers know of {told}"));
         }
+    }
+    let netted = codes.iter().zip(&tally.flows).filter(|(code, flow)| audit.nets.get(*code) != Some(*flow)).count();
+    if !audit.nets.is_empty() && netted > 0 {
+        let windows = audit.windows;
+        problems
+            .push(format!("nets of {netted} participants over {windows} windows are not what their payments sum to"));
     }
     let differing = codes.iter().zip(&tally.flows).filter(|(code, flow)| audit.flows.get(*code) != Some(*flow));
     let differing: Vec<&ParticipantCode> = differing.map(|(code, _)| code).collect();
@@ -291,6 +328,8 @@ mod tests {
         assert!(problems(&Audit { facts: other, ..audit() }).contains("states of cases told differ"));
         let flows = codes().into_iter().zip([-6, 6]).collect();
         assert!(problems(&Audit { flows, ..audit() }).contains("2 accounts differ, the first is PSP0001's"));
+        let nets = codes().into_iter().zip([-5, 4]).collect();
+        assert!(problems(&Audit { nets, windows: 3, ..audit() }).contains("nets of 1 participants over 3 windows"));
         for altered in
             [agreement::told(&[7; 16], A, Outcome::Expired), agreement::told(&[8; 16], A, Outcome::Committed)]
         {

@@ -137,6 +137,8 @@ pub struct Plan {
     pub participants: u32,
     /// What a spawned switch takes of one participant a second, and at once after a pause; 0: no limit.
     pub orders_per_second: u32,
+    /// Does a spawned switch settle net, and close a window each minute?
+    pub settles_net: bool,
     /// What payments are like.
     pub mix: Mix,
     /// How payee providers behave.
@@ -156,6 +158,7 @@ impl Plan {
             warm_up_ns: 0,
             participants,
             orders_per_second: 0,
+            settles_net: false,
             mix: Mix::default(),
             payees: Payees::default(),
             faults: Vec::new(),

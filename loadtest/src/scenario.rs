@@ -10,7 +10,7 @@ use crate::plan::{Fault, FaultKind, Load, Mix, Payees, Plan, Service};
 use crate::schedule::{Bursts, Schedule, Spacing};
 
 /// The scenarios that come along: name and text.
-pub const LIBRARY: [(&str, &str); 17] = [
+pub const LIBRARY: [(&str, &str); 18] = [
     ("steady", include_str!("../scenarios/steady.toml")),
     ("payday", include_str!("../scenarios/payday.toml")),
     ("hot_payee", include_str!("../scenarios/hot_payee.toml")),
@@ -24,6 +24,7 @@ pub const LIBRARY: [(&str, &str); 17] = [
     ("flood", include_str!("../scenarios/flood.toml")),
     ("requests_to_pay", include_str!("../scenarios/requests_to_pay.toml")),
     ("recall_wave", include_str!("../scenarios/recall_wave.toml")),
+    ("settlement", include_str!("../scenarios/settlement.toml")),
     ("kill_switch", include_str!("../scenarios/kill_switch.toml")),
     ("ramp", include_str!("../scenarios/ramp.toml")),
     ("day", include_str!("../scenarios/day.toml")),
@@ -116,11 +117,19 @@ struct ParticipantsTable {
     slow_answer_after_ms: u64,
     silent: u32,
     orders_per_second: u32,
+    settles_net: bool,
 }
 
 impl Default for ParticipantsTable {
     fn default() -> ParticipantsTable {
-        ParticipantsTable { count: 16, slow: 0, slow_answer_after_ms: 1_000, silent: 0, orders_per_second: 0 }
+        ParticipantsTable {
+            count: 16,
+            slow: 0,
+            slow_answer_after_ms: 1_000,
+            silent: 0,
+            orders_per_second: 0,
+            settles_net: false,
+        }
     }
 }
 
@@ -307,6 +316,7 @@ impl Document {
             warm_up_ns: warm_up_s * NS_PER_S,
             participants,
             orders_per_second: self.participants.orders_per_second,
+            settles_net: self.participants.settles_net,
         })
     }
 

@@ -19,6 +19,9 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
+use switch::config::Genesis;
+use switch::engine::scheme::Model;
+
 use crate::generator::Outcome;
 use crate::limits::{READY_MS, RECOVERED_BYTES_PER_MS, STOP_MS};
 use crate::machine::{CpuTicks, threads_of};
@@ -56,6 +59,8 @@ pub(crate) struct Home {
     pub(crate) participants: u32,
     /// What a new one takes of each of them a second; 0: no limit.
     pub(crate) orders_per_second: u32,
+    /// Does a new one settle net, and close a window each minute?
+    pub(crate) settles_net: bool,
 }
 
 impl SpawnedSwitch {
@@ -70,6 +75,9 @@ impl SpawnedSwitch {
                 // One level more than needed: the switch writes its sealing key beside the data directory.
                 let data = directory.path().join("x").join("data");
                 init(&home.binary, &data, home.participants, home.orders_per_second).await?;
+                if home.settles_net {
+                    settle_net(&data.join("genesis.toml")).map_err(SetUpError::new)?;
+                }
                 data
             }
         };
@@ -206,6 +214,23 @@ pub(crate) async fn init(
     }
     let config = data.join("switch.toml");
     throttle(&config, orders_per_second).map_err(|error| SetUpError::new(format!("switch.toml: {error}")))
+}
+
+/// Lets the scheme settle net, each participant with all that it has behind its position, and close its window at each minute of the hour.
+fn settle_net(path: &Path) -> Result<(), String> {
+    let mut genesis = Genesis::read(path).map_err(|error| error.to_string())?;
+    let now = jiff::Timestamp::now().as_second() / 60 % (24 * 60);
+    let mut minutes: Vec<i64> = (1..=40).map(|later| (now + later) % (24 * 60)).collect();
+    minutes.sort_unstable();
+    for currency in &mut genesis.currency {
+        currency.model = Model::Net;
+        currency.cut_offs = minutes.iter().map(|minute| format!("{:02}:{:02}", minute / 60, minute % 60)).collect();
+    }
+    for participant in &mut genesis.participant {
+        participant.net_debit_cap = participant.funds.clone();
+    }
+    let text = toml::to_string(&genesis).map_err(|error| error.to_string())?;
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Sets what one participant may send a second, and at once after a pause. By default nothing limits it: a few connections are to send all that the

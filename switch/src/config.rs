@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::rules::{RULES_VERSIONS_KNOWN, Rules};
 use crate::engine::scheme::Model;
 use crate::limits::{
-    BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX, MINOR_DIGITS_MAX,
-    NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT,
-    SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
+    BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, CUT_OFFS_PER_DAY_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX,
+    MINOR_DIGITS_MAX, NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX,
+    SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
 };
 use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
@@ -365,6 +365,9 @@ pub struct GenesisCurrency {
     /// How payments settle.
     #[serde(default)]
     pub model: Model,
+    /// When windows of its payments close by themselves: times of every day, `HH:MM` in UTC, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_offs: Vec<String>,
 }
 
 /// A participant of the scheme.
@@ -391,6 +394,24 @@ pub struct GenesisParticipant {
     /// Does it only connect for others?
     #[serde(default)]
     pub technical: bool,
+}
+
+impl GenesisCurrency {
+    /// Cut-offs as minutes of the day.
+    pub fn cut_off_minutes(&self) -> Result<Vec<u16>, String> {
+        let problem = |what: &str| format!("currency `{}`: cut_offs: {what}", self.code);
+        let minute = |time: &String| {
+            let (hours, minutes) = time.split_once(':').filter(|_| time.len() == 5)?;
+            let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+            (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
+        };
+        let minutes: Option<Vec<u16>> = self.cut_offs.iter().map(minute).collect();
+        let minutes = minutes.ok_or_else(|| problem("give times as HH:MM"))?;
+        if !minutes.is_sorted_by(|one, next| one < next) || minutes.len() > CUT_OFFS_PER_DAY_MAX {
+            return Err(problem(&format!("give at most {CUT_OFFS_PER_DAY_MAX} times, each later than the one before")));
+        }
+        Ok(minutes)
+    }
 }
 
 impl GenesisParticipant {
@@ -441,6 +462,7 @@ impl Genesis {
                 return Err(format!("currency `{}`: at most {MINOR_DIGITS_MAX} minor digits", currency.code));
             }
             Amount::new(currency.amount_max).ok_or(format!("currency `{}`: amount_max is no amount", currency.code))?;
+            currency.cut_off_minutes()?;
         }
         if self.participant.len() > PARTICIPANTS_MAX as usize {
             return Err(format!("more than {PARTICIPANTS_MAX} participants"));

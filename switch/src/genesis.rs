@@ -2,9 +2,12 @@
 
 use adapters::message::ParticipantCode;
 
-use crate::config::{Genesis, GenesisParticipant, GenesisRules};
-use crate::entry::{ActivateRules, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, TermsSet, write_command};
-use crate::limits::NS_PER_MS;
+use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::engine::scheme::settlement::Cycle;
+use crate::entry::{
+    ActivateRules, CalendarSet, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, TermsSet, write_command,
+};
+use crate::limits::{CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, NS_PER_MS};
 
 /// The entries of a genesis that was checked, in order: each element appends one.
 pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
@@ -21,6 +24,9 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         let command =
             CurrencyOpened { currency: letters(&currency.code), minor_digits, amount_max, model: currency.model as u8 };
         add(&|out| write_command(out, EntryKind::CurrencyOpened, &command));
+        if let Some(calendar) = calendar_of(currency) {
+            add(&|out| write_command(out, EntryKind::CalendarSet, &calendar));
+        }
     }
     for (participant, spec) in (1u32..).zip(&genesis.participant) {
         let code = ParticipantCode::parse(&spec.code).unwrap_or_else(|| unreachable!("the genesis was checked"));
@@ -49,6 +55,21 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
         }
     }
     entries
+}
+
+/// When windows of a currency close by themselves, where they do.
+fn calendar_of(currency: &GenesisCurrency) -> Option<CalendarSet> {
+    let minutes = currency.cut_off_minutes().unwrap_or_else(|_| unreachable!("the genesis was checked"));
+    let mut times_min = [u16::MAX; CUT_OFFS_PER_DAY_MAX];
+    times_min[..minutes.len()].copy_from_slice(&minutes);
+    (!minutes.is_empty()).then(|| CalendarSet {
+        currency: letters(&currency.code),
+        cycle: Cycle::Payments as u8,
+        weekdays: 0x7f,
+        from_ns: 0,
+        times_min,
+        holidays: [0; HOLIDAYS_MAX],
+    })
 }
 
 /// What a participant may do in a currency, where that is not what everybody may.

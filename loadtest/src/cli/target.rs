@@ -114,6 +114,7 @@ impl Target {
                     data: data.clone(),
                     participants: plan.participants,
                     orders_per_second: plan.orders_per_second,
+                    settles_net: plan.settles_net,
                 };
                 let switch = tokio::select! {
                     switch = SpawnedSwitch::start(&home) => switch?,

@@ -150,6 +150,13 @@ fn bulk_beside_retail_is_all_committed() {
     assert_eq!(number(&report["bulk"], "committed"), number(&report["bulk"], "offered"), "{report}");
 }
 
+/// The verdict compares the nets of all windows with what providers paid and were paid.
+#[test]
+fn nets_are_what_providers_paid_and_were_paid() {
+    let report = small("settlement");
+    assert!(number(&report, "committed") > 500, "{report}");
+}
+
 #[test]
 fn who_floods_is_refused_and_not_the_others() {
     let report = small("flood");
