@@ -9,8 +9,10 @@ use adapters::message::{
 use ledger::{Amount, Currency};
 use switch::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
 use switch::engine::Batch;
+use switch::engine::scheme::Model;
 use switch::entry::{
-    self, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, TransferAnnotation,
+    self, CutOff, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, SettlementStep,
+    Signature, TariffRow, TariffSet, TermsSet, TransferAnnotation,
 };
 use switch::genesis;
 use switch::pipeline::Decisions;
@@ -78,13 +80,15 @@ pub fn genesis() -> (Vec<u8>, u32) {
 
 /// As `genesis`, with other rules.
 pub fn genesis_with(rules: GenesisRules) -> (Vec<u8>, u32) {
-    genesis_of(PARTICIPANTS, rules)
+    genesis_of(PARTICIPANTS, Model::Gross, rules)
 }
 
-fn genesis_of(participants: usize, rules: GenesisRules) -> (Vec<u8>, u32) {
+fn genesis_of(participants: usize, model: Model, rules: GenesisRules) -> (Vec<u8>, u32) {
+    let cap = (model == Model::Net).then(|| (currency().to_string(), 900_000_000_000_000_000));
     let participant = |number| GenesisParticipant {
         code: code(number).to_string(),
         funds: BTreeMap::from([(currency().to_string(), 900_000_000_000_000_000)]),
+        net_debit_cap: cap.clone().into_iter().collect(),
         ..GenesisParticipant::default()
     };
     let genesis = Genesis {
@@ -93,6 +97,7 @@ fn genesis_of(participants: usize, rules: GenesisRules) -> (Vec<u8>, u32) {
             code: currency().to_string(),
             minor_digits: 2,
             amount_max: 100_000_000,
+            model,
             ..GenesisCurrency::default()
         }],
         participant: (0..participants).map(participant).collect(),
@@ -109,11 +114,85 @@ pub fn decisions() -> Decisions {
 
 /// As `decisions`, with so many participants.
 pub fn decisions_among(participants: usize) -> Decisions {
+    decisions_of(participants, Model::Gross)
+}
+
+/// As `decisions_among`, in a currency that settles so.
+pub fn decisions_of(participants: usize, model: Model) -> Decisions {
     let mut decisions = Decisions::default();
-    let genesis = genesis_of(participants, GenesisRules::default());
+    let genesis = genesis_of(participants, model, GenesisRules::default());
     let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis.0 };
     decisions.absorb(batch).expect("the genesis applies");
     decisions
+}
+
+/// A batch with limits of one payment and of the day for everybody, far above what is paid.
+pub fn limits(participants: usize) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for participant in (1u32..).take(participants) {
+        let terms = TermsSet {
+            participant,
+            currency: currency().bytes(),
+            is_offered: 1,
+            amount_max: 90_000_000,
+            intraday_max: 800_000_000_000_000_000,
+            net_debit_cap: 0,
+            sub_limit: 0,
+        };
+        entry::write_signed_command(&mut payload, EntryKind::TermsSet, &signature(), &terms);
+    }
+    payload
+}
+
+/// A batch with a tariff: a fee to the scheme in two bands, shared by both sides, and one to the payee's provider, so that each payment has three.
+pub fn tariff() -> Vec<u8> {
+    let row = TariffRow {
+        flow: 1,
+        payer_class: 0,
+        payee_class: 0,
+        currency: currency().bytes(),
+        from: 1,
+        through: 5_000,
+        fixed: 2,
+        parts_per_million: 2_500,
+        rounding: 1,
+        fee_min: 0,
+        fee_max: 0,
+        bearer: 3,
+        to: 1,
+    };
+    let rows = [
+        row,
+        TariffRow { from: 5_001, through: u64::MAX, ..row },
+        TariffRow { through: u64::MAX, bearer: 1, to: 2, ..row },
+    ];
+    let mut payload = Vec::new();
+    let tariff = TariffSet { tariff: 1, effective_at_ns: 0, rows: 3 };
+    entry::write_tariff(&mut payload, &signature(), &tariff, &rows);
+    payload
+}
+
+/// A batch that closes the window of payments.
+pub fn cut_off() -> Vec<u8> {
+    let mut payload = Vec::new();
+    let command = CutOff { currency: currency().bytes(), cycle: 1 };
+    entry::write_signed_command(&mut payload, EntryKind::CutOff, &signature(), &command);
+    payload
+}
+
+/// A command that starts the settlement of a window of payments (1), confirms a participant's net (2), or gives it up (3).
+pub fn settlement_step(window: u32, step: u8, participant: u32) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let command = SettlementStep { currency: currency().bytes(), cycle: 1, window, step, participant };
+    entry::write_signed_command(&mut payload, EntryKind::SettlementStep, &signature(), &command);
+    payload
+}
+
+/// Two people.
+fn signature() -> Signature {
+    let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [b'r'; 140] };
+    (signature.operator[0], signature.approver[0]) = (b'j', b'm');
+    signature
 }
 
 /// Appends the entry of an order as the edge writes it; the sealed part is random bytes of the right length.
