@@ -14,6 +14,8 @@
 //! XTS settles net, KES gross. ALPHA to DELTA have 100 each on their settlement accounts in both, ECHO settles through ALPHA, TECH is a technical provider.
 //! Each line is a batch of its own; after each line the books balance and a snapshot of the engine gives the same engine.
 
+mod histories;
+
 use std::collections::BTreeMap;
 
 use adapters::message::{Answer, CreditTransfer, Part, ParticipantCode, Reason, Return};
@@ -54,8 +56,13 @@ struct SchemeDesk {
 
 impl SchemeDesk {
     fn new() -> SchemeDesk {
-        let currency =
-            |code: &str, model| GenesisCurrency { code: code.to_owned(), minor_digits: 2, amount_max: 1_000, model };
+        let currency = |code: &str, model| GenesisCurrency {
+            code: code.to_owned(),
+            minor_digits: 2,
+            amount_max: 1_000,
+            model,
+            ..GenesisCurrency::default()
+        };
         let both = |amount| BTreeMap::from([("XTS".to_owned(), amount), ("KES".to_owned(), amount)]);
         let direct = |code: &str| GenesisParticipant {
             code: code.to_owned(),
@@ -115,12 +122,22 @@ impl SchemeDesk {
         let batch = Batch { first_sequence: self.engine.applied() + 1, time_ns, payload };
         self.engine.apply(batch, &mut effects).unwrap();
         self.engine.totals();
+        let restored = self.restored();
+        assert_eq!(restored.digest(), self.engine.digest(), "a snapshot has all of it");
+        effects
+    }
+
+    /// The engine of a snapshot.
+    fn restored(&mut self) -> Engine {
         let mut bytes = Vec::new();
         self.engine.begin_capture();
         while self.engine.capture(usize::MAX, |_, piece| bytes.extend_from_slice(piece)) {}
-        let restored = Engine::restore(0, &bytes[..]).unwrap();
-        assert_eq!(restored.digest(), self.engine.digest(), "a snapshot has all of it");
-        effects
+        Engine::restore(0, &bytes[..]).unwrap()
+    }
+
+    /// The switch starts anew from a snapshot.
+    fn restart(&mut self) {
+        self.engine = self.restored();
     }
 
     /// A payment and its answer; what became of it.
