@@ -29,6 +29,7 @@ mod invariants;
 mod keys;
 mod machine;
 mod network;
+mod operator;
 mod plan;
 mod provider;
 mod queue;

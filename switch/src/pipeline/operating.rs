@@ -8,13 +8,45 @@ use std::collections::VecDeque;
 use ledger::journal::{Appended, Storage};
 
 use super::Pipeline;
+use crate::engine::Engine;
 use crate::limits::{COMMAND_BYTES_MAX, COMMAND_WAIT_MS, COMMANDS_WAITING_MAX, INDEXED_LOOK_NS, NS_PER_MS};
 use crate::operator::{Command, Decided, Refusal};
+
+/// A command on its way.
+enum Waiting {
+    /// One that came from outside.
+    Asked(Command),
+    /// One whose entry is written already: nothing but the engine looks at it.
+    Written(Vec<u8>),
+}
+
+impl Waiting {
+    fn check(&self, engine: &Engine) -> Result<(), Refusal> {
+        match self {
+            Waiting::Asked(command) => command.check(engine),
+            Waiting::Written(_) => Ok(()),
+        }
+    }
+
+    fn outcomes_kept(&self) -> Option<u32> {
+        match self {
+            Waiting::Asked(command) => command.outcomes_kept(),
+            Waiting::Written(_) => None,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Waiting::Asked(command) => command.write(out),
+            Waiting::Written(entry) => out.extend_from_slice(entry),
+        }
+    }
+}
 
 /// A command, and who gave it.
 struct WaitingCommand {
     ticket: u64,
-    command: Command,
+    command: Waiting,
     until_ns: u64,
 }
 
@@ -50,6 +82,15 @@ fn stopping() -> Refusal {
 impl<S: Storage> Pipeline<S> {
     /// Takes a command. What becomes of it is known by its ticket, after a turn or some.
     pub fn operate(&mut self, command: Command, now_ns: u64) -> Result<u64, Refusal> {
+        self.take_command(Waiting::Asked(command), now_ns)
+    }
+
+    /// Takes a signed command whose entry is written already.
+    pub(crate) fn operate_written(&mut self, entry: Vec<u8>, now_ns: u64) -> Result<u64, Refusal> {
+        self.take_command(Waiting::Written(entry), now_ns)
+    }
+
+    fn take_command(&mut self, command: Waiting, now_ns: u64) -> Result<u64, Refusal> {
         if self.is_draining {
             return Err(stopping());
         }

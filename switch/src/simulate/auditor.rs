@@ -7,6 +7,7 @@
 mod cases;
 mod deliveries;
 mod returns;
+mod scheme;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,6 +20,8 @@ use super::random::to_usize;
 use super::wire::{self, Id, LANES, NO_ID, kind};
 pub(super) use cases::{Case, row_name, state};
 pub(super) use deliveries::Deliveries;
+use scheme::Scheme;
+pub(super) use scheme::{AccountKey, Balance, Happened, Window, account, command_name, refused_name};
 
 /// Overdue payments that end with one batch; the rest ends with the next. Of cases as many.
 const EXPIRED_PER_BATCH_MAX: usize = 1_024;
@@ -89,19 +92,6 @@ struct Came<'e> {
     fields: Vec<Vec<u8>>,
 }
 
-/// Money of one participant in one currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) money: i128,
-    pub(super) reserved: i128,
-}
-
-impl Account {
-    pub(super) fn available(&self) -> i128 {
-        self.money - self.reserved
-    }
-}
-
 /// A payment that is on disk, or a return, which is one the other way.
 pub(super) struct Payment {
     pub(super) sender: usize,
@@ -167,7 +157,6 @@ pub(super) struct Counts {
 pub(super) struct Auditor {
     rules: Rules,
     codes: Vec<[u8; 35]>,
-    funds: [i128; 2],
     /// By kind of message and id.
     sent: BTreeMap<(u8, Id), Vec<Sent>>,
     /// First position and digest of each batch that was on disk.
@@ -181,7 +170,7 @@ pub(super) struct Auditor {
     about: BTreeMap<(Id, u8), Subject>,
     /// Open cases that wait for their deadline, which comes first, and then the position of their opening.
     case_deadlines: BTreeSet<(u64, u64, Subject)>,
-    accounts: Vec<[Account; 2]>,
+    scheme: Scheme,
     told: Vec<[Vec<Told>; LANES]>,
     /// What each participant has acknowledged of each lane, as journaled.
     acknowledged: Vec<[u64; LANES]>,
@@ -221,13 +210,9 @@ pub(super) type Reply = (usize, Id, u8, u8);
 
 impl Auditor {
     pub(super) fn new(plan: &Plan) -> Auditor {
-        let account = |money: u64| Account { money: i128::from(money), reserved: 0 };
-        let accounts: Vec<[Account; 2]> = plan.providers.iter().map(|p| p.funds.map(account)).collect();
-        let sum = |currency: usize| accounts.iter().map(|of| of[currency].money).sum();
         Auditor {
             rules: plan.rules,
             codes: plan.providers.iter().map(|provider| *provider.code.bytes()).collect(),
-            funds: [sum(0), sum(1)],
             sent: BTreeMap::new(),
             batches: Vec::new(),
             through: 0,
@@ -243,7 +228,7 @@ impl Auditor {
             signs: plan.providers.iter().map(|_| Default::default()).collect(),
             is_absent: plan.providers.iter().map(|_| false).collect(),
             observed: Vec::new(),
-            accounts,
+            scheme: Scheme::new(plan),
             window: VecDeque::new(),
             floor: 0,
             left: BTreeSet::new(),
@@ -283,10 +268,12 @@ impl Auditor {
         self.batches.push((batch.first_sequence, digest(&batch)));
         self.time_ns = batch.time_ns;
         self.trim();
+        self.scheme.begin_batch(batch.first_sequence, batch.time_ns);
         self.expire(batch.first_sequence);
         self.expire_cases(batch.first_sequence);
         self.through = batch.first_sequence + batch.count;
         for (position, entry) in (batch.first_sequence + 1..).zip(&entries) {
+            self.scheme.at(position, batch.time_ns);
             match (entry.kind, entry.sender_kind) {
                 (kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN, 1) => self.begin(position, entry)?,
                 (kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
@@ -296,13 +283,16 @@ impl Auditor {
                 (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(position, entry))?,
                 (kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
                 (kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
+                (136, 2) if self.batches.len() == 1 => self.scheme.begins_with(entry),
                 (128.., 2) if self.batches.len() == 1 => {}
+                (134..=147, 2) => named(journal::NAME, self.command(entry))?,
                 (kind, sender) => {
                     let what = format!("an entry of kind {kind} from a sender of kind {sender}");
                     return named(journal::NAME, Err(what));
                 }
             }
         }
+        self.scheme.end_batch();
         let size = match entries.len() {
             0 => "batch without entries",
             1..=9 => "batch of few entries",
@@ -310,6 +300,17 @@ impl Auditor {
         };
         self.rare.push(size.into());
         Ok(())
+    }
+
+    /// The operator gives a command.
+    pub(super) fn commanded(&mut self, kind: u8, signature: &[u8], body: &[u8]) {
+        self.scheme.gives(kind, signature, body);
+    }
+
+    /// A command is on disk.
+    fn command(&mut self, entry: &wire::Entry<'_>) -> Finding {
+        let business = (&self.open, &self.payments, &self.cases);
+        self.scheme.command(entry, &|number: u32| is_busy(business, number as usize - 1))
     }
 
     /// A provider says that it signs on or off.
@@ -561,9 +562,10 @@ impl Auditor {
         }
         if payment.sender == payee {
             self.rare.push("payment within one institution".into());
-        } else {
-            self.accounts[payment.sender][payment.currency].reserved += payment.amount;
+        } else if !self.scheme.moves(payment.sender, payee) {
+            self.rare.push("payment on one account".into());
         }
+        self.scheme.hold(payment.currency, payment.sender, payee, payment.amount);
         self.open.insert((payment.deadline_ns, payment.position, id));
         if let Some(request) = payment.request {
             self.pay(request, payment.position);
@@ -579,16 +581,20 @@ impl Auditor {
     fn judge(&self, sender: usize, order: &wire::Order) -> Result<(usize, usize), No> {
         let unless = |holds: bool, reason: &[u8; 4], field: u8| if holds { Ok(()) } else { Err((*reason, field)) };
         unless(order.payer == self.codes[sender], b"AGNT", field::PAYER)?;
+        unless(self.scheme.may_pay(sender), b"AG10", field::PAYER)?;
         let payee = self.codes.iter().position(|code| *code == order.payee).ok_or((*b"CNOR", field::PAYEE))?;
         unless(payee != sender || self.rules.has_self_payments, b"AG12", field::PAYEE)?;
         unless(!self.is_signed_off[payee] && !self.is_absent[payee], b"AB08", field::PAYEE)?;
+        unless(self.scheme.may_be_paid(payee), b"AG11", field::PAYEE)?;
         let currency = CURRENCIES.iter().position(|currency| *currency == order.currency);
         let currency = currency.ok_or((*b"AM03", field::CURRENCY))?;
+        unless(self.scheme.is_offered(currency, sender, payee), b"AM03", field::CURRENCY)?;
         let is_bulk = order.lane == 2;
         unless(!is_bulk || self.rules.bulk_timeout_ns > 0, b"AG03", field::LANE)?;
         let belongs_into_bulk = self.rules.has_bulk_purpose && order.purpose == BULK_PURPOSE;
         unless(is_bulk || !belongs_into_bulk, b"FF03", field::LANE)?;
         unless(order.amount <= self.rules.amount_max, b"AM13", field::AMOUNT)?;
+        self.scheme.check_terms(currency, sender, i128::from(order.amount))?;
         let [now, accepted] = [self.time_ns, order.accepted_at_ns].map(i128::from);
         unless(accepted - now <= i128::from(self.rules.skew_ns), b"DT04", field::ACCEPTED_AT)?;
         let left_ns = accepted + i128::from(self.timeout_ns(order.lane)) - now;
@@ -596,8 +602,8 @@ impl Auditor {
         if order.request != NO_ID {
             self.judge_request(sender, payee, order)?;
         }
-        let is_covered = i128::from(order.amount) <= self.accounts[sender][currency].available();
-        unless(payee == sender || is_covered, b"AM04", field::AMOUNT)?;
+        let is_covered = i128::from(order.amount) <= self.scheme.spendable(sender, currency).posted;
+        unless(!self.scheme.moves(sender, payee) || is_covered, b"AM04", field::AMOUNT)?;
         Ok((payee, currency))
     }
 
@@ -646,12 +652,9 @@ impl Auditor {
         let &mut Payment { sender: payer, currency, amount, lane, request, .. } = payment;
         let payee = payment.payee.unwrap_or_default();
         self.open.remove(&(payment.deadline_ns, payment.position, id));
-        if payer != payee {
-            self.accounts[payer][currency].reserved -= amount;
-        }
-        if outcome == outcome::COMMITTED && payer != payee {
-            self.accounts[payer][currency].money -= amount;
-            self.accounts[payee][currency].money += amount;
+        self.scheme.release(currency, payer, payee, amount);
+        if outcome == outcome::COMMITTED {
+            self.scheme.post(1, currency, payer, payee, amount);
         }
         self.counts.ended[usize::from(outcome) - 1] += 1;
         self.outcome(position, Subject::Payment(id));
@@ -727,13 +730,19 @@ impl Auditor {
         self.rules.posting_follow_up_ns > 0
     }
 
-    pub(super) fn accounts(&self) -> &[[Account; 2]] {
-        &self.accounts
+    /// The scheme's money.
+    pub(super) fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
-    /// All money of the scheme in each currency: nothing comes in or goes out while it runs.
-    pub(super) fn funds(&self) -> [i128; 2] {
-        self.funds
+    /// Has a participant payments in flight, or open cases?
+    pub(super) fn is_busy(&self, place: usize) -> bool {
+        is_busy((&self.open, &self.payments, &self.cases), place)
+    }
+
+    /// How many participants there are.
+    pub(super) fn participants(&self) -> usize {
+        self.codes.len()
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -803,6 +812,11 @@ impl Auditor {
         self.open.len() + self.window.iter().filter(is_payment).count()
     }
 
+    /// Journal time of the last batch.
+    pub(super) fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
     /// What memory has to hold where files reach to `indexed`: the outcomes after that, and the payments that are open and become some.
     pub(super) fn to_hold(&self, indexed: u64) -> u64 {
         let in_files = self.outcomes.partition_point(|position| *position <= indexed);
@@ -821,8 +835,18 @@ impl Auditor {
 
     /// Paths that were met since the last call.
     pub(super) fn take_rare(&mut self) -> Vec<Cow<'static, str>> {
+        self.rare.extend(self.scheme.take_rare().into_iter().map(Cow::Owned));
         std::mem::take(&mut self.rare)
     }
+}
+
+/// What is open: payments by deadline, all payments, all cases.
+type Business<'a> = (&'a BTreeSet<(u64, u64, Id)>, &'a BTreeMap<Id, Payment>, &'a BTreeMap<Subject, Case>);
+
+fn is_busy((open, payments, cases): Business<'_>, place: usize) -> bool {
+    let mut in_flight = open.iter().filter_map(|(_, _, id)| payments.get(id));
+    in_flight.any(|payment| payment.is_party(place))
+        || cases.values().any(|case| case.is_open() && case.is_party(place))
 }
 
 /// Is this the entry that what was sent became?

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::auditor::{no_name, row_name};
+use super::auditor::{command_name, no_name, refused_name, row_name};
 use super::faults::Fault;
 use crate::engine::cases::TRANSITIONS;
 use crate::engine::rules::Reject;
+use crate::engine::scheme::rejects::CommandReject;
 
 /// Counts of rare paths, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Coverage {
 }
 
 /// What two dozen seeds of a minute each meet with all faults on; the gate asks for it.
-const EXPECTED: [&str; 104] = [
+const EXPECTED: [&str; 119] = [
     "absent",
     "acceptance without posting where there is none",
     "acceptance without posting within one institution",
@@ -37,12 +38,14 @@ const EXPECTED: [&str; 104] = [
     "case told: open",
     "case told: unknown",
     "case with a known id and other content",
+    "command answered",
     "connection cut",
     "connection half open",
     "connection replaced",
     "connection that is alone takes another's place",
     "crash in a recovery",
     "cursors journaled",
+    "cut-off by the calendar",
     "disk full",
     "disk slow",
     "duplicate with other content",
@@ -52,6 +55,8 @@ const EXPECTED: [&str; 104] = [
     "fails at sync in the journal",
     "fails at write in the history",
     "fails at write in the journal",
+    "fee to the other provider",
+    "fee to the scheme",
     "file of the history dropped by a start",
     "flip found by a recovery",
     "flip found in the history",
@@ -62,10 +67,12 @@ const EXPECTED: [&str; 104] = [
     "history lost",
     "history waits for its files",
     "killed",
+    "level told",
     "names unsynced at a power cut",
     "number sent again on the other connection",
     "one line of two dies unnoticed",
     "one line of two stalls",
+    "order of money repeated",
     "order repeated",
     "order sent again in other bytes",
     "order to be checked again",
@@ -73,6 +80,7 @@ const EXPECTED: [&str; 104] = [
     "outcome left memory",
     "payee unreachable",
     "payment in the bulk lane",
+    "payment on one account",
     "payment within one institution",
     "power cut",
     "power cut with unsynced sectors",
@@ -115,18 +123,40 @@ const EXPECTED: [&str; 104] = [
     "status told: unknown",
     "storm",
     "submission sent again on the other connection",
+    "swept",
     "sync failed",
+    "topped up",
     "torn tail cut off",
     "two connections",
     "wall clock set",
+    "window aborted",
+    "window settled",
+    "window settled in part aborted",
+    "window with a net of the scheme",
+    "window with nets",
+    "window without nets",
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 18] = [
+const RARE: [&str; 34] = [
     "Hello of an earlier life",
     "Welcome ahead of what this life has seen",
     "answer after the deadline",
     "case input after the deadline",
+    "command refused: 10",
+    "command refused: 12",
+    "command refused: 14",
+    "command refused: 15",
+    "command refused: 18",
+    "command refused: 30",
+    "command refused: 33",
+    "command refused: 53",
+    "command refused: 54",
+    "command refused: 55",
+    "command refused: 57",
+    "command refused: 58",
+    "command refused: 71",
+    "command refused: 72",
     "connection paused",
     "fails at create in the history",
     "fails at remove in the history",
@@ -137,7 +167,9 @@ const RARE: [&str; 18] = [
     "fails at sync of names in the history",
     "fails at sync of names in the journal",
     "fails at write in the snapshots",
+    "fees not paid",
     "flip found by a reader",
+    "participant closed",
     "provider falls silent for good",
     "refused: too many at once",
     "snapshot given up",
@@ -201,11 +233,15 @@ impl Doing {
     }
 }
 
-/// Every row of the table of what can happen to a case, and every reason for which a rule says no.
+/// Every row of the table of what can happen to a case, every reason for which a rule says no, every command and every reason to refuse one.
 fn rules() -> impl Iterator<Item = String> {
     let rows = TRANSITIONS.iter().map(|row| row_name(row.kind as u8, row.state as u8, row.input));
     let rejects = Reject::ALL.into_iter().map(|reject| no_name((reject.reason().bytes(), reject.field() as u8)));
-    rows.chain(rejects)
+    let commands = (134..=147).map(|kind| command_name(kind).to_owned());
+    // So many orders of money as fill the switch are made in no run.
+    let refused = CommandReject::ALL.into_iter().filter(|reject| *reject != CommandReject::OrdersFull);
+    let refused = refused.map(|reject| refused_name(reject.number()));
+    rows.chain(rejects).chain(commands).chain(refused)
 }
 
 fn hit_name(fault: Fault, doing: Doing) -> String {

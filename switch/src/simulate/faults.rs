@@ -35,11 +35,13 @@ pub enum Fault {
     Lines,
     /// Some providers sign off now and then, and on again.
     Signs,
+    /// The scheme has a net currency and a participant with a sponsor, and its operator gives commands at random.
+    Operator,
 }
 
 impl Fault {
     /// Every fault with its name on the command line and in reports.
-    pub const NAMES: [(Fault, &'static str); 15] = [
+    pub const NAMES: [(Fault, &'static str); 16] = [
         (Fault::Kill, "kill"),
         (Fault::Power, "power"),
         (Fault::Sync, "sync"),
@@ -55,6 +57,7 @@ impl Fault {
         (Fault::Conduct, "conduct"),
         (Fault::Lines, "lines"),
         (Fault::Signs, "signs"),
+        (Fault::Operator, "operator"),
     ];
 
     /// Those that happen at a moment; the others are properties of the whole run. (`Lines` is both, and drawn from a source of its own.)

@@ -9,7 +9,12 @@
 //! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
 //! | a connection is read or left alone, a turn ends | who is refused pauses, for a while | `pauses.rs` |
 //! | a turn ends | money conserved | `money.rs` |
+//! | a turn ends | every account as the auditor has it | `accounts.rs` |
 //! | a turn ends | caps never exceeded | `caps.rs` |
+//! | a turn ends | no position below its cap | `positions.rs` |
+//! | a turn ends | closed windows change by their settlement alone | `windows.rs` |
+//! | a turn ends, the process starts | events without gap, and true | `events.rs` |
+//! | a command is answered | commands answered as decided | `commands.rs` |
 //! | a turn ends | watermarks ordered | `watermarks.rs` |
 //! | a turn ends | engine and auditor agree | `agreement.rs` |
 //! | a turn ends | private parts sealed | `sealed.rs` |
@@ -25,18 +30,22 @@
 //! | the end | one outcome, known to all | `one_outcome.rs` |
 //! | the end | everything finishes | `progress.rs` |
 
+pub(super) mod accounts;
 pub(super) mod acknowledged;
 pub(super) mod agreement;
 pub(super) mod caps;
+pub(super) mod commands;
 pub(super) mod damage;
 pub(super) mod duplicates;
 pub(super) mod durability;
+pub(super) mod events;
 pub(super) mod history;
 pub(super) mod journal;
 pub(super) mod money;
 pub(super) mod one_outcome;
 pub(super) mod outbox_numbers;
 pub(super) mod pauses;
+pub(super) mod positions;
 pub(super) mod presence;
 pub(super) mod progress;
 pub(super) mod questions;
@@ -47,6 +56,7 @@ pub(super) mod snapshots;
 pub(super) mod told_after_durable;
 pub(super) mod told_the_truth;
 pub(super) mod watermarks;
+pub(super) mod windows;
 
 use super::auditor::{Auditor, Deliveries};
 use super::disk::VirtualDisk;
@@ -106,6 +116,8 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
 pub(super) struct TurnsBefore {
     order: watermarks::Order,
     window: duplicates::Window,
+    positions: positions::Before,
+    closed: windows::Before,
     pub(super) presence: presence::Watch,
 }
 
@@ -119,6 +131,10 @@ impl TurnsBefore {
 /// Everything that is checked after a turn.
 pub(super) fn of_turn(turn: &Turn<'_>, before: &mut TurnsBefore) -> Result<(), Violation> {
     named(money::NAME, money::check(turn))?;
+    named(events::NAME, events::check(turn))?;
+    named(accounts::NAME, accounts::check(turn))?;
+    named(windows::NAME, before.closed.check(turn))?;
+    named(positions::NAME, before.positions.check(turn))?;
     named(caps::NAME, caps::check(turn))?;
     named(watermarks::NAME, before.order.check(turn))?;
     named(duplicates::NAME, before.window.check(turn))?;

@@ -16,6 +16,7 @@ use super::plan::{Plan, START_NS};
 use crate::clock::Anchor;
 use crate::engine::Batch;
 use crate::engine::effect::Effect;
+use crate::engine::scheme::events::Event as SchemeEvent;
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
 use crate::history::{History, HistoryAnswer, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
@@ -273,6 +274,8 @@ pub(super) struct Replayed {
     pub(super) batches: Vec<Found>,
     /// What followed from them, to be told to participants.
     pub(super) effects: Vec<Effect>,
+    /// And to the operator.
+    pub(super) events: Vec<SchemeEvent>,
     /// The state at the end.
     pub(super) state: StateDigest,
     /// The states that were asked for, and the digest of a snapshot of each, where it came by them.
@@ -284,11 +287,12 @@ pub(super) struct Replayed {
 /// Replays what lies on a disk from its beginning, and looks at the state at some positions.
 pub(super) fn replay(disk: &VirtualDisk, plan: &Plan, positions: &[u64]) -> Replayed {
     let (mut decisions, mut batches, mut effects) = (Decisions::default(), Vec::new(), Vec::new());
-    let mut wanted = Vec::new();
+    let (mut wanted, mut events) = (Vec::new(), Vec::new());
     let absorb = |batch: ledger::journal::Batch<'_>| {
         batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
         decisions.absorb(engine_batch(&batch)).map_err(|inapplicable| inapplicable.to_string())?;
         effects.extend_from_slice(&decisions.effects);
+        events.extend_from_slice(&decisions.engine.told().events);
         let engine = &mut decisions.engine;
         if positions.contains(&engine.applied()) {
             wanted.push(((engine.applied(), engine.digest()), engine.snapshot_digest()));
@@ -297,7 +301,7 @@ pub(super) fn replay(disk: &VirtualDisk, plan: &Plan, positions: &[u64]) -> Repl
     };
     let opened = Journal::open(disk.clone(), options(plan), absorb).map(|_| ()).map_err(|fault| stop_of(&fault));
     let state = (decisions.engine.applied(), decisions.engine.digest());
-    Replayed { batches, effects, state, wanted, opened }
+    Replayed { batches, effects, events, state, wanted, opened }
 }
 
 fn options(plan: &Plan) -> JournalOptions {

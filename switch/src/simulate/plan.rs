@@ -8,6 +8,7 @@ use super::Options;
 use super::faults::Fault;
 use super::random::Random;
 use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::engine::scheme::Model;
 use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
 use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
@@ -24,6 +25,9 @@ pub(super) const SNAPSHOTS_SEED: u64 = 0x534e_4150;
 /// So has what is drawn about two connections of a provider, and about signing off.
 pub(super) const LINES_SEED: u64 = 0x4c49_4e45;
 const SIGNS_SEED: u64 = 0x5349_474e;
+
+/// And what is drawn about the operator and its scheme.
+pub(super) const OPERATOR_SEED: u64 = 0x4f50_4552;
 
 /// So long before a flood a fault may still be felt. No longer than the least time-out and a second, or there would be a gap between the two.
 const FLOOD_PEACE_NS: u64 = 3 * NS_PER_S;
@@ -80,6 +84,14 @@ pub(super) struct ProviderPlan {
     pub(super) character: Character,
     /// Money at the start, in each of `CURRENCIES`.
     pub(super) funds: [u64; 2],
+    /// How far its positions may go below zero.
+    pub(super) net_debit_caps: [u64; 2],
+    /// How far what it sends may exceed what it is paid; of who has a sponsor.
+    pub(super) sub_limits: [u64; 2],
+    /// Whose accounts it uses, where it has none.
+    pub(super) sponsor: Option<usize>,
+    /// Its class in tariffs.
+    pub(super) class: u8,
     /// Between two orders, on average.
     pub(super) order_gap_ns: u64,
     /// One way to the switch, at its best, on each of its lines: one, or two.
@@ -143,6 +155,12 @@ pub(super) struct Plan {
     pub(super) is_flood_of_requests: bool,
     /// Does nothing go wrong meanwhile? Of a switch that is down nobody is late. A start that is under way may still crash.
     pub(super) is_flood_left_alone: bool,
+    /// Which of `CURRENCIES` settle net.
+    pub(super) is_net: [bool; 2],
+    /// Between two commands of the operator, on average; none: it gives none.
+    pub(super) operator_gap_ns: Option<u64>,
+    /// Does it settle windows? Else they pile up.
+    pub(super) is_settled: bool,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// None: no snapshots are taken, and each start replays everything.
@@ -203,13 +221,40 @@ impl Plan {
             flood_at_ns,
             is_flood_of_requests,
             is_flood_left_alone,
+            is_net: [false; 2],
+            operator_gap_ns: None,
+            is_settled: true,
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             // From a source of their own.
             snapshots: draw_snapshots(&mut Random::new(options.seed ^ SNAPSHOTS_SEED)),
             faults: draw_faults(options, &mut random.fork()),
         };
         plan.limits.presence = draw_presence(&mut random.fork());
+        plan.draw_operator(options);
         plan
+    }
+
+    /// A net currency, a sponsor, classes, and an operator. Not where a flood needs its payer's funds; and without these a seed is what it was before there were any.
+    fn draw_operator(&mut self, options: &Options) {
+        let mut random = Random::new(options.seed ^ OPERATOR_SEED);
+        let has_operator = random.percent(75) && options.faults.has(Fault::Operator) && self.flood_at_ns.is_none();
+        if !has_operator {
+            return;
+        }
+        self.operator_gap_ns = Some(random.between(50, 500) * NS_PER_MS);
+        self.is_settled = random.percent(90);
+        self.is_net[1] = true;
+        let count = self.providers.len();
+        for (place, provider) in self.providers.iter_mut().enumerate() {
+            provider.class = *random.pick(&[0, 1, 2]);
+            provider.funds[1] += *random.pick(&[0, 10_000, 500_000]);
+            provider.net_debit_caps[1] = provider.funds[1] / random.between(1, 4);
+            if place + 1 == count && count > 3 {
+                let sub_limits = [0; 2].map(|_: u64| *random.pick(&[1_000, 20_000]));
+                (provider.sponsor, provider.funds, provider.net_debit_caps) = (Some(0), [0; 2], [0; 2]);
+                provider.sub_limits = sub_limits;
+            }
+        }
     }
 
     /// Are the payments of the flood open, as far as that can be known?
@@ -234,15 +279,24 @@ impl Plan {
     /// The genesis that the switch is given.
     pub(super) fn genesis(&self) -> Genesis {
         let letters = |currency: [u8; 3]| String::from_utf8_lossy(&currency).into_owned();
+        let by_currency = |amounts: [u64; 2]| {
+            let amounts = CURRENCIES.into_iter().map(letters).zip(amounts);
+            amounts.filter(|(_, amount)| *amount > 0).collect::<BTreeMap<String, u64>>()
+        };
         let participant = |provider: &ProviderPlan| GenesisParticipant {
             code: provider.code.as_str().to_owned(),
-            funds: BTreeMap::from_iter(CURRENCIES.into_iter().map(letters).zip(provider.funds)),
+            funds: by_currency(provider.funds),
+            net_debit_cap: by_currency(provider.net_debit_caps),
+            sub_limit: by_currency(provider.sub_limits),
+            class: provider.class,
+            sponsor: provider.sponsor.map(|place| self.providers[place].code.as_str().to_owned()),
             ..GenesisParticipant::default()
         };
-        let currency = |code| GenesisCurrency {
-            code,
+        let currency = |(currency, is_net)| GenesisCurrency {
+            code: letters(currency),
             minor_digits: 2,
             amount_max: self.rules.amount_max,
+            model: if is_net { Model::Net } else { Model::Gross },
             ..GenesisCurrency::default()
         };
         Genesis {
@@ -263,7 +317,7 @@ impl Plan {
                 self_payments: self.rules.has_self_payments,
                 ..GenesisRules::default()
             },
-            currency: CURRENCIES.into_iter().map(letters).map(currency).collect(),
+            currency: CURRENCIES.into_iter().zip(self.is_net).map(currency).collect(),
             participant: self.providers.iter().map(participant).collect(),
         }
     }
@@ -316,6 +370,10 @@ fn draw_provider(number: u64, may_misbehave: bool, random: &mut Random) -> Provi
         code: ParticipantCode::parse(&name).unwrap_or_else(|| unreachable!("{name} is a code")),
         character,
         funds: [funds, random.between(1, 100_000)],
+        net_debit_caps: [0; 2],
+        sub_limits: [0; 2],
+        sponsor: None,
+        class: 0,
         order_gap_ns: random.between(40, 400) * NS_PER_MS,
         distances_ns: vec![*random.pick(&[50_000, 1_000_000, 20_000_000])],
         lines_seed: 0,

@@ -29,6 +29,8 @@ pub(super) enum Event {
     SwitchLoses(ConnectionId),
     /// A provider learns that its connection is gone.
     ProviderLoses(ConnectionId),
+    /// The operator gives a command.
+    Operate,
     /// Something goes wrong.
     Fault(Fault),
     /// Something that went wrong for a while is over.

@@ -3,6 +3,7 @@
 //! First the safety phase, in which things go wrong and only safety is asked for. Then the faults end, providers behave, and everything
 //! must finish.
 
+mod commands;
 mod mishaps;
 mod process;
 mod snapshots;
@@ -17,7 +18,8 @@ use super::invariants::{self, TurnsBefore, Violation};
 use super::keys::Keys;
 use super::machine::{LINEAGE, Machine, StateDigest, Stop};
 use super::network::Network;
-use super::plan::{LINES_SEED, NS_PER_S, Plan, SNAPSHOTS_SEED};
+use super::operator::Operator;
+use super::plan::{LINES_SEED, NS_PER_S, OPERATOR_SEED, Plan, SNAPSHOTS_SEED};
 use super::provider::{Around, Provider};
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
@@ -42,6 +44,7 @@ pub(super) struct World<'a> {
     queue: Queue,
     network: Network,
     providers: Vec<Provider>,
+    operator: Operator,
     machine: Machine,
     auditor: Auditor,
     deliveries: Deliveries,
@@ -87,6 +90,9 @@ impl<'a> World<'a> {
         let providers: Vec<Provider> =
             (0..plan.providers.len()).map(|place| Provider::new(place, &plan, of_providers.fork())).collect();
         (0..providers.len()).for_each(|place| queue.add(1, Event::Tick(place)));
+        if let Some(gap_ns) = plan.operator_gap_ns {
+            queue.add(gap_ns, Event::Operate);
+        }
         plan.faults.iter().for_each(|&(at_ns, fault)| queue.add(at_ns, Event::Fault(fault)));
         let snapshots = SnapshotWatch::new(Random::new(!(options.seed ^ SNAPSHOTS_SEED)));
         let sources = [random.fork(), random.fork(), Random::new(snapshots.disk_seed())];
@@ -95,6 +101,7 @@ impl<'a> World<'a> {
             network: Network::new(random.fork(), plan.unacknowledged_max < 100),
             machine: Machine::new(&plan, disks, Keys::new(options.seed)),
             auditor: Auditor::new(&plan),
+            operator: Operator::new(Random::new(!(options.seed ^ OPERATOR_SEED))),
             deliveries: Deliveries::new(LINEAGE.0, plan.providers.len()),
             of_lines: Random::new(plan.providers[0].lines_seed ^ LINES_SEED),
             coverage: Coverage::new(),
@@ -171,6 +178,7 @@ impl<'a> World<'a> {
                     Ok(())
                 })
             }
+            Event::Operate => self.operate(),
             Event::Fault(fault) => {
                 self.go_wrong(fault);
                 Ok(())

@@ -52,7 +52,9 @@ fn faults_are_named_on_the_command_line_as_in_reports() {
 #[test]
 fn the_auditor_shares_no_code_with_the_engine() {
     let sources = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/simulate");
-    for file in ["auditor.rs", "auditor/cases.rs", "auditor/deliveries.rs", "auditor/returns.rs", "wire.rs"] {
+    let scheme = ["commands", "fees", "money", "settlement"].map(|name| format!("auditor/scheme/{name}.rs"));
+    let others = ["auditor", "auditor/cases", "auditor/deliveries", "auditor/returns", "auditor/scheme", "wire"];
+    for file in others.map(|name| format!("{name}.rs")).iter().chain(&scheme) {
         let text = std::fs::read_to_string(sources.join(file)).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {

@@ -40,8 +40,7 @@ impl Auditor {
         if self.left.contains(&Subject::Payment(message.original)) {
             self.rare.push("return of a payment that had left memory".into());
         }
-        self.accounts[sender][currency].money -= payment.amount;
-        self.accounts[payer][currency].money += payment.amount;
+        self.scheme.post(2, currency, sender, payer, payment.amount);
         self.counts.returned += 1;
         let (returned, is_whole) = self.payments.get_mut(&message.original).map_or((0, false), |original| {
             original.returned += payment.amount;
@@ -86,6 +85,7 @@ impl Auditor {
     /// The rules in their order.
     fn judge_return(&self, sender: usize, message: &wire::Return) -> Result<(), No> {
         let unless = |holds: bool, reason: &[u8; 4], field: u8| if holds { Ok(()) } else { Err((*reason, field)) };
+        unless(self.scheme.may_pay(sender), b"AG10", field::PAYER)?;
         let original = self.payment(message.original).filter(|original| original.payee == Some(sender));
         let original = original.ok_or((*b"AG09", field::ORIGINAL_ID))?;
         unless(original.is_committed() && original.sender != sender, b"FF12", field::ORIGINAL_ID)?;
@@ -94,7 +94,8 @@ impl Auditor {
         unless(message.case == NO_ID || self.is_open_recall(message, sender), b"FF13", field::CASE_ID)?;
         let amount = i128::from(message.amount);
         unless(amount <= original.amount - original.returned, b"RCON", field::AMOUNT)?;
-        unless(amount <= self.accounts[sender][original.currency].available(), b"AM04", field::AMOUNT)
+        let is_covered = amount <= self.scheme.spendable(sender, original.currency).posted;
+        unless(!self.scheme.moves(sender, original.sender) || is_covered, b"AM04", field::AMOUNT)
     }
 
     fn is_open_recall(&self, message: &wire::Return, sender: usize) -> bool {

@@ -33,17 +33,18 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
         check_payment(turn, id)?;
         check_cases(turn, id)?;
     }
-    for ((place, (id, code)), accounts) in engine.participants().enumerate().zip(auditor.accounts()) {
+    for (place, (id, code)) in engine.participants().enumerate().take(auditor.participants()) {
         let presence = engine.participant(id).map(|of| (of.is_signed_off, of.is_absent));
         let right = (auditor.is_signed_off(place), auditor.is_absent(place));
         same(&format!("signed off, and absent, of {code}"), &presence, &Some(right))?;
         same(&format!("messages for {code}"), &engine.enqueued(id), &auditor.told_counts(place))?;
-        for (currency, account) in CURRENCIES.iter().zip(accounts) {
+        for (number, currency) in CURRENCIES.iter().enumerate() {
+            let right = auditor.scheme().spendable(place, number);
             let Some(currency) = Currency::parse(currency) else { continue };
             let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
             let signed = |amount: u128| i128::try_from(amount).unwrap_or(i128::MAX);
             let held = (signed(available), signed(reserved));
-            same(&format!("{code}'s {currency}"), &held, &(account.available(), account.reserved))?;
+            same(&format!("{code}'s {currency}"), &held, &(right.posted, right.held))?;
         }
     }
     Ok(())

@@ -1,16 +1,16 @@
 //! Caps are never exceeded: by the auditor's own sums nobody has reserved or paid more than it had, nothing was returned that was not paid, and no more payments are open than the limits say.
 
 use super::{Finding, Turn};
+use crate::simulate::auditor::account;
 use crate::simulate::provider::hex;
 
 pub(in super::super) const NAME: &str = "caps never exceeded";
 
 pub(super) fn check(turn: &Turn<'_>) -> Finding {
-    for (place, accounts) in turn.auditor.accounts().iter().enumerate() {
-        for account in accounts {
-            if account.available() < 0 || account.reserved < 0 {
-                return Err(format!("provider {place} stands at {account:?}"));
-            }
+    for (key, of) in turn.auditor.scheme().accounts() {
+        let is_limited = matches!(key.2, account::SETTLEMENT | account::RESERVE | account::TRANSIT);
+        if of.held < 0 || is_limited && of.posted < of.held {
+            return Err(format!("account {key:?} stands at {of:?}"));
         }
     }
     if let Some((id, payment)) = turn.auditor.returned_too_much() {

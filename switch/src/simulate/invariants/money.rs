@@ -1,8 +1,9 @@
-//! Money is conserved: in each currency both sides of the book are equal, and all participants together hold what they came with.
+//! Money is conserved: in each currency both sides of the book are equal; what participants hold, what is in transit and what fees have taken is what was paid in and not
+//! paid out; and what is in transit between debtors and creditors is what clearing has relieved.
 
-use ledger::Currency;
-
+use super::accounts::balance;
 use super::{Finding, Turn};
+use crate::simulate::auditor::account;
 use crate::simulate::plan::CURRENCIES;
 
 pub(in super::super) const NAME: &str = "money conserved";
@@ -14,15 +15,24 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
             return Err(format!("the book is not balanced: {totals:?}"));
         }
     }
-    for (currency, funds) in CURRENCIES.iter().zip(turn.auditor.funds()) {
-        let Some(code) = Currency::parse(currency) else { continue };
-        let mut held: i128 = 0;
-        for (id, _) in engine.participants() {
-            let (available, reserved) = engine.balance_of(id, code).unwrap_or((0, 0));
-            held += i128::try_from(available + reserved).unwrap_or(i128::MAX);
+    for (currency, funds) in turn.auditor.scheme().funds().into_iter().enumerate() {
+        let code = String::from_utf8_lossy(&CURRENCIES[currency]).into_owned();
+        let sum = |kind: u16| -> i128 {
+            let numbers = 0..=u32::try_from(turn.auditor.participants()).unwrap_or(u32::MAX);
+            numbers.map(|number| balance(engine, (currency, number, kind)).posted).sum()
+        };
+        let transit = sum(account::TRANSIT);
+        let cleared = sum(account::CLEARING) + sum(account::DISPUTE_CLEARING);
+        if transit != -cleared {
+            return Err(format!("{transit} {code} are in transit, and clearing has {cleared}"));
         }
-        if held != funds {
-            return Err(format!("participants hold {held} {code} of {funds}"));
+        let fees = sum(account::FEES) + sum(account::INCOME);
+        let held = sum(account::SETTLEMENT) + sum(account::RESERVE) + transit + fees;
+        if held != funds || sum(account::FUNDING) != -funds {
+            return Err(format!("{held} {code} are there, of {funds} that were paid in"));
+        }
+        if sum(account::POSITION) + sum(account::CLEARING) != 0 {
+            return Err(format!("positions in {code} do not sum to zero"));
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(in super::super) fn check(live: StateDigest, replayed: Option<StateDigest>) 
 
 /// The numbered effects of a replay of the whole journal are what the auditor says that everybody is told, no more and no less.
 pub(in super::super) fn check_effects(effects: &[Effect], auditor: &Auditor) -> Finding {
-    let mut told: Vec<[u64; LANES]> = auditor.accounts().iter().map(|_| [0; LANES]).collect();
+    let mut told: Vec<[u64; LANES]> = vec![[0; LANES]; auditor.participants()];
     for effect in effects {
         let Delivery::Outbox { lane, number, .. } = effect.delivery else { continue };
         let (place, lane) = (effect.participant.0 as usize - 1, lane as usize - 1);

@@ -106,6 +106,8 @@ impl Provider {
         let currency = match self.random.below(100) {
             0..2 => *b"EUR",
             2..12 => CURRENCIES[1],
+            // Where it settles net, there is more to see.
+            12..40 if around.plan.operator_gap_ns.is_some() => CURRENCIES[1],
             _ => CURRENCIES[0],
         };
         let amount = match self.random.below(100) {
@@ -143,7 +145,7 @@ impl Provider {
     /// What it can spend, as far as an order may ask for it.
     fn own_funds(&self, around: &Around<'_>, currency: [u8; 3]) -> u64 {
         let place = CURRENCIES.iter().position(|offered| *offered == currency).unwrap_or(0);
-        let available = around.auditor.accounts()[self.place][place].available();
+        let available = around.auditor.scheme().spendable(self.place, place).posted;
         u64::try_from(available).unwrap_or(0).clamp(1, around.plan.rules.amount_max)
     }
 

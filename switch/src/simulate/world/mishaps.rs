@@ -46,7 +46,7 @@ impl World<'_> {
                 self.queue.add(self.now_ns + self.random.around(50 * NS_PER_MS), Event::Calm(fault));
             }
             Fault::Lines => self.lines_fail(),
-            Fault::Drift | Fault::Tiny | Fault::Conduct | Fault::Signs => {}
+            Fault::Drift | Fault::Tiny | Fault::Conduct | Fault::Signs | Fault::Operator => {}
         }
     }
 
@@ -267,6 +267,7 @@ impl World<'_> {
             self.lose_history();
         }
         self.deliveries.all_gone();
+        self.operator.forget_awaited();
         self.network.cut_all(self.now_ns, &mut self.queue);
         self.by_session.clear();
         self.turn_at_ns = None;
@@ -387,7 +388,7 @@ impl World<'_> {
             self.coverage.count("file of the history dropped by a start");
         }
         let last_position = self.last_state.map_or(0, |(position, _)| position);
-        let Replayed { batches, effects, wanted, state, opened } = self.replay_whole(last_position)?;
+        let Replayed { batches, effects, events, wanted, state, opened } = self.replay_whole(last_position)?;
         let whole = opened.is_ok().then_some(state);
         self.check_snapshots_of_start(&started, whole)?;
         // Where nothing was found, the first batch is on disk now.
@@ -401,6 +402,7 @@ impl World<'_> {
         drop(self.auditor.take_observed());
         let told_again = invariants::replay::check_effects(&effects, &self.auditor);
         invariants::named(invariants::replay::NAME, told_again)?;
+        invariants::named(invariants::events::NAME, invariants::events::check_list(&events, &self.auditor))?;
         if let Some(live) = self.last_state.filter(|(position, _)| *position > 0) {
             invariants::named(
                 invariants::replay::NAME,

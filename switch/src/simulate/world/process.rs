@@ -62,6 +62,7 @@ impl World<'_> {
         let flooded_ns = if self.plan.is_flooded(self.now_ns) { self.random.below(FLOODED_TURN_NS_MAX) } else { 0 };
         self.busy_until_ns = self.now_ns + spent_ns + TURN_NS + flooded_ns;
         let records = self.audit()?;
+        self.take_operated()?;
         self.check_presence(journal_ns)?;
         let changed = self.auditor.take_changed();
         self.replies.clear();

@@ -1,0 +1,274 @@
+//! Commands of the operator: is it what was given, may it be, and what becomes of it. Participants' standings, limits, terms and certificates.
+
+use super::super::super::plan::CURRENCIES;
+use super::super::super::wire::{self, Entry};
+use super::{AccountKey, Happened, Member, Scheme, account, letters};
+
+/// Kinds of commands, `entries.md`.
+mod kind {
+    pub(super) const STANDING: u8 = 134;
+    pub(super) const LIMITS: u8 = 135;
+    pub(super) const TERMS: u8 = 136;
+    pub(super) const AGENCY: u8 = 137;
+    pub(super) const CERTIFICATE: u8 = 138;
+    pub(super) const ORDER: u8 = 139;
+    pub(super) const DECISION: u8 = 140;
+    pub(super) const LEVELS: u8 = 141;
+    pub(super) const PERMISSION: u8 = 142;
+    pub(super) const CUT_OFF: u8 = 143;
+    pub(super) const STEP: u8 = 144;
+    pub(super) const CALENDAR: u8 = 145;
+    pub(super) const TARIFF: u8 = 146;
+    pub(super) const FEES: u8 = 147;
+}
+
+mod event {
+    pub(super) const REFUSED: u16 = 1;
+    pub(super) const STANDING: u16 = 2;
+    pub(super) const LIMITS: u16 = 3;
+    pub(super) const TERMS: u16 = 4;
+    pub(super) const CERTIFICATE: u16 = 6;
+}
+
+mod no {
+    pub(super) const PARTICIPANT_UNKNOWN: u16 = 1;
+    pub(super) const CURRENCY_UNKNOWN: u16 = 2;
+    pub(super) const MEANINGLESS: u16 = 3;
+    pub(super) const CLOSED: u16 = 10;
+    pub(super) const TRANSITION: u16 = 11;
+    pub(super) const HAS_MONEY: u16 = 12;
+    pub(super) const HAS_BUSINESS: u16 = 13;
+    pub(super) const SPONSORS: u16 = 14;
+    pub(super) const IN_SETTLEMENT: u16 = 15;
+    pub(super) const NOT_DIRECT: u16 = 16;
+    pub(super) const NOT_TECHNICAL: u16 = 17;
+    pub(super) const CERTIFICATES_FULL: u16 = 18;
+    pub(super) const CERTIFICATE_UNKNOWN: u16 = 19;
+    pub(super) const OPERATOR_MISSING: u16 = 100;
+    pub(super) const APPROVER_IS_OPERATOR: u16 = 101;
+    pub(super) const APPROVER_MISSING: u16 = 102;
+}
+
+const ONBOARDING: u8 = 1;
+const CLOSED: u8 = 6;
+const CERTIFICATES_MAX: usize = 8;
+const NAME_BYTES: usize = 35;
+
+/// The command of a kind of entry, as it is counted.
+pub(in super::super::super) fn command_name(kind: u8) -> &'static str {
+    match kind {
+        kind::STANDING => "command: standing",
+        kind::LIMITS => "command: limits",
+        kind::TERMS => "command: terms",
+        kind::AGENCY => "command: agency",
+        kind::CERTIFICATE => "command: certificate",
+        kind::ORDER => "command: order of money",
+        kind::DECISION => "command: decision about money",
+        kind::LEVELS => "command: floor and ceiling",
+        kind::PERMISSION => "command: permission to transfer",
+        kind::CUT_OFF => "command: cut-off",
+        kind::STEP => "command: step of a settlement",
+        kind::CALENDAR => "command: calendar",
+        kind::TARIFF => "command: tariff",
+        _ => "command: fees collected",
+    }
+}
+
+/// A refusal, as it is counted.
+pub(in super::super::super) fn refused_name(number: u16) -> String {
+    format!("command refused: {number}")
+}
+
+pub(super) fn currency_at(body: &[u8], at: usize) -> Result<usize, u16> {
+    let currency: [u8; 3] = wire::array(body, at);
+    CURRENCIES.iter().position(|known| *known == currency).ok_or(no::CURRENCY_UNKNOWN)
+}
+
+pub(super) fn flag(byte: u8) -> Result<bool, u16> {
+    if byte < 2 { Ok(byte == 1) } else { Err(no::MEANINGLESS) }
+}
+
+impl Scheme {
+    /// The operator gives a command.
+    pub(in super::super) fn gives(&mut self, kind: u8, signature: &[u8], body: &[u8]) {
+        self.given.insert((kind, signature.to_vec(), body.to_vec()), None);
+    }
+
+    /// Terms of the genesis, which nobody signs and nobody is answered about.
+    pub(in super::super) fn begins_with(&mut self, entry: &Entry<'_>) {
+        if let Err(code) = self.set_terms(entry.routing) {
+            self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+        }
+    }
+
+    /// A command is on disk: what was given, once. `is_busy`: has a participant payments in flight, or open cases?
+    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, is_busy: &dyn Fn(u32) -> bool) -> Result<(), String> {
+        let key = (entry.kind, entry.annotation.to_vec(), entry.routing.to_vec());
+        let position = self.position;
+        let given =
+            self.given.get_mut(&key).ok_or_else(|| format!("position {position} holds a command nobody gave"))?;
+        if let Some(before) = given.replace(position) {
+            return Err(format!("a command of {before} is at {position} once more"));
+        }
+        self.last_change = position;
+        self.rare.push(command_name(entry.kind).to_owned());
+        let decided = check_signature(entry).and_then(|()| self.obey(entry.kind, entry.routing, is_busy));
+        if let Err(code) = decided {
+            self.rare.push(refused_name(code));
+            self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+        }
+        self.answers.insert(position, decided.err().unwrap_or(0));
+        Ok(())
+    }
+
+    fn obey(&mut self, kind: u8, body: &[u8], is_busy: &dyn Fn(u32) -> bool) -> Result<(), u16> {
+        match kind {
+            kind::STANDING => self.set_standing(body, is_busy),
+            kind::LIMITS => self.set_limits(body),
+            kind::TERMS => self.set_terms(body),
+            kind::AGENCY => self.set_agency(body),
+            kind::CERTIFICATE => self.set_certificate(body),
+            kind::ORDER => self.order_money(body),
+            kind::DECISION => self.decide_money(body),
+            kind::LEVELS => self.set_levels(body),
+            kind::PERMISSION => self.allow_transfer(body),
+            kind::CUT_OFF => self.cut_off(body),
+            kind::STEP => self.step(body),
+            kind::CALENDAR => self.set_calendar(body),
+            kind::TARIFF => self.set_tariff(body),
+            kind::FEES => {
+                let currency = currency_at(body, 0)?;
+                self.collect_fees(currency);
+                Ok(())
+            }
+            _ => Err(no::MEANINGLESS),
+        }
+    }
+
+    /// A participant that is not closed.
+    fn open_member(&self, number: u32) -> Result<u32, u16> {
+        let place = (number as usize).checked_sub(1).ok_or(no::PARTICIPANT_UNKNOWN)?;
+        let member = self.members.get(place).ok_or(no::PARTICIPANT_UNKNOWN)?;
+        if member.standing == CLOSED { Err(no::CLOSED) } else { Ok(number) }
+    }
+
+    /// One that has accounts of its own.
+    pub(super) fn direct(&self, number: u32) -> Result<u32, u16> {
+        let number = self.open_member(number)?;
+        if self.member(number).sponsor.is_some() { Err(no::NOT_DIRECT) } else { Ok(number) }
+    }
+
+    fn member(&self, number: u32) -> &Member {
+        &self.members[number as usize - 1]
+    }
+
+    fn set_standing(&mut self, body: &[u8], is_busy: &dyn Fn(u32) -> bool) -> Result<(), u16> {
+        let number = self.open_member(wire::u32_at(body, 0))?;
+        let (before, next) = (self.member(number).standing, body[4]);
+        if !(ONBOARDING..=CLOSED).contains(&next) {
+            return Err(no::MEANINGLESS);
+        }
+        let is_permitted = next != before && next != ONBOARDING && (before != ONBOARDING || matches!(next, 2 | CLOSED));
+        if !is_permitted {
+            return Err(no::TRANSITION);
+        }
+        if next == CLOSED {
+            self.check_closing(number, is_busy)?;
+            self.rare.push("participant closed".to_owned());
+        }
+        self.members[number as usize - 1].standing = next;
+        let (code, detail) = (u16::from(next), u32::from(before));
+        self.tell(event::STANDING, Happened { participant: number, code, detail, ..Happened::default() });
+        Ok(())
+    }
+
+    fn check_closing(&self, number: u32, is_busy: &dyn Fn(u32) -> bool) -> Result<(), u16> {
+        let mut others = self.members.iter().filter(|member| member.standing != CLOSED);
+        let is_sponsor = others.any(|member| member.sponsor == Some(number));
+        let is_his = |key: &AccountKey| key.1 == number;
+        let has_money = self.accounts.iter().any(|(key, of)| is_his(key) && (of.posted, of.held) != (0, 0));
+        match () {
+            () if is_busy(number) || self.has_orders(number) => Err(no::HAS_BUSINESS),
+            () if is_sponsor => Err(no::SPONSORS),
+            () if self.is_in_settlement(number) => Err(no::IN_SETTLEMENT),
+            () if has_money => Err(no::HAS_MONEY),
+            () => Ok(()),
+        }
+    }
+
+    fn set_limits(&mut self, body: &[u8]) -> Result<(), u16> {
+        let number = self.open_member(wire::u32_at(body, 0))?;
+        self.members[number as usize - 1].limits = [4, 8, 12].map(|at| wire::u32_at(body, at));
+        self.tell(event::LIMITS, Happened { participant: number, ..Happened::default() });
+        Ok(())
+    }
+
+    fn set_terms(&mut self, body: &[u8]) -> Result<(), u16> {
+        let number = self.open_member(wire::u32_at(body, 0))?;
+        let currency = currency_at(body, 4)?;
+        let is_offered = flag(body[7])?;
+        let [amount_max, intraday_max, net_debit_cap, sub_limit] =
+            [8, 16, 24, 32].map(|at| i128::from(wire::u64_at(body, at)));
+        let is_direct = self.member(number).sponsor.is_none();
+        let may_have_cap = is_direct && self.is_net[currency];
+        if net_debit_cap > 0 && !may_have_cap || sub_limit > 0 && is_direct {
+            return Err(no::MEANINGLESS);
+        }
+        let seat = &mut self.seats[number as usize - 1][currency];
+        *seat = super::Seat { is_offered, amount_max, intraday_max, net_debit_cap, sub_limit, ..*seat };
+        let event = Happened { participant: number, currency: letters(currency), ..Happened::default() };
+        self.tell(event::TERMS, Happened { amount: net_debit_cap, ..event });
+        Ok(())
+    }
+
+    /// The scheme of a run has no technical provider.
+    fn set_agency(&mut self, body: &[u8]) -> Result<(), u16> {
+        self.open_member(wire::u32_at(body, 0))?;
+        self.open_member(wire::u32_at(body, 4))?;
+        flag(body[8])?;
+        Err(no::NOT_TECHNICAL)
+    }
+
+    fn set_certificate(&mut self, body: &[u8]) -> Result<(), u16> {
+        let number = self.open_member(wire::u32_at(body, 0))?;
+        let is_valid = flag(body[52])?;
+        if wire::u64_at(body, 44) < wire::u64_at(body, 36) {
+            return Err(no::MEANINGLESS);
+        }
+        // The first half of a fingerprint tells them apart here.
+        let key = (number, wire::array(body, 4));
+        let registered = self.certificates.iter().filter(|(of, _)| *of == number).count();
+        match (is_valid, self.certificates.contains(&key)) {
+            (true, false) if registered >= CERTIFICATES_MAX => return Err(no::CERTIFICATES_FULL),
+            (true, _) => drop(self.certificates.insert(key)),
+            (false, true) => drop(self.certificates.remove(&key)),
+            (false, false) => return Err(no::CERTIFICATE_UNKNOWN),
+        }
+        let event = Happened { participant: number, code: u16::from(is_valid), ..Happened::default() };
+        self.tell(event::CERTIFICATE, event);
+        Ok(())
+    }
+
+    /// What stands on the settlement account of a direct participant and backs nothing: what an order can take.
+    pub(in super::super::super) fn free_of(&self, currency: usize, number: u32) -> i128 {
+        self.free_money(currency, number)
+    }
+
+    /// What stands in the reserve.
+    pub(in super::super::super) fn reserve_of(&self, currency: usize, number: u32) -> i128 {
+        self.available((currency, number, account::RESERVE))
+    }
+}
+
+/// Who gives it has a name, and somebody else approves what moves money or opens doors.
+fn check_signature(entry: &Entry<'_>) -> Result<(), u16> {
+    let (operator, approver) = entry.annotation[..2 * NAME_BYTES].split_at(NAME_BYTES);
+    let takes_one = matches!(entry.kind, kind::LIMITS | kind::CUT_OFF | kind::CALENDAR);
+    let is_named = |name: &[u8]| name[0] != 0;
+    match () {
+        () if !is_named(operator) => Err(no::OPERATOR_MISSING),
+        () if operator == approver => Err(no::APPROVER_IS_OPERATOR),
+        () if !takes_one && !is_named(approver) => Err(no::APPROVER_MISSING),
+        () => Ok(()),
+    }
+}
