@@ -15,7 +15,7 @@ use crate::operator::{Command, Decided, Refusal};
 /// A command on its way.
 enum Waiting {
     /// One that came from outside.
-    Asked(Command),
+    Asked(Box<Command>),
     /// One whose entry is written already: nothing but the engine looks at it.
     Written(Vec<u8>),
 }
@@ -79,7 +79,7 @@ fn stopping() -> Refusal {
 impl<S: Storage> Pipeline<S> {
     /// Takes a command. What becomes of it is known by its ticket, after a turn or some.
     pub fn operate(&mut self, command: Command, now_ns: u64) -> Result<u64, Refusal> {
-        self.take_command(Waiting::Asked(command), now_ns)
+        self.take_command(Waiting::Asked(Box::new(command)), now_ns)
     }
 
     /// Takes a signed command whose entry is written already.
