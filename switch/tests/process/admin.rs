@@ -13,7 +13,7 @@ use serde_json::Value;
 use switch::entry::{Body, Entries};
 use switch::operator::Signed;
 
-use crate::harness::{BINARY, Data, eventually};
+use crate::harness::{BINARY, Data, all_places, eventually};
 use crate::wire::{Wire, order};
 
 /// Arguments that may have blanks in them come behind the others.
@@ -249,9 +249,8 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
         let said = answer_to(&data, bytes);
         assert!(said.contains("\"trouble\"") && said.contains(words), "{words}: {said}");
     }
-    let idle: Vec<UnixStream> = (0..4).map(|_| UnixStream::connect(data.path("admin.socket")).unwrap()).collect();
-    let (status, said) = complaint(&data, "rules show", &[]);
-    assert!(status == 1 && said.contains("4 others are administering the switch"), "{said}");
+    let words = "4 others are administering the switch";
+    let idle = all_places(&data.path("admin.socket"), words, || run(&data, "rules show", &[]));
     drop(idle);
     eventually("there is room again", || run(&data, "rules show", &[]).status.success().then_some(()));
     // Who leaves before the answer has given the command all the same.
