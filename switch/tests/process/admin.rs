@@ -13,7 +13,7 @@ use serde_json::Value;
 use switch::entry::{Body, Entries};
 use switch::operator::Signed;
 
-use crate::harness::{BINARY, Data, eventually};
+use crate::harness::{BINARY, Data, all_places, eventually};
 use crate::wire::{Wire, order};
 
 /// Arguments that may have blanks in them come behind the others.
@@ -249,14 +249,8 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
         let said = answer_to(&data, bytes);
         assert!(said.contains("\"trouble\"") && said.contains(words), "{words}: {said}");
     }
-    // Those who were answered just now may still have their places when the idle ones come.
-    let mut idle = Vec::new();
-    let output = eventually("all places are taken", || {
-        idle.push(UnixStream::connect(data.path("admin.socket")).unwrap());
-        Some(run(&data, "rules show", &[])).filter(|output| !output.status.success())
-    });
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && said.contains("4 others are administering the switch"), "{said}");
+    let words = "4 others are administering the switch";
+    let idle = all_places(&data.path("admin.socket"), words, || run(&data, "rules show", &[]));
     drop(idle);
     eventually("there is room again", || run(&data, "rules show", &[]).status.success().then_some(()));
     // Who leaves before the answer has given the command all the same.

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -41,6 +42,19 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(Instant::now() < until, "this did not happen within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Connections that say nothing and hold all four places of a socket: `next` is then refused with these words. A place is held a little longer than an answer takes, and silence
+/// is borne for a limited time, so what is refused may be one of these: then it is tried again with others.
+pub(crate) fn all_places(socket: &Path, words: &str, mut next: impl FnMut() -> Output) -> [UnixStream; 4] {
+    eventually("all places are taken", || {
+        let idle = std::array::from_fn(|_| UnixStream::connect(socket).unwrap());
+        let refused = next();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        let is_told = said.contains(words);
+        assert!(!is_told || (refused.status.code() == Some(1) && said.starts_with("switch: ")), "{said}");
+        is_told.then_some(idle)
+    })
 }
 
 /// Code of the participant with this number, as `switch init` gives them.

@@ -11,7 +11,7 @@ use adapters::message::{
 };
 use serde_json::Value;
 
-use crate::harness::{BINARY, Data, code, eventually};
+use crate::harness::{BINARY, Data, all_places, code, eventually};
 use crate::history::decided;
 use crate::wire::{Wire, order, written};
 
@@ -167,9 +167,8 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
         assert!(said.contains("\"trouble\"") && said.contains(words), "{words}: {said}");
     }
     // Who says nothing takes a place, of which there are a few.
-    let idle: Vec<UnixStream> = (0..4).map(|_| UnixStream::connect(data.path("payments.socket")).unwrap()).collect();
-    let (status, said) = complaint(&data, LIVE, "payments list");
-    assert!(status == 1 && said.contains("4 others are looking payments up"), "{said}");
+    let words = "4 others are looking payments up";
+    let idle = all_places(&data.path("payments.socket"), words, || run(&data, LIVE, "payments list"));
     drop(idle);
     eventually("there is room again", || run(&data, LIVE, "payments list").status.success().then_some(()));
     let (mut payer, mut payee) = (Wire::open(&data, 1), Wire::open(&data, 2));
