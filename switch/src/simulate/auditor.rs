@@ -283,7 +283,7 @@ impl Auditor {
                 (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(position, entry))?,
                 (kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
                 (kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
-                (136, 2) if self.batches.len() == 1 => self.scheme.begins_with(entry),
+                (128..=130 | 136, 2) if self.batches.len() == 1 => self.scheme.begins_with(entry),
                 (128.., 2) if self.batches.len() == 1 => {}
                 (134..=147, 2) => named(journal::NAME, self.command(entry))?,
                 (kind, sender) => {
@@ -328,6 +328,10 @@ impl Auditor {
         std::mem::take(&mut self.observed)
     }
 
+    fn can_be_paid(&self, participant: usize) -> bool {
+        !self.is_signed_off[participant] && !self.is_absent[participant]
+    }
+
     pub(super) fn is_absent(&self, participant: usize) -> bool {
         self.is_absent[participant]
     }
@@ -344,7 +348,9 @@ impl Auditor {
         if !*was_said {
             return Err(format!("participant {sender} has never sent what is at {position}, kind {}", entry.kind));
         }
+        let before = self.can_be_paid(sender);
         self.is_signed_off[sender] = entry.kind == wire::kind::SIGN_OFF;
+        self.scheme.reached(sender, (before, self.can_be_paid(sender)), true);
         self.rare.push(if self.is_signed_off[sender] { "signed off" } else { "signed on" }.into());
         Ok(())
     }
@@ -352,11 +358,14 @@ impl Auditor {
     /// What the switch observes is news: who is absent comes, or who is not goes.
     fn observed(&mut self, entry: &wire::Entry<'_>) -> Result<(), String> {
         let place = (wire::u32_at(entry.routing, 0) as usize).wrapping_sub(1);
-        let is_absent = self.is_absent.get_mut(place).ok_or("the presence of nobody")?;
+        let was_absent = *self.is_absent.get(place).ok_or("the presence of nobody")?;
         let now = entry.routing[4] == 0;
-        if std::mem::replace(is_absent, now) == now {
+        if was_absent == now {
             return Err(format!("participant {place} is absent, {now}, as it was before"));
         }
+        let before = self.can_be_paid(place);
+        self.is_absent[place] = now;
+        self.scheme.reached(place, (before, self.can_be_paid(place)), false);
         self.observed.push(Observed { participant: place, is_absent: now, time_ns: self.time_ns });
         self.rare.push(if now { "absent" } else { "present again" }.into());
         Ok(())
@@ -584,7 +593,7 @@ impl Auditor {
         unless(self.scheme.may_pay(sender), b"AG10", field::PAYER)?;
         let payee = self.codes.iter().position(|code| *code == order.payee).ok_or((*b"CNOR", field::PAYEE))?;
         unless(payee != sender || self.rules.has_self_payments, b"AG12", field::PAYEE)?;
-        unless(!self.is_signed_off[payee] && !self.is_absent[payee], b"AB08", field::PAYEE)?;
+        unless(self.can_be_paid(payee), b"AB08", field::PAYEE)?;
         unless(self.scheme.may_be_paid(payee), b"AG11", field::PAYEE)?;
         let currency = CURRENCIES.iter().position(|currency| *currency == order.currency);
         let currency = currency.ok_or((*b"AM03", field::CURRENCY))?;

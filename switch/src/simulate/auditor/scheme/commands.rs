@@ -28,6 +28,11 @@ mod event {
     pub(super) const LIMITS: u16 = 3;
     pub(super) const TERMS: u16 = 4;
     pub(super) const CERTIFICATE: u16 = 6;
+    pub(super) const PARTICIPANT: u16 = 7;
+    pub(super) const CURRENCY: u16 = 8;
+    pub(super) const RULES: u16 = 9;
+    pub(super) const REACHABLE: u16 = 20;
+    pub(super) const UNREACHABLE: u16 = 21;
 }
 
 mod no {
@@ -94,10 +99,37 @@ impl Scheme {
         self.given.insert((kind, signature.to_vec(), body.to_vec()), None);
     }
 
-    /// Terms of the genesis, which nobody signs and nobody is answered about.
+    /// What the genesis sets, which nobody signs and nobody is answered about: rules, currencies, participants, terms.
     pub(in super::super) fn begins_with(&mut self, entry: &Entry<'_>) {
-        if let Err(code) = self.set_terms(entry.routing) {
-            self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+        let body = entry.routing;
+        match entry.kind {
+            128 => self.tell(event::RULES, Happened::default()),
+            129 => {
+                let (currency, code) = (wire::array(body, 0), u16::from(body[12]));
+                self.tell(event::CURRENCY, Happened { currency, code, ..Happened::default() });
+            }
+            130 => {
+                let (participant, other) = (wire::u32_at(body, 0), wire::u32_at(body, 41));
+                let code = u16::from(body[39]);
+                self.tell(event::PARTICIPANT, Happened { participant, other, code, ..Happened::default() });
+            }
+            _ => {
+                if let Err(code) = self.set_terms(body) {
+                    self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+                }
+            }
+        }
+    }
+
+    /// A participant can be paid, or not, as it could before or not: by its own word, or by its connections.
+    pub(in super::super) fn reached(&mut self, place: usize, (before, now): (bool, bool), is_said: bool) {
+        if before != now {
+            let participant = u32::try_from(place + 1).unwrap_or(u32::MAX);
+            let kind = if now { event::REACHABLE } else { event::UNREACHABLE };
+            // It moves no money, so nothing that is checked of that has to wait.
+            let last_change = self.last_change;
+            self.tell(kind, Happened { participant, code: u16::from(is_said), ..Happened::default() });
+            self.last_change = last_change;
         }
     }
 
