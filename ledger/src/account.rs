@@ -331,6 +331,11 @@ impl Account {
         (self.credits_posted + self.cap).saturating_sub(self.debits_posted + self.debits_pending)
     }
 
+    /// By how much debits, those that are reserved included, exceed posted credits.
+    pub fn overdrawn(&self) -> u128 {
+        (self.debits_posted + self.debits_pending).saturating_sub(self.credits_posted)
+    }
+
     /// What may be credited before credits exceed posted debits and the credit cap, limited or not: what a balancing credit
     /// moves up to.
     pub fn credit_available(&self, details: &AccountDetails) -> u128 {

@@ -20,6 +20,18 @@ pub struct Balances {
     pub credits_posted: u128,
 }
 
+impl Balances {
+    /// What the account is worth: what was credited less what was debited, for good.
+    pub fn booked(&self) -> i128 {
+        signed(self.credits_posted) - signed(self.debits_posted)
+    }
+}
+
+/// Each side is a sum of u64 amounts, far below 2^127.
+fn signed(side: u128) -> i128 {
+    i128::try_from(side).unwrap_or_else(|_| panic!("a side of {side} minor units"))
+}
+
 /// One change of an account's balances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {

@@ -167,6 +167,12 @@ impl Engine {
         self.book.account(index)
     }
 
+    /// What can be debited of a limited account, in minor units; 0 where it was never needed.
+    pub(super) fn headroom_of(&self, currency: usize, participant: ParticipantId, kind: AccountKind) -> u128 {
+        let index = self.book.find(account_id(currency, participant, kind));
+        index.and_then(|index| self.book.account(index).headroom()).unwrap_or(0)
+    }
+
     /// An account that a participant has, or the scheme where it is `ParticipantId(0)`; most kinds are opened when they are needed first.
     pub fn find_account(
         &self,
@@ -209,4 +215,9 @@ fn parts(id: AccountId) -> (ParticipantId, usize, u16) {
     let [p0, p1, p2, p3, c0, c1, c2, c3, k0, k1, ..] = id.0.to_le_bytes();
     let currency = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
     (ParticipantId(u32::from_le_bytes([p0, p1, p2, p3])), currency, u16::from_le_bytes([k0, k1]))
+}
+
+/// Minor units that may be told with a sign. Balances are far below the largest signed number.
+pub fn signed(minor_units: u128) -> i128 {
+    i128::try_from(minor_units).unwrap_or_else(|_| panic!("a balance of {minor_units}"))
 }

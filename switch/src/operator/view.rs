@@ -7,7 +7,7 @@ use super::reference::Reference;
 use super::tariff::TariffLine;
 use super::{Refusal, letters};
 use crate::engine::Engine;
-use crate::engine::accounts::AccountKind;
+use crate::engine::accounts::{AccountKind, signed};
 use crate::engine::scheme::Model;
 use crate::engine::scheme::members::Standing;
 use crate::engine::scheme::money::{Level, Operation};
@@ -451,7 +451,7 @@ fn account_rows(engine: &Engine, id: ParticipantId, place: usize) -> Vec<Account
             account: kind.name().to_owned(),
             currency,
             minor_digits,
-            balance: signed(account.credits_posted()) - signed(account.debits_posted()),
+            balance: account.balances().booked(),
             held: signed(account.debits_pending()),
         }
     });
@@ -591,9 +591,4 @@ fn tariffs(engine: &Engine) -> Vec<TariffView> {
         rows: tariff.rows.iter().map(TariffLine::of).collect(),
     });
     view.collect()
-}
-
-/// Balances are far below the largest signed number.
-fn signed(minor_units: u128) -> i128 {
-    i128::try_from(minor_units).unwrap_or(i128::MAX)
 }

@@ -478,10 +478,8 @@ impl HotLoop {
             for &(currency, minor_digits) in &currencies {
                 let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
                 let account = engine.find_account(id, currency.bytes(), AccountKind::Settlement);
-                let settlement = account.map_or(0, |index| {
-                    let account = engine.account(index);
-                    account.credits_posted().saturating_sub(account.debits_posted())
-                });
+                let settlement =
+                    account.map_or(0, |index| engine.account(index).balances().booked().max(0).unsigned_abs());
                 let (participant, currency) = (code.to_string(), currency.to_string());
                 holdings.push(Holding { participant, currency, minor_digits, settlement, available, reserved });
             }

@@ -195,13 +195,6 @@ fn money(minor_units: u128, minor_digits: u8) -> String {
     crate::cli::print::money(minor_units, minor_digits)
 }
 
-/// What an account is worth: what was credited less what was debited, for good.
-pub(in crate::cli) fn booked(balances: &Balances) -> i128 {
-    // Each is a sum of u64 amounts, far below 2^127.
-    let signed = |side: u128| i128::try_from(side).unwrap_or(i128::MAX);
-    signed(balances.credits_posted) - signed(balances.debits_posted)
-}
-
 /// Opening balance and lines must make what the book says, of what is booked and of what is pending; and so must opening balance and sums.
 fn check(opening: &Balances, [credits, debits]: [Sum; 2], lines: &Balances, book: &Balances) -> Result<(), Failure> {
     if lines != book {
@@ -209,7 +202,7 @@ fn check(opening: &Balances, [credits, debits]: [Sum; 2], lines: &Balances, book
         return Err(Failure::fault(text));
     }
     let sum = |sum: Sum| i128::try_from(sum.minor_units).unwrap_or(i128::MAX);
-    let (added, closing) = (booked(opening) + sum(credits) - sum(debits), booked(book));
+    let (added, closing) = (opening.booked() + sum(credits) - sum(debits), book.booked());
     if added != closing {
         let text = format!("the statement does not add up: opening and sums are {added}, the book has {closing}");
         return Err(Failure::fault(text));
@@ -334,7 +327,7 @@ impl<'a> Statement<'a> {
         object.field(out, "minor_digits", &owner.minor_digits)?;
         object.field(out, "from", &self.arguments.from.map(time_text))?;
         object.field(out, "to", &self.arguments.to.map(time_text))?;
-        object.field(out, "opening_balance", &Balance { code: "OPBD", amount: booked(&self.balances).to_string() })?;
+        object.field(out, "opening_balance", &Balance { code: "OPBD", amount: self.balances.booked().to_string() })?;
         object.begin_list(out, "entries")?;
         Ok(object)
     }
@@ -344,7 +337,7 @@ impl<'a> Statement<'a> {
         writeln!(out, "account          {owner}")?;
         writeln!(out, "from             {}", time(self.arguments.from, "the beginning of the journal"))?;
         writeln!(out, "to               {}", time(self.arguments.to, "the end of the journal"))?;
-        let opening = signed_money(booked(&self.balances), owner.minor_digits);
+        let opening = signed_money(self.balances.booked(), owner.minor_digits);
         writeln!(out, "opening balance  {opening} {}\n", owner.currency)?;
         Ok(())
     }
@@ -379,7 +372,7 @@ impl<'a> Statement<'a> {
         let other = if line.is_credit { event.transfer.debit } else { event.transfer.credit };
         let counterpart = books.owner(other).participant;
         let amount = Cell::money(line.amount, digits);
-        let balance = Cell::Money(booked(&self.balances), digits);
+        let balance = Cell::Money(self.balances.booked(), digits);
         let (time, position) = (Cell::Time(line.at.time_ns), Cell::Count(line.at.position));
         let id = Cell::text(event.transfer.name);
         if self.form == Form::People {
@@ -441,7 +434,7 @@ impl<'a> Statement<'a> {
     fn close_json(&self, mut object: JsonObject, closing: &Closing<'_>, out: &mut dyn Write) -> Result<(), Ended> {
         let account = closing.books.engine().account(closing.account);
         object.end_list(out)?;
-        object.field(out, "closing_balance", &Balance { code: "CLBD", amount: booked(&self.balances).to_string() })?;
+        object.field(out, "closing_balance", &Balance { code: "CLBD", amount: self.balances.booked().to_string() })?;
         let available = account.headroom().map(|headroom| Balance { code: "CLAV", amount: headroom.to_string() });
         object.field(out, "available_balance", &available)?;
         object.field(out, "debits_pending", &account.debits_pending().to_string())?;
@@ -463,7 +456,7 @@ impl<'a> Statement<'a> {
     fn close_for_people(&self, closing: &Closing<'_>, out: &mut dyn Write) -> Result<(), Ended> {
         let (digits, currency) = (closing.owner.minor_digits, closing.owner.currency);
         let account = closing.books.engine().account(closing.account);
-        writeln!(out, "\nclosing balance  {} {currency}", signed_money(booked(&self.balances), digits))?;
+        writeln!(out, "\nclosing balance  {} {currency}", signed_money(self.balances.booked(), digits))?;
         if let Some(headroom) = account.headroom() {
             writeln!(out, "available        {} {currency}", money(headroom, digits))?;
         }

@@ -6,7 +6,6 @@ use ledger::{AccountIndex, Balances};
 
 use super::super::ledger::Ended;
 use super::super::ledger::rows::{Cell, Column, Values, column};
-use super::super::ledger::statement::booked;
 use super::reading::{Asked, Reader, Tally, Watch, Whose, read};
 use super::sheet::Sheet;
 use crate::books::{Books, Happening};
@@ -121,18 +120,18 @@ impl Row {
     /// Opening balance and sums must make what the book has.
     fn is_right(&self) -> bool {
         let [credits, debits] = self.sums;
-        booked(&self.opening) + credits.signed() - debits.signed() == booked(&self.book)
+        self.opening.booked() + credits.signed() - debits.signed() == self.book.booked()
     }
 
     fn cells(&self, digits: u8) -> [Cell; 8] {
         let [credits, debits] = self.sums;
         [
-            Cell::Money(booked(&self.opening), digits),
+            Cell::Money(self.opening.booked(), digits),
             Cell::Count(credits.count),
             Cell::money(credits.minor_units, digits),
             Cell::Count(debits.count),
             Cell::money(debits.minor_units, digits),
-            Cell::Money(booked(&self.book), digits),
+            Cell::Money(self.book.booked(), digits),
             Cell::money(self.book.debits_pending, digits),
             Cell::money(self.book.credits_pending, digits),
         ]

@@ -10,7 +10,6 @@ use ledger::{AccountIndex, Currency};
 use super::super::ledger::Ended;
 use super::super::ledger::arguments::{check_known, currency, participant};
 use super::super::ledger::rows::{Cell, Column, Values, column};
-use super::super::ledger::statement::booked;
 use super::reading::{Asked, Reader, Tally, digits_of, read};
 use super::sheet::Sheet;
 use super::tariffs::{Change, Priced, Tariffs};
@@ -146,7 +145,7 @@ impl Invoice<'_> {
 impl Reader for Invoice<'_> {
     fn open(&mut self, books: &Books) {
         self.tariffs.open(books);
-        self.opening = self.account(books).map_or(0, |(_, account)| booked(&books.balances(account)));
+        self.opening = self.account(books).map_or(0, |(_, account)| books.balances(account).booked());
     }
 
     fn take(&mut self, books: &Books, batch: &Batch<'_>, _: &mut dyn Write) -> Result<(), Ended> {
@@ -182,7 +181,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     let books = read(asked, &mut invoice, out)?;
     check_known(&books, Some(*participant), Some(*currency))?;
     let digits = digits_of(books.engine(), Some(*currency));
-    let closing = invoice.account(&books).map_or(0, |(_, account)| booked(&books.engine().account(account).balances()));
+    let closing = invoice.account(&books).map_or(0, |(_, account)| books.engine().account(account).balances().booked());
     let mut facts = asked.facts().to_vec();
     facts.extend([
         ("participant", Cell::text(participant)),

@@ -9,7 +9,7 @@ use super::super::ledger::Ended;
 use super::super::ledger::accounts::tell_damage;
 use super::super::ledger::arguments::check_period;
 use super::super::ledger::rows::{Cell, Column, Values, column};
-use super::super::ledger::statement::{AccountChoice, booked};
+use super::super::ledger::statement::AccountChoice;
 use super::reading::{Asked, Reader, Watch, Whose, every, interval_of, read_span, time_cell};
 use super::sheet::Sheet;
 use crate::books::Books;
@@ -71,7 +71,7 @@ impl Range {
 }
 
 fn spendable(balances: &Balances) -> i128 {
-    booked(balances) - i128::try_from(balances.debits_pending).unwrap_or(i128::MAX)
+    balances.booked() - i128::try_from(balances.debits_pending).unwrap_or(i128::MAX)
 }
 
 struct Liquidity<'a> {

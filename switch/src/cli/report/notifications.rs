@@ -9,7 +9,7 @@ use super::super::ledger::Ended;
 use super::super::ledger::accounts::tell_damage;
 use super::super::ledger::arguments::{check_known, check_period, currency, participant};
 use super::super::ledger::rows::{Cell, Column, Form, Values, column};
-use super::super::ledger::statement::{AccountChoice, booked};
+use super::super::ledger::statement::AccountChoice;
 use super::reading::{Asked, Reader, Tally, Watch, read_span};
 use super::sheet::{Fact, Sheet};
 use crate::books::{Books, Event, Happening, Moment};
@@ -112,7 +112,7 @@ impl Notifications<'_> {
         let (account, other) = sides(event, side);
         let Some(balances) = self.accounts.balances(account) else { return Ok(()) };
         event.enter(account, balances);
-        let balance = booked(balances);
+        let balance = balances.booked();
         let amount = event.transfer.amount.minor_units();
         let Arguments { only, amount_from, follow_from, .. } = self.arguments;
         let is_asked = only.is_none_or(|only| only == side)

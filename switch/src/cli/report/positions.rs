@@ -6,7 +6,6 @@ use ledger::Currency;
 
 use super::super::ledger::Ended;
 use super::super::ledger::rows::{Cell, Column, Values, column};
-use super::super::ledger::statement::booked;
 use super::reading::{AskedAt, NoReader, Whose, read_at, time_cell};
 use super::sheet::Sheet;
 use crate::books::Books;
@@ -104,7 +103,7 @@ fn cells(books: &Books, (number, rules): (usize, &CurrencyRules), participant: P
     let (engine, digits) = (books.engine(), rules.minor_digits);
     let find =
         |kind| engine.find_account(participant, rules.currency.bytes(), kind).map(|account| engine.account(account));
-    let balance = |kind| find(kind).map_or(0, |account| booked(&account.balances()));
+    let balance = |kind| find(kind).map_or(0, |account| account.balances().booked());
     let money = |minor_units| Cell::Money(minor_units, digits);
     let (settlement, position) = (find(AccountKind::Settlement), find(AccountKind::Position));
     let mut cells = vec![
@@ -118,10 +117,10 @@ fn cells(books: &Books, (number, rules): (usize, &CurrencyRules), participant: P
     ];
     let mut is_right = true;
     if let Some(account) = position.filter(|_| rules.model == Model::Net) {
-        let position = booked(&account.balances());
+        let position = account.balances().booked();
         let nets = Nets::of(engine, number, participant, position);
         is_right = nets.open + nets.closed == position;
-        let used = (account.debits_posted() + account.debits_pending()).saturating_sub(account.credits_posted());
+        let used = account.overdrawn();
         cells.extend([
             money(position),
             Cell::money(account.cap(), digits),

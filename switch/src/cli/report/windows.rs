@@ -8,7 +8,6 @@ use ledger::Currency;
 use super::super::ledger::Ended;
 use super::super::ledger::arguments::currency;
 use super::super::ledger::rows::{Cell, Column, Form, Values, column};
-use super::super::ledger::statement::booked;
 use super::reading::{Asked, Reader, Whose, code_cell, digits_of, read, time_cell};
 use super::sheet::Sheet;
 use crate::books::Books;
@@ -274,7 +273,7 @@ fn open_nets(engine: &Engine, book: &CycleBook) -> Nets {
 fn balances(engine: &Engine, currency: Currency, cycle: Cycle) -> Nets {
     let nets = engine.participants().filter_map(|(participant, _)| {
         let account = engine.find_account(participant, currency.bytes(), cycle.account())?;
-        let net = booked(&engine.account(account).balances());
+        let net = engine.account(account).balances().booked();
         (net != 0).then_some((participant, NetSeen { net, confirmed_at_ns: None }))
     });
     nets.collect()

@@ -10,7 +10,7 @@ use super::events::{Event, EventKind};
 use super::money::amount_up_to;
 use super::rejects::CommandReject;
 use super::{SchemeMove, Step, scheme_transfer_id};
-use crate::engine::accounts::{AccountKind, SCHEME, account_id};
+use crate::engine::accounts::{AccountKind, SCHEME, account_id, signed};
 use crate::engine::{Engine, Moment};
 use crate::entry::{ArchivedFeesCollected, ArchivedTariffSet, ParticipantId, tariff_rows};
 use crate::limits::TARIFFS_WAITING_MAX;
@@ -189,18 +189,17 @@ impl Engine {
         let balances: Vec<(ParticipantId, i128)> = self.fee_balances(currency).collect();
         let mut unpaid = 0;
         for &(participant, balance) in balances.iter().filter(|(_, balance)| *balance < 0) {
-            let free = self.free_money(currency, self.purse_of(participant));
-            let paid = balance.unsigned_abs().min(free);
+            let owed = balance.unsigned_abs();
+            let paid = owed.min(self.free_money(currency, self.purse_of(participant)));
             self.move_fees(moment, currency, participant, paid, Side::Payer);
-            unpaid += balance.unsigned_abs() - paid;
-            if paid < balance.unsigned_abs() {
-                let missing = amount_of(balance.unsigned_abs() - paid);
+            unpaid += owed - paid;
+            if paid < owed {
                 let event = Event {
                     participant: participant.0,
                     currency: command.currency,
                     ..Event::of(EventKind::FeesUnpaid)
                 };
-                self.announce(moment, Event { amount: missing, ..event });
+                self.announce(moment, Event { amount: signed(owed - paid), ..event });
             }
         }
         let owed: u128 = balances.iter().map(|(_, balance)| balance.max(&0).unsigned_abs()).sum();
@@ -216,8 +215,8 @@ impl Engine {
     /// What participants are owed for fees, or owe, in minor units; those of nothing left out.
     pub fn fee_balances(&self, currency: usize) -> impl Iterator<Item = (ParticipantId, i128)> {
         self.participants.iter().filter_map(move |(id, _)| {
-            let account = self.book.account(self.book.find(account_id(currency, id, AccountKind::Fees))?);
-            let balance = amount_of(account.credits_posted()) - amount_of(account.debits_posted());
+            let index = self.book.find(account_id(currency, id, AccountKind::Fees))?;
+            let balance = self.book.account(index).balances().booked();
             (balance != 0).then_some((id, balance))
         })
     }
@@ -247,7 +246,7 @@ impl Engine {
             SchemeMove { movement: Movement { id, debit, credit, amount }, leg: 0, step: Step::Moved },
         );
         self.refresh_cap(currency, purse);
-        let paid = amount_of(u128::from(amount.minor_units()));
+        let paid = i128::from(amount.minor_units());
         let event = Event {
             participant: participant.0,
             currency: self.currencies[currency].currency.bytes(),
@@ -256,11 +255,6 @@ impl Engine {
         };
         self.announce(moment, event);
     }
-}
-
-/// Balances are far below the largest signed number.
-fn amount_of(minor_units: u128) -> i128 {
-    i128::try_from(minor_units).unwrap_or_else(|_| panic!("a balance of {minor_units}"))
 }
 
 /// An amount of at least one minor unit.

@@ -214,7 +214,7 @@ impl Engine {
         });
         let is_empty = accounts.all(|index| {
             let account = self.book.account(index);
-            account.credits_posted() == account.debits_posted() && !account.has_pending()
+            account.balances().booked() == 0 && !account.has_pending()
         });
         unless(is_empty, CommandReject::ParticipantHasMoney)
     }

@@ -163,11 +163,9 @@ impl Engine {
 
     /// What a participant can give away of its settlement account, in minor units: what is available and backs no position.
     pub fn free_money(&self, currency: usize, participant: ParticipantId) -> u128 {
-        let balance = |kind| self.book.find(account_id(currency, participant, kind)).map(|at| self.book.account(at));
-        let available = balance(AccountKind::Settlement).and_then(|account| account.headroom()).unwrap_or(0);
-        let used = balance(AccountKind::Position).map_or(0, |position| {
-            (position.debits_posted() + position.debits_pending()).saturating_sub(position.credits_posted())
-        });
+        let available = self.headroom_of(currency, participant, AccountKind::Settlement);
+        let position = self.book.find(account_id(currency, participant, AccountKind::Position));
+        let used = position.map_or(0, |index| self.book.account(index).overdrawn());
         let held = self.scheme.settlement.held_for(currency, participant);
         available.saturating_sub(used.saturating_sub(held))
     }
@@ -175,8 +173,7 @@ impl Engine {
     /// Sets how far a position may go: the smaller of the net debit cap and the money behind it. To be called whenever either has changed.
     pub(super) fn refresh_cap(&mut self, currency: usize, participant: ParticipantId) {
         let Some(position) = self.book.find(account_id(currency, participant, AccountKind::Position)) else { return };
-        let settlement = self.book.find(account_id(currency, participant, AccountKind::Settlement));
-        let available = settlement.and_then(|index| self.book.account(index).headroom()).unwrap_or(0);
+        let available = self.headroom_of(currency, participant, AccountKind::Settlement);
         let held = self.scheme.settlement.held_for(currency, participant);
         let cap = u128::from(self.seats.at(currency, participant).terms.net_debit_cap).min(available + held);
         let set = self.book.set_cap(position, cap);
@@ -230,10 +227,7 @@ impl Engine {
         unless(is_allowed, CommandReject::TransferNotAllowed)?;
         let available = match operation.kinds().0 {
             AccountKind::Settlement => self.free_money(currency, participant),
-            AccountKind::Reserve => {
-                let reserve = self.book.find(account_id(currency, participant, AccountKind::Reserve));
-                reserve.and_then(|index| self.book.account(index).headroom()).unwrap_or(0)
-            }
+            AccountKind::Reserve => self.headroom_of(currency, participant, AccountKind::Reserve),
             _ => u128::MAX,
         };
         unless(u128::from(amount.minor_units()) <= available, CommandReject::MoneyInsufficient)
@@ -357,14 +351,11 @@ impl Engine {
         for place in 0..self.scheme.money.rules.len() {
             let rule = self.scheme.money.rules[place];
             let (currency, participant) = (rule.currency as usize, ParticipantId(rule.participant));
-            let settlement = self.book.find(account_id(currency, participant, AccountKind::Settlement));
-            let headroom =
-                |engine: &Engine| settlement.and_then(|index| engine.book.account(index).headroom()).unwrap_or(0);
-            let before = headroom(self);
+            let before = self.headroom_of(currency, participant, AccountKind::Settlement);
             if rule.is_automatic && rule.level_of(before) != Level::Within {
                 self.use_reserve(moment, &rule, before);
             }
-            let available = headroom(self);
+            let available = self.headroom_of(currency, participant, AccountKind::Settlement);
             let level = rule.level_of(available);
             if level != rule.level {
                 self.scheme.money.rules[place].level = level;

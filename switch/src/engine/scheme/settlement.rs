@@ -13,7 +13,7 @@ use super::events::{Event, EventKind};
 use super::money::amount_up_to;
 use super::rejects::CommandReject;
 use super::{SchemeMove, Step, scheme_transfer_id};
-use crate::engine::accounts::{AccountKind, SCHEME, account_id};
+use crate::engine::accounts::{AccountKind, SCHEME, account_id, signed};
 use crate::engine::{Engine, Moment};
 use crate::entry::{ArchivedCalendarSet, ArchivedCutOff, ArchivedSettlementStep, ParticipantId};
 use crate::limits::WINDOWS_UNSETTLED_MAX;
@@ -302,10 +302,7 @@ impl Engine {
 
     /// The nets of a cycle's open window as they stand now, in the order of the participants, and the scheme's own.
     pub fn open_nets(&self, book: &CycleBook) -> (Vec<Net>, i128) {
-        let balance = |index: AccountIndex| {
-            let account = self.book.account(index);
-            signed(account.credits_posted()) - signed(account.debits_posted())
-        };
+        let balance = |index: AccountIndex| self.book.account(index).balances().booked();
         let find = |participant, kind| self.book.find(account_id(book.currency as usize, participant, kind));
         let nets = self.participants.iter().filter_map(|(id, _)| {
             let net = balance(find(id, book.cycle.account())?) - book.carried(id);
@@ -395,10 +392,9 @@ impl Engine {
     /// What a debtor lacks of its net, in minor units.
     fn missing(&self, (currency, cycle): (usize, Cycle), debtor: &Net) -> u128 {
         let participant = ParticipantId(debtor.participant);
-        let settlement = self.book.find(account_id(currency, participant, AccountKind::Settlement));
         let available = match cycle {
             // Its money stands behind its position, which is what is settled.
-            Cycle::Payments => settlement.and_then(|index| self.book.account(index).headroom()).unwrap_or(0),
+            Cycle::Payments => self.headroom_of(currency, participant, AccountKind::Settlement),
             Cycle::Disputes => self.free_money(currency, participant),
         };
         debtor.net.unsigned_abs().saturating_sub(available)
@@ -531,9 +527,4 @@ fn leg_id((currency, cycle): (usize, Cycle), window: u32, participant: u32, leg:
 
 fn book_key(book: &CycleBook) -> (usize, Cycle) {
     (book.currency as usize, book.cycle)
-}
-
-/// Balances are far below the largest signed number.
-fn signed(minor_units: u128) -> i128 {
-    i128::try_from(minor_units).unwrap_or_else(|_| panic!("a balance of {minor_units}"))
 }
