@@ -383,21 +383,33 @@ mod layout {
         pub rows: u16,
     }
 
-    /// A row of a tariff.
+    /// A row of a tariff (`docs/scheme-rules.md`, Fees). Amounts in minor units.
     #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
     pub struct TariffRow {
+        /// 1 payment, 2 return.
         pub flow: u8,
+        /// Of the payer's provider; 0 for any.
         pub payer_class: u8,
+        /// Of the payee's provider; 0 for any.
         pub payee_class: u8,
         pub currency: [u8; 3],
+        /// The least amount.
         pub from: u64,
+        /// The greatest.
         pub through: u64,
+        /// For each posting.
         pub fixed: u64,
+        /// Millionths of the amount.
         pub parts_per_million: u32,
+        /// 1 half up, 2 half to even, 3 down, 4 up.
         pub rounding: u8,
+        /// The least fee.
         pub fee_min: u64,
+        /// The greatest; 0 for none.
         pub fee_max: u64,
+        /// 1 payer's provider, 2 payee's provider, 3 shared.
         pub bearer: u8,
+        /// 1 the scheme, 2 the other provider.
         pub to: u8,
     }
 
@@ -832,9 +844,10 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
     })
 }
 
-/// The rows of a tariff, read in place; none where one is none.
-pub fn tariff_rows(bytes: &[u8]) -> Option<Vec<&ArchivedTariffRow>> {
-    bytes.chunks(size_of::<ArchivedTariffRow>()).map(fixed).collect()
+/// The rows of a tariff; none where one is none.
+pub fn tariff_rows(bytes: &[u8]) -> Option<Vec<TariffRow>> {
+    let rows = bytes.chunks(size_of::<ArchivedTariffRow>()).map(fixed::<ArchivedTariffRow>);
+    rows.map(|row| rkyv::deserialize::<TariffRow, Failure>(row?).ok()).collect()
 }
 
 /// Appends a tariff with its rows.

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::scheme::fees::prices::Row;
 use crate::entry::TariffRow;
 
 /// What is posted.
@@ -124,7 +123,7 @@ impl TariffLine {
     }
 
     /// A row that the engine has taken.
-    pub fn of(row: &Row) -> TariffLine {
+    pub fn of(row: &TariffRow) -> TariffLine {
         TariffLine {
             flow: if row.flow == 2 { FlowWord::Return } else { FlowWord::Payment },
             payer_class: row.payer_class,

@@ -3,7 +3,8 @@
 use ledger::Amount;
 use toml::{Table, Value};
 
-use crate::engine::scheme::fees::prices::{Row, check};
+use crate::engine::scheme::fees::prices::{RowFault, check};
+use crate::entry::TariffRow;
 use crate::limits::TARIFF_ROWS_MAX;
 
 const FIELDS: [&str; 13] = [
@@ -28,7 +29,7 @@ const BEARERS: [(&str, u8); 3] = [("payer", 1), ("payee", 2), ("shared", 3)];
 const RECEIVERS: [(&str, u8); 2] = [("scheme", 1), ("other", 2)];
 
 /// Reads the rows. An error is one line, and names the row and the field.
-pub(super) fn read(text: &str) -> Result<Vec<Row>, String> {
+pub(super) fn read(text: &str) -> Result<Vec<TariffRow>, String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
         format!("line {line}: {}", error.message().replace('\n', " "))
@@ -45,14 +46,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, String> {
     (1..).zip(rows).map(|(number, row)| read_row(row).map_err(|what| format!("row {number}: {what}"))).collect()
 }
 
-fn read_row(row: &Value) -> Result<Row, String> {
+fn read_row(row: &Value) -> Result<TariffRow, String> {
     let table = row.as_table().ok_or("expected fields with values")?;
     if let Some(key) = table.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         return Err(format!("{key}: no such field; a row has {}", FIELDS.join(", ")));
     }
     let currency = table.get("currency").and_then(Value::as_str);
     let currency = currency.and_then(|code| code.as_bytes().try_into().ok());
-    let row = Row {
+    let row = TariffRow {
         flow: word(table, "flow", &FLOWS, None)?,
         payer_class: narrow(table, "payer_class")?,
         payee_class: narrow(table, "payee_class")?,
@@ -72,7 +73,7 @@ fn read_row(row: &Value) -> Result<Row, String> {
 }
 
 /// What fields say about each other.
-fn check_sense(row: &Row) -> Result<(), String> {
+fn check_sense(row: &TariffRow) -> Result<(), String> {
     if row.from == 0 || row.from > row.through {
         let (from, through) = (row.from, row.through);
         return Err(format!("from: {from} must be at least 1 and at most `through`, which is {through}"));
@@ -112,44 +113,25 @@ fn narrow<T: TryFrom<u64>>(table: &Table, field: &str) -> Result<T, String> {
 }
 
 /// What the scheme has to say about the rows together. An error names the row, and the field where it is one.
-pub(super) fn check_rows(rows: &[Row], amount_max: impl Fn([u8; 3]) -> Option<Amount>) -> Result<(), String> {
-    for (number, row) in (1..).zip(rows) {
-        let code = String::from_utf8_lossy(&row.currency);
-        let largest =
-            amount_max(row.currency).ok_or_else(|| format!("row {number}: currency: {code} is not in the scheme"))?;
-        if row.fee(row.through.min(largest.minor_units())) > u128::from(Amount::MAX.minor_units()) {
-            return Err(format!(
-                "row {number}: fixed: the fee of the largest amount would be more than an amount can be"
-            ));
-        }
-    }
-    check_bands(rows, &amount_max)?;
-    check(rows, amount_max).map_err(|reject| reject.text().to_owned())
-}
-
-/// Bands of the same kind follow each other from 1 to the largest amount.
-fn check_bands(rows: &[Row], amount_max: impl Fn([u8; 3]) -> Option<Amount>) -> Result<(), String> {
-    let group = |row: &Row| (row.flow, row.currency, row.to, row.payer_class, row.payee_class);
-    let mut sorted: Vec<(usize, &Row)> = (1..).zip(rows).collect();
-    sorted.sort_by_key(|(_, row)| (group(row), row.from));
-    for bands in sorted.chunk_by(|(_, one), (_, next)| group(one) == group(next)) {
-        let mut next = Some(1);
-        for (number, row) in bands {
-            if Some(row.from) != next {
-                let next = next.map_or("none".to_owned(), |next| next.to_string());
-                let from = row.from;
-                return Err(format!("row {number}: from: {from}, where the bands of its kind go on with {next}"));
+pub(super) fn check_rows(rows: &[TariffRow], amount_max: impl Fn([u8; 3]) -> Option<Amount>) -> Result<(), String> {
+    check(rows, amount_max).map_err(|(place, fault)| {
+        let TariffRow { currency, from, through, .. } = rows[place];
+        let what = match fault {
+            RowFault::CurrencyUnknown => {
+                format!("currency: {} is not in the scheme", String::from_utf8_lossy(&currency))
             }
-            next = row.through.checked_add(1);
-        }
-        let (number, last) = bands[bands.len() - 1];
-        let largest = amount_max(last.currency).map_or(0, Amount::minor_units);
-        if last.through < largest {
-            let through = last.through;
-            return Err(format!("row {number}: through: {through}, but the largest amount is {largest}"));
-        }
-    }
-    Ok(())
+            RowFault::Meaningless => fault.reject().text().to_owned(),
+            RowFault::FeeTooLarge => {
+                "fixed: the fee of the largest amount would be more than an amount can be".to_owned()
+            }
+            RowFault::Gap { next } => {
+                let next = next.map_or("none".to_owned(), |next| next.to_string());
+                format!("from: {from}, where the bands of its kind go on with {next}")
+            }
+            RowFault::Short { largest } => format!("through: {through}, but the largest amount is {largest}"),
+        };
+        format!("row {}: {what}", place + 1)
+    })
 }
 
 #[cfg(test)]
@@ -162,7 +144,7 @@ mod unit_tests {
     #[test]
     fn what_is_not_said_is_nothing_or_any() {
         let row = read(&format!("{ROW}fixed = 5\nparts_per_million = 250\nto = \"other\"\n")).unwrap()[0];
-        let expected = Row {
+        let expected = TariffRow {
             flow: 1,
             payer_class: 0,
             payee_class: 0,

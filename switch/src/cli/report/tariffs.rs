@@ -6,20 +6,20 @@ use crate::books::{Books, Decided};
 use crate::engine::Batch;
 use crate::engine::scheme::events::EventKind;
 use crate::engine::scheme::fees::Tariff;
-use crate::engine::scheme::fees::prices::{Charge, PriceList, Purchase, Row};
-use crate::entry::{Body, Entries, Entry, tariff_rows};
+use crate::engine::scheme::fees::prices::{Charge, PriceList, Purchase};
+use crate::entry::{Body, Entries, Entry, TariffRow, tariff_rows};
 
 /// All tariffs that were in force in what was read, or may be in what follows.
 #[derive(Default)]
 pub(super) struct Tariffs {
-    rows: BTreeMap<u32, Vec<Row>>,
+    rows: BTreeMap<u32, Vec<TariffRow>>,
     in_force: Option<Prices>,
 }
 
 /// The tariff in force.
 struct Prices {
     tariff: u32,
-    rows: Vec<Row>,
+    rows: Vec<TariffRow>,
     list: PriceList,
 }
 
@@ -67,7 +67,7 @@ impl Tariffs {
             if let Ok(Entry { body: Body::TariffSet(head, rows), .. }) = entry
                 && let Some(rows) = tariff_rows(rows).filter(|_| is_taken)
             {
-                self.rows.insert(head.tariff.to_native(), rows.into_iter().map(Row::of).collect());
+                self.rows.insert(head.tariff.to_native(), rows);
             }
         }
     }

@@ -5,14 +5,14 @@ pub mod prices;
 use ledger::{AccountIndex, Amount, Movement, TransferId};
 use rkyv::{Archive, Deserialize, Serialize};
 
-use self::prices::{Charge, Flow, PriceList, Purchase, Row, Side};
+use self::prices::{Charge, Flow, PriceList, Purchase, Side};
 use super::events::{Event, EventKind};
 use super::money::amount_up_to;
 use super::rejects::CommandReject;
 use super::{SchemeMove, Step, scheme_transfer_id};
 use crate::engine::accounts::{AccountKind, SCHEME, account_id, signed};
 use crate::engine::{Engine, Moment};
-use crate::entry::{ArchivedFeesCollected, ArchivedTariffSet, ParticipantId, tariff_rows};
+use crate::entry::{ArchivedFeesCollected, ArchivedTariffSet, ParticipantId, TariffRow, tariff_rows};
 use crate::limits::TARIFFS_WAITING_MAX;
 
 /// A tariff.
@@ -23,7 +23,7 @@ pub struct Tariff {
     /// Journal time from which it is in force.
     pub effective_at_ns: u64,
     /// What it says.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TariffRow>,
 }
 
 /// The tariff in force, and those to come.
@@ -123,7 +123,7 @@ impl Engine {
         let tariff = Tariff {
             number: command.tariff.to_native(),
             effective_at_ns: command.effective_at_ns.to_native(),
-            rows: tariff_rows(rows).ok_or(CommandReject::ValueMeaningless)?.into_iter().map(Row::of).collect(),
+            rows: tariff_rows(rows).ok_or(CommandReject::ValueMeaningless)?,
         };
         let last = fees.waiting.last().or(fees.in_force.as_ref());
         let is_later = last.is_none_or(|last| last.effective_at_ns <= tariff.effective_at_ns);
@@ -131,7 +131,7 @@ impl Engine {
             return Err(CommandReject::TariffOutOfOrder);
         }
         let amount_max = |currency: [u8; 3]| Some(self.currencies[self.currency_place(currency)?].amount_max);
-        prices::check(&tariff.rows, amount_max)?;
+        prices::check(&tariff.rows, amount_max).map_err(|(_, fault)| fault.reject())?;
         if fees.waiting.len() == TARIFFS_WAITING_MAX {
             return Err(CommandReject::TariffsFull);
         }

@@ -3,11 +3,10 @@
 
 use hashbrown::HashMap;
 use ledger::Amount;
-use rkyv::{Archive, Deserialize, Serialize};
 
 use super::charged;
 use crate::engine::scheme::rejects::CommandReject;
-use crate::entry::ArchivedTariffRow;
+use crate::entry::TariffRow;
 
 /// What is posted. The numbers are in the journal: never renumber, never reuse.
 #[repr(u8)]
@@ -38,61 +37,11 @@ pub enum Side {
     Payee,
 }
 
-/// A row of a tariff (`docs/scheme-rules.md`, Fees).
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// 1 payment, 2 return.
-    pub flow: u8,
-    /// Of the payer's provider; 0 for any.
-    pub payer_class: u8,
-    /// Of the payee's provider; 0 for any.
-    pub payee_class: u8,
-    /// Of the amount.
-    pub currency: [u8; 3],
-    /// The least amount, in minor units.
-    pub from: u64,
-    /// The greatest.
-    pub through: u64,
-    /// Minor units for each posting.
-    pub fixed: u64,
-    /// Millionths of the amount.
-    pub parts_per_million: u32,
-    /// 1 half up, 2 half to even, 3 down, 4 up.
-    pub rounding: u8,
-    /// The least fee.
-    pub fee_min: u64,
-    /// The greatest; 0 for none.
-    pub fee_max: u64,
-    /// 1 payer's provider, 2 payee's provider, 3 shared.
-    pub bearer: u8,
-    /// 1 the scheme, 2 the other provider.
-    pub to: u8,
-}
-
 const TO_SCHEME: u8 = 1;
 const SHARED: u8 = 3;
 const MILLION: u128 = 1_000_000;
 
-impl Row {
-    /// As it stands in an entry.
-    pub fn of(row: &ArchivedTariffRow) -> Row {
-        Row {
-            flow: row.flow,
-            payer_class: row.payer_class,
-            payee_class: row.payee_class,
-            currency: row.currency,
-            from: row.from.to_native(),
-            through: row.through.to_native(),
-            fixed: row.fixed.to_native(),
-            parts_per_million: row.parts_per_million.to_native(),
-            rounding: row.rounding,
-            fee_min: row.fee_min.to_native(),
-            fee_max: row.fee_max.to_native(),
-            bearer: row.bearer,
-            to: row.to,
-        }
-    }
-
+impl TariffRow {
     /// What it says about the posting of an amount, in minor units.
     pub fn fee(&self, amount: u64) -> u128 {
         let parts = u128::from(amount) * u128::from(self.parts_per_million);
@@ -108,16 +57,20 @@ impl Row {
         if self.fee_max == 0 { fee } else { fee.min(u128::from(self.fee_max)) }
     }
 
-    fn is_meaningful(&self, amount_max: Amount) -> bool {
+    fn is_meaningful(&self) -> bool {
         let values = matches!(self.flow, 1 | 2)
             && matches!(self.rounding, 1..=4)
             && matches!(self.bearer, 1..=3)
             && matches!(self.to, 1 | 2);
         let is_paid_to_one = self.to == TO_SCHEME || self.bearer != SHARED;
         let bounds = self.fee_max == 0 || self.fee_min <= self.fee_max;
+        values && is_paid_to_one && bounds && 0 < self.from && self.from <= self.through
+    }
+
+    /// Is the fee of the largest amount that it is for one that can be booked?
+    fn is_bookable(&self, amount_max: Amount) -> bool {
         let largest = self.fee(self.through.min(amount_max.minor_units()));
-        let is_amount = largest <= u128::from(Amount::MAX.minor_units());
-        values && is_paid_to_one && bounds && is_amount && 0 < self.from && self.from <= self.through
+        largest <= u128::from(Amount::MAX.minor_units())
     }
 
     /// What rows must have in common to be bands of each other.
@@ -126,21 +79,63 @@ impl Row {
     }
 }
 
-/// Checks the rows of a tariff.
-pub fn check(rows: &[Row], amount_max: impl Fn([u8; 3]) -> Option<Amount>) -> Result<(), CommandReject> {
-    for row in rows {
-        let amount_max = amount_max(row.currency).ok_or(CommandReject::CurrencyUnknown)?;
-        if !row.is_meaningful(amount_max) {
-            return Err(CommandReject::ValueMeaningless);
+/// What is wrong with the rows of a tariff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFault {
+    /// The scheme does not settle its currency.
+    CurrencyUnknown,
+    /// Its values mean nothing, alone or beside each other.
+    Meaningless,
+    /// The fee of the largest amount is no amount.
+    FeeTooLarge,
+    /// The bands of its kind go on elsewhere; none: they have come to an end.
+    Gap {
+        /// Where.
+        next: Option<u64>,
+    },
+    /// It is the last of its kind, and ends before the largest amount.
+    Short {
+        /// Which is that.
+        largest: u64,
+    },
+}
+
+impl RowFault {
+    /// As a command is refused for it.
+    pub fn reject(self) -> CommandReject {
+        match self {
+            RowFault::CurrencyUnknown => CommandReject::CurrencyUnknown,
+            RowFault::Meaningless | RowFault::FeeTooLarge => CommandReject::ValueMeaningless,
+            RowFault::Gap { .. } | RowFault::Short { .. } => CommandReject::BandsIncomplete,
         }
     }
-    let mut sorted = rows.to_vec();
-    sorted.sort_by_key(|row| (row.group(), row.from));
-    for bands in sorted.chunk_by(|one, next| one.group() == next.group()) {
-        let largest = amount_max(bands[0].currency).map_or(0, Amount::minor_units);
-        let follow = bands.is_sorted_by(|one, next| one.through.checked_add(1) == Some(next.from));
-        if bands[0].from != 1 || !follow || bands[bands.len() - 1].through < largest {
-            return Err(CommandReject::BandsIncomplete);
+}
+
+/// Checks the rows of a tariff: the first that is wrong, by its place from 0, and how.
+pub fn check(rows: &[TariffRow], amount_max: impl Fn([u8; 3]) -> Option<Amount>) -> Result<(), (usize, RowFault)> {
+    for (place, row) in rows.iter().enumerate() {
+        let wrong = |fault| Err((place, fault));
+        match amount_max(row.currency) {
+            None => return wrong(RowFault::CurrencyUnknown),
+            Some(_) if !row.is_meaningful() => return wrong(RowFault::Meaningless),
+            Some(amount_max) if !row.is_bookable(amount_max) => return wrong(RowFault::FeeTooLarge),
+            Some(_) => {}
+        }
+    }
+    let mut sorted: Vec<(usize, &TariffRow)> = rows.iter().enumerate().collect();
+    sorted.sort_by_key(|(_, row)| (row.group(), row.from));
+    for bands in sorted.chunk_by(|(_, one), (_, next)| one.group() == next.group()) {
+        let mut next = Some(1);
+        for (place, row) in bands {
+            if Some(row.from) != next {
+                return Err((*place, RowFault::Gap { next }));
+            }
+            next = row.through.checked_add(1);
+        }
+        let (place, last) = bands[bands.len() - 1];
+        let largest = amount_max(last.currency).map_or(0, Amount::minor_units);
+        if last.through < largest {
+            return Err((place, RowFault::Short { largest }));
         }
     }
     Ok(())
@@ -184,7 +179,7 @@ struct Bands {
     payee_class: u8,
     to: u8,
     /// In the order of their amounts.
-    rows: Vec<Row>,
+    rows: Vec<TariffRow>,
 }
 
 /// Places of bands, of what goes to the scheme and of what goes to the other provider.
@@ -200,8 +195,8 @@ pub struct PriceList {
 
 impl PriceList {
     /// The prices of rows that were checked.
-    pub fn of(rows: impl IntoIterator<Item = Row>) -> PriceList {
-        let mut rows: Vec<Row> = rows.into_iter().collect();
+    pub fn of(rows: impl IntoIterator<Item = TariffRow>) -> PriceList {
+        let mut rows: Vec<TariffRow> = rows.into_iter().collect();
         rows.sort_by_key(|row| (row.group(), row.from));
         let bands = rows.chunk_by(|one, next| one.group() == next.group()).map(|rows| Bands {
             flow: rows[0].flow,
@@ -232,7 +227,7 @@ impl PriceList {
     }
 
     /// Hands over what a posting costs, charge by charge, each with the row that says so.
-    pub fn each_charge(&mut self, purchase: &Purchase, mut take: impl FnMut(Charge, &Row)) {
+    pub fn each_charge(&mut self, purchase: &Purchase, mut take: impl FnMut(Charge, &TariffRow)) {
         for bands in self.applying(purchase).into_iter().flatten() {
             let rows = &self.bands[usize::from(bands)].rows;
             let Some(row) = rows.get(rows.partition_point(|row| row.through < purchase.amount)) else { continue };
@@ -269,7 +264,7 @@ impl PriceList {
 }
 
 /// Who bears which part of a fee.
-fn split(row: &Row, fee: u128) -> [Option<Charge>; 2] {
+fn split(row: &TariffRow, fee: u128) -> [Option<Charge>; 2] {
     let charge = |from, to, part| Some(Charge { from, to, amount: charged(part)? });
     let other = |side| if side == Side::Payer { Side::Payee } else { Side::Payer };
     let to = |from| (row.to != TO_SCHEME).then(|| other(from));
@@ -284,7 +279,7 @@ fn split(row: &Row, fee: u128) -> [Option<Charge>; 2] {
 mod tests {
     use super::*;
 
-    const ROW: Row = Row {
+    const ROW: TariffRow = TariffRow {
         flow: 1,
         payer_class: 0,
         payee_class: 0,
@@ -303,16 +298,16 @@ mod tests {
     #[test]
     fn a_fee_is_rounded_as_its_row_says() {
         // 0.25 % of 200 is 0.5, of 600 is 1.5, of 300 is 0.75, of 100 is 0.25.
-        let fees = |rounding| [200, 600, 300, 100].map(|amount| Row { rounding, ..ROW }.fee(amount) - 2);
+        let fees = |rounding| [200, 600, 300, 100].map(|amount| TariffRow { rounding, ..ROW }.fee(amount) - 2);
         assert_eq!(fees(1), [1, 2, 1, 0], "half up");
         assert_eq!(fees(2), [0, 2, 1, 0], "half to even");
         assert_eq!(fees(3), [0, 1, 0, 0], "down");
         assert_eq!(fees(4), [1, 2, 1, 1], "up");
-        let bounded = Row { fee_min: 5, fee_max: 20, ..ROW };
+        let bounded = TariffRow { fee_min: 5, fee_max: 20, ..ROW };
         assert_eq!([1, 4_000, 1_000_000].map(|amount| bounded.fee(amount)), [5, 12, 20]);
     }
 
-    fn charges(rows: &[Row], payer_class: u8, payee_class: u8, amount: u64) -> Vec<(Side, Option<Side>, u64)> {
+    fn charges(rows: &[TariffRow], payer_class: u8, payee_class: u8, amount: u64) -> Vec<(Side, Option<Side>, u64)> {
         let purchase = Purchase { flow: Flow::Payment, currency: *b"XTS", payer_class, payee_class, amount };
         let mut prices = PriceList::of(rows.iter().copied());
         let first = prices.charges(&purchase);
@@ -322,8 +317,13 @@ mod tests {
 
     #[test]
     fn the_most_specific_bands_apply() {
-        let fixed =
-            |fixed, payer_class, payee_class| Row { fixed, payer_class, payee_class, parts_per_million: 0, ..ROW };
+        let fixed = |fixed, payer_class, payee_class| TariffRow {
+            fixed,
+            payer_class,
+            payee_class,
+            parts_per_million: 0,
+            ..ROW
+        };
         let rows = [fixed(10, 0, 0), fixed(11, 0, 2), fixed(12, 1, 0), fixed(13, 1, 2)];
         let fee = |payer, payee| charges(&rows, payer, payee, 100)[0].2;
         assert_eq!([fee(3, 3), fee(3, 2), fee(1, 3), fee(1, 2)], [10, 11, 12, 13]);
@@ -331,21 +331,21 @@ mod tests {
 
     #[test]
     fn bearers_and_receivers() {
-        let row = |bearer, to| Row { fixed: 5, parts_per_million: 0, bearer, to, ..ROW };
-        let told = |rows: &[Row]| charges(rows, 0, 0, 100);
+        let row = |bearer, to| TariffRow { fixed: 5, parts_per_million: 0, bearer, to, ..ROW };
+        let told = |rows: &[TariffRow]| charges(rows, 0, 0, 100);
         assert_eq!(told(&[row(1, 1)]), [(Side::Payer, None, 5)]);
         assert_eq!(told(&[row(2, 2)]), [(Side::Payee, Some(Side::Payer), 5)]);
         assert_eq!(told(&[row(3, 1)]), [(Side::Payer, None, 3), (Side::Payee, None, 2)]);
         let both = [row(3, 1), row(1, 2)];
         assert_eq!(told(&both), [(Side::Payer, None, 3), (Side::Payee, None, 2), (Side::Payer, Some(Side::Payee), 5)]);
-        assert_eq!(told(&[Row { fixed: 0, ..row(1, 1) }]), [], "nothing is no charge");
+        assert_eq!(told(&[TariffRow { fixed: 0, ..row(1, 1) }]), [], "nothing is no charge");
     }
 
     #[test]
     fn bands_follow_each_other_to_the_end() {
-        let band = |from, through| Row { from, through, ..ROW };
+        let band = |from, through| TariffRow { from, through, ..ROW };
         let largest = |currency| (currency == *b"XTS").then_some(Amount::new(1_000).expect("an amount"));
-        let checked = |rows: &[Row]| check(rows, largest);
+        let checked = |rows: &[TariffRow]| check(rows, largest).map_err(|(_, fault)| fault.reject());
         assert_eq!(checked(&[band(101, 1_000), band(1, 100)]), Ok(()));
         for rows in
             [[band(1, 100), band(102, 1_000)], [band(1, 100), band(100, 1_000)], [band(2, 100), band(101, 1_000)]]
@@ -353,15 +353,15 @@ mod tests {
             assert_eq!(checked(&rows), Err(CommandReject::BandsIncomplete));
         }
         assert_eq!(checked(&[band(1, 999)]), Err(CommandReject::BandsIncomplete));
-        assert_eq!(checked(&[Row { currency: *b"XXX", ..ROW }]), Err(CommandReject::CurrencyUnknown));
+        assert_eq!(checked(&[TariffRow { currency: *b"XXX", ..ROW }]), Err(CommandReject::CurrencyUnknown));
         for row in [
-            Row { flow: 3, ..ROW },
-            Row { rounding: 0, ..ROW },
-            Row { bearer: 4, ..ROW },
-            Row { bearer: 3, to: 2, ..ROW },
-            Row { from: 0, ..ROW },
-            Row { fee_min: 2, fee_max: 1, ..ROW },
-            Row { fixed: u64::MAX, ..ROW },
+            TariffRow { flow: 3, ..ROW },
+            TariffRow { rounding: 0, ..ROW },
+            TariffRow { bearer: 4, ..ROW },
+            TariffRow { bearer: 3, to: 2, ..ROW },
+            TariffRow { from: 0, ..ROW },
+            TariffRow { fee_min: 2, fee_max: 1, ..ROW },
+            TariffRow { fixed: u64::MAX, ..ROW },
         ] {
             assert_eq!(checked(&[row]), Err(CommandReject::ValueMeaningless), "{row:?}");
         }
