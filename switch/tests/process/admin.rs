@@ -1,11 +1,9 @@
 //! `switch admin`: rules that are changed on a running switch and on a stopped one are in force for the next payment, signed in the journal, and there after a kill; what is refused
 //! changes nothing.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Output, Stdio};
 
 use adapters::message::{Field, Outcome, PaymentId};
 use ledger::journal::{DiskStorage, scan};
@@ -13,21 +11,9 @@ use serde_json::Value;
 use switch::entry::{Body, Entries};
 use switch::operator::Signed;
 
-use crate::harness::{BINARY, Data, all_places, eventually};
+use crate::harness::{Data, all_places, answer_to, eventually};
+use crate::operators::{complaint, run, text};
 use crate::wire::{Wire, order};
-
-/// Arguments that may have blanks in them come behind the others.
-fn run(data: &Data, words: &str, more: &[&str]) -> Output {
-    let mut command = Command::new(BINARY);
-    command.arg("admin").args(words.split_whitespace()).args(more).arg("--data").arg(data.path(""));
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(data: &Data, words: &str, more: &[&str]) -> String {
-    let output = run(data, words, more);
-    assert!(output.status.success(), "{words}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn rules(data: &Data, words: &str) -> Value {
     serde_json::from_str(&text(data, &format!("rules show --json {words}"), &[])).unwrap()
@@ -37,14 +23,6 @@ const BY: [&str; 4] = ["--operator", "j.doe", "--reason", "decision 14 of the bo
 
 fn activate(data: &Data, words: &str) -> String {
     text(data, &format!("rules activate --yes {words}"), &BY)
-}
-
-/// The one line on standard error, and the status.
-fn complaint(data: &Data, words: &str, more: &[&str]) -> (i32, String) {
-    let output = run(data, words, more);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("switch: ") && said.lines().count() == 1, "{words}: {said}");
-    (output.status.code().unwrap(), said)
 }
 
 /// All that operators have signed, by the journal of a switch that does not run: position, time-out in milliseconds, and who.
@@ -208,16 +186,6 @@ fn nonsense_is_refused_before_anything_is_journaled() {
     assert_eq!(signed(&data), []);
 }
 
-/// What is said on a connection that asks this.
-fn answer_to(data: &Data, bytes: &[u8]) -> String {
-    let mut stream = UnixStream::connect(data.path("admin.socket")).unwrap();
-    let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(Shutdown::Write);
-    let mut said = String::new();
-    let _ = stream.read_to_string(&mut said);
-    said
-}
-
 #[test]
 fn who_misuses_the_socket_is_told_and_harms_nobody() {
     let data = Data::new();
@@ -246,7 +214,7 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
         (nothing.as_bytes(), "must be less than timeout_ms"),
     ];
     for (bytes, words) in cases {
-        let said = answer_to(&data, bytes);
+        let said = answer_to(&data.path("admin.socket"), bytes);
         assert!(said.contains("\"trouble\"") && said.contains(words), "{words}: {said}");
     }
     let words = "4 others are administering the switch";
@@ -267,10 +235,10 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
             .then_some(())
     });
     // The same once more is from another state.
-    let said = answer_to(&data, command("j.doe", &to).as_bytes());
+    let said = answer_to(&data.path("admin.socket"), command("j.doe", &to).as_bytes());
     assert!(said.contains("in force already"), "{said}");
     to["skew_ms"] = 1_300.into();
-    let said = answer_to(&data, command("j.doe", &to).as_bytes());
+    let said = answer_to(&data.path("admin.socket"), command("j.doe", &to).as_bytes());
     assert!(said.contains("the rules are others by now"), "{said}");
     let (mut payer, mut payee) = (Wire::open(&data, 1), Wire::open(&data, 2));
     let id: PaymentId = payer.pay(&order(1, 2, 7));

@@ -1,7 +1,7 @@
 //! Processes of the switch and their data directories. What is started here never outlives its test, panics included.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -55,6 +55,30 @@ pub(crate) fn all_places(socket: &Path, words: &str, mut next: impl FnMut() -> O
         assert!(!is_told || (refused.status.code() == Some(1) && said.starts_with("switch: ")), "{said}");
         is_told.then_some(idle)
     })
+}
+
+/// What a command printed that has succeeded.
+pub(crate) fn text_of(output: Output, words: &str) -> String {
+    assert!(output.status.success(), "{words}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The one line on standard error of a command that was refused, and its status.
+pub(crate) fn line_of(output: Output, words: &str) -> (i32, String) {
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("switch: ") && said.lines().count() == 1, "{words}: {said}");
+    (output.status.code().unwrap(), said)
+}
+
+/// What is said on a connection to a socket that asks this.
+pub(crate) fn answer_to(socket: &Path, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    // Whoever is refused may be refused before all was sent.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut said = String::new();
+    let _ = stream.read_to_string(&mut said);
+    said
 }
 
 /// Code of the participant with this number, as `switch init` gives them.

@@ -1,6 +1,6 @@
 //! The switch from outside: the real binary, real TLS sockets, real files, and real ends by SIGKILL.
 //!
-//! `harness` starts and stops processes, `wire` is a provider's connection byte by byte, and each other file proves one promise.
+//! `harness` starts and stops processes, `wire` is a provider's connection byte by byte, `operators` gives commands, and each other file proves one promise.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(
     clippy::disallowed_methods,
@@ -9,6 +9,7 @@
 )]
 
 mod harness;
+mod operators;
 mod wire;
 
 // In the order in which they run: what waits longest begins first.

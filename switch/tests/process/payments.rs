@@ -1,7 +1,5 @@
 //! `switch payment` and `switch payments`: a running switch and its data directory tell the same; whoever misuses the socket harms nobody.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
@@ -11,8 +9,9 @@ use adapters::message::{
 };
 use serde_json::Value;
 
-use crate::harness::{BINARY, Data, all_places, code, eventually};
+use crate::harness::{BINARY, Data, all_places, answer_to, code, eventually, line_of, text_of};
 use crate::history::decided;
+use crate::operators;
 use crate::wire::{Wire, order, written};
 
 const LIVE: bool = true;
@@ -29,9 +28,7 @@ fn run(data: &Data, is_live: bool, words: &str) -> Output {
 }
 
 fn text(data: &Data, is_live: bool, words: &str) -> String {
-    let output = run(data, is_live, words);
-    assert!(output.status.success(), "{words}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    text_of(run(data, is_live, words), words)
 }
 
 fn json(data: &Data, is_live: bool, words: &str) -> Value {
@@ -40,10 +37,7 @@ fn json(data: &Data, is_live: bool, words: &str) -> Value {
 }
 
 fn complaint(data: &Data, is_live: bool, words: &str) -> (i32, String) {
-    let output = run(data, is_live, words);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("switch: ") && said.lines().count() == 1, "{words}: {said}");
-    (output.status.code().unwrap(), said)
+    line_of(run(data, is_live, words), words)
 }
 
 /// Ids of a list, in its order.
@@ -136,17 +130,6 @@ fn a_running_switch_and_its_directory_tell_the_same() {
     assert!(!data.path("history").exists(), "nothing is made by looking");
 }
 
-/// What is said on a connection that asks this.
-fn answer_to(data: &Data, bytes: &[u8]) -> String {
-    let mut stream = UnixStream::connect(data.path("payments.socket")).unwrap();
-    // Whoever is refused may be refused before all was sent.
-    let _ = stream.write_all(bytes);
-    let _ = stream.shutdown(Shutdown::Write);
-    let mut said = String::new();
-    let _ = stream.read_to_string(&mut said);
-    said
-}
-
 #[test]
 fn who_misuses_the_socket_is_told_and_harms_nobody() {
     let data = Data::new();
@@ -163,7 +146,7 @@ fn who_misuses_the_socket_is_told_and_harms_nobody() {
         (&long, "more than 4096 bytes"),
     ];
     for (bytes, words) in cases {
-        let said = answer_to(&data, bytes);
+        let said = answer_to(&data.path("payments.socket"), bytes);
         assert!(said.contains("\"trouble\"") && said.contains(words), "{words}: {said}");
     }
     // Who says nothing takes a place, of which there are a few.
@@ -422,10 +405,8 @@ fn unposted(payer: &mut Wire, payee: &mut Wire) -> PaymentId {
 }
 
 fn activate(data: &Data, change: &str) {
-    let mut command = Command::new(BINARY);
-    command.args(["admin", "rules", "activate", "--yes", "--set", change, "--operator", "j.doe", "--reason", "a test"]);
-    let output = command.arg("--data").arg(data.path("")).output().unwrap();
-    assert!(output.status.success(), "{change}: {output:?}");
+    let words = format!("rules activate --yes --set {change} --operator j.doe --reason");
+    operators::text(data, &words, &["a test"]);
 }
 
 #[test]

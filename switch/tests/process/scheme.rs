@@ -1,42 +1,23 @@
 //! The scheme's money through `switch admin`: real processes, from money that comes in to a window that is settled, with kills between, and the stream of events
 //! that tells of it: none is lost, none is there twice.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use adapters::message::Outcome;
 use serde_json::Value;
 
 use crate::harness::{BINARY, CURRENCY, Data, FUNDS, Switch, eventually};
+use crate::operators::{complaint, run, text};
 use crate::wire::{Wire, order};
 
 /// Two people, and why.
 const BY: [&str; 7] = ["--operator", "j.doe", "--approver", "m.roe", "--reason", "as the board decided", "--yes"];
-
-fn run(data: &Data, words: &str, more: &[&str]) -> Output {
-    let mut command = Command::new(BINARY);
-    command.arg("admin").args(words.split_whitespace()).args(more).arg("--data").arg(data.path(""));
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(data: &Data, words: &str, more: &[&str]) -> String {
-    let output = run(data, words, more);
-    assert!(output.status.success(), "{words}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// Does it, as two people.
 fn done(data: &Data, words: &str) -> String {
     let said = text(data, words, &BY);
     assert!(said.contains("done  ") && said.contains("journal position "), "{words}: {said}");
     said
-}
-
-/// What is said of a command that is not done: the status, and the one line.
-fn complaint(data: &Data, words: &str, more: &[&str]) -> (i32, String) {
-    let output = run(data, words, more);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("switch: ") && said.lines().count() == 1, "{words}: {said}");
-    (output.status.code().unwrap(), said)
 }
 
 #[track_caller]
