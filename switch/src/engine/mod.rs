@@ -38,8 +38,8 @@ use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
 use crate::engine::presence::PresenceInput;
 use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules};
+use crate::engine::scheme::fees::Priced;
 use crate::engine::scheme::fees::prices::{Flow, PriceList};
-use crate::engine::scheme::fees::{FeeAccounts, Priced};
 use crate::engine::scheme::members::Standing;
 use crate::engine::scheme::money::Operation;
 use crate::engine::scheme::{Model, Scheme, Step, Told};
@@ -132,8 +132,6 @@ pub struct Engine {
     scheme: Scheme,
     /// Of the tariff in force: it follows from `scheme`.
     prices: PriceList,
-    /// It follows from the book.
-    fee_accounts: FeeAccounts,
     /// What it hears of the last batch. Not part of the state that is digested.
     told: Told,
     /// A snapshot that is being taken.
@@ -197,7 +195,6 @@ impl Engine {
             seal_key_max: 0,
             scheme: Scheme::default(),
             prices: PriceList::default(),
-            fee_accounts: FeeAccounts::default(),
             told: Told::default(),
             capture: None,
         }

@@ -20,7 +20,6 @@ use super::originals::Originals;
 use super::participants::{Participant, Participants};
 use super::payments::{Payments, State, Traits};
 use super::rules::{CurrencyRules, Rules};
-use super::scheme::fees::FeeAccounts;
 use super::scheme::{Model, Scheme, Told};
 use super::seats::Seats;
 use super::{Engine, PaymentCounts, book_options, payment_account};
@@ -161,7 +160,6 @@ impl Engine {
             seal_key_max,
             scheme,
             prices: _,
-            fee_accounts: _,
             told: _,
             capture: _,
         } = self;
@@ -250,7 +248,6 @@ impl Engine {
             seal_key_max,
             scheme,
             prices,
-            fee_accounts: FeeAccounts::default(),
             told: Told::default(),
             capture: None,
         };

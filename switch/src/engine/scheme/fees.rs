@@ -63,27 +63,6 @@ impl Fees {
     }
 }
 
-/// Handles of the accounts that fees move, by currency and participant (0: the scheme's income), as far as they were needed. They follow from the book, and spare each
-/// posting a search.
-#[derive(Default)]
-pub(in crate::engine) struct FeeAccounts {
-    by_currency: Vec<Vec<Option<AccountIndex>>>,
-}
-
-impl FeeAccounts {
-    fn find(&self, currency: usize, participant: ParticipantId) -> Option<AccountIndex> {
-        *self.by_currency.get(currency)?.get(participant.0 as usize)?
-    }
-
-    fn keep(&mut self, currency: usize, participant: ParticipantId, account: AccountIndex) {
-        let (currencies, places) = (currency + 1, participant.0 as usize + 1);
-        self.by_currency.resize_with(self.by_currency.len().max(currencies), Vec::new);
-        let accounts = &mut self.by_currency[currency];
-        accounts.resize(accounts.len().max(places), None);
-        accounts[participant.0 as usize] = Some(account);
-    }
-}
-
 /// A posting that has a price.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Priced {
@@ -169,14 +148,9 @@ impl Engine {
     }
 
     /// The account of a participant's fees, or of the scheme's income.
-    #[inline]
     fn fee_account(&mut self, currency: usize, participant: ParticipantId) -> AccountIndex {
-        self.fee_accounts.find(currency, participant).unwrap_or_else(|| {
-            let kind = if participant == SCHEME { AccountKind::Income } else { AccountKind::Fees };
-            let account = self.account_of(currency, participant, kind);
-            self.fee_accounts.keep(currency, participant, account);
-            account
-        })
+        let kind = if participant == SCHEME { AccountKind::Income } else { AccountKind::Fees };
+        self.account_of(currency, participant, kind)
     }
 
     /// Debtors of fees pay from their settlement accounts, or their sponsors', as far as that goes; creditors are paid what of theirs no debtor still owes.
