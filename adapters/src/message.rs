@@ -656,7 +656,7 @@ pub enum ErrorCode {
     ShuttingDown = 8,
     /// A provider may not send this, or not now.
     NotAllowed = 9,
-    /// `Hello` names another participant than the certificate.
+    /// `Hello` names a participant whom the certificate neither names nor may connect for.
     WrongParticipant = 10,
     /// The certificate's participant is not in the scheme.
     UnknownParticipant = 11,
@@ -668,11 +668,15 @@ pub enum ErrorCode {
     BadNumber = 14,
     /// Refused before it was recorded: this provider sends faster than it may.
     RateLimited = 15,
+    /// Other certificates of its holder are registered, or this one's time is over, or it was revoked.
+    CertificateRefused = 16,
+    /// The participant has left the scheme.
+    ParticipantClosed = 17,
 }
 
 impl ErrorCode {
     /// Every code with its name in documents.
-    pub const NAMES: [(ErrorCode, &'static str); 15] = [
+    pub const NAMES: [(ErrorCode, &'static str); 17] = [
         (ErrorCode::BadFrame, "bad_frame"),
         (ErrorCode::BadVersion, "bad_version"),
         (ErrorCode::UnknownKind, "unknown_kind"),
@@ -688,6 +692,8 @@ impl ErrorCode {
         (ErrorCode::TooSlow, "too_slow"),
         (ErrorCode::BadNumber, "bad_number"),
         (ErrorCode::RateLimited, "rate_limited"),
+        (ErrorCode::CertificateRefused, "certificate_refused"),
+        (ErrorCode::ParticipantClosed, "participant_closed"),
     ];
 
     /// The code with this number on the wire.
@@ -710,7 +716,9 @@ impl ErrorCode {
             | E::UnknownParticipant
             | E::Replaced
             | E::TooSlow
-            | E::BadNumber => true,
+            | E::BadNumber
+            | E::CertificateRefused
+            | E::ParticipantClosed => true,
             E::BadVersion
             | E::UnknownKind
             | E::BadMessage

@@ -13,7 +13,7 @@ use switch::limits::{HISTORY_RUN_RECORDS, OUTCOMES_KEPT_DEFAULT};
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits};
 use switch::seal::{KeyRing, create_key_file};
-use switch::session::SessionKey;
+use switch::session::{PeerCertificate, SessionKey};
 
 use crate::nowhere::Nowhere;
 use crate::scheme;
@@ -92,7 +92,8 @@ impl Room {
         let mut pipeline = Pipeline::new(log, decisions, history, ring.digest_key(), PipelineLimits::default());
         let providers = (0..scheme::PARTICIPANTS).map(|number| {
             let data_key = ring.data_key(scheme::code(number), 1).expect("a data key");
-            let key = pipeline.attach(scheme::code(number), data_key, scheme::START_NS);
+            let certificate = PeerCertificate { holder: scheme::code(number), fingerprint: [0; 32] };
+            let key = pipeline.attach(certificate, data_key, scheme::START_NS);
             let mut session = ClientSession::new(scheme::code(number), Resume::FROM_THE_START);
             session.connected();
             Provider { session, key, inbound: Vec::new() }

@@ -14,7 +14,7 @@
 //! connection (`receive`), runs a turn (`tick`), and writes what each session has to send (`transmit`). The server's shell
 //! has sockets and a clock; a test's or a simulator's has neither.
 //!
-//! Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs). What operators do
+//! Who may connect at all, and who no longer, is decided at the door (pipeline/door.rs). Orders of the bulk lane wait until retail leaves them room (pipeline/bulk.rs); who floods is throttled alone (pipeline/fairness.rs). What operators do
 //! goes through the same stages, an entry a batch (pipeline/operating.rs).
 //!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
@@ -22,6 +22,7 @@
 mod asking;
 mod bulk;
 mod delivery;
+mod door;
 pub mod fairness;
 mod intake;
 mod observing;
@@ -51,13 +52,14 @@ use crate::limits::{
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
-use crate::seal::{DataKey, Sealer};
+use crate::seal::Sealer;
 use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
 use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
+use door::KeysWanted;
 use fairness::{Buckets, Pauses, Rate};
 pub use observing::PresenceTimes;
 use observing::{Moved, Watch};
@@ -250,6 +252,8 @@ pub struct Pipeline<S: Storage> {
     buckets: Buckets,
     /// Connections that are not read now.
     pauses: Pauses,
+    /// Connections whose `Hello` waits for a key.
+    keys_wanted: KeysWanted,
     /// What the history has said, to be told at the end of the turn.
     told: Vec<Told>,
     /// Was an order refused because too much is not indexed yet?
@@ -310,6 +314,7 @@ impl<S: Storage> Pipeline<S> {
             bulk: BulkWaiting::default(),
             buckets: Buckets::default(),
             pauses: Pauses::default(),
+            keys_wanted: KeysWanted::default(),
             told: Vec::new(),
             is_index_late: false,
             sequencer: Sequencer::after(time_ns),
@@ -361,6 +366,7 @@ impl<S: Storage> Pipeline<S> {
         if let Some(time_ns) = self.sequence(now_ns) {
             let (appended, durable) = self.journal(time_ns)?;
             self.apply(time_ns, appended, durable)?;
+            self.end_barred();
             self.note_operated(appended, time_ns);
             self.set_open_replies_aside();
             self.set_questions_aside();
@@ -454,46 +460,6 @@ impl<S: Storage> Pipeline<S> {
 
 /// What the shell does around turns.
 impl<S: Storage> Pipeline<S> {
-    /// A connection whose certificate names `code`, and the key that seals what it sends.
-    pub fn attach(&mut self, code: ParticipantCode, key: DataKey, now_ns: u64) -> SessionKey {
-        self.rekey(code, key);
-        self.sessions.add(Session::new(code, now_ns))
-    }
-
-    /// From now on this key seals what the participant sends. A key that is in use already goes on with its counter.
-    pub fn rekey(&mut self, code: ParticipantCode, key: DataKey) {
-        if self.sealers.get(&code).is_none_or(|sealer| sealer.key_id() < key.id()) {
-            self.sealers.insert(code, Sealer::new(key));
-        }
-    }
-
-    /// The connection is gone.
-    pub fn detach(&mut self, key: SessionKey) {
-        self.leave(key);
-        self.sessions.remove(key);
-    }
-
-    /// From now on nothing is delivered to this connection.
-    fn leave(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let (slot, Some(participant)) = (session.slot, session.participant()) else { return };
-        self.leave_slot(participant, slot, key);
-    }
-
-    /// As `leave`, of a connection that was this participant's in this slot.
-    fn leave_slot(&mut self, participant: ParticipantId, slot: usize, key: SessionKey) {
-        let Some(feed) = self.feeds.get_mut(participant).filter(|feed| feed.line(slot) == Some(key)) else { return };
-        let has_more = feed.leave(slot);
-        let is_live = feed.is_live();
-        if has_more {
-            self.is_cut = true;
-            self.fall_behind(participant);
-        }
-        if !is_live {
-            self.note_presence(participant, false, self.now_ns);
-        }
-    }
-
     /// Takes one session that has something to send, and lets `send` have its frames and whether the connection ends after them.
     /// `send` returns how many bytes wait for the peer now.
     pub fn transmit(&mut self, mut send: impl FnMut(SessionKey, &[u8], bool) -> usize) -> bool {
@@ -516,11 +482,6 @@ impl<S: Storage> Pipeline<S> {
     /// Can the open batch take nothing more?
     pub fn is_full(&self) -> bool {
         self.ingress.is_full()
-    }
-
-    /// How many connections a participant's certificate has open.
-    pub fn connections_of(&self, code: &ParticipantCode) -> usize {
-        self.sessions.keys().into_iter().filter(|&key| self.code_of(key).as_ref() == Some(code)).count()
     }
 
     /// Why a connection was ended from here, if it was.
@@ -549,29 +510,6 @@ impl<S: Storage> Pipeline<S> {
             .chain(observed_ns)
             .chain(snapshot_ns);
         mark_ns.into_iter().chain(deadline_ns).chain(read_again_ns).chain(others_ns).min()
-    }
-
-    /// Looks after time-outs of connections. To be called about once a second.
-    pub fn check_sessions(&mut self, now_ns: u64) {
-        self.now_ns = self.now_ns.max(now_ns);
-        for key in self.sessions.keys() {
-            let Some(session) = self.sessions.get(key) else { continue };
-            let (slot, participant) = (session.slot, session.participant());
-            self.sessions.write(key, |session| session.check_time(now_ns));
-            let has_ended = self.sessions.get(key).is_some_and(|session| session.phase == Phase::Closing);
-            if let Some(participant) = participant.filter(|_| has_ended) {
-                self.leave_slot(participant, slot, key);
-            }
-        }
-        for (participant, feed) in self.feeds.iter().filter(|(_, feed)| feed.is_live()) {
-            let enqueued = self.decisions.outboxes.enqueued(participant);
-            assert_eq!(
-                enqueued,
-                self.decisions.engine.enqueued(participant),
-                "the outbox keeps what the engine has numbered"
-            );
-            feed.validate(enqueued);
-        }
     }
 
     /// From now on no payment orders and no commands are taken; answers are.
@@ -613,11 +551,6 @@ impl<S: Storage> Pipeline<S> {
     /// What came of the last snapshot, once.
     pub fn take_snapshot_news(&mut self) -> Option<SnapshotNews> {
         self.snapshots.as_mut()?.take_news()
-    }
-
-    /// Whose connection this is, by its certificate.
-    pub fn code_of(&self, key: SessionKey) -> Option<ParticipantCode> {
-        self.sessions.get(key).map(|session| session.code)
     }
 
     /// The engine, to read.

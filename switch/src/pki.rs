@@ -13,6 +13,8 @@ use rcgen::{
 };
 use rustls::pki_types::CertificateDer;
 
+use crate::session::PeerCertificate;
+
 /// Why a certificate could not be made.
 #[derive(Debug)]
 pub enum PkiError {
@@ -111,6 +113,18 @@ pub fn participant_of(certificate: &CertificateDer<'_>) -> Option<ParticipantCod
     ParticipantCode::parse(name)
 }
 
+/// What is known of a connection by its verified certificate.
+pub fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate> {
+    Some(PeerCertificate { holder: participant_of(certificate)?, fingerprint: fingerprint_of(certificate) })
+}
+
+/// SHA-256 of a certificate's DER form.
+fn fingerprint_of(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+    let digest = digest.as_ref().try_into();
+    digest.unwrap_or_else(|_| unreachable!("SHA-256 has 32 bytes"))
+}
+
 /// What an operator registers of a certificate.
 pub struct CertificateFacts {
     /// SHA-256 of its DER form.
@@ -125,9 +139,8 @@ pub struct CertificateFacts {
 pub fn facts_of(certificate: &CertificateDer<'static>) -> Option<CertificateFacts> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let validity = parsed.validity();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
     Some(CertificateFacts {
-        fingerprint: digest.as_ref().try_into().ok()?,
+        fingerprint: fingerprint_of(certificate),
         not_before_s: u64::try_from(validity.not_before.timestamp()).ok()?,
         not_after_s: u64::try_from(validity.not_after.timestamp()).ok()?,
     })

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use adapters::check::Refusal;
 use adapters::limits::{ECHO_AFTER_MS, HELLO_TIMEOUT_MS, SILENCE_MAX_MS, STALL_MAX_MS};
 use adapters::message::{
-    Ack, Echo, Error as ErrorPart, ErrorCode, Field, Lane, MessageKind, Note, OUTBOX_LANES, Part, ParticipantCode,
-    Welcome,
+    Ack, Cursors, Echo, Error as ErrorPart, ErrorCode, Field, Lane, Lineage, MessageKind, Note, OUTBOX_LANES, Part,
+    ParticipantCode, Welcome,
 };
 use adapters::native::frame::{Head, encode};
 
@@ -33,11 +33,37 @@ impl SessionKey {
     }
 }
 
+/// The certificate that TLS has verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// Whom it names.
+    pub holder: ParticipantCode,
+    /// SHA-256 of its DER form.
+    pub fingerprint: [u8; 32],
+}
+
+/// How a connection begins: who the provider says it is, and what it has seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Greeting {
+    /// For whom it speaks.
+    pub participant: ParticipantCode,
+    /// Which of the participant's connections it is.
+    pub slot: usize,
+    /// The participant has no other connection.
+    pub is_alone: bool,
+    /// The journal of its cursors.
+    pub lineage: Lineage,
+    /// What it has seen.
+    pub seen: Cursors,
+}
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// TLS stands; nothing was said.
     ExpectHello,
+    /// `Hello` was said; the key that seals what will come is on its way.
+    ExpectKey,
     /// Messages flow.
     Live(ParticipantId),
     /// A fatal error was written; the connection ends once it has left.
@@ -47,7 +73,9 @@ pub enum Phase {
 /// One connection's state.
 #[derive(Debug)]
 pub struct Session {
-    /// What the certificate says.
+    /// What TLS has proved.
+    pub certificate: PeerCertificate,
+    /// For whom it speaks: whom the certificate names, until `Hello` names another.
     pub code: ParticipantCode,
     /// How far it has come.
     pub phase: Phase,
@@ -84,10 +112,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection whose certificate names `code`.
-    pub fn new(code: ParticipantCode, now_ns: u64) -> Session {
+    /// A connection that has shown this certificate.
+    pub fn new(certificate: PeerCertificate, now_ns: u64) -> Session {
         Session {
-            code,
+            certificate,
+            code: certificate.holder,
             phase: Phase::ExpectHello,
             slot: 0,
             arrived: 0,
@@ -111,7 +140,7 @@ impl Session {
     pub fn participant(&self) -> Option<ParticipantId> {
         match self.phase {
             Phase::Live(participant) => Some(participant),
-            Phase::ExpectHello | Phase::Closing => None,
+            Phase::ExpectHello | Phase::ExpectKey | Phase::Closing => None,
         }
     }
 
@@ -367,7 +396,13 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
         ErrorCode::RateLimited => "more than this provider may send in a second; send the same frame again later",
         ErrorCode::Busy => "too many payments are open; send the same frame again later",
         ErrorCode::ShuttingDown => "the switch is about to stop; send the same frame again later",
-        ErrorCode::WrongParticipant => "the certificate names another participant",
+        ErrorCode::WrongParticipant => {
+            "the certificate names another participant, and that one may not connect for this one"
+        }
+        ErrorCode::CertificateRefused => {
+            "the certificate is not registered, not valid now, or was revoked: use one that the operator has registered"
+        }
+        ErrorCode::ParticipantClosed => "the participant has left the scheme",
         ErrorCode::UnknownParticipant => "the certificate's participant is not in the scheme",
         ErrorCode::Replaced => "a newer connection of this participant took over",
         ErrorCode::TooSlow => "too slow",

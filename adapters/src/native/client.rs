@@ -43,7 +43,7 @@ pub struct ClientOptions {
     pub second_addresses: Vec<String>,
     /// The name in the switch's certificate.
     pub server_name: ServerName<'static>,
-    /// Who the provider is: what its own certificate says.
+    /// Who the provider is: what its own certificate says, or for whom that one's holder may connect.
     pub code: ParticipantCode,
     /// See `tls::client_config`.
     pub tls: Arc<ClientConfig>,
@@ -282,13 +282,17 @@ pub enum DisconnectReason {
 impl DisconnectReason {
     /// Must somebody do something before another attempt can succeed? Such attempts are made seldom.
     pub fn needs_attention(&self) -> bool {
-        use ErrorCode::{BadVersion, NotAllowed, Replaced, UnknownParticipant, WrongParticipant};
+        use ErrorCode::{
+            BadVersion, CertificateRefused, NotAllowed, ParticipantClosed, Replaced, UnknownParticipant,
+            WrongParticipant,
+        };
         match self {
             DisconnectReason::SwitchNotTrusted(_)
             | DisconnectReason::CertificateRefused(_)
             | DisconnectReason::BadMessage(_) => true,
             DisconnectReason::Refused { code, .. } => {
-                matches!(code, Some(BadVersion | NotAllowed | Replaced | UnknownParticipant | WrongParticipant))
+                let of_scheme = matches!(code, Some(CertificateRefused | ParticipantClosed | UnknownParticipant));
+                of_scheme || matches!(code, Some(BadVersion | NotAllowed | Replaced | WrongParticipant))
             }
             DisconnectReason::Unreachable(_)
             | DisconnectReason::Handshake(_)

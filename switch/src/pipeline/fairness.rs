@@ -9,6 +9,9 @@
 //! two. Its answers and acknowledgements wait with everything else that it sends; what it is told flows on. The pause is the connection's and not the participant's: the
 //! other connection brings nothing, or brings answers, or pauses for what it brings itself.
 //!
+//! Rate, burst and how many payments may be in flight are the configuration's, unless the operator has set a participant's own (`docs/scheme-rules.md`, Limits): those
+//! hold from the batch on that set them.
+//!
 //! `busy` makes no pause: each has cost a token, so the rate bounds them, and among what such a connection sends are the answers that would make room.
 
 use std::cmp::Reverse;
@@ -22,7 +25,7 @@ use crate::limits::{NS_PER_MS, PAUSE_MS_MAX, RECEIVE_BYTES_OVER_RATE, RECEIVE_BY
 use crate::session::{Phase, SessionKey};
 
 /// Nanoseconds in a second.
-const NS_PER_S: u64 = 1_000 * NS_PER_MS;
+pub(super) const NS_PER_S: u64 = 1_000 * NS_PER_MS;
 
 /// How fast a participant may ask for things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +78,10 @@ impl Buckets {
         let bucket = &mut self.list[place];
         let cost_ns = rate.cost_ns();
         let burst_ns = cost_ns.saturating_mul(u64::from(rate.burst));
-        let paid_until_ns = bucket.paid_until_ns.max(now_ns) + cost_ns;
-        let missing_ns = paid_until_ns.saturating_sub(now_ns.saturating_add(burst_ns));
+        let full_ns = now_ns.saturating_add(burst_ns);
+        // More than a burst is only owed where the rate was lower before: nobody pays for that.
+        let paid_until_ns = bucket.paid_until_ns.clamp(now_ns, full_ns) + cost_ns;
+        let missing_ns = paid_until_ns.saturating_sub(full_ns);
         if missing_ns > 0 {
             return Err(u32::try_from(missing_ns.div_ceil(NS_PER_MS)).unwrap_or(u32::MAX));
         }
@@ -110,6 +115,19 @@ impl Pauses {
 }
 
 impl<S: Storage> Pipeline<S> {
+    /// How fast a participant may send now.
+    pub(super) fn rate_of(&self, participant: ParticipantId) -> Rate {
+        let set = self.decisions.engine.limits_of(participant);
+        let Rate { per_second, burst } = self.limits.rate;
+        // A bucket that holds nothing would let nothing through.
+        Rate { per_second: or(set.orders_per_second, per_second), burst: or(set.orders_burst, burst).max(1) }
+    }
+
+    /// How many payments of a participant may be in flight now.
+    pub(super) fn in_flight_max_of(&self, participant: ParticipantId) -> u32 {
+        or(self.decisions.engine.limits_of(participant).in_flight_max, self.limits.in_flight_per_participant_max)
+    }
+
     /// How many bytes the shell should read from this connection now, about. Where none, its time-outs stand still.
     pub fn bytes_wanted(&mut self, key: SessionKey, now_ns: u64) -> usize {
         self.pauses.asked_at_ns = self.pauses.asked_at_ns.max(now_ns);
@@ -131,13 +149,19 @@ impl<S: Storage> Pipeline<S> {
 
     /// After what was read of a connection: it is not read again at once if some of that was turned away.
     pub(super) fn pause(&mut self, key: SessionKey, now_ns: u64) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let pause_ns = self.limits.rate.pause_ns(session.turned_away());
-        if pause_ns > 0 {
+        let Some(session) = self.sessions.get(key).filter(|session| session.turned_away() > 0) else { return };
+        let rate = session.participant().map_or(self.limits.rate, |participant| self.rate_of(participant));
+        let pause_ns = rate.pause_ns(session.turned_away());
+        if let Some(session) = self.sessions.get_mut(key).filter(|_| pause_ns > 0) {
             session.pause_until(now_ns + pause_ns);
             self.pauses.ends_ns.push(Reverse(now_ns + pause_ns));
         }
     }
+}
+
+/// What the operator has set, or the configuration's where that is 0.
+fn or(set: u32, configured: u32) -> u32 {
+    if set == 0 { configured } else { set }
 }
 
 #[cfg(test)]
@@ -160,6 +184,17 @@ mod tests {
         assert_eq!(buckets.take(ALPHA, RATE, start_ns + 40 * NS_PER_MS), Err(60));
         assert_eq!(buckets.take(ALPHA, RATE, start_ns + 100 * NS_PER_MS), Ok(()));
         assert_eq!(buckets.take(ALPHA, RATE, start_ns + 100 * NS_PER_MS), Err(100));
+    }
+
+    #[test]
+    fn what_is_owed_at_a_low_rate_is_not_paid_at_a_higher_one() {
+        let mut buckets = Buckets::default();
+        let start_ns = 50 * NS_PER_S;
+        let slow = Rate { per_second: 1, burst: 100 };
+        assert!((0..100).all(|_| buckets.take(ALPHA, slow, start_ns).is_ok()));
+        assert_eq!(buckets.take(ALPHA, slow, start_ns), Err(1_000));
+        assert_eq!(buckets.take(ALPHA, RATE, start_ns), Err(100));
+        assert_eq!(buckets.take(ALPHA, RATE, start_ns + 100 * NS_PER_MS), Ok(()));
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! The first half of a payment's way: decode, check, admit, seal. What is refused here leaves no trace.
 
 use adapters::check::{self, Checked, CheckedAnswer, CheckedTransfer, Refusal, Request};
-use adapters::limits::{CONNECTION_SLOTS, FRAME_BYTES_MAX};
-use adapters::message::{
-    Cursors, ErrorCode, Lane, Lineage, MessageKind, OUTBOX_LANES, Part, ParticipantCode, PaymentId, Welcome,
-};
+use adapters::message::{ErrorCode, Lane, MessageKind, OUTBOX_LANES, Part, PaymentId};
 use adapters::native::frame::{self, Decoded, Frame};
 use adapters::stages;
 use ledger::journal::Storage;
@@ -16,7 +13,7 @@ use crate::entry::{
 };
 use crate::history::HistoryAnswer;
 use crate::limits::BUSY_RETRY_MS;
-use crate::session::{Phase, Session, SessionKey, text_of};
+use crate::session::{Greeting, Phase, Session, SessionKey, text_of};
 
 impl<S: Storage> Pipeline<S> {
     /// Takes what a connection has received; returns how much of it is dealt with. The rest is the start of a frame.
@@ -89,7 +86,7 @@ impl<S: Storage> Pipeline<S> {
         match (phase, stages::decode(|| check::request(frame))) {
             (_, Err(refusal)) => self.refuse(key, number, refusal),
             (Some(Phase::ExpectHello), Ok(Request::Hello { participant, lineage, seen, slot, is_alone })) => {
-                self.hello((key, slot, is_alone), participant, (lineage, seen));
+                self.hello(key, Greeting { participant, slot, is_alone, lineage, seen });
             }
             (Some(Phase::Live(participant)), Ok(request)) => self.take_request(key, participant, number, request),
             (_, Ok(_)) => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
@@ -98,7 +95,8 @@ impl<S: Storage> Pipeline<S> {
 
     fn take_request(&mut self, key: SessionKey, participant: ParticipantId, number: u64, request: Request<'_>) {
         if let Some(id) = costs_a_token(&request)
-            && let Err(wait_ms) = self.buckets.take(participant, self.limits.rate, self.received_ns)
+            && let rate = self.rate_of(participant)
+            && let Err(wait_ms) = self.buckets.take(participant, rate, self.received_ns)
         {
             return self.refuse_for(key, number, (id, wait_ms));
         }
@@ -205,69 +203,6 @@ impl<S: Storage> Pipeline<S> {
         self.sessions.write(key, |session| session.refuse(number, refusal, retry_after_ms, text_of(&refusal)));
     }
 
-    /// A provider says who it is and what it has seen. The certificate has the last word on the former, the journal's lineage on the latter.
-    fn hello(
-        &mut self,
-        (key, slot, is_alone): (SessionKey, usize, bool),
-        said: ParticipantCode,
-        resume: (Lineage, Cursors),
-    ) {
-        let Some(proved) = self.sessions.get(key).map(|session| session.code) else { return };
-        if said != proved {
-            return self.refuse(key, 0, Refusal::plain(ErrorCode::WrongParticipant));
-        }
-        let Some(participant) = self.decisions.engine.find_participant(&proved) else {
-            return self.refuse(key, 0, Refusal::plain(ErrorCode::UnknownParticipant));
-        };
-        let resumed_after = self.take_place((key, slot, is_alone), participant, resume);
-        let welcome = Welcome {
-            lineage: self.log.lineage(),
-            resumed_after,
-            enqueued: self.decisions.outboxes.enqueued(participant),
-            time_ns: self.decisions.engine.time_ns(),
-            frame_bytes_max: u32::try_from(FRAME_BYTES_MAX).unwrap_or(u32::MAX),
-            in_flight_max: self.limits.in_flight_per_participant_max,
-        };
-        self.sessions.write(key, |session| session.welcome(participant, slot, &welcome));
-        self.fall_behind(participant);
-        self.note_presence(participant, true, self.now_ns);
-        self.note_cursors(participant);
-        tracing::info!(participant = %proved, slot, resumed_after = ?resumed_after, "provider connected");
-    }
-
-    /// Gives a connection its slot, and says after which numbers it goes on. The older one of the slot is replaced. So is the other one, where the provider has it no
-    /// more: it says so, or it does not know what that one has sent. Then what the newer one says counts.
-    fn take_place(
-        &mut self,
-        (key, slot, is_alone): (SessionKey, usize, bool),
-        participant: ParticipantId,
-        (lineage, seen): (Lineage, Cursors),
-    ) -> Cursors {
-        if let Some(older) = self.feeds.of(participant).line(slot) {
-            self.refuse(older, 0, Refusal::plain(ErrorCode::Replaced));
-        }
-        let is_ours = lineage == self.log.lineage();
-        let feed = self.feeds.of(participant);
-        if feed.is_live() && !is_alone && is_ours && feed.could_have_seen(seen) {
-            return feed.join(slot, key, seen);
-        }
-        let others: [_; CONNECTION_SLOTS] = std::array::from_fn(|slot| feed.line(slot));
-        for other in others.into_iter().flatten() {
-            self.refuse(other, 0, Refusal::plain(ErrorCode::Replaced));
-        }
-        let enqueued = self.decisions.outboxes.enqueued(participant);
-        // Where nothing old is wanted, the number means nothing else.
-        let exists = |lane: usize| seen[lane] <= enqueued[lane] || seen[lane] == u64::MAX;
-        let is_known = is_ours && (0..OUTBOX_LANES).all(exists);
-        let resumed_after = std::array::from_fn(|lane| match seen[lane] {
-            u64::MAX => enqueued[lane],
-            number if is_known => number,
-            _ => 0,
-        });
-        self.feeds.of(participant).start(slot, key, resumed_after);
-        resumed_after
-    }
-
     /// Takes a payment order into the batch, or refuses it at once where there is no room for it. Where its id may be older than the window, it waits until the
     /// history has been asked.
     fn admit(&mut self, key: SessionKey, participant: ParticipantId, number: u64, order: &CheckedTransfer<'_>) {
@@ -367,7 +302,7 @@ impl<S: Storage> Pipeline<S> {
             EntryKind::CreditTransfer => {
                 in_batch >= limits.ingress_transfers_max as u64
                     || open >= u64::from(limits.in_flight_max)
-                    || engine.in_flight_of(participant) + of_participant >= limits.in_flight_per_participant_max
+                    || engine.in_flight_of(participant) + of_participant >= self.in_flight_max_of(participant)
             }
             // What the open batch adds to these is little: a batch is bounded.
             EntryKind::CaseOpen => {

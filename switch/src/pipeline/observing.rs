@@ -10,6 +10,8 @@
 //! | absent | no | nothing |
 //! | absent | yes | present, `presence_settle_ms` after the first connection began |
 //!
+//! A technical provider is paid by nobody, so nobody misses it.
+//!
 //! Cursors ride on a batch that is cut anyway, at most once a second; where none is, one is cut for them.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -119,7 +121,8 @@ impl<S: Storage> Pipeline<S> {
     /// A participant has a connection now, or has none any more.
     pub(super) fn note_presence(&mut self, participant: ParticipantId, is_live: bool, now_ns: u64) {
         self.watch_new(now_ns);
-        let is_absent = self.decisions.engine.participant(participant).is_some_and(|of| of.is_absent);
+        let Some(of) = self.decisions.engine.participant(participant).filter(|of| !of.is_technical) else { return };
+        let is_absent = of.is_absent;
         let times = self.limits.presence;
         let wait_ms = if is_live { times.presence_settle_ms } else { times.absence_grace_ms };
         let due_ns = wait_ms.checked_mul(NS_PER_MS).and_then(|wait_ns| now_ns.checked_add(wait_ns));

@@ -19,11 +19,15 @@ use tokio_rustls::TlsAcceptor;
 use super::{HotLoopQueue, Message, ServerError};
 use crate::clock::JournalClock;
 use crate::config::Config;
-use crate::pki::participant_of;
+use crate::pki::peer_certificate;
 use crate::seal::{Day, KeyRing, SealFault, day_of};
+use crate::session::PeerCertificate;
 
 /// How often the day is looked at.
 const DAY_CHECK: Duration = Duration::from_secs(10);
+
+/// Participants whose keys the hot loop wants.
+pub(super) type KeysWanted = tokio::sync::mpsc::Receiver<ParticipantCode>;
 
 /// Why nobody can connect.
 #[derive(Debug)]
@@ -110,15 +114,20 @@ impl Acceptor {
     }
 
     /// Takes connections until told to stop.
-    pub(super) fn run(self, queue: &HotLoopQueue, stop: watch::Receiver<bool>) {
+    pub(super) fn run(self, queue: &HotLoopQueue, keys_wanted: KeysWanted, stop: watch::Receiver<bool>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let ended = runtime.and_then(|runtime| runtime.block_on(self.accept(queue, stop)));
+        let ended = runtime.and_then(|runtime| runtime.block_on(self.accept(queue, keys_wanted, stop)));
         if let Err(error) = ended {
             queue.send(Message::Failed(ServerError::System(error)));
         }
     }
 
-    async fn accept(self, queue: &HotLoopQueue, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    async fn accept(
+        self,
+        queue: &HotLoopQueue,
+        mut keys_wanted: KeysWanted,
+        mut stop: watch::Receiver<bool>,
+    ) -> std::io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
         let handshakes = Arc::new(Semaphore::new(self.handshakes_max));
         let mut day_check = tokio::time::interval(DAY_CHECK);
@@ -129,6 +138,10 @@ impl Acceptor {
                 _ = day_check.tick() => {
                     self.door.check_clock();
                     self.door.check_day(&mut day, queue);
+                    continue;
+                }
+                Some(code) = keys_wanted.recv() => {
+                    self.door.send_key(code, queue);
                     continue;
                 }
                 accepted = listener.accept() => match accepted {
@@ -157,11 +170,12 @@ impl Acceptor {
 impl Door {
     async fn take(&self, tls: TlsAcceptor, socket: TcpStream, peer: SocketAddr, queue: &HotLoopQueue) {
         match self.handshake(tls, socket).await {
-            Ok((link, code)) => match self.key_of(code) {
+            Ok((link, certificate)) => match self.key_of(certificate.holder) {
                 Ok(key) => {
-                    let arrived = Message::Arrived { link: Box::new(link), peer, code, key };
+                    let arrived = Message::Arrived { link: Box::new(link), peer, certificate, key };
                     if queue.try_send(arrived).is_err() {
-                        tracing::warn!(%peer, participant = %code, reason = "too many connections wait", "connection refused");
+                        let (code, reason) = (certificate.holder, "too many connections wait");
+                        tracing::warn!(%peer, participant = %code, reason, "connection refused");
                     }
                 }
                 Err(fault) => queue.send(Message::Failed(ServerError::Seal(fault))),
@@ -174,24 +188,32 @@ impl Door {
         &self,
         tls: TlsAcceptor,
         socket: TcpStream,
-    ) -> Result<(UnregisteredLink, ParticipantCode), String> {
+    ) -> Result<(UnregisteredLink, PeerCertificate), String> {
         socket.set_nodelay(true).map_err(|error| error.to_string())?;
         let timeout = Duration::from_millis(HANDSHAKE_TIMEOUT_MS);
         let stream = tokio::time::timeout(timeout, tls.accept(socket)).await;
         let stream = stream.map_err(|_| "no handshake in time".to_owned())?.map_err(|error| error.to_string())?;
         let (socket, connection) = stream.into_inner();
         let certificate = connection.peer_certificates().and_then(<[_]>::first);
-        let code = certificate.and_then(participant_of);
-        let code = code.ok_or("the certificate's common name is no participant code")?;
+        let certificate = certificate.and_then(peer_certificate);
+        let certificate = certificate.ok_or("the certificate's common name is no participant code")?;
         // The socket leaves this thread's reactor for the hot loop's.
         let socket = socket.into_std().map_err(|error| error.to_string())?;
-        Ok((UnregisteredLink::new(socket, rustls::Connection::Server(connection)), code))
+        Ok((UnregisteredLink::new(socket, rustls::Connection::Server(connection)), certificate))
     }
 
     fn key_of(&self, code: ParticipantCode) -> Result<crate::seal::DataKey, SealFault> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(code);
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.data_key(code, day_of(self.clock.now_ns()))
+    }
+
+    /// The hot loop wants a key: somebody connects for this participant.
+    fn send_key(&self, code: ParticipantCode, queue: &HotLoopQueue) {
+        match self.key_of(code) {
+            Ok(key) => queue.send(Message::Rekey { code, key }),
+            Err(fault) => queue.send(Message::Failed(ServerError::Seal(fault))),
+        }
     }
 
     /// A new day has new keys.

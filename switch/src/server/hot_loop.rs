@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use adapters::limits::STALL_MAX_MS;
+use adapters::message::ParticipantCode;
 use adapters::native::link::{Link, READ_BYTES};
 use adapters::stages;
 use crossbeam::channel::{Receiver, Sender, TrySendError};
@@ -23,9 +24,7 @@ use super::{Holding, Message, Report, ServerError, Status, take};
 use crate::clock::JournalClock;
 use crate::engine::accounts::AccountKind;
 use crate::history::{HistoryAnswer, HistoryQuestion};
-use crate::limits::{
-    CONNECTIONS_PER_PARTICIPANT_MAX, DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN,
-};
+use crate::limits::{DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN};
 use crate::pipeline::Pipeline;
 use crate::render::{RenderRequest, Rendered};
 use crate::session::SessionKey;
@@ -55,6 +54,8 @@ pub(super) struct Elsewhere {
     pub(super) rendered: Receiver<Rendered>,
     pub(super) questions: Sender<HistoryQuestion>,
     pub(super) answers: Receiver<HistoryAnswer>,
+    /// Whose keys are wanted; they come as messages.
+    pub(super) keys_wanted: tokio::sync::mpsc::Sender<ParticipantCode>,
 }
 
 /// Everything the thread owns.
@@ -137,6 +138,7 @@ impl HotLoop {
             self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
             self.ask_renderer();
             self.ask_history();
+            self.ask_for_keys();
             self.log_snapshot();
             self.operators.answer(&mut self.pipeline);
             poll_fn(|cx| {
@@ -288,7 +290,8 @@ impl HotLoop {
     fn log_refusal(&self, place: usize) {
         let Some(Connection { key, peer, is_ending: true, .. }) = &self.connections[place] else { return };
         if let (Some(code), Some(reason)) = (self.pipeline.code_of(*key), self.pipeline.ended_by(*key)) {
-            tracing::warn!(%peer, participant = %code, reason = reason.name(), "connection refused");
+            let agent = self.pipeline.agent_of(*key).map(tracing::field::display);
+            tracing::warn!(%peer, participant = %code, agent, reason = reason.name(), "connection refused");
         }
     }
 
@@ -314,7 +317,8 @@ impl HotLoop {
         let Some(connection) = self.connections[place].take() else { return };
         self.open -= 1;
         if let (Some(error), Some(code)) = (error, self.pipeline.code_of(connection.key)) {
-            tracing::info!(participant = %code, reason = %error, "connection lost");
+            let agent = self.pipeline.agent_of(connection.key).map(tracing::field::display);
+            tracing::info!(participant = %code, agent, reason = %error, "connection lost");
         }
         self.pipeline.detach(connection.key);
     }
@@ -322,9 +326,9 @@ impl HotLoop {
     fn take_messages(&mut self) -> Result<(), ServerError> {
         while let Some(message) = take(&self.messages) {
             match message {
-                Message::Arrived { link, peer, code, key } => {
-                    let is_one_too_many = self.open >= self.connections_max
-                        || self.pipeline.connections_of(&code) >= CONNECTIONS_PER_PARTICIPANT_MAX;
+                Message::Arrived { link, peer, certificate, key } => {
+                    let code = certificate.holder;
+                    let is_one_too_many = self.open >= self.connections_max || !self.pipeline.has_room_for(&code);
                     if is_one_too_many {
                         tracing::warn!(%peer, participant = %code, reason = "too many connections", "connection refused");
                         continue;
@@ -336,7 +340,7 @@ impl HotLoop {
                             continue;
                         }
                     };
-                    let key = self.pipeline.attach(code, key, self.clock.now_ns());
+                    let key = self.pipeline.attach(certificate, key, self.clock.now_ns());
                     if self.connections.len() <= key.index() {
                         self.connections.resize_with(key.index() + 1, || None);
                     }
@@ -408,6 +412,14 @@ impl HotLoop {
         while let Some(question) = self.pipeline.take_history_question() {
             let sent = self.elsewhere.questions.try_send(question);
             assert!(!matches!(sent, Err(TrySendError::Full(_))), "no more questions are open than the queue holds");
+        }
+    }
+
+    /// What finds the queue full is asked for in a later turn.
+    fn ask_for_keys(&mut self) {
+        while let Ok(room) = self.elsewhere.keys_wanted.try_reserve() {
+            let Some(code) = self.pipeline.take_key_wanted() else { return };
+            room.send(code);
         }
     }
 

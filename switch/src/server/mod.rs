@@ -44,6 +44,7 @@ use crate::limits::{
 use crate::pipeline::Fault;
 use crate::render::{RenderFault, Renderer};
 use crate::seal::{DataKey, SealFault};
+use crate::session::PeerCertificate;
 use accept::AcceptError;
 pub use admin::AdminOffice;
 pub use desk::Desk;
@@ -89,8 +90,8 @@ impl std::error::Error for ServerError {}
 /// What other threads tell the hot loop.
 enum Message {
     /// A connection whose handshake is done.
-    Arrived { link: Box<UnregisteredLink>, peer: SocketAddr, code: ParticipantCode, key: DataKey },
-    /// A key for a new day.
+    Arrived { link: Box<UnregisteredLink>, peer: SocketAddr, certificate: PeerCertificate, key: DataKey },
+    /// A key for a new day, or one that was wanted.
     Rekey { code: ParticipantCode, key: DataKey },
     /// Somebody wants to see the books.
     Report(Sender<Report>),
@@ -185,6 +186,7 @@ impl Server {
         // Neither of these is ever full: the pipeline has no more questions open than they hold.
         let (questions, asker_questions) = bounded(HISTORY_WAITING_MAX);
         let (answers_sender, answers) = bounded(HISTORY_WAITING_MAX);
+        let (keys_wanted, keys_asked_for) = tokio::sync::mpsc::channel(ARRIVALS_MAX);
         let (stop_accepting, stop) = watch::channel(false);
 
         let sources =
@@ -215,7 +217,7 @@ impl Server {
             clock,
             messages,
             queue.wake.clone(),
-            Elsewhere { requests, rendered, questions, answers },
+            Elsewhere { requests, rendered, questions, answers, keys_wanted },
             connections_max,
         );
         let mut others = vec![
@@ -223,7 +225,7 @@ impl Server {
             spawn("history", move || asker.run())?,
             spawn("accept", {
                 let (queue, stop) = (queue.clone(), stop.clone());
-                move || acceptor.run(&queue, stop)
+                move || acceptor.run(&queue, keys_asked_for, stop)
             })?,
         ];
         if let Ok(desk) = desk {

@@ -19,9 +19,10 @@ use super::provider::hex;
 use super::random::to_usize;
 use super::wire::{self, Id, LANES, NO_ID, kind};
 pub(super) use cases::{Case, row_name, state};
-pub(super) use deliveries::Deliveries;
-use scheme::Scheme;
-pub(super) use scheme::{AccountKey, Balance, Happened, Window, account, command_name, refused_name};
+pub(super) use deliveries::{Deliveries, Door};
+use scheme::Open;
+pub(super) use scheme::Scheme;
+pub(super) use scheme::{AccountKey, Balance, Happened, Shown, Window, account, command_name, refused_name};
 
 /// Overdue payments that end with one batch; the rest ends with the next. Of cases as many.
 const EXPIRED_PER_BATCH_MAX: usize = 1_024;
@@ -310,7 +311,7 @@ impl Auditor {
     /// A command is on disk.
     fn command(&mut self, entry: &wire::Entry<'_>) -> Finding {
         let business = (&self.open, &self.payments, &self.cases);
-        self.scheme.command(entry, &|number: u32| is_busy(business, number as usize - 1))
+        self.scheme.command(entry, &|number: u32| business_of(business, number as usize - 1))
     }
 
     /// A provider says that it signs on or off.
@@ -852,10 +853,16 @@ impl Auditor {
 /// What is open: payments by deadline, all payments, all cases.
 type Business<'a> = (&'a BTreeSet<(u64, u64, Id)>, &'a BTreeMap<Id, Payment>, &'a BTreeMap<Subject, Case>);
 
-fn is_busy((open, payments, cases): Business<'_>, place: usize) -> bool {
-    let mut in_flight = open.iter().filter_map(|(_, _, id)| payments.get(id));
-    in_flight.any(|payment| payment.is_party(place))
-        || cases.values().any(|case| case.is_open() && case.is_party(place))
+fn is_busy(business: Business<'_>, place: usize) -> bool {
+    business_of(business, place).is_busy
+}
+
+/// What is open of a participant.
+fn business_of((open, payments, cases): Business<'_>, place: usize) -> Open {
+    let in_flight = || open.iter().filter_map(|(_, _, id)| payments.get(id));
+    let is_busy = in_flight().any(|payment| payment.is_party(place))
+        || cases.values().any(|case| case.is_open() && case.is_party(place));
+    Open { paying: in_flight().filter(|payment| payment.sender == place).count(), is_busy }
 }
 
 /// Is this the entry that what was sent became?

@@ -8,6 +8,7 @@
 //! | a frame leaves | replies true, and silent to strangers | `replies.rs` |
 //! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
 //! | a connection is read or left alone, a turn ends | who is refused pauses, for a while | `pauses.rs` |
+//! | a frame leaves, a turn ends | who may connect is let in, and nobody else | `door.rs` |
 //! | a turn ends | money conserved | `money.rs` |
 //! | a turn ends | every account as the auditor has it | `accounts.rs` |
 //! | a turn ends | caps never exceeded | `caps.rs` |
@@ -36,6 +37,7 @@ pub(super) mod agreement;
 pub(super) mod caps;
 pub(super) mod commands;
 pub(super) mod damage;
+pub(super) mod door;
 pub(super) mod duplicates;
 pub(super) mod durability;
 pub(super) mod events;
@@ -82,6 +84,7 @@ pub(super) struct Leaving<'a> {
     pub(super) auditor: &'a Auditor,
     /// The last position that was on disk when the turn began.
     pub(super) through_before: u64,
+    pub(super) journal_ns: u64,
 }
 
 /// A turn that is over.
@@ -92,6 +95,7 @@ pub(super) struct Turn<'a> {
     pub(super) network: &'a Network,
     pub(super) history_disk: &'a VirtualDisk,
     pub(super) limits: PipelineLimits,
+    pub(super) journal_ns: u64,
     /// Batch records that became durable in it.
     pub(super) records: &'a [Vec<u8>],
     /// Payments that they have changed.
@@ -108,6 +112,7 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
     named(told_after_durable::NAME, told_after_durable::check(leaving))?;
     named(told_the_truth::NAME, told_the_truth::check(leaving))?;
     named(replies::NAME, replies::check(leaving))?;
+    named(door::NAME, door::check_frame(leaving))?;
     named(acknowledged::NAME, acknowledged::check(leaving))
 }
 
@@ -117,6 +122,7 @@ pub(super) struct TurnsBefore {
     order: watermarks::Order,
     window: duplicates::Window,
     positions: positions::Before,
+    caps: caps::Before,
     closed: windows::Before,
     pub(super) presence: presence::Watch,
 }
@@ -136,6 +142,8 @@ pub(super) fn of_turn(turn: &Turn<'_>, before: &mut TurnsBefore) -> Result<(), V
     named(windows::NAME, before.closed.check(turn))?;
     named(positions::NAME, before.positions.check(turn))?;
     named(caps::NAME, caps::check(turn))?;
+    named(caps::NAME, before.caps.check(turn))?;
+    named(door::NAME, door::check(turn))?;
     named(watermarks::NAME, before.order.check(turn))?;
     named(duplicates::NAME, before.window.check(turn))?;
     named(agreement::NAME, agreement::check(turn))?;

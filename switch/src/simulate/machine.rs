@@ -2,8 +2,9 @@
 //!
 //! The process is the production's: journal, recovery, engine, outboxes, pipeline and renderer. Only the shell is another one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use adapters::message::ParticipantCode;
 use ledger::index::{IndexFault, IndexWork};
 use ledger::journal::{
     Journal, JournalFault, JournalOptions, JournalPlace, JournalReader, Lineage, Preparation, lineage_of,
@@ -61,6 +62,10 @@ pub(super) struct Process {
     pub(super) rendering: VecDeque<(u64, RenderRequest)>,
     pub(super) asker: HistoryAsker<VirtualDisk>,
     pub(super) asking: VecDeque<Asking>,
+    /// Keys that connections wait for, and when they come, in journal time.
+    pub(super) keys_wanted: VecDeque<(u64, ParticipantCode)>,
+    /// Whose keys it has.
+    pub(super) key_holders: BTreeSet<ParticipantCode>,
     /// Did the thread of the history's files find something to do when it looked last?
     pub(super) is_writing_history: bool,
     pub(super) next_check_ns: u64,
@@ -184,6 +189,8 @@ impl Machine {
             pipeline,
             rendering: VecDeque::new(),
             asking: VecDeque::new(),
+            keys_wanted: VecDeque::new(),
+            key_holders: BTreeSet::new(),
             is_writing_history: false,
             next_check_ns: now_ns,
             anchor,

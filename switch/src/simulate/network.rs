@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::auditor::Shown;
 use super::invariants::pauses::LastRead;
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
@@ -38,6 +39,8 @@ pub(super) struct Connection {
     pub(super) provider: usize,
     /// The switch's session, while the switch knows the connection.
     pub(super) key: Option<SessionKey>,
+    /// What the provider has shown: the number of the certificate's holder, and its fingerprint.
+    pub(super) shown: Shown,
     /// Nothing arrives any more, in either direction.
     pub(super) is_cut: bool,
     is_left: bool,
@@ -92,6 +95,7 @@ impl Network {
         let connection = Connection {
             provider,
             key: None,
+            shown: (0, [0; 32]),
             is_cut: false,
             is_left: false,
             distance_ns,

@@ -13,6 +13,9 @@ use crate::entry::{
 };
 use crate::limits::{CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, OPERATOR_NAME_BYTES, REASON_TEXT_BYTES};
 
+/// For whom the technical provider connects, mostly.
+const AGENT_OF: u32 = 2;
+
 /// A calendar's times are minutes; a run lasts for a few of them.
 const START_MINUTE: u64 = START_NS / (60 * NS_PER_S) % 1_440;
 
@@ -78,10 +81,13 @@ impl Operator {
                 let signature = self.signature();
                 write_signed_command(&mut out, EntryKind::FeesCollected, &signature, &FeesCollected { currency });
             }
-            96..98 => self.set_certificate(plan, &mut out),
+            96..98 => self.set_certificate(plan, auditor, &mut out),
             _ => {
-                let (technical, participant) = (self.participant(plan), self.participant(plan));
-                let command = AgencySet { technical, participant, is_granted: 1 };
+                let technical = u32::try_from(plan.providers.len() + 1).unwrap_or(0);
+                let technical = if self.random.percent(90) { technical } else { self.participant(plan) };
+                let participant = if self.random.percent(80) { AGENT_OF } else { self.participant(plan) };
+                let is_granted = *self.random.pick(&[1, 1, 1, 0, 2]);
+                let command = AgencySet { technical, participant, is_granted };
                 write_signed_command(&mut out, EntryKind::AgencySet, &self.signature(), &command);
             }
         }
@@ -170,8 +176,9 @@ impl Operator {
 
     fn set_limits(&mut self, plan: &Plan, out: &mut Vec<u8>) {
         let participant = self.participant(plan);
-        // So many that nobody is refused for them.
-        let [in_flight_max, orders_per_second, orders_burst] = [0; 3].map(|_: u32| *self.random.pick(&[0, 1_000_000]));
+        let in_flight_max = *self.random.pick(&[0, 0, 1_000_000, 40, 12, 3]);
+        let orders_per_second = *self.random.pick(&[0, 0, 1_000_000, 100, 20]);
+        let orders_burst = *self.random.pick(&[0, 0, 1_000_000, 4]);
         let command = LimitsSet { participant, in_flight_max, orders_per_second, orders_burst };
         write_signed_command(out, EntryKind::LimitsSet, &self.signature(), &command);
     }
@@ -387,12 +394,20 @@ impl Operator {
         }
     }
 
-    fn set_certificate(&mut self, plan: &Plan, out: &mut Vec<u8>) {
-        let participant = if self.random.percent(90) { 1 } else { self.participant(plan) };
+    /// Most are good for ever; some are over soon, and a provider that has no other waits outside.
+    fn set_certificate(&mut self, plan: &Plan, auditor: &Auditor, out: &mut Vec<u8>) {
+        let participant = if self.random.percent(80) { 1 } else { self.participant(plan) };
         let fingerprint = [u8::try_from(self.random.below(40)).unwrap_or(0); 32];
         let is_valid = *self.random.pick(&[1, 1, 1, 1, 1, 1, 1, 0, 2]);
-        let not_after_s = if self.random.percent(4) { 0 } else { 200 };
-        let command = CertificateSet { participant, fingerprint, not_before_s: 100, not_after_s, is_valid };
+        let now_s = auditor.time_ns() / NS_PER_S;
+        let (not_before_s, not_after_s) = match self.random.below(25) {
+            0 => (100, 0),
+            1 => (100, 200),
+            2..6 => (now_s, now_s + self.random.below(20)),
+            6..9 => (now_s + self.random.below(10), u64::MAX),
+            _ => (100, u64::MAX),
+        };
+        let command = CertificateSet { participant, fingerprint, not_before_s, not_after_s, is_valid };
         write_signed_command(out, EntryKind::CertificateSet, &self.signature(), &command);
     }
 }

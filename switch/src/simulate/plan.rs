@@ -125,6 +125,9 @@ pub(super) struct Rules {
     pub(super) has_self_payments: bool,
 }
 
+/// The technical provider, where a scheme has one.
+const TECHNICAL: &str = "TECHNICAL";
+
 /// The purpose that may belong into the bulk lane.
 pub(super) const BULK_PURPOSE: [u8; 4] = *b"PENS";
 
@@ -138,6 +141,8 @@ pub(super) struct SnapshotPlan {
 /// Everything that is decided before the run begins.
 pub(super) struct Plan {
     pub(super) providers: Vec<ProviderPlan>,
+    /// A technical provider, behind them all: it connects for others.
+    pub(super) technical: Option<ParticipantCode>,
     pub(super) rules: Rules,
     pub(super) limits: PipelineLimits,
     /// Frames that a provider sends ahead of their acknowledgement.
@@ -211,6 +216,7 @@ impl Plan {
         let drift_ppb = i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000;
         let mut plan = Plan {
             providers,
+            technical: None,
             rules,
             limits,
             unacknowledged_max: if is_tiny { 8 } else { 4_096 },
@@ -244,6 +250,7 @@ impl Plan {
         self.operator_gap_ns = Some(random.between(50, 500) * NS_PER_MS);
         self.is_settled = random.percent(90);
         self.is_net[1] = true;
+        self.technical = ParticipantCode::parse(TECHNICAL);
         let count = self.providers.len();
         for (place, provider) in self.providers.iter_mut().enumerate() {
             provider.class = *random.pick(&[0, 1, 2]);
@@ -292,6 +299,11 @@ impl Plan {
             sponsor: provider.sponsor.map(|place| self.providers[place].code.as_str().to_owned()),
             ..GenesisParticipant::default()
         };
+        let technical = self.technical.iter().map(|code| GenesisParticipant {
+            code: code.as_str().to_owned(),
+            technical: true,
+            ..GenesisParticipant::default()
+        });
         let currency = |(currency, is_net)| GenesisCurrency {
             code: letters(currency),
             minor_digits: 2,
@@ -318,7 +330,7 @@ impl Plan {
                 ..GenesisRules::default()
             },
             currency: CURRENCIES.into_iter().zip(self.is_net).map(currency).collect(),
-            participant: self.providers.iter().map(participant).collect(),
+            participant: self.providers.iter().map(participant).chain(technical).collect(),
         }
     }
 }

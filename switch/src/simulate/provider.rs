@@ -179,6 +179,10 @@ impl Provider {
     /// Is the provider's side of everything finished?
     pub(super) fn is_settled(&self, auditor: &Auditor) -> Result<(), String> {
         let code = &self.plan.code;
+        let number = u32::try_from(self.place + 1).unwrap_or(u32::MAX);
+        if !auditor.scheme().can_connect(number, auditor.time_ns() / NS_PER_S) {
+            return Ok(());
+        }
         if !self.is_whole() {
             return Err(format!("{code} is not connected"));
         }
@@ -305,7 +309,8 @@ impl Provider {
     }
 
     fn refused(&mut self, code: u16, ticket: (usize, u64), around: &mut Around<'_>) -> Result<(), String> {
-        const FATAL_WITHOUT_BLAME: [u16; 2] = [12, 13];
+        // Replaced, too slow, and what the operator decides about it; whether that is so, the invariant of the door says.
+        const FATAL_WITHOUT_BLAME: [u16; 5] = [12, 13, 10, 16, 17];
         // Busy, shutting down, too many at once.
         let is_busy = matches!(code, 7 | 8 | 15);
         match self.tickets.remove(&ticket) {

@@ -19,8 +19,8 @@ use switch::history::{History, HistoryAnswer, HistoryAsker, HistoryOptions, Hist
 use switch::log::local::LocalLog;
 use switch::pipeline::{Decisions, Pipeline, PipelineLimits, PresenceTimes};
 use switch::render::{RenderRequest, Renderer};
-use switch::seal::{KeyRing, SealFault, create_key_file};
-use switch::session::SessionKey;
+use switch::seal::{DataKey, KeyRing, SealFault, create_key_file};
+use switch::session::{PeerCertificate, SessionKey};
 use switch::snapshots::{self, SnapshotTaker};
 
 use crate::orders::{NS_PER_MS, START_NS, WINDOW_DEFAULT, genesis};
@@ -233,13 +233,23 @@ impl Hub {
 
     /// A connection whose certificate names `code`.
     pub(crate) fn attach(&mut self, code: ParticipantCode) -> SessionKey {
-        let data_key = self.keys.ring.borrow_mut().data_key(code, 1).unwrap();
-        let key = self.pipeline.attach(code, data_key, self.now_ns);
+        self.attach_with(PeerCertificate { holder: code, fingerprint: [0; 32] })
+    }
+
+    /// A connection that has shown this certificate.
+    pub(crate) fn attach_with(&mut self, certificate: PeerCertificate) -> SessionKey {
+        let data_key = self.data_key(certificate.holder);
+        let key = self.pipeline.attach(certificate, data_key, self.now_ns);
         if self.wires.len() <= key.index() {
             self.wires.resize_with(key.index() + 1, Wire::default);
         }
         self.wires[key.index()] = Wire::default();
         key
+    }
+
+    /// The key that seals what a participant sends.
+    pub(crate) fn data_key(&self, code: ParticipantCode) -> DataKey {
+        self.keys.ring.borrow_mut().data_key(code, 1).unwrap()
     }
 
     /// The connection is cut; what was on its way is lost.

@@ -115,8 +115,21 @@ pub struct Certificate {
 pub struct Members {
     /// In the order of participant and fingerprint.
     certificates: Vec<Certificate>,
+    /// Who has had one registered, ever, in order: only registered ones may connect as them.
+    bound: Vec<u32>,
     /// Who connects for whom: (technical provider, participant), in order.
     agencies: Vec<(u32, u32)>,
+}
+
+/// Why a connection is not let in, or goes on no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionReject {
+    /// The participant, or who connects for it, has left the scheme.
+    ParticipantClosed,
+    /// Certificates are registered of who shows this one, and it is none of them, or not within its validity.
+    CertificateRefused,
+    /// It connects for another, and may not.
+    NotItsAgent,
 }
 
 impl Members {
@@ -125,6 +138,15 @@ impl Members {
         let start = self.certificates.partition_point(|certificate| certificate.participant < participant.0);
         let end = self.certificates.partition_point(|certificate| certificate.participant <= participant.0);
         &self.certificates[start..end]
+    }
+
+    /// May this certificate be shown by its holder at this time?
+    fn accepts(&self, holder: ParticipantId, fingerprint: &[u8; 32], now_s: u64) -> bool {
+        let is_good = |certificate: &Certificate| {
+            certificate.fingerprint == *fingerprint
+                && (certificate.not_before_s..=certificate.not_after_s).contains(&now_s)
+        };
+        self.bound.binary_search(&holder.0).is_err() || self.certificates_of(holder).iter().any(is_good)
     }
 
     /// May this technical provider connect for that participant?
@@ -140,15 +162,25 @@ impl Members {
 }
 
 impl Engine {
-    /// May who shows this certificate connect as this participant, now? As long as any is registered, only registered ones may, within their validity.
-    pub fn may_connect(&self, participant: ParticipantId, fingerprint: &[u8; 32], now_s: u64) -> bool {
-        let standing = self.participants.get(participant).map(|participant| participant.standing);
-        let certificates = self.scheme.members.certificates_of(participant);
-        let is_good = |certificate: &Certificate| {
-            certificate.fingerprint == *fingerprint
-                && (certificate.not_before_s..=certificate.not_after_s).contains(&now_s)
-        };
-        standing.is_some_and(Standing::may_connect) && (certificates.is_empty() || certificates.iter().any(is_good))
+    /// May the holder of this certificate connect for that participant, now (seconds since 1970)? Once one of its certificates was registered, only registered ones
+    /// may, within their validity; for another than itself only as its technical provider.
+    pub fn check_connection(
+        &self,
+        (holder, fingerprint): (ParticipantId, &[u8; 32]),
+        participant: ParticipantId,
+        now_s: u64,
+    ) -> Result<(), ConnectionReject> {
+        let members = &self.scheme.members;
+        let is_in_scheme = |id| self.standing_of(id).is_some_and(Standing::may_connect);
+        if holder != participant && !members.connects_for(holder, participant) {
+            Err(ConnectionReject::NotItsAgent)
+        } else if !is_in_scheme(holder) || !is_in_scheme(participant) {
+            Err(ConnectionReject::ParticipantClosed)
+        } else if !members.accepts(holder, fingerprint, now_s) {
+            Err(ConnectionReject::CertificateRefused)
+        } else {
+            Ok(())
+        }
     }
 
     /// A participant's standing; none where there is no such participant.
@@ -221,11 +253,15 @@ impl Engine {
 
     pub(super) fn set_limits(&mut self, moment: Moment, command: &ArchivedLimitsSet) -> Result<(), CommandReject> {
         let id = self.open_member(command.participant.to_native())?;
-        self.participants[id].limits = Limits {
+        let limits = Limits {
             in_flight_max: command.in_flight_max.to_native(),
             orders_per_second: command.orders_per_second.to_native(),
             orders_burst: command.orders_burst.to_native(),
         };
+        let participant = &self.participants[id];
+        let [before, set] = [participant.limits, limits].map(|limits| unless_zero(limits.in_flight_max.into()));
+        check_use(before, set, u128::from(participant.in_flight))?;
+        self.participants[id].limits = limits;
         self.announce(moment, Event { participant: id.0, ..Event::of(EventKind::LimitsChanged) });
         Ok(())
     }
@@ -247,11 +283,21 @@ impl Engine {
         if participant.is_technical || has_cap || has_sub_limit {
             return Err(CommandReject::ValueMeaningless);
         }
+        self.check_terms_use(currency, id, terms)?;
         self.seats.at_mut(currency, id).terms = terms;
         self.refresh_cap(currency, id);
         let event = Event { participant: id.0, currency: command.currency, ..Event::of(EventKind::TermsChanged) };
         self.announce(moment, Event { amount: i128::from(terms.net_debit_cap), ..event });
         Ok(())
+    }
+
+    /// No limit of a participant falls below what is in use of it.
+    fn check_terms_use(&self, currency: usize, id: ParticipantId, terms: Terms) -> Result<(), CommandReject> {
+        let seat = self.seats.at(currency, id);
+        let (before, sent) = (seat.terms, seat.held + seat.sent);
+        check_use(unless_zero(before.intraday_max), unless_zero(terms.intraday_max), sent)?;
+        check_use(before.net_debit_cap.into(), terms.net_debit_cap.into(), self.overdrawn(currency, id))?;
+        check_use(before.sub_limit.into(), terms.sub_limit.into(), sent.saturating_sub(seat.received))
     }
 
     pub(super) fn set_agency(&mut self, moment: Moment, command: &ArchivedAgencySet) -> Result<(), CommandReject> {
@@ -290,13 +336,26 @@ impl Engine {
             (Ok(place), true) => certificates[place] = certificate,
             (Ok(place), false) => drop(certificates.remove(place)),
             (Err(_), true) if registered == CERTIFICATES_MAX => return Err(CommandReject::CertificatesFull),
-            (Err(place), true) => certificates.insert(place, certificate),
+            (Err(place), true) => {
+                certificates.insert(place, certificate);
+                put(&mut self.scheme.members.bound, id.0, true);
+            }
             (Err(_), false) => return Err(CommandReject::CertificateUnknown),
         }
         let event = Event { participant: id.0, ..Event::of(EventKind::CertificateChanged) };
         self.announce(moment, Event { code: u16::from(is_valid), ..event });
         Ok(())
     }
+}
+
+/// A limit of which 0 says that there is none.
+fn unless_zero(limit: u64) -> u128 {
+    if limit == 0 { u128::MAX } else { limit.into() }
+}
+
+/// A limit is not lowered below what is in use. One that is too low already may be raised by any amount.
+fn check_use(before: u128, set: u128, used: u128) -> Result<(), CommandReject> {
+    if set < before && set < used { Err(CommandReject::LimitBelowUse) } else { Ok(()) }
 }
 
 /// A flag of a command.

@@ -164,10 +164,14 @@ impl Engine {
     /// What a participant can give away of its settlement account, in minor units: what is available and backs no position.
     pub fn free_money(&self, currency: usize, participant: ParticipantId) -> u128 {
         let available = self.headroom_of(currency, participant, AccountKind::Settlement);
-        let position = self.book.find(account_id(currency, participant, AccountKind::Position));
-        let used = position.map_or(0, |index| self.book.account(index).overdrawn());
         let held = self.scheme.settlement.held_for(currency, participant);
-        available.saturating_sub(used.saturating_sub(held))
+        available.saturating_sub(self.overdrawn(currency, participant).saturating_sub(held))
+    }
+
+    /// How far a participant's position is below zero, in minor units, with what its payments in flight hold.
+    pub(super) fn overdrawn(&self, currency: usize, participant: ParticipantId) -> u128 {
+        let position = self.book.find(account_id(currency, participant, AccountKind::Position));
+        position.map_or(0, |index| self.book.account(index).overdrawn())
     }
 
     /// Sets how far a position may go: the smaller of the net debit cap and the money behind it. To be called whenever either has changed.

@@ -30,6 +30,8 @@ pub enum CommandReject {
     CertificatesFull = 18,
     /// No such certificate is registered.
     CertificateUnknown = 19,
+    /// A limit becomes less than what is in use.
+    LimitBelowUse = 20,
     /// The reference was used for another order.
     ReferenceUsed = 30,
     /// No order has this reference.
@@ -80,7 +82,7 @@ pub enum CommandReject {
 
 impl CommandReject {
     /// All of them, in the order of their numbers.
-    pub const ALL: [CommandReject; 36] = [
+    pub const ALL: [CommandReject; 37] = [
         CommandReject::ParticipantUnknown,
         CommandReject::CurrencyUnknown,
         CommandReject::ValueMeaningless,
@@ -94,6 +96,7 @@ impl CommandReject {
         CommandReject::ParticipantNotTechnical,
         CommandReject::CertificatesFull,
         CommandReject::CertificateUnknown,
+        CommandReject::LimitBelowUse,
         CommandReject::ReferenceUsed,
         CommandReject::ReferenceUnknown,
         CommandReject::OrderDecided,
@@ -145,6 +148,7 @@ impl CommandReject {
             CommandReject::ParticipantNotTechnical => "the participant is no technical provider",
             CommandReject::CertificatesFull => "so many certificates are registered as may be: revoke one first",
             CommandReject::CertificateUnknown => "no such certificate is registered",
+            CommandReject::LimitBelowUse => "more than that is in use: set it higher, or wait until less is",
             CommandReject::ReferenceUsed => "the reference was used for another order: choose another",
             CommandReject::ReferenceUnknown => "no order has this reference",
             CommandReject::OrderDecided => "the order is confirmed or aborted already",

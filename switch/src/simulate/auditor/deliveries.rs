@@ -15,9 +15,20 @@ const FROM_THE_END: u64 = u64::MAX;
 /// Connections that one participant may have.
 const SLOTS: usize = 2;
 
+/// Is a connection let in that says `Hello` now?
+#[derive(Clone, Copy)]
+pub(in super::super) enum Door {
+    Open,
+    Shut,
+    /// Once a key is there.
+    WaitsForKey,
+}
+
 /// How far a connection has come; one that has said nothing yet has none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// `Hello` waits for a key.
+    WaitsForKey,
     /// It has a slot.
     Live,
     /// Another has taken its place.
@@ -118,6 +129,8 @@ pub(in super::super) struct Deliveries {
     lineage: [u8; 16],
     of: Vec<Of>,
     phases: BTreeMap<ConnectionId, Phase>,
+    /// Connections whose `Hello` waits for a key, in the order in which it was said: whose, and its routing part.
+    waiting: Vec<(usize, ConnectionId, Vec<u8>)>,
     /// Where a `Welcome` must say that the numbers go on.
     welcomes: BTreeMap<ConnectionId, [u64; LANES]>,
     /// The first thing that was wrong with what came in.
@@ -131,19 +144,33 @@ impl Deliveries {
             lineage,
             of: (0..participants).map(|_| Of::default()).collect(),
             phases: BTreeMap::new(),
+            waiting: Vec::new(),
             welcomes: BTreeMap::new(),
             finding: None,
             rare: Vec::new(),
         }
     }
 
-    /// The switch has taken these bytes of a connection. So much exists for its participant now.
-    pub(in super::super) fn taken(&mut self, (place, id): (usize, ConnectionId), bytes: &[u8], enqueued: [u64; LANES]) {
+    /// The switch has taken these bytes of a connection, to which the door is open now, or not. So much exists for its participant now.
+    pub(in super::super) fn taken(
+        &mut self,
+        (place, id): (usize, ConnectionId),
+        door: Door,
+        bytes: &[u8],
+        enqueued: [u64; LANES],
+    ) {
         let mut rest = bytes;
         while !rest.is_empty() && !matches!(self.phases.get(&id), Some(Phase::Over | Phase::Replaced)) {
             let Some((frame, length)) = wire::frame(rest) else { return self.over(place, id) };
             if frame.kind == kind::HELLO && !self.phases.contains_key(&id) {
-                self.hello((place, id), frame.routing, enqueued);
+                match door {
+                    Door::Open => self.hello((place, id), frame.routing, enqueued),
+                    Door::Shut => self.over(place, id),
+                    Door::WaitsForKey => {
+                        self.phases.insert(id, Phase::WaitsForKey);
+                        self.waiting.push((place, id, frame.routing.to_vec()));
+                    }
+                }
             } else {
                 self.acknowledged((place, id), (frame.acknowledged_lane, frame.acknowledged), enqueued);
             }
@@ -154,6 +181,24 @@ impl Deliveries {
                 }
             }
             rest = &rest[length..];
+        }
+    }
+
+    /// A participant's key is there: the doors of those that wait for it are open now, or not.
+    pub(in super::super) fn key_came(
+        &mut self,
+        place: usize,
+        enqueued: [u64; LANES],
+        may_connect: impl Fn(ConnectionId) -> bool,
+    ) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (served, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(of, ..)| *of == place);
+        self.waiting = others;
+        for (place, id, routing) in served {
+            match may_connect(id) {
+                true => self.hello((place, id), &routing, enqueued),
+                false => self.over(place, id),
+            }
         }
     }
 
@@ -247,6 +292,7 @@ impl Deliveries {
     pub(in super::super) fn gone(&mut self, place: usize, id: ConnectionId) {
         self.of[place].leave(id);
         self.phases.remove(&id);
+        self.waiting.retain(|(_, other, _)| *other != id);
         self.welcomes.remove(&id);
     }
 
@@ -254,6 +300,7 @@ impl Deliveries {
     pub(in super::super) fn all_gone(&mut self) {
         self.of.iter_mut().for_each(|of| of.lines = [None; SLOTS]);
         self.phases.clear();
+        self.waiting.clear();
         self.welcomes.clear();
     }
 

@@ -3,6 +3,7 @@
 //! A window's nets are counted posting by posting, and not taken from balances; what backs a position is asked anew at each payment, and not kept.
 
 mod commands;
+mod door;
 mod fees;
 mod money;
 mod settlement;
@@ -14,6 +15,7 @@ use super::super::wire::Id;
 use super::No;
 use super::field;
 pub(in super::super) use commands::{command_name, refused_name};
+pub(in super::super) use door::Shown;
 use fees::Tariff;
 use money::{Levels, Order};
 use settlement::Cycle;
@@ -51,6 +53,24 @@ pub(in super::super) struct Member {
     pub(in super::super) sponsor: Option<u32>,
     /// In flight, a second, at once; as set.
     pub(in super::super) limits: [u32; 3],
+    /// It connects for others.
+    pub(in super::super) is_technical: bool,
+}
+
+/// What a participant has open.
+pub(super) struct Open {
+    /// Payments in flight that it pays.
+    pub(super) paying: usize,
+    /// Is any payment in flight, or case, of it open?
+    pub(super) is_busy: bool,
+}
+
+/// A certificate as it is registered.
+#[derive(Clone, Copy)]
+struct Certificate {
+    fingerprint: [u8; 32],
+    /// Seconds since 1970, both within.
+    from_through_s: (u64, u64),
 }
 
 /// What a participant may do in a currency, and what it has done since the last cut-off.
@@ -104,7 +124,10 @@ pub(in super::super) struct Scheme {
     funds: [i128; 2],
     orders: BTreeMap<Id, Order>,
     permissions: BTreeSet<(u32, u32)>,
-    certificates: BTreeSet<(u32, Id)>,
+    /// Of whom ever had one.
+    certificates: BTreeMap<u32, Vec<Certificate>>,
+    /// Technical providers, and for whom they connect.
+    agencies: BTreeSet<(u32, u32)>,
     levels: BTreeMap<(usize, u32), Levels>,
     /// In the order in which each was needed first.
     cycles: Vec<Cycle>,
@@ -134,6 +157,14 @@ impl Scheme {
             class: provider.class,
             sponsor: provider.sponsor.map(number),
             limits: [0; 3],
+            is_technical: false,
+        });
+        let technical = plan.technical.iter().map(|_| Member {
+            standing: ACTIVE,
+            class: 0,
+            sponsor: None,
+            limits: [0; 3],
+            is_technical: true,
         });
         let seats = plan.providers.iter().map(|provider| {
             std::array::from_fn(|currency| Seat {
@@ -146,13 +177,16 @@ impl Scheme {
         let mut scheme = Scheme {
             is_net: plan.is_net,
             amount_max: i128::from(plan.rules.amount_max),
-            members: members.collect(),
-            seats: seats.collect(),
+            members: members.chain(technical).collect(),
+            seats: seats
+                .chain(plan.technical.iter().map(|_| [Seat { is_offered: true, ..Seat::default() }; 2]))
+                .collect(),
             accounts: BTreeMap::new(),
             funds: [0; 2],
             orders: BTreeMap::new(),
             permissions: BTreeSet::new(),
-            certificates: BTreeSet::new(),
+            certificates: BTreeMap::new(),
+            agencies: BTreeSet::new(),
             levels: BTreeMap::new(),
             cycles: Vec::new(),
             open: BTreeMap::new(),

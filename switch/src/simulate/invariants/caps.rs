@@ -21,14 +21,30 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
     if open > u64::from(limits.in_flight_max) {
         return Err(format!("{open} payments are open, the limit is {}", limits.in_flight_max));
     }
-    for (id, code) in engine.participants() {
-        let open = engine.in_flight_of(id);
-        if open > limits.in_flight_per_participant_max {
-            return Err(format!(
-                "{open} payments of {code} are open, its limit is {}",
-                limits.in_flight_per_participant_max
-            ));
-        }
-    }
     Ok(())
+}
+
+/// Of each participant at the end of the turn before: how many payments it may have open, and how many it had.
+#[derive(Default)]
+pub(in super::super) struct Before(Vec<(u32, u32)>);
+
+impl Before {
+    /// Whose limit was greater before may have more open than it allows now. No more come.
+    pub(super) fn check(&mut self, turn: &Turn<'_>) -> Finding {
+        let (engine, configured) = (turn.pipeline.engine(), turn.limits.in_flight_per_participant_max);
+        let members = engine.participants().zip(&turn.auditor.scheme().members);
+        let now = members.map(|((id, _), member)| {
+            let [set, ..] = member.limits;
+            (if set == 0 { configured } else { set }, engine.in_flight_of(id))
+        });
+        let now: Vec<(u32, u32)> = now.collect();
+        let before = std::mem::replace(&mut self.0, now);
+        for (place, (now, before)) in self.0.iter().zip(before).enumerate() {
+            let limit = now.0.max(before.0).max(before.1);
+            if now.1 > limit {
+                return Err(format!("participant {} has {} payments open, its limit is {limit}", place + 1, now.1));
+            }
+        }
+        Ok(())
+    }
 }

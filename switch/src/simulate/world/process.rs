@@ -5,13 +5,15 @@ use ledger::journal::JournalFault;
 
 use super::World;
 use crate::history::HistoryFault;
-use crate::limits::{CONNECTIONS_PER_PARTICIPANT_MAX, NS_PER_MS};
+use crate::limits::NS_PER_MS;
 use crate::render::RenderFault;
-use crate::session::SessionKey;
+use crate::session::{PeerCertificate, SessionKey};
+use crate::simulate::auditor::{Auditor, Door, Scheme, Shown};
+use crate::simulate::invariants::pauses::{TokenTimes, token_ns};
 use crate::simulate::invariants::{self, Leaving, Turn, Violation};
-use crate::simulate::machine::{Asking, stop_of_history, stop_of_pipeline, stop_of_renderer};
+use crate::simulate::machine::{Asking, Process, stop_of_history, stop_of_pipeline, stop_of_renderer};
 use crate::simulate::network::{Connection, Taken};
-use crate::simulate::plan::NS_PER_S;
+use crate::simulate::plan::{NS_PER_S, Plan};
 use crate::simulate::queue::{ConnectionId, Event};
 use crate::simulate::wire::{self, Id, kind};
 
@@ -24,6 +26,9 @@ const FLOODED_TURN_NS_MAX: u64 = 5 * NS_PER_MS;
 
 /// The longest that an answer of the history is under way. Meanwhile outcomes leave memory, and what it says may be too old.
 const SLOW_ANSWER_NS_MAX: u64 = 400 * NS_PER_MS;
+
+/// How long the thread of keys takes.
+const KEY_NS: u64 = 2 * NS_PER_MS;
 
 /// Frames that one turn wrote for one connection.
 type Written = (ConnectionId, Vec<u8>, bool);
@@ -41,6 +46,7 @@ impl World<'_> {
         let journal_ns = self.machine.journal_ns(self.now_ns);
         let through_before = self.auditor.through();
         self.receive(journal_ns)?;
+        self.take_keys(journal_ns);
         if let Err(fault) = self.take_rendered() {
             return self.stop(&stop_of_renderer(&fault));
         }
@@ -56,6 +62,7 @@ impl World<'_> {
         }
         self.ask_renderer();
         self.ask_history();
+        self.ask_for_keys(journal_ns);
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
         // A thread writes snapshots: nobody waits for that.
         self.machine.snapshot_disk.take_spent_ns();
@@ -91,8 +98,31 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Keys that connections wait for come after a while.
+    fn ask_for_keys(&mut self, journal_ns: u64) {
+        let Some(process) = &mut self.machine.process else { return };
+        while let Some(code) = process.pipeline.take_key_wanted() {
+            process.keys_wanted.push_back((journal_ns + KEY_NS, code));
+        }
+    }
+
+    fn take_keys(&mut self, journal_ns: u64) {
+        let Some(process) = &mut self.machine.process else { return };
+        while process.keys_wanted.front().is_some_and(|(at_ns, _)| *at_ns <= journal_ns) {
+            let Some((_, code)) = process.keys_wanted.pop_front() else { return };
+            process.pipeline.rekey(code, self.machine.keys.data_key(code));
+            process.key_holders.insert(code);
+            let place = self.plan.providers.iter().position(|provider| provider.code == code).unwrap_or(usize::MAX);
+            let (auditor, connections) = (&self.auditor, &self.network.connections);
+            let may_connect = |id| connections.get(&id).is_some_and(|of| may_connect(of, auditor, journal_ns));
+            self.deliveries.key_came(place, auditor.told_counts(place), may_connect);
+            self.coverage.count("connection waited for its key");
+        }
+    }
+
     /// Reads every connection that the pipeline wants to hear.
     fn receive(&mut self, journal_ns: u64) -> Result<(), Violation> {
+        let tokens: Vec<TokenTimes> = (0..self.providers.len()).map(|place| self.token_times(place)).collect();
         let Some(process) = &mut self.machine.process else { return Ok(()) };
         let mut ids: Vec<ConnectionId> = self.network.connections.keys().copied().collect();
         let first = self.random.index(ids.len());
@@ -102,8 +132,7 @@ impl World<'_> {
             let Some(key) = connection.key.filter(|_| connection.has_unread && !connection.is_ending) else { continue };
             let bytes_wanted = process.pipeline.bytes_wanted(key, journal_ns);
             let is_paused = process.pipeline.is_paused(key, journal_ns);
-            let (last_read, rate) = (connection.last_read, self.plan.limits.rate);
-            let finding = invariants::pauses::check(last_read, rate, journal_ns, (is_paused, bytes_wanted));
+            let finding = invariants::pauses::check(connection.last_read, journal_ns, (is_paused, bytes_wanted));
             invariants::named(invariants::pauses::NAME, finding)?;
             if bytes_wanted == 0 {
                 self.coverage.count(if is_paused { "connection paused" } else { "connection left unread" });
@@ -111,14 +140,23 @@ impl World<'_> {
             }
             let length = connection.inbound.len().min(bytes_wanted);
             connection.has_unread = length < connection.inbound.len();
-            connection.last_read.begin(journal_ns);
+            connection.last_read.begin(journal_ns, tokens[connection.provider]);
             let consumed = process.pipeline.receive(key, &connection.inbound[..length], journal_ns);
             note_taken(connection, consumed, self.auditor.through());
             let enqueued = self.auditor.told_counts(connection.provider);
-            self.deliveries.taken((connection.provider, id), &connection.inbound[..consumed], enqueued);
+            let door = door_of(connection, &self.plan, &self.auditor, process, journal_ns);
+            self.deliveries.taken((connection.provider, id), door, &connection.inbound[..consumed], enqueued);
             connection.inbound.drain(..consumed);
         }
         Ok(())
+    }
+
+    /// In what time tokens come, as the scheme is now.
+    fn token_times(&self, place: usize) -> TokenTimes {
+        let configured = self.plan.limits.rate.per_second;
+        let [_, set, _] = self.auditor.scheme().members[place].limits;
+        let own = if set == 0 { configured } else { set };
+        TokenTimes { unwelcomed_ns: token_ns(configured), own_ns: token_ns(own) }
     }
 
     fn take_rendered(&mut self) -> Result<(), RenderFault> {
@@ -228,6 +266,7 @@ impl World<'_> {
     /// Looks at every frame that leaves for a connection.
     fn leave(&mut self, id: ConnectionId, frames: &[u8], through_before: u64) -> Result<(), Violation> {
         self.trace.update(frames);
+        let journal_ns = self.machine.journal_ns(self.now_ns);
         let Some(connection) = self.network.connections.get_mut(&id) else { return Ok(()) };
         let mut rest = frames;
         while !rest.is_empty() {
@@ -259,6 +298,9 @@ impl World<'_> {
                 connection.last_read.note_error(code);
                 self.coverage.count(match code {
                     7 | 8 => "refused: busy",
+                    10 => "connection refused: not the agent",
+                    16 => "connection refused: certificate",
+                    17 => "connection refused: participant closed",
                     15 => "refused: too many at once",
                     6 => "refused: bad field",
                     12 => "connection replaced",
@@ -267,9 +309,16 @@ impl World<'_> {
                     _ => "refused: not a frame",
                 });
             }
+            connection.last_read.is_welcomed |= frame.kind == kind::WELCOME;
             let left = self.deliveries.leaves((connection.provider, id), &frame);
             invariants::named(invariants::outbox_numbers::NAME, left)?;
-            invariants::of_frame(&mut Leaving { frame, connection, auditor: &self.auditor, through_before })?;
+            invariants::of_frame(&mut Leaving {
+                frame,
+                connection,
+                auditor: &self.auditor,
+                through_before,
+                journal_ns,
+            })?;
             rest = &rest[length..];
         }
         Ok(())
@@ -346,6 +395,7 @@ impl World<'_> {
     }
 
     fn check_turn(&mut self, records: &[Vec<u8>], changed: &[Id]) -> Result<(), Violation> {
+        let journal_ns = self.machine.journal_ns(self.now_ns);
         let Some(process) = &self.machine.process else { return Ok(()) };
         let turn = Turn {
             pipeline: &process.pipeline,
@@ -354,6 +404,7 @@ impl World<'_> {
             network: &self.network,
             history_disk: &self.machine.history_disk,
             limits: self.plan.limits,
+            journal_ns,
             records,
             changed,
         };
@@ -369,12 +420,12 @@ impl World<'_> {
         let check_ns = process.next_check_ns;
         let rendered_ns = process.rendering.front().map(|(at_ns, _)| *at_ns);
         let answered_ns = process.asking.front().map(|asking| asking.at_ns);
+        let key_ns = process.keys_wanted.front().map(|_| busy_until_ns + KEY_NS);
         let mut unread_ns = None;
         for connection in self.network.connections.values().filter(|c| c.has_unread && !c.is_ending) {
             let Some(key) = connection.key else { continue };
             if process.pipeline.is_paused(key, journal_ns) {
-                let (last_read, rate) = (connection.last_read, self.plan.limits.rate);
-                let finding = invariants::pauses::check_wake(last_read, rate, next_journal_ns);
+                let finding = invariants::pauses::check_wake(connection.last_read, next_journal_ns);
                 invariants::named(invariants::pauses::NAME, finding)?;
             } else {
                 // A full batch was left behind: the rest comes with the next turn.
@@ -382,7 +433,7 @@ impl World<'_> {
             }
         }
         let timer_ns = next_journal_ns.map(|journal_ns| now_ns + self.machine.wait_ns(now_ns, journal_ns));
-        let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns];
+        let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns, key_ns];
         if let Some(at_ns) = times.into_iter().flatten().min() {
             self.wake(at_ns.max(now_ns + 1));
         }
@@ -393,14 +444,20 @@ impl World<'_> {
     pub(super) fn opened(&mut self, id: ConnectionId) {
         let journal_ns = self.machine.journal_ns(self.now_ns);
         let Some(connection) = self.network.connections.get_mut(&id) else { return };
-        let code = self.plan.providers[connection.provider].code;
+        let (certificate, shown) =
+            certificate_of(&self.plan, self.auditor.scheme(), (connection.provider, id), journal_ns);
+        connection.shown = shown;
+        if certificate.holder != self.plan.providers[connection.provider].code {
+            self.coverage.count("connection by a technical provider");
+        }
         let process = self.machine.process.as_mut().filter(|_| !connection.is_cut);
-        let accepting = process.filter(|p| p.pipeline.connections_of(&code) < CONNECTIONS_PER_PARTICIPANT_MAX);
+        let accepting = process.filter(|process| process.pipeline.has_room_for(&certificate.holder));
         let Some(process) = accepting else {
             connection.is_cut = true;
             return self.queue.add(self.now_ns + NS_PER_MS, Event::ProviderLoses(id));
         };
-        let key = process.pipeline.attach(code, self.machine.keys.data_key(code), journal_ns);
+        let key = process.pipeline.attach(certificate, self.machine.keys.data_key(certificate.holder), journal_ns);
+        process.key_holders.insert(certificate.holder);
         connection.key = Some(key);
         if self.by_session.len() <= key.index() {
             self.by_session.resize(key.index() + 1, None);
@@ -421,6 +478,42 @@ impl World<'_> {
         }
         self.network.forget(id);
     }
+}
+
+/// The certificate with which a provider connects this time, also as the auditor knows it: mostly one that is good, now and then any other, or its technical provider's.
+fn certificate_of(
+    plan: &Plan,
+    scheme: &Scheme,
+    (provider, id): (usize, ConnectionId),
+    journal_ns: u64,
+) -> (PeerCertificate, Shown) {
+    /// One that no operator registers.
+    const UNREGISTERED: [u8; 32] = [99; 32];
+    let number = |place: usize| u32::try_from(place + 1).unwrap_or(u32::MAX);
+    let (own, technical) = (number(provider), number(plan.providers.len()));
+    let agent = plan.technical.filter(|_| if scheme.is_agent(technical, own) { id % 2 == 0 } else { id % 31 == 0 });
+    let (holder, code) = agent.map_or((own, plan.providers[provider].code), |code| (technical, code));
+    let good = scheme.good_certificate(holder, journal_ns / NS_PER_S);
+    let fingerprint = match id % 16 {
+        0 if plan.technical.is_some() => [u8::try_from(id / 16 % 40).unwrap_or(0); 32],
+        _ => good.unwrap_or(UNREGISTERED),
+    };
+    (PeerCertificate { holder: code, fingerprint }, (holder, fingerprint))
+}
+
+/// Is this connection let in, if it says `Hello` now?
+fn door_of(connection: &Connection, plan: &Plan, auditor: &Auditor, process: &Process, journal_ns: u64) -> Door {
+    let has_key = process.key_holders.contains(&plan.providers[connection.provider].code);
+    match (may_connect(connection, auditor, journal_ns), has_key) {
+        (false, _) => Door::Shut,
+        (true, false) => Door::WaitsForKey,
+        (true, true) => Door::Open,
+    }
+}
+
+fn may_connect(connection: &Connection, auditor: &Auditor, journal_ns: u64) -> bool {
+    let participant = u32::try_from(connection.provider + 1).unwrap_or(u32::MAX);
+    auditor.scheme().may_connect(connection.shown, participant, journal_ns / NS_PER_S)
 }
 
 /// Remembers what the switch took from a connection: it is to be acknowledged, and what is acknowledged must be recorded.

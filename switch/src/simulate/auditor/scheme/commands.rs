@@ -2,7 +2,7 @@
 
 use super::super::super::plan::CURRENCIES;
 use super::super::super::wire::{self, Entry};
-use super::{AccountKey, Happened, Member, Scheme, account, letters};
+use super::{AccountKey, Balance, Certificate, Happened, Member, Open, Scheme, account, letters};
 
 /// Kinds of commands, `entries.md`.
 mod kind {
@@ -27,6 +27,7 @@ mod event {
     pub(super) const STANDING: u16 = 2;
     pub(super) const LIMITS: u16 = 3;
     pub(super) const TERMS: u16 = 4;
+    pub(super) const AGENCY: u16 = 5;
     pub(super) const CERTIFICATE: u16 = 6;
     pub(super) const PARTICIPANT: u16 = 7;
     pub(super) const CURRENCY: u16 = 8;
@@ -49,13 +50,14 @@ mod no {
     pub(super) const NOT_TECHNICAL: u16 = 17;
     pub(super) const CERTIFICATES_FULL: u16 = 18;
     pub(super) const CERTIFICATE_UNKNOWN: u16 = 19;
+    pub(super) const BELOW_USE: u16 = 20;
     pub(super) const OPERATOR_MISSING: u16 = 100;
     pub(super) const APPROVER_IS_OPERATOR: u16 = 101;
     pub(super) const APPROVER_MISSING: u16 = 102;
 }
 
 const ONBOARDING: u8 = 1;
-const CLOSED: u8 = 6;
+pub(super) const CLOSED: u8 = 6;
 const CERTIFICATES_MAX: usize = 8;
 const NAME_BYTES: usize = 35;
 
@@ -133,8 +135,8 @@ impl Scheme {
         }
     }
 
-    /// A command is on disk: what was given, once. `is_busy`: has a participant payments in flight, or open cases?
-    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, is_busy: &dyn Fn(u32) -> bool) -> Result<(), String> {
+    /// A command is on disk: what was given, once. `open_of`: what a participant has open.
+    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, open_of: &dyn Fn(u32) -> Open) -> Result<(), String> {
         let key = (entry.kind, entry.annotation.to_vec(), entry.routing.to_vec());
         let position = self.position;
         let given =
@@ -144,7 +146,7 @@ impl Scheme {
         }
         self.last_change = position;
         self.rare.push(command_name(entry.kind).to_owned());
-        let decided = check_signature(entry).and_then(|()| self.obey(entry.kind, entry.routing, is_busy));
+        let decided = check_signature(entry).and_then(|()| self.obey(entry.kind, entry.routing, open_of));
         if let Err(code) = decided {
             self.rare.push(refused_name(code));
             self.tell(event::REFUSED, Happened { code, ..Happened::default() });
@@ -153,10 +155,10 @@ impl Scheme {
         Ok(())
     }
 
-    fn obey(&mut self, kind: u8, body: &[u8], is_busy: &dyn Fn(u32) -> bool) -> Result<(), u16> {
+    fn obey(&mut self, kind: u8, body: &[u8], open_of: &dyn Fn(u32) -> Open) -> Result<(), u16> {
         match kind {
-            kind::STANDING => self.set_standing(body, is_busy),
-            kind::LIMITS => self.set_limits(body),
+            kind::STANDING => self.set_standing(body, open_of),
+            kind::LIMITS => self.set_limits(body, open_of),
             kind::TERMS => self.set_terms(body),
             kind::AGENCY => self.set_agency(body),
             kind::CERTIFICATE => self.set_certificate(body),
@@ -187,14 +189,15 @@ impl Scheme {
     /// One that has accounts of its own.
     pub(super) fn direct(&self, number: u32) -> Result<u32, u16> {
         let number = self.open_member(number)?;
-        if self.member(number).sponsor.is_some() { Err(no::NOT_DIRECT) } else { Ok(number) }
+        let Member { sponsor, is_technical, .. } = self.member(number);
+        if sponsor.is_some() || *is_technical { Err(no::NOT_DIRECT) } else { Ok(number) }
     }
 
     fn member(&self, number: u32) -> &Member {
         &self.members[number as usize - 1]
     }
 
-    fn set_standing(&mut self, body: &[u8], is_busy: &dyn Fn(u32) -> bool) -> Result<(), u16> {
+    fn set_standing(&mut self, body: &[u8], open_of: &dyn Fn(u32) -> Open) -> Result<(), u16> {
         let number = self.open_member(wire::u32_at(body, 0))?;
         let (before, next) = (self.member(number).standing, body[4]);
         if !(ONBOARDING..=CLOSED).contains(&next) {
@@ -205,7 +208,7 @@ impl Scheme {
             return Err(no::TRANSITION);
         }
         if next == CLOSED {
-            self.check_closing(number, is_busy)?;
+            self.check_closing(number, open_of)?;
             self.rare.push("participant closed".to_owned());
         }
         self.members[number as usize - 1].standing = next;
@@ -214,13 +217,13 @@ impl Scheme {
         Ok(())
     }
 
-    fn check_closing(&self, number: u32, is_busy: &dyn Fn(u32) -> bool) -> Result<(), u16> {
+    fn check_closing(&self, number: u32, open_of: &dyn Fn(u32) -> Open) -> Result<(), u16> {
         let mut others = self.members.iter().filter(|member| member.standing != CLOSED);
         let is_sponsor = others.any(|member| member.sponsor == Some(number));
         let is_his = |key: &AccountKey| key.1 == number;
         let has_money = self.accounts.iter().any(|(key, of)| is_his(key) && (of.posted, of.held) != (0, 0));
         match () {
-            () if is_busy(number) || self.has_orders(number) => Err(no::HAS_BUSINESS),
+            () if open_of(number).is_busy || self.has_orders(number) => Err(no::HAS_BUSINESS),
             () if is_sponsor => Err(no::SPONSORS),
             () if self.is_in_settlement(number) => Err(no::IN_SETTLEMENT),
             () if has_money => Err(no::HAS_MONEY),
@@ -228,9 +231,15 @@ impl Scheme {
         }
     }
 
-    fn set_limits(&mut self, body: &[u8]) -> Result<(), u16> {
+    fn set_limits(&mut self, body: &[u8], open_of: &dyn Fn(u32) -> Open) -> Result<(), u16> {
         let number = self.open_member(wire::u32_at(body, 0))?;
-        self.members[number as usize - 1].limits = [4, 8, 12].map(|at| wire::u32_at(body, at));
+        let limits = [4, 8, 12].map(|at| wire::u32_at(body, at));
+        let [before, next] =
+            [self.member(number).limits[0], limits[0]].map(|most| if most == 0 { u32::MAX } else { most });
+        if next < before && open_of(number).paying > next as usize {
+            return Err(no::BELOW_USE);
+        }
+        self.members[number as usize - 1].limits = limits;
         self.tell(event::LIMITS, Happened { participant: number, ..Happened::default() });
         Ok(())
     }
@@ -243,38 +252,58 @@ impl Scheme {
             [8, 16, 24, 32].map(|at| i128::from(wire::u64_at(body, at)));
         let is_direct = self.member(number).sponsor.is_none();
         let may_have_cap = is_direct && self.is_net[currency];
-        if net_debit_cap > 0 && !may_have_cap || sub_limit > 0 && is_direct {
+        if self.member(number).is_technical || net_debit_cap > 0 && !may_have_cap || sub_limit > 0 && is_direct {
             return Err(no::MEANINGLESS);
         }
+        let Balance { posted, held } = self.balance((currency, number, account::POSITION));
         let seat = &mut self.seats[number as usize - 1][currency];
+        let is_below_use = [
+            (seat.net_debit_cap, net_debit_cap, held - posted),
+            (seat.sub_limit, sub_limit, seat.used() - seat.received),
+            (if_any(seat.intraday_max), if_any(intraday_max), seat.used()),
+        ];
+        if is_below_use.into_iter().any(|(before, next, used)| next < before && next < used) {
+            return Err(no::BELOW_USE);
+        }
         *seat = super::Seat { is_offered, amount_max, intraday_max, net_debit_cap, sub_limit, ..*seat };
         let event = Happened { participant: number, currency: letters(currency), ..Happened::default() };
         self.tell(event::TERMS, Happened { amount: net_debit_cap, ..event });
         Ok(())
     }
 
-    /// The scheme of a run has no technical provider.
     fn set_agency(&mut self, body: &[u8]) -> Result<(), u16> {
-        self.open_member(wire::u32_at(body, 0))?;
-        self.open_member(wire::u32_at(body, 4))?;
-        flag(body[8])?;
-        Err(no::NOT_TECHNICAL)
+        let technical = self.open_member(wire::u32_at(body, 0))?;
+        let client = self.open_member(wire::u32_at(body, 4))?;
+        let is_granted = flag(body[8])?;
+        if !self.member(technical).is_technical || self.member(client).is_technical {
+            return Err(no::NOT_TECHNICAL);
+        }
+        if is_granted {
+            self.agencies.insert((technical, client));
+        } else {
+            self.agencies.remove(&(technical, client));
+        }
+        let event = Happened { participant: technical, other: client, ..Happened::default() };
+        self.tell(event::AGENCY, Happened { code: u16::from(is_granted), ..event });
+        Ok(())
     }
 
     fn set_certificate(&mut self, body: &[u8]) -> Result<(), u16> {
         let number = self.open_member(wire::u32_at(body, 0))?;
         let is_valid = flag(body[52])?;
-        if wire::u64_at(body, 44) < wire::u64_at(body, 36) {
+        let from_through_s = (wire::u64_at(body, 36), wire::u64_at(body, 44));
+        if from_through_s.1 < from_through_s.0 {
             return Err(no::MEANINGLESS);
         }
-        // The first half of a fingerprint tells them apart here.
-        let key = (number, wire::array(body, 4));
-        let registered = self.certificates.iter().filter(|(of, _)| *of == number).count();
-        match (is_valid, self.certificates.contains(&key)) {
-            (true, false) if registered >= CERTIFICATES_MAX => return Err(no::CERTIFICATES_FULL),
-            (true, _) => drop(self.certificates.insert(key)),
-            (false, true) => drop(self.certificates.remove(&key)),
-            (false, false) => return Err(no::CERTIFICATE_UNKNOWN),
+        let certificate = Certificate { from_through_s, fingerprint: wire::array(body, 4) };
+        let certificates = self.certificates.entry(number).or_default();
+        let known = certificates.iter().position(|known| known.fingerprint == certificate.fingerprint);
+        match (is_valid, known) {
+            (true, None) if certificates.len() >= CERTIFICATES_MAX => return Err(no::CERTIFICATES_FULL),
+            (true, None) => certificates.push(certificate),
+            (true, Some(place)) => certificates[place] = certificate,
+            (false, Some(place)) => drop(certificates.remove(place)),
+            (false, None) => return Err(no::CERTIFICATE_UNKNOWN),
         }
         let event = Happened { participant: number, code: u16::from(is_valid), ..Happened::default() };
         self.tell(event::CERTIFICATE, event);
@@ -290,6 +319,11 @@ impl Scheme {
     pub(in super::super::super) fn reserve_of(&self, currency: usize, number: u32) -> i128 {
         self.available((currency, number, account::RESERVE))
     }
+}
+
+/// A limit of which 0 says that there is none.
+fn if_any(limit: i128) -> i128 {
+    if limit == 0 { i128::MAX } else { limit }
 }
 
 /// Who gives it has a name, and somebody else approves what moves money or opens doors.
