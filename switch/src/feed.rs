@@ -395,7 +395,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
     #![allow(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
     use super::*;
-    use crate::session::{Session, Sessions};
+    use crate::session::{PeerCertificate, Session, Sessions};
     use adapters::message::ParticipantCode;
 
     const LANE: Lane = Lane::Payments;
@@ -482,8 +482,9 @@ mod tests {
     impl World {
         fn new() -> World {
             let mut sessions = Sessions::default();
-            let code = ParticipantCode::parse("ALPHA").unwrap();
-            let keys = [0, 1].map(|_| sessions.add(Session::new(code, 0)));
+            let holder = ParticipantCode::parse("ALPHA").unwrap();
+            let certificate = PeerCertificate { holder, fingerprint: [0; 32] };
+            let keys = [0, 1].map(|_| sessions.add(Session::new(certificate, 0)));
             World { keys, feed: Feed::default(), states: Vec::new(), asked: None }
         }
 

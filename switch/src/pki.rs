@@ -67,7 +67,12 @@ impl Authority {
 
     /// Issues a participant's certificate: `CODE.pem` and `CODE.key`.
     pub fn issue_participant(&self, code: &ParticipantCode) -> Result<(), PkiError> {
-        self.issue(code.as_str(), participant_params(code))
+        self.issue_another(code, code.as_str())
+    }
+
+    /// Issues another certificate of a participant, under another file name.
+    pub fn issue_another(&self, code: &ParticipantCode, name: &str) -> Result<(), PkiError> {
+        self.issue(name, participant_params(code))
     }
 
     /// Issues a participant's certificate that has been out of date for years, under another file name.

@@ -80,7 +80,8 @@ impl Buckets {
         let burst_ns = cost_ns.saturating_mul(u64::from(rate.burst));
         let full_ns = now_ns.saturating_add(burst_ns);
         // More than a burst is only owed where the rate was lower before: nobody pays for that.
-        let paid_until_ns = bucket.paid_until_ns.clamp(now_ns, full_ns) + cost_ns;
+        bucket.paid_until_ns = bucket.paid_until_ns.clamp(now_ns, full_ns);
+        let paid_until_ns = bucket.paid_until_ns + cost_ns;
         let missing_ns = paid_until_ns.saturating_sub(full_ns);
         if missing_ns > 0 {
             return Err(u32::try_from(missing_ns.div_ceil(NS_PER_MS)).unwrap_or(u32::MAX));

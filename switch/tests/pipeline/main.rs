@@ -55,4 +55,7 @@ mod conduct;
 mod lanes;
 
 mod pauses;
+
+mod door;
+
 mod scheme;

@@ -25,6 +25,7 @@ use switch::engine::accounts::AccountKind;
 use switch::engine::effect::{Effect, News};
 use switch::engine::scheme::Model;
 use switch::engine::scheme::events::{Event, EventKind};
+use switch::engine::scheme::members::ConnectionReject;
 use switch::engine::scheme::rejects::CommandReject;
 use switch::engine::{Batch, Engine};
 use switch::entry::{
@@ -581,9 +582,9 @@ fn money_behind_a_position_cannot_leave() {
         pays  ALPHA BRAVO 1 XTS                 -> AM04
         at 2  aborts R1                         -> MoneyAborted ALPHA 30
         pays  ALPHA BRAVO 10 XTS                -> committed
-        at 3  limits ALPHA XTS cap 20           -> TermsChanged ALPHA 20
-        pays  ALPHA BRAVO 1 XTS                 -> AM04
+        at 3  limits ALPHA XTS cap 20           -> refused LimitBelowUse
         pays  BRAVO ALPHA 65 XTS                -> committed
+        at 3  limits ALPHA XTS cap 20           -> TermsChanged ALPHA 20
         pays  ALPHA BRAVO 5 XTS                 -> committed
         pays  ALPHA BRAVO 1 XTS                 -> AM04
         ",
@@ -716,10 +717,40 @@ fn floors_and_ceilings_are_told_once_and_level_themselves() {
 }
 
 #[test]
+fn no_limit_is_set_below_what_is_in_use() {
+    check(
+        "
+        pays  ALPHA BRAVO 60 XTS                -> committed
+        at 1  limits ALPHA XTS cap 59           -> refused LimitBelowUse
+        at 1  limits ALPHA XTS cap 60           -> TermsChanged ALPHA 60
+        at 1  limits ALPHA XTS cap 60 intraday 59    -> refused LimitBelowUse
+        at 1  limits ALPHA XTS cap 60 intraday 60    -> TermsChanged ALPHA 60
+        pays  ALPHA BRAVO 1 XTS                 -> AM21
+        # What was sent counts until the cut-off.
+        at 2  cuts XTS payments                 -> WindowClosed w1 60, NetDetermined w1 ALPHA -60, NetDetermined w1 BRAVO 60
+        at 2  limits ALPHA XTS cap 60 intraday 1     -> TermsChanged ALPHA 60
+        # The position is below zero until the window is settled.
+        at 2  limits ALPHA XTS cap 0            -> refused LimitBelowUse
+        # An indirect participant, under its sponsor.
+        pays  ECHO BRAVO 20 KES                 -> committed
+        at 3  limits ECHO KES lent 19            -> refused LimitBelowUse
+        at 3  limits ECHO KES lent 20            -> TermsChanged ECHO
+        pays  BRAVO ECHO 5 KES                  -> committed
+        at 3  limits ECHO KES lent 15            -> TermsChanged ECHO
+        at 3  limits ECHO KES lent 14            -> refused LimitBelowUse
+        ",
+    );
+}
+
+#[test]
 fn certificates_and_technical_providers() {
     let mut desk = SchemeDesk::new();
-    let alpha = ParticipantId(1);
-    assert!(desk.engine.may_connect(alpha, &[9; 32], 150), "none is registered, so any of its name may");
+    let (alpha, tech) = (ParticipantId(1), ParticipantId(6));
+    let check = |desk: &SchemeDesk, holder, number: u8, now_s| {
+        desk.engine.check_connection((holder, &[number; 32]), alpha, now_s)
+    };
+    assert_eq!(check(&desk, alpha, 9, 150), Ok(()), "none is registered, so any of its name may");
+    assert_eq!(check(&desk, tech, 9, 150), Err(ConnectionReject::NotItsAgent));
     for line in [
         "at 1  registers ALPHA 1 yes -> CertificateChanged ALPHA",
         "at 1  registers ALPHA 2 yes -> CertificateChanged ALPHA",
@@ -730,13 +761,15 @@ fn certificates_and_technical_providers() {
     ] {
         desk.check_line(line);
     }
-    assert!([1, 2].iter().all(|number| desk.engine.may_connect(alpha, &[*number; 32], 150)));
-    assert!(!desk.engine.may_connect(alpha, &[9; 32], 150));
-    assert!(!desk.engine.may_connect(alpha, &[1; 32], 99) && !desk.engine.may_connect(alpha, &[1; 32], 201));
-    assert!(desk.engine.scheme().members.connects_for(ParticipantId(6), alpha));
+    assert!([1, 2].into_iter().all(|number| check(&desk, alpha, number, 150) == Ok(())));
+    for (number, now_s) in [(9, 150), (1, 99), (1, 201)] {
+        assert_eq!(check(&desk, alpha, number, now_s), Err(ConnectionReject::CertificateRefused));
+    }
+    assert_eq!(check(&desk, tech, 9, 150), Ok(()));
     assert_eq!(desk.engine.limits_of(alpha).in_flight_max, 7);
     desk.check_line("at 4  registers ALPHA 1 no -> CertificateChanged ALPHA");
-    assert!(!desk.engine.may_connect(alpha, &[1; 32], 150) && desk.engine.may_connect(alpha, &[2; 32], 150));
+    assert_eq!(check(&desk, alpha, 1, 150), Err(ConnectionReject::CertificateRefused));
+    assert_eq!(check(&desk, alpha, 2, 150), Ok(()));
     for number in 3..10 {
         desk.check_line(&format!("at 5  registers ALPHA {number} yes -> CertificateChanged ALPHA"));
     }

@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 use switch::pki::Authority;
 
 use crate::harness::{Data, Switch, code, eventually};
+use crate::operators::done;
 use crate::wire::{Said, Wire, order};
 
 /// A switch whose authority can still issue certificates.
@@ -220,4 +221,112 @@ fn a_second_connection_replaces_the_first() {
     }
     assert!(second.unasked().iter().all(|heard| !matches!(heard.said, Said::Error(..))));
     switch.stop();
+}
+
+/// A connection that shows the certificate in this file, and has said `Hello` for a participant.
+fn greeted(data: &Data, file: &str, participant: usize) -> Wire {
+    let mut wire = Wire::connect(data.address(), data.tls(file));
+    wire.hello(code(participant), Resume::FROM_THE_END);
+    wire
+}
+
+/// The connection is told this, and ends.
+#[track_caller]
+fn turned_away(mut wire: Wire, why: ErrorCode) {
+    let refused = wire.refused();
+    assert_eq!((refused.code, refused.fatal), (why, true), "{refused:?}");
+    assert_eq!(wire.ended(), [], "and then the connection ends");
+}
+
+fn certificate(data: &Data, file: &str, more: &str) {
+    done(data, &format!("participants certificate PSP0003 --file {} {more}", data.path(file).display()));
+}
+
+#[test]
+fn certificates_overlap_and_the_one_that_is_revoked_is_cut() {
+    let (data, authority) = data_with_authority();
+    authority.issue_another(&code(3), "next").unwrap();
+    let switch = data.serve();
+    let mut others = Others::connect(&data);
+    let mut old = greeted(&data, "PSP0003", 3);
+    old.welcome();
+    certificate(&data, "pki/next.pem", "");
+    turned_away(old, ErrorCode::CertificateRefused);
+    turned_away(greeted(&data, "PSP0003", 3), ErrorCode::CertificateRefused);
+    certificate(&data, "pki/PSP0003.pem", "");
+    let mut old = greeted(&data, "PSP0003", 3);
+    old.welcome();
+    let id = old.pay(&order(3, 2, 5));
+    others.payee.forward_of(id);
+    certificate(&data, "pki/PSP0003.pem", "--revoke");
+    turned_away(old, ErrorCode::CertificateRefused);
+    others.payee.accept(id);
+    let mut new = greeted(&data, "next", 3);
+    new.welcome();
+    assert_eq!(new.ask(id).outcome, Outcome::Committed, "what it had sent counts");
+    others.are_unaffected();
+    certificate(&data, "pki/next.pem", "--revoke");
+    turned_away(new, ErrorCode::CertificateRefused);
+    switch.kill();
+    let switch = data.serve();
+    turned_away(greeted(&data, "PSP0003", 3), ErrorCode::CertificateRefused);
+    certificate(&data, "pki/next.pem", "");
+    greeted(&data, "next", 3).welcome();
+    switch.stop();
+    data.verified();
+}
+
+#[test]
+fn a_technical_provider_connects_for_a_participant_as_long_as_it_may() {
+    let (data, authority) = data_with_authority();
+    let technical = ParticipantCode::parse("TECHNICAL").unwrap();
+    authority.issue_participant(&technical).unwrap();
+    let switch = data.serve();
+    let mut others = Others::connect(&data);
+    done(&data, "participants open TECHNICAL --active --technical");
+    turned_away(greeted(&data, "TECHNICAL", 3), ErrorCode::WrongParticipant);
+    done(&data, "participants connect TECHNICAL PSP0003");
+    let mut lent = greeted(&data, "TECHNICAL", 3);
+    lent.welcome();
+    let id = lent.pay(&order(3, 2, 5));
+    others.payee.forward_of(id);
+    others.payee.accept(id);
+    assert_eq!(lent.status_of(id).outcome, Outcome::Committed);
+    let is_logged = |line: &String| line.contains("participant=PSP0003 agent=TECHNICAL");
+    eventually("who connects for whom is logged", || switch.log().into_iter().find(is_logged));
+    let is_own = |line: &String| line.contains("participant=PSP0001") && !line.contains("agent");
+    assert!(switch.log().iter().any(is_own), "nobody connects for PSP0001: {:?}", switch.log());
+    done(&data, "participants connect TECHNICAL PSP0003 --revoke");
+    turned_away(lent, ErrorCode::WrongParticipant);
+    let mut own = greeted(&data, "PSP0003", 3);
+    own.welcome();
+    assert_eq!(own.ask(id).outcome, Outcome::Committed);
+    others.are_unaffected();
+    switch.stop();
+    data.verified();
+}
+
+#[test]
+fn limits_of_a_participant_hold_at_once_and_after_a_restart() {
+    let data = Data::new();
+    let switch = data.serve();
+    done(&data, "participants limits PSP0001 --in-flight-max 1");
+    let mut payer = Wire::open(&data, 1);
+    let first = payer.pay(&order(1, 2, 5));
+    payer.pay(&order(1, 2, 5));
+    assert_eq!(payer.refused().code, ErrorCode::Busy);
+    done(&data, "participants limits PSP0001 --in-flight-max 2");
+    let second = payer.pay(&order(1, 2, 5));
+    payer.fence();
+    switch.kill();
+    let switch = data.serve();
+    let (mut payer, mut payee) = (Wire::open(&data, 1), Wire::open(&data, 2));
+    payer.pay(&order(1, 2, 5));
+    assert_eq!(payer.refused().code, ErrorCode::Busy);
+    for id in [first, second] {
+        payee.accept(id);
+        assert_eq!(payer.status_of(id).outcome, Outcome::Committed);
+    }
+    switch.stop();
+    data.verified();
 }

@@ -20,3 +20,14 @@ pub(crate) fn text(data: &Data, words: &str, more: &[&str]) -> String {
 pub(crate) fn complaint(data: &Data, words: &str, more: &[&str]) -> (i32, String) {
     line_of(run(data, words, more), words)
 }
+
+/// Two people, and why.
+pub(crate) const BY: [&str; 7] =
+    ["--operator", "j.doe", "--approver", "m.roe", "--reason", "as the board decided", "--yes"];
+
+/// Does it, as two people.
+pub(crate) fn done(data: &Data, words: &str) -> String {
+    let said = text(data, words, &BY);
+    assert!(said.contains("done  ") && said.contains("journal position "), "{words}: {said}");
+    said
+}

@@ -7,18 +7,8 @@ use adapters::message::Outcome;
 use serde_json::Value;
 
 use crate::harness::{BINARY, CURRENCY, Data, FUNDS, Switch, eventually};
-use crate::operators::{complaint, run, text};
+use crate::operators::{BY, complaint, done, run, text};
 use crate::wire::{Wire, order};
-
-/// Two people, and why.
-const BY: [&str; 7] = ["--operator", "j.doe", "--approver", "m.roe", "--reason", "as the board decided", "--yes"];
-
-/// Does it, as two people.
-fn done(data: &Data, words: &str) -> String {
-    let said = text(data, words, &BY);
-    assert!(said.contains("done  ") && said.contains("journal position "), "{words}: {said}");
-    said
-}
 
 #[track_caller]
 fn refused(data: &Data, words: &str, says: &str) {
@@ -193,6 +183,7 @@ fn a_participant_that_is_opened_connects_at_once() {
     );
     assert_eq!(view["certificates"][0]["fingerprint"], fingerprint.as_str());
     done(&data, &format!("participants certificate PSP0005 --fingerprint {fingerprint} --revoke"));
+    done(&data, &format!("participants certificate PSP0005 --file {}", file.display()));
     done(&data, "currencies open KES --amount-max 100000");
     let switch = restarted(&data, switch);
     let mut fifth = Wire::open(&data, 5);

@@ -36,7 +36,7 @@ pub(in crate::cli) enum Command {
     Terms(Terms),
     /// Let a technical provider connect for a participant
     Connect(Connect),
-    /// Register a certificate of a participant, or revoke one; as long as one is registered, only registered ones may connect
+    /// Register a certificate of a participant, or revoke one; from the first on only registered ones may connect
     Certificate(Certificate),
 }
 
@@ -399,7 +399,11 @@ fn certificate(arguments: &Certificate, out: &mut dyn Write) -> Result<(), Troub
     }
     let participant = participant.to_string();
     let action = Action::SetCertificate { participant, fingerprint, not_before_s, not_after_s, is_valid: !revoke };
-    by.carry_out(&said, action, if *revoke { "revoked" } else { "registered" }, out)
+    let done = match revoke {
+        true => "revoked; connections that showed it are cut, and only registered ones may connect",
+        false => "registered; only registered certificates of this participant may connect now",
+    };
+    by.carry_out(&said, action, done, out)
 }
 
 /// Fingerprint and validity of a file's first certificate, which must name the participant.

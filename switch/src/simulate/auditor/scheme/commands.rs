@@ -296,6 +296,9 @@ impl Scheme {
             return Err(no::MEANINGLESS);
         }
         let certificate = Certificate { from_through_s, fingerprint: wire::array(body, 4) };
+        if !is_valid && !self.certificates.contains_key(&number) {
+            return Err(no::CERTIFICATE_UNKNOWN);
+        }
         let certificates = self.certificates.entry(number).or_default();
         let known = certificates.iter().position(|known| known.fingerprint == certificate.fingerprint);
         match (is_valid, known) {
