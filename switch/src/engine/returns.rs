@@ -164,7 +164,7 @@ impl Engine {
         if original.returned == original.amount {
             for kind in [CaseKind::Recall, CaseKind::Posting] {
                 if let Some(index) = self.cases.find_about(id.bytes(), kind) {
-                    self.advance_case(moment, index, (CaseInput::Returned, Reason::NONE), 0, effects);
+                    self.advance_in_time(moment, index, (CaseInput::Returned, Reason::NONE), 0, effects);
                 }
             }
         }
