@@ -516,6 +516,7 @@ pub(crate) fn for_each_record(
         }
     }
 }
+
 /// The outbox place of a numbered effect.
 fn place_of(effect: &Effect) -> OutboxPlace {
     match effect.delivery {

@@ -170,7 +170,7 @@ impl Engine {
             head.put(&word.to_le_bytes());
         }
         put_counts(&mut head, counts);
-        put_rules(&mut head, rules);
+        head.put(&rules_bytes(rules));
         for count in [length(currencies.len()), participants.length(), funds.length()] {
             head.put(&count.to_le_bytes());
         }
@@ -362,40 +362,28 @@ fn counts_of(fields: &mut Fields<'_>) -> PaymentCounts {
 /// Rules in the head.
 const RULES_BYTES: usize = 2 * 4 + 9 * 8 + 4 * BULK_PURPOSES_MAX + 1;
 
-fn put_rules(head: &mut Writer<HEAD_BYTES>, rules: &Rules) {
-    let Rules {
-        version,
-        outcomes_kept,
-        timeout_ns,
-        payee_share_ns,
-        skew_ns,
-        bulk_timeout_ns,
-        posting_follow_up_ns,
-        recall_window_ns,
-        recall_answer_ns,
-        information_answer_ns,
-        request_expiry_max_ns,
-        bulk_purposes,
-        has_self_payments,
-    } = rules;
-    head.put(&version.to_le_bytes()).put(&outcomes_kept.to_le_bytes());
-    for word in [
-        timeout_ns,
-        payee_share_ns,
-        skew_ns,
-        bulk_timeout_ns,
-        posting_follow_up_ns,
-        recall_window_ns,
-        recall_answer_ns,
-        information_answer_ns,
-        request_expiry_max_ns,
+/// The rules as they stand in the head. The engine's digest has the same bytes.
+pub(super) fn rules_bytes(rules: &Rules) -> [u8; RULES_BYTES] {
+    let mut bytes = Writer::new();
+    bytes.put(&rules.version.to_le_bytes()).put(&rules.outcomes_kept.to_le_bytes());
+    for duration_ns in [
+        rules.timeout_ns,
+        rules.payee_share_ns,
+        rules.skew_ns,
+        rules.bulk_timeout_ns,
+        rules.posting_follow_up_ns,
+        rules.recall_window_ns,
+        rules.recall_answer_ns,
+        rules.information_answer_ns,
+        rules.request_expiry_max_ns,
     ] {
-        head.put(&word.to_le_bytes());
+        bytes.put(&duration_ns.to_le_bytes());
     }
-    head.put(bulk_purposes.as_flattened());
-    head.put(&[u8::from(*has_self_payments)]);
+    bytes.put(rules.bulk_purposes.as_flattened()).put(&[u8::from(rules.has_self_payments)]);
+    bytes.finish()
 }
 
+/// Reads what `rules_bytes` has written.
 fn rules_of(fields: &mut Fields<'_>) -> Checked<Rules> {
     let rules = Rules {
         version: fields.u32(),
