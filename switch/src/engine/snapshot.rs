@@ -44,11 +44,8 @@ pub(super) trait Table {
     /// Hands out the next portion, about so many bytes, and half as much of what had to be taken out of turn. Returns how many that counts.
     fn capture(&mut self, bytes_max: usize, sink: &mut dyn FnMut(u64, &[u8])) -> usize;
 
-    /// Is there more to hand out?
-    fn is_capturing(&self) -> bool;
-
-    /// Ends a capture that nobody wants to have any more.
-    fn abandon_capture(&mut self);
+    /// All was handed out, or nobody wants to have it any more.
+    fn end_capture(&mut self);
 }
 
 /// What of a capture is not in the tables themselves.
@@ -57,6 +54,8 @@ pub(super) struct EngineCapture {
     head: Option<Vec<u8>>,
     /// Where the book's bytes begin.
     book_at: u64,
+    /// Bytes of the tables that were not handed out yet.
+    tables_left: u64,
 }
 
 impl Engine {
@@ -81,8 +80,9 @@ impl Engine {
         let book_bytes = self.book.begin_capture();
         let head = self.head_bytes(book_bytes);
         let book_at = head.len() as u64;
-        let end = self.tables().into_iter().fold(book_at + book_bytes, |at, table| table.begin_capture(at));
-        self.capture = Some(EngineCapture { head: Some(head), book_at });
+        let tables_at = book_at + book_bytes;
+        let end = self.tables().into_iter().fold(tables_at, |at, table| table.begin_capture(at));
+        self.capture = Some(EngineCapture { head: Some(head), book_at, tables_left: end - tables_at });
         end
     }
 
@@ -103,12 +103,20 @@ impl Engine {
             self.capture = Some(capture);
             return true;
         }
+        let mut sink = |offset: u64, bytes: &[u8]| {
+            capture.tables_left -= bytes.len() as u64;
+            sink(offset, bytes);
+        };
         let mut left = bytes_max;
         for table in self.tables() {
             left = left.saturating_sub(table.capture(left, &mut sink));
         }
-        let is_complete = self.tables().iter().all(|table| !table.is_capturing());
-        self.capture = (!is_complete).then_some(capture);
+        let is_complete = capture.tables_left == 0;
+        if is_complete {
+            self.tables().into_iter().for_each(Table::end_capture);
+        } else {
+            self.capture = Some(capture);
+        }
         !is_complete
     }
 
@@ -121,7 +129,7 @@ impl Engine {
     pub fn abandon_capture(&mut self) {
         self.capture = None;
         self.book.abandon_capture();
-        self.tables().into_iter().for_each(Table::abandon_capture);
+        self.tables().into_iter().for_each(Table::end_capture);
     }
 
     /// BLAKE3 of all the bytes that a snapshot would have now.

@@ -115,18 +115,10 @@ impl Table for Cases {
             return 0;
         };
         let queued = |place: usize| closed[place].0.to_le_bytes();
-        let counted = capture.hand_out(bytes_max, sink, |slot| case_bytes(&slots[slot]), |place| free[place], queued);
-        if capture.is_complete() {
-            self.capture = None;
-        }
-        counted
+        capture.hand_out(bytes_max, sink, |slot| case_bytes(&slots[slot]), |place| free[place], queued)
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }
