@@ -16,22 +16,11 @@ use crate::history::{HistoryEvent, HistoryRecord, posting_key};
 /// What was said to a case, and by whom.
 type Said = (ParticipantId, Step);
 
-/// The case as a record of where it stands.
+/// The case as a record of where it stands. Nobody asks it for its detail.
 fn record_of(case: &Case) -> HistoryRecord {
-    let &Case { id, digest, kind, opener, responder, amount, currency, opened, state, reason, field, .. } = case;
-    HistoryRecord {
-        position: case.position,
-        time_ns: case.at_ns,
-        order: opened,
-        payment_id: id,
-        digest,
-        payer: opener,
-        payee: responder,
-        amount,
-        currency,
-        lane: kind.lane(),
-        event: HistoryEvent::CaseChanged { kind, state, reason, field, detail: case.deadline_ns },
-    }
+    let &Case { kind, state, reason, field, .. } = case;
+    let event = HistoryEvent::CaseChanged { kind, state, reason, field, detail: 0 };
+    HistoryRecord::of_case(case, (case.position, case.at_ns), event)
 }
 
 impl<S: Storage, B: Beyond> Lookup<S, B> {
