@@ -233,7 +233,7 @@ impl Engine {
             accounts.is_some_and(|[debit, credit]| debit == credit)
         };
         let payments = Payments::restore(expected, head.payments, floor, &book, moves_nothing, body)?;
-        let cases = Cases::restore(head.cases, body)?;
+        let cases = Cases::restore(head.cases, floor, body)?;
         let originals = Originals::restore(head.originals, body)?;
         ensure_end(body)?;
         let Head { rules, counts, time_ns, applied, seal_key_max, .. } = head;
@@ -292,7 +292,30 @@ impl Engine {
         ensure(self.counts.bulk_in_flight == bulk, "the open bulk payments are more or fewer")?;
         let outcomes = (self.payments.outcomes_held() + self.cases.closed().len()) as u64;
         ensure(outcomes <= self.counts.decided(), "more outcomes than were ever decided")?;
-        ensure(self.payments.floor() <= self.applied, "more has left than was applied")
+        ensure(self.payments.floor() <= self.applied, "more has left than was applied")?;
+        self.check_named()
+    }
+
+    /// Participants and currencies that are named exist.
+    fn check_named(&self) -> Checked<()> {
+        let is_one = |id: ParticipantId| self.participants.get(id).is_some();
+        for payment in self.payments.open().into_iter().chain(self.payments.outcomes()) {
+            ensure(is_one(payment.payer) && payment.payee.is_none_or(is_one), "a payment of nobody, or to nobody")?;
+            // What was rejected before anybody was asked may be in any currency.
+            let is_known = payment.payee.is_none() || self.currency_place(payment.currency).is_some();
+            ensure(is_known, "a payment in a currency that does not exist")?;
+        }
+        for case in self.cases.open().chain(self.cases.closed()) {
+            ensure(
+                is_one(case.opener) && case.responder.is_none_or(is_one),
+                "a case of nobody, or that nobody answers",
+            )?;
+        }
+        for (_, original, _) in self.originals.iter() {
+            ensure(is_one(original.payer) && is_one(original.payee), "a return of nobody, or to nobody")?;
+            ensure(self.currency_place(original.currency).is_some(), "a return in a currency that does not exist")?;
+        }
+        Ok(())
     }
 }
 
