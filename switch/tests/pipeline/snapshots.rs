@@ -1,14 +1,18 @@
 //! Snapshots of the engine: whatever is taken whenever is the state of its position, and who starts from it decides and tells what everybody else does.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapters::message::Answer;
+use ledger::index::IndexWork;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use ledger::journal::{DiskStorage, JournalPlace, Lineage, Position, Storage};
 use ledger::snapshot::{SnapshotWork, snapshot_name};
 use switch::engine::effect::Effect;
 use switch::engine::{Batch, Engine};
+use switch::events::{EventFiles, EventLog};
 use switch::history::{History, HistoryOptions};
 use switch::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT, PAYMENTS_EXPECTED};
 use switch::pipeline::{Decisions, PipelineLimits};
@@ -460,6 +464,30 @@ fn batch_of(orders: std::ops::Range<u64>, answers: std::ops::Range<u64>, applied
     });
     answers.for_each(|number| write_answer(&mut payload, NAMES[1], &Answer::accept(id(number))));
     payload
+}
+
+/// A snapshot that is covered may wait for events. Meanwhile the history was cut with every turn, into files of one batch each.
+#[test]
+fn who_waits_for_events_leaves_the_history_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody writes the events of the genesis.
+    let events = EventLog::start(EventFiles::open(directory.path(), LINEAGE.0).unwrap()).unwrap();
+    let options = HistoryOptions { work: IndexWork::Inline, ..HistoryOptions::beside(1) };
+    let (mut history, _) = History::open(FaultyStorage::new(1), LINEAGE, options).unwrap();
+    let files = snapshots::open(FaultyStorage::new(2), LINEAGE, SnapshotWork::Inline);
+    let mut taker = SnapshotTaker::new(files, 1, 0).with_events(Some(Arc::clone(events.progress())));
+    let (mut decisions, mut covered) = (Decisions::default(), BTreeSet::new());
+    for turn in 0..20 {
+        let applied = decisions.engine.applied();
+        let payload = if turn == 0 { genesis([1_000; 4], 50).0 } else { batch_of(turn..turn + 1, 0..0, applied) };
+        let batch = Batch { first_sequence: applied + 1, time_ns: time_at(applied), payload: &payload };
+        decisions.absorb(batch).unwrap();
+        history.follow(&mut decisions).unwrap();
+        let place = some_place(&decisions.engine);
+        taker.go_on(&mut decisions.engine, &mut history, || place).unwrap();
+        covered.insert(history.covered_through());
+    }
+    assert!(taker.is_under_way() && covered.len() <= 2, "{covered:?}");
 }
 
 /// How long this thread was ready to run, and another one had its processor.
