@@ -9,7 +9,7 @@ use ledger::Amount;
 use super::cases::{Case, CaseChange, CaseIndex, CaseInput, transition};
 use super::effect::{CaseNews, Effect, News, Subject};
 use super::payments::PaymentIndex;
-use super::rules::{REASON_NO_ANSWER, REASON_REQUEST_EXPIRED, Reject};
+use super::rules::{REASON_NO_ANSWER, REASON_REQUEST_EXPIRED, Reject, unless};
 use super::{Engine, Moment, reply};
 use crate::entry::{ArchivedOriginalFound, ArchivedReferenceAnnotation, ParticipantId};
 use crate::limits::EXPIRED_PER_BATCH_MAX;
@@ -113,7 +113,6 @@ impl Engine {
         (kind, message): (CaseKind, &ArchivedCaseOpen),
         found: &ArchivedOriginalFound,
     ) -> Result<Admitted, Reject> {
-        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         let is_recall = kind == CaseKind::Recall;
         let facts = self.facts(message.original_id, found);
         let facts = facts.filter(|facts| facts.is_payer(sender) || !is_recall && facts.other_than(sender).is_some());
@@ -143,7 +142,6 @@ impl Engine {
         sender: ParticipantId,
         message: &ArchivedCaseOpen,
     ) -> Result<Admitted, Reject> {
-        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         let payer = ParticipantCode::from_bytes(message.responder).and_then(|code| self.participants.find(&code));
         let responder = payer.ok_or(Reject::ResponderUnknown)?;
         unless(responder != sender, Reject::ResponderIsSender)?;

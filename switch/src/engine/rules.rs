@@ -162,6 +162,11 @@ pub enum Reject {
     ResponderDiffers = 113,
 }
 
+/// A rule: it holds, or this is why not.
+pub(super) fn unless(holds: bool, reject: Reject) -> Result<(), Reject> {
+    if holds { Ok(()) } else { Err(reject) }
+}
+
 /// The payee provider did not answer in time.
 pub const REASON_EXPIRED: Reason = Reason::of(b"AB05");
 
