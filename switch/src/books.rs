@@ -464,8 +464,7 @@ impl Books {
         else {
             return Err(inapplicable(at, "a return without accounts or amount"));
         };
-        let given =
-            Status { outcome: Outcome::Committed, reason: Reason::NONE, field: Field::None, ..Status::DUPLICATE };
+        let given = (Outcome::Committed, Reason::NONE, Field::None);
         self.ended.push(return_ended(at, (sender, Some(effect.participant)), message, given));
         if debit == credit {
             return Ok(());
@@ -480,7 +479,8 @@ impl Books {
         let Status { outcome: Outcome::Rejected, reason, field, .. } = status else { return };
         let payer = self.engine.code_of(effect.participant).map_or([0; 35], |code| *code.bytes());
         let (name, currency, amount) = (TransferName(message.return_id), message.currency, message.amount.to_native());
-        self.ended.push(return_ended(at, (effect.participant, None), message, status));
+        let refused = (Outcome::Rejected, reason, field);
+        self.ended.push(return_ended(at, (effect.participant, None), message, refused));
         // Whom it was to go back to is not known: the payment may not exist.
         self.refusals.push(Refusal { at, name, payer, payee: [0; 35], currency, amount, reason, field });
     }
@@ -555,7 +555,7 @@ fn return_ended(
     at: Moment,
     (payer, payee): (ParticipantId, Option<ParticipantId>),
     message: &ArchivedReturn,
-    Status { outcome, reason, field, .. }: Status,
+    (outcome, reason, field): (Outcome, Reason, Field),
 ) -> Decided {
     let (name, flow, amount) = (TransferName(message.return_id), Flow::Return, message.amount.to_native());
     let currency = Currency::parse(&message.currency);

@@ -18,6 +18,7 @@ use ledger::journal::{Lineage, Storage};
 use ledger::limits::{INDEX_KEYS_IN_MEMORY_DEFAULT, INDEX_RUNS_UNFINISHED_MAX};
 
 use crate::engine::Engine;
+use crate::engine::cases::Case;
 use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
 use crate::engine::originals::Original;
 use crate::engine::payments::{Payment, Traits};
@@ -191,6 +192,13 @@ impl HistoryEvent {
 }
 
 impl HistoryRecord {
+    /// What has happened to a case at this journal position and time.
+    pub(crate) fn of_case(case: &Case, (position, time_ns): (u64, u64), event: HistoryEvent) -> HistoryRecord {
+        let &Case { id: payment_id, digest, kind, opener: payer, responder: payee, amount, currency, .. } = case;
+        let (order, lane) = (case.opened, kind.lane());
+        HistoryRecord { position, time_ns, order, payment_id, digest, payer, payee, amount, currency, lane, event }
+    }
+
     /// Its bytes.
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let Parts { event, detail, stands, reason, field, case_kind } = self.event.parts();
@@ -453,7 +461,7 @@ pub(crate) fn for_each_record(
 ) {
     let mut effects = effects.iter();
     while let Some(effect) = effects.next() {
-        let Delivery::Outbox { subject, order, lane, .. } = effect.delivery else { continue };
+        let Delivery::Outbox { subject, order, .. } = effect.delivery else { continue };
         let place = place_of(effect);
         match subject {
             Subject::Payment(payment) => {
@@ -488,34 +496,25 @@ pub(crate) fn for_each_record(
                 let News::CaseStatus(news) = effect.news else { unreachable!("the opener is told first") };
                 assert_eq!(effect.participant, case.opener, "who opened it is told first");
                 let other = case.responder.map(|responder| next_of(&mut effects, responder));
-                let CaseNews { state, reason, field, at_ns, .. } = news;
-                let kind = case.kind;
-                let event = match other.map(|other| other.news) {
-                    Some(News::CaseForward { deadline_ns }) => HistoryEvent::CaseOpened { kind, reason, deadline_ns },
-                    _ => {
-                        let note = effect.source.max(other.map_or(0, |other| other.source));
-                        let detail = if state == CaseState::Open { at_ns } else { note };
-                        HistoryEvent::CaseChanged { kind, state, reason, field, detail }
-                    }
-                };
-                let record = HistoryRecord {
-                    position: news.position,
-                    time_ns: engine.time_ns(),
-                    order,
-                    payment_id: case.id,
-                    digest: case.digest,
-                    payer: case.opener,
-                    payee: case.responder,
-                    amount: case.amount,
-                    currency: case.currency,
-                    lane,
-                    event,
-                };
+                let moment = (news.position, engine.time_ns());
+                let record = HistoryRecord::of_case(case, moment, case_event(case.kind, news, effect.source, other));
                 keep(&record, [Some(place), other.map(place_of)]);
             }
         }
     }
 }
+
+/// What has happened to a case of which its opener hears this, with the note from `source`, and its other provider, where it has one, that.
+fn case_event(kind: CaseKind, news: CaseNews, source: u64, other: Option<&Effect>) -> HistoryEvent {
+    let CaseNews { state, reason, field, at_ns, .. } = news;
+    if let Some(Effect { news: News::CaseForward { deadline_ns }, .. }) = other {
+        return HistoryEvent::CaseOpened { kind, reason, deadline_ns: *deadline_ns };
+    }
+    let note = source.max(other.map_or(0, |other| other.source));
+    let detail = if state == CaseState::Open { at_ns } else { note };
+    HistoryEvent::CaseChanged { kind, state, reason, field, detail }
+}
+
 /// The outbox place of a numbered effect.
 fn place_of(effect: &Effect) -> OutboxPlace {
     match effect.delivery {

@@ -374,18 +374,41 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
     match refusal.code {
         ErrorCode::BadField => match refusal.field {
             Field::PaymentId => "the payment id must be a version-4 UUID",
-            Field::Payer | Field::Payee | Field::Participant => {
+            Field::CaseId => "the case id must be a version-4 UUID, or zeros in a return that names no recall",
+            Field::OriginalId => "the original id must be another version-4 UUID, or zeros in a request to pay",
+            Field::RequestId => "the request id must be a version-4 UUID, or zeros for none",
+            Field::Payer | Field::Payee | Field::Participant | Field::Opener | Field::Responder => {
                 "a participant code is 1 to 35 of A-Z 0-9 - _, then zero bytes"
             }
-            Field::Amount => "the amount must be from 1 to 999,999,999,999,999,999 minor units",
-            Field::Currency => "the currency must be three upper-case letters of ISO 4217",
+            Field::Amount => {
+                "the amount must be from 1 to 999,999,999,999,999,999 minor units, or 0 in a case without one"
+            }
+            Field::Currency => {
+                "the currency must be three upper-case letters of ISO 4217, or zeros in a case without an amount"
+            }
             Field::AcceptedAt => "the acceptance time must be in nanoseconds since 1970",
+            Field::ExpiresAt => "the expiry must be in nanoseconds since 1970, or 0 for the longest time",
             Field::Purpose => "the purpose must be four upper-case letters or digits, or zeros",
-            Field::Decision => "the decision must be 1 (accept) or 3 (reject)",
-            Field::Reason => "a reject needs a reason code of four upper-case letters or digits; an accept has none",
+            Field::Lane => "the lane must be 1 (payments) or 2 (bulk)",
+            Field::Decision => {
+                "the decision must be 1 (accept) or 3 (reject), or 2 (accept without posting) of a payment"
+            }
+            Field::Reason => {
+                "a reason is four upper-case letters or digits; an accept and a request to pay have none, all else needs one"
+            }
+            Field::CaseKind => "the kind of case must be 1 (recall), 2 (information) or 3 (payment request)",
+            Field::AmountForm => "a case of this kind has no amount of this form",
             Field::Reply => "an echo asks (0) or answers (1)",
             Field::Slot => "the slot must be 0 or 1, or 2 or 3 for a connection that is alone",
-            _ => "the field is too long, is not UTF-8, or holds control characters",
+            Field::PayerName
+            | Field::PayerAccount
+            | Field::PayeeName
+            | Field::PayeeAccount
+            | Field::EndToEndId
+            | Field::Remittance
+            | Field::Extension
+            | Field::Text => "the field is too long, is not UTF-8, or holds control characters",
+            Field::None | Field::Lineage | Field::Seen => "a field makes no sense",
         },
         ErrorCode::BadFrame => "the frame's length makes no sense",
         ErrorCode::BadVersion => "this switch speaks version 0",
@@ -394,7 +417,7 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
         ErrorCode::BadMessage => "the header or a part of the message has the wrong length or layout",
         ErrorCode::NotAllowed => "a provider may not send this, or not now",
         ErrorCode::RateLimited => "more than this provider may send in a second; send the same frame again later",
-        ErrorCode::Busy => "too many payments are open; send the same frame again later",
+        ErrorCode::Busy => "too many payments or cases are open; send the same frame again later",
         ErrorCode::ShuttingDown => "the switch is about to stop; send the same frame again later",
         ErrorCode::WrongParticipant => {
             "the certificate names another participant, and that one may not connect for this one"

@@ -44,7 +44,7 @@ enum Stage<S: Storage> {
     Idle,
     /// The engine's state is being captured, a portion a turn.
     Capturing(SnapshotWriter<S>),
-    /// All of it is captured; the history's files do not cover it yet.
+    /// All of it is captured; the history's files do not cover it yet, or events before it are not synced.
     Uncovered(SnapshotWriter<S>),
     /// It is being synced, and read back.
     Finishing(SnapshotFinishing),
@@ -130,13 +130,12 @@ impl<S: Storage> SnapshotTaker<S> {
                 let room = writer.room_bytes();
                 self.capture(engine, writer, room.min(self.pace.bytes_per_turn));
             }
-            Stage::Uncovered(writer) if self.last <= history.indexed() && self.is_told() => {
-                self.stage = Stage::Finishing(writer.finish());
-            }
-            Stage::Uncovered(writer) => {
+            Stage::Uncovered(writer) if self.last > history.indexed() => {
                 cut(engine, history)?;
                 self.stage = Stage::Uncovered(writer);
             }
+            Stage::Uncovered(writer) if self.is_told() => self.stage = Stage::Finishing(writer.finish()),
+            Stage::Uncovered(writer) => self.stage = Stage::Uncovered(writer),
             Stage::Finishing(mut finishing) => match finishing.poll() {
                 Some(finished) => self.note(finished),
                 None => self.stage = Stage::Finishing(finishing),

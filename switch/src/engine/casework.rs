@@ -9,7 +9,7 @@ use ledger::Amount;
 use super::cases::{Case, CaseChange, CaseIndex, CaseInput, transition};
 use super::effect::{CaseNews, Effect, News, Subject};
 use super::payments::PaymentIndex;
-use super::rules::{REASON_NO_ANSWER, REASON_REQUEST_EXPIRED, Reject};
+use super::rules::{REASON_NO_ANSWER, REASON_REQUEST_EXPIRED, Reject, unless};
 use super::{Engine, Moment, reply};
 use crate::entry::{ArchivedOriginalFound, ArchivedReferenceAnnotation, ParticipantId};
 use crate::limits::EXPIRED_PER_BATCH_MAX;
@@ -40,6 +40,9 @@ impl Engine {
         if annotation.checked_through < self.floor() {
             effects.push(reply(moment, sender, id, News::Recheck));
             return Ok(());
+        }
+        if let Some(before) = self.cases.find_about(message.original_id, kind) {
+            self.expire_if_late(moment, before, effects);
         }
         let admitted = match kind {
             _ if message.opener != *self.participants[sender].code.bytes() => Err(Reject::SenderIsNotOpener),
@@ -110,7 +113,6 @@ impl Engine {
         (kind, message): (CaseKind, &ArchivedCaseOpen),
         found: &ArchivedOriginalFound,
     ) -> Result<Admitted, Reject> {
-        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         let is_recall = kind == CaseKind::Recall;
         let facts = self.facts(message.original_id, found);
         let facts = facts.filter(|facts| facts.is_payer(sender) || !is_recall && facts.other_than(sender).is_some());
@@ -140,7 +142,6 @@ impl Engine {
         sender: ParticipantId,
         message: &ArchivedCaseOpen,
     ) -> Result<Admitted, Reject> {
-        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         let payer = ParticipantCode::from_bytes(message.responder).and_then(|code| self.participants.find(&code));
         let responder = payer.ok_or(Reject::ResponderUnknown)?;
         unless(responder != sender, Reject::ResponderIsSender)?;
@@ -186,7 +187,7 @@ impl Engine {
         Ok(())
     }
 
-    /// An input of one of the two providers. What comes late finds the deadline passed, whether or not its turn to be swept has come.
+    /// An input of one of the two providers.
     fn take_case_input(
         &mut self,
         moment: Moment,
@@ -199,13 +200,31 @@ impl Engine {
             effects.push(reply(moment, sender, id, News::CaseStatus(CaseNews::UNKNOWN)));
             return;
         };
+        if !self.advance_in_time(moment, index, (input, reason), source, effects) {
+            effects.push(reply(moment, sender, id, News::CaseStatus(self.cases[index].news())));
+        }
+    }
+
+    /// As `advance_case`, of what may come after the deadline: then the case ends with that, and true says that something was done.
+    pub(super) fn advance_in_time(
+        &mut self,
+        moment: Moment,
+        index: CaseIndex,
+        input: (CaseInput, Reason),
+        source: u64,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        self.expire_if_late(moment, index, effects) || self.advance_case(moment, index, input, source, effects)
+    }
+
+    /// Ends a case whose time is over, whether or not its turn to be swept has come.
+    fn expire_if_late(&mut self, moment: Moment, index: CaseIndex, effects: &mut Vec<Effect>) -> bool {
         let case = &self.cases[index];
         let is_late = case.state.is_open() && case.state != CaseState::Paying && moment.time_ns >= case.deadline_ns;
         if is_late {
             self.expire_case(moment, index, effects);
-        } else if !self.advance_case(moment, index, (input, reason), source, effects) {
-            effects.push(reply(moment, sender, id, News::CaseStatus(self.cases[index].news())));
         }
+        is_late
     }
 
     /// Does with a case what the table says; false where it says nothing. `source` is the entry whose note goes to the other provider.

@@ -6,11 +6,11 @@ use super::Engine;
 use super::cases::Case;
 use super::originals::Original;
 use super::payments::{Payment, State};
-use super::rules::Rules;
 use super::scheme::members::Limits;
+use super::snapshot::rules_bytes;
 
 impl Engine {
-    /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, the rules as journaled, position, time,
+    /// BLAKE3 of the whole state. Integers little-endian: `CLSPENGN`, the rules as in a snapshot, position, time,
     /// currencies, participants (code, open payments, open cases, signed off, absent, standing, class, technical, open payments to it,
     /// sponsor, limits, outbox numbers, acknowledged cursors), seats as in a snapshot, references of orders of money, the window's floor, open payments in order of arrival and outcomes in
     /// order of decision, open cases in order of opening and closed ones in order of closing, payments with returns in order of their last, each with its count
@@ -18,7 +18,7 @@ impl Engine {
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"CLSPENGN");
-        hash_rules(&mut hasher, &self.rules);
+        hasher.update(&rules_bytes(&self.rules));
         for word in [self.applied, self.time_ns] {
             hasher.update(&word.to_le_bytes());
         }
@@ -84,31 +84,6 @@ impl Engine {
     }
 }
 
-fn hash_rules(hasher: &mut blake3::Hasher, rules: &Rules) {
-    let &Rules { version, timeout_ns, payee_share_ns, skew_ns, outcomes_kept, bulk_purposes, .. } = rules;
-    let &Rules { bulk_timeout_ns, posting_follow_up_ns, recall_window_ns, recall_answer_ns, .. } = rules;
-    let &Rules { information_answer_ns, request_expiry_max_ns, has_self_payments, .. } = rules;
-    hasher.update(&version.to_le_bytes());
-    hasher.update(&outcomes_kept.to_le_bytes());
-    for word in [
-        timeout_ns,
-        payee_share_ns,
-        skew_ns,
-        bulk_timeout_ns,
-        posting_follow_up_ns,
-        recall_window_ns,
-        recall_answer_ns,
-        information_answer_ns,
-        request_expiry_max_ns,
-    ] {
-        hasher.update(&word.to_le_bytes());
-    }
-    bulk_purposes.iter().for_each(|purpose| {
-        hasher.update(purpose);
-    });
-    hasher.update(&[u8::from(has_self_payments)]);
-}
-
 fn hash_case(hasher: &mut blake3::Hasher, case: &Case) {
     let &Case { id, digest, kind, original, opener, responder, amount, currency, form, .. } = case;
     let &Case { opened, deadline_ns, state, reason, field, at_ns, position, payment, .. } = case;
@@ -125,7 +100,7 @@ fn hash_case(hasher: &mut blake3::Hasher, case: &Case) {
     hasher.update(&[kind as u8, form as u8, state as u8, field as u8]);
 }
 
-/// Id, digest, payer, payee, amount, currency, outcome, reason, field, time (deadline of an open one), position (of its order, where it is open).
+/// Id, digest, payer, payee, amount, currency, outcome, field, traits, reason, time (deadline of an open one), position (of its order, where it is open).
 fn hash_payment(hasher: &mut blake3::Hasher, payment: &Payment) {
     let (outcome, reason, field, time_ns, position) = match payment.state {
         State::InFlight { deadline_ns, position, .. } => (Outcome::InFlight, [0; 4], 0, deadline_ns, position),

@@ -37,7 +37,7 @@ use crate::engine::originals::Originals;
 use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
 use crate::engine::presence::PresenceInput;
-use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules};
+use crate::engine::rules::{CurrencyRules, REASON_EXPIRED, RULES_VERSIONS_KNOWN, Reject, Rules, unless};
 use crate::engine::scheme::fees::Priced;
 use crate::engine::scheme::fees::prices::{Flow, PriceList};
 use crate::engine::scheme::members::Standing;
@@ -337,7 +337,6 @@ impl Engine {
         (sender, lane): (ParticipantId, Lane),
         order: &ArchivedCreditTransfer,
     ) -> Result<Admitted, Reject> {
-        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         unless(order.payer == *self.participants[sender].code.bytes(), Reject::SenderIsNotPayer)?;
         unless(self.may_pay(sender), Reject::SenderSuspended)?;
         let payee = ParticipantCode::from_bytes(order.payee).and_then(|code| self.participants.find(&code));

@@ -10,7 +10,7 @@ use super::cases::{CaseIndex, CaseInput};
 use super::effect::{Effect, News, Status, Subject};
 use super::originals::Original;
 use super::payments::{Payment, State, Traits};
-use super::rules::Reject;
+use super::rules::{Reject, unless};
 use super::scheme::fees::Priced;
 use super::scheme::fees::prices::Flow;
 use super::{Engine, Moment, rejected, reply};
@@ -110,7 +110,6 @@ impl Engine {
         message: &ArchivedReturn,
         found: &ArchivedOriginalFound,
     ) -> Result<Admitted, Reject> {
-        let unless = |holds: bool, reject: Reject| if holds { Ok(()) } else { Err(reject) };
         unless(self.may_pay(sender), Reject::SenderSuspended)?;
         let facts = self.facts(message.original_id, found).filter(|facts| facts.payee == Some(sender));
         let facts = facts.ok_or(Reject::OriginalUnknown)?;
@@ -164,7 +163,7 @@ impl Engine {
         if original.returned == original.amount {
             for kind in [CaseKind::Recall, CaseKind::Posting] {
                 if let Some(index) = self.cases.find_about(id.bytes(), kind) {
-                    self.advance_case(moment, index, (CaseInput::Returned, Reason::NONE), 0, effects);
+                    self.advance_in_time(moment, index, (CaseInput::Returned, Reason::NONE), 0, effects);
                 }
             }
         }

@@ -162,6 +162,11 @@ pub enum Reject {
     ResponderDiffers = 113,
 }
 
+/// A rule: it holds, or this is why not.
+pub(super) fn unless(holds: bool, reject: Reject) -> Result<(), Reject> {
+    if holds { Ok(()) } else { Err(reject) }
+}
+
 /// The payee provider did not answer in time.
 pub const REASON_EXPIRED: Reason = Reason::of(b"AB05");
 
@@ -319,5 +324,26 @@ mod tests {
         }
         assert_eq!(rows.next(), None, "a row of the document has no reject");
         assert!(Reject::ALL.is_sorted_by_key(|reject| *reject as u8));
+    }
+
+    /// The document's second table: `10, 20 to 23` in the row of a message.
+    #[test]
+    fn every_reject_is_one_that_the_document_says_some_message_meets() {
+        let document = include_str!("../../../docs/payment-rules.md");
+        let (_, table) = document.split_once("| message | rejects, in this order |").unwrap_or_default();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let lists = rows.filter_map(|row| row.split('|').nth(2)).flat_map(|list| list.split(','));
+        let met: Vec<(u8, u8)> = lists
+            .map(|numbers| {
+                let (first, last) = numbers.split_once(" to ").unwrap_or((numbers, numbers));
+                let [first, last] = [first, last].map(|number| number.trim().parse().unwrap_or(0));
+                assert!(0 < first && first <= last, "{numbers}");
+                (first, last)
+            })
+            .collect();
+        for reject in Reject::ALL {
+            let is_met = met.iter().any(|&(first, last)| (first..=last).contains(&(reject as u8)));
+            assert!(is_met, "{reject:?} is met by no message");
+        }
     }
 }

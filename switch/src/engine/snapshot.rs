@@ -44,11 +44,8 @@ pub(super) trait Table {
     /// Hands out the next portion, about so many bytes, and half as much of what had to be taken out of turn. Returns how many that counts.
     fn capture(&mut self, bytes_max: usize, sink: &mut dyn FnMut(u64, &[u8])) -> usize;
 
-    /// Is there more to hand out?
-    fn is_capturing(&self) -> bool;
-
-    /// Ends a capture that nobody wants to have any more.
-    fn abandon_capture(&mut self);
+    /// All was handed out, or nobody wants to have it any more.
+    fn end_capture(&mut self);
 }
 
 /// What of a capture is not in the tables themselves.
@@ -57,6 +54,8 @@ pub(super) struct EngineCapture {
     head: Option<Vec<u8>>,
     /// Where the book's bytes begin.
     book_at: u64,
+    /// Bytes of the tables that were not handed out yet.
+    tables_left: u64,
 }
 
 impl Engine {
@@ -81,8 +80,9 @@ impl Engine {
         let book_bytes = self.book.begin_capture();
         let head = self.head_bytes(book_bytes);
         let book_at = head.len() as u64;
-        let end = self.tables().into_iter().fold(book_at + book_bytes, |at, table| table.begin_capture(at));
-        self.capture = Some(EngineCapture { head: Some(head), book_at });
+        let tables_at = book_at + book_bytes;
+        let end = self.tables().into_iter().fold(tables_at, |at, table| table.begin_capture(at));
+        self.capture = Some(EngineCapture { head: Some(head), book_at, tables_left: end - tables_at });
         end
     }
 
@@ -103,12 +103,20 @@ impl Engine {
             self.capture = Some(capture);
             return true;
         }
+        let mut sink = |offset: u64, bytes: &[u8]| {
+            capture.tables_left -= bytes.len() as u64;
+            sink(offset, bytes);
+        };
         let mut left = bytes_max;
         for table in self.tables() {
             left = left.saturating_sub(table.capture(left, &mut sink));
         }
-        let is_complete = self.tables().iter().all(|table| !table.is_capturing());
-        self.capture = (!is_complete).then_some(capture);
+        let is_complete = capture.tables_left == 0;
+        if is_complete {
+            self.tables().into_iter().for_each(Table::end_capture);
+        } else {
+            self.capture = Some(capture);
+        }
         !is_complete
     }
 
@@ -121,7 +129,7 @@ impl Engine {
     pub fn abandon_capture(&mut self) {
         self.capture = None;
         self.book.abandon_capture();
-        self.tables().into_iter().for_each(Table::abandon_capture);
+        self.tables().into_iter().for_each(Table::end_capture);
     }
 
     /// BLAKE3 of all the bytes that a snapshot would have now.
@@ -170,7 +178,7 @@ impl Engine {
             head.put(&word.to_le_bytes());
         }
         put_counts(&mut head, counts);
-        put_rules(&mut head, rules);
+        head.put(&rules_bytes(rules));
         for count in [length(currencies.len()), participants.length(), funds.length()] {
             head.put(&count.to_le_bytes());
         }
@@ -225,7 +233,7 @@ impl Engine {
             accounts.is_some_and(|[debit, credit]| debit == credit)
         };
         let payments = Payments::restore(expected, head.payments, floor, &book, moves_nothing, body)?;
-        let cases = Cases::restore(head.cases, body)?;
+        let cases = Cases::restore(head.cases, floor, body)?;
         let originals = Originals::restore(head.originals, body)?;
         ensure_end(body)?;
         let Head { rules, counts, time_ns, applied, seal_key_max, .. } = head;
@@ -284,7 +292,30 @@ impl Engine {
         ensure(self.counts.bulk_in_flight == bulk, "the open bulk payments are more or fewer")?;
         let outcomes = (self.payments.outcomes_held() + self.cases.closed().len()) as u64;
         ensure(outcomes <= self.counts.decided(), "more outcomes than were ever decided")?;
-        ensure(self.payments.floor() <= self.applied, "more has left than was applied")
+        ensure(self.payments.floor() <= self.applied, "more has left than was applied")?;
+        self.check_named()
+    }
+
+    /// Participants and currencies that are named exist.
+    fn check_named(&self) -> Checked<()> {
+        let is_one = |id: ParticipantId| self.participants.get(id).is_some();
+        for payment in self.payments.open().into_iter().chain(self.payments.outcomes()) {
+            ensure(is_one(payment.payer) && payment.payee.is_none_or(is_one), "a payment of nobody, or to nobody")?;
+            // What was rejected before anybody was asked may be in any currency.
+            let is_known = payment.payee.is_none() || self.currency_place(payment.currency).is_some();
+            ensure(is_known, "a payment in a currency that does not exist")?;
+        }
+        for case in self.cases.open().chain(self.cases.closed()) {
+            ensure(
+                is_one(case.opener) && case.responder.is_none_or(is_one),
+                "a case of nobody, or that nobody answers",
+            )?;
+        }
+        for (_, original, _) in self.originals.iter() {
+            ensure(is_one(original.payer) && is_one(original.payee), "a return of nobody, or to nobody")?;
+            ensure(self.currency_place(original.currency).is_some(), "a return in a currency that does not exist")?;
+        }
+        Ok(())
     }
 }
 
@@ -362,40 +393,28 @@ fn counts_of(fields: &mut Fields<'_>) -> PaymentCounts {
 /// Rules in the head.
 const RULES_BYTES: usize = 2 * 4 + 9 * 8 + 4 * BULK_PURPOSES_MAX + 1;
 
-fn put_rules(head: &mut Writer<HEAD_BYTES>, rules: &Rules) {
-    let Rules {
-        version,
-        outcomes_kept,
-        timeout_ns,
-        payee_share_ns,
-        skew_ns,
-        bulk_timeout_ns,
-        posting_follow_up_ns,
-        recall_window_ns,
-        recall_answer_ns,
-        information_answer_ns,
-        request_expiry_max_ns,
-        bulk_purposes,
-        has_self_payments,
-    } = rules;
-    head.put(&version.to_le_bytes()).put(&outcomes_kept.to_le_bytes());
-    for word in [
-        timeout_ns,
-        payee_share_ns,
-        skew_ns,
-        bulk_timeout_ns,
-        posting_follow_up_ns,
-        recall_window_ns,
-        recall_answer_ns,
-        information_answer_ns,
-        request_expiry_max_ns,
+/// The rules as they stand in the head. The engine's digest has the same bytes.
+pub(super) fn rules_bytes(rules: &Rules) -> [u8; RULES_BYTES] {
+    let mut bytes = Writer::new();
+    bytes.put(&rules.version.to_le_bytes()).put(&rules.outcomes_kept.to_le_bytes());
+    for duration_ns in [
+        rules.timeout_ns,
+        rules.payee_share_ns,
+        rules.skew_ns,
+        rules.bulk_timeout_ns,
+        rules.posting_follow_up_ns,
+        rules.recall_window_ns,
+        rules.recall_answer_ns,
+        rules.information_answer_ns,
+        rules.request_expiry_max_ns,
     ] {
-        head.put(&word.to_le_bytes());
+        bytes.put(&duration_ns.to_le_bytes());
     }
-    head.put(bulk_purposes.as_flattened());
-    head.put(&[u8::from(*has_self_payments)]);
+    bytes.put(rules.bulk_purposes.as_flattened()).put(&[u8::from(rules.has_self_payments)]);
+    bytes.finish()
 }
 
+/// Reads what `rules_bytes` has written.
 fn rules_of(fields: &mut Fields<'_>) -> Checked<Rules> {
     let rules = Rules {
         version: fields.u32(),

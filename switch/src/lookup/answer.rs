@@ -158,6 +158,13 @@ pub struct Step {
     pub is_sealed: bool,
 }
 
+impl Step {
+    /// A step without anybody and without a private part, at a journal position and its time.
+    pub(super) fn at((position, time_ns): (u64, u64), kind: StepKind, says: String) -> Step {
+        Step { time_ns, position, kind, participant: None, lane: None, number: None, says, is_sealed: false }
+    }
+}
+
 /// What kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,37 +8,19 @@ use adapters::message::{CaseKind, CaseState, Decision, Field, PaymentId, Reason}
 use ledger::journal::{Batch, Storage};
 
 use super::trace::words;
-use super::{Beyond, Lookup, PaymentRow, PaymentTrace, Step, StepKind, Trouble, decode};
+use super::{Beyond, Lookup, PaymentTrace, Step, StepKind, Trouble, decode};
 use crate::engine::cases::Case;
 use crate::entry::{Body, Entries, Entry, ParticipantId, Sender};
 use crate::history::{HistoryEvent, HistoryRecord, posting_key};
 
-/// One thing that was said to a case.
-struct Said {
-    time_ns: u64,
-    position: u64,
-    sender: ParticipantId,
-    kind: StepKind,
-    says: String,
-    is_sealed: bool,
-}
+/// What was said to a case, and by whom.
+type Said = (ParticipantId, Step);
 
-/// The case as a record of where it stands.
+/// The case as a record of where it stands. Nobody asks it for its detail.
 fn record_of(case: &Case) -> HistoryRecord {
-    let &Case { id, digest, kind, opener, responder, amount, currency, opened, state, reason, field, .. } = case;
-    HistoryRecord {
-        position: case.position,
-        time_ns: case.at_ns,
-        order: opened,
-        payment_id: id,
-        digest,
-        payer: opener,
-        payee: responder,
-        amount,
-        currency,
-        lane: kind.lane(),
-        event: HistoryEvent::CaseChanged { kind, state, reason, field, detail: case.deadline_ns },
-    }
+    let &Case { kind, state, reason, field, .. } = case;
+    let event = HistoryEvent::CaseChanged { kind, state, reason, field, detail: 0 };
+    HistoryRecord::of_case(case, (case.position, case.at_ns), event)
 }
 
 impl<S: Storage, B: Beyond> Lookup<S, B> {
@@ -48,14 +30,9 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         id: PaymentId,
         is_through_journal: bool,
     ) -> Result<Option<PaymentTrace>, Trouble> {
-        let held = self.beyond.case(id)?;
-        let (record, deadline_ns) = match &held {
-            Some(case) => (record_of(case), Some(case.deadline_ns)),
-            None => match self.history.find(&id.bytes())?.map(|bytes| decode(&bytes)).transpose()? {
-                Some(record) if matches!(record.event, HistoryEvent::CaseChanged { .. }) => (record, None),
-                _ => return Ok(None),
-            },
-        };
+        let is_it =
+            |record: &HistoryRecord| matches!(record.event, HistoryEvent::CaseChanged { .. }) && !is_posting(record);
+        let Some(record) = self.find_case(id, id.bytes(), is_it)? else { return Ok(None) };
         let row = self.row_of(&record)?;
         let opening = self.journal.read(record.order)?;
         let (opening_end, ordered_ns) = (opening.last_sequence(), opening.time_ns);
@@ -68,14 +45,24 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             collect(&batch, id, &mut said)?;
             place = batch.last_sequence() + 1;
         }
-        let steps = self.steps_of(&row, &record, said)?;
+        // What stands before the opening was an opening that had to be checked again.
+        said.retain(|(_, step)| step.position >= record.order);
+        let mut steps = Vec::new();
+        for (sender, mut step) in said {
+            if step.kind == StepKind::CaseOpen && step.position != record.order {
+                step.kind = StepKind::Repeated;
+            }
+            steps.push(self.step_said((sender, step))?);
+        }
+        self.push_change(&record, &mut steps)?;
+        let deadline_ns = self.deadline_of(&record, ordered_ns)?;
         let accepted_at_ns = ordered_ns;
         Ok(Some(PaymentTrace { row, ordered_ns, accepted_at_ns, deadline_ns, returned: 0, is_through_journal, steps }))
     }
 
     /// Adds the follow-up of a payment that was accepted without being posted at a journal position: that it was owed, what ended it, and who was told.
     pub(super) fn push_posting(&mut self, id: PaymentId, accepted: u64, steps: &mut Vec<Step>) -> Result<(), Trouble> {
-        let Some(posting) = self.posting(id)? else { return Ok(()) };
+        let Some(posting) = self.find_case(id, posting_key(id.bytes()), is_posting)? else { return Ok(()) };
         let opened_ns = self.journal.read(accepted)?.time_ns;
         let open = HistoryEvent::CaseChanged {
             kind: CaseKind::Posting,
@@ -86,52 +73,41 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         };
         self.push_told(&HistoryRecord { position: accepted, time_ns: opened_ns, event: open, ..posting }, steps)?;
         if posting.position != accepted {
-            let batch = self.journal.read(posting.position)?;
-            let (time_ns, is_tick) = (batch.time_ns, batch.first_sequence == posting.position);
-            let mut said = Vec::new();
-            collect(&batch, id, &mut said)?;
             let is_shown = steps.iter().any(|step| step.position == posting.position && !step.kind.is_effect());
-            if is_tick {
-                let says = "the posting follow-up is overdue".to_owned();
-                let (position, kind) = (posting.position, StepKind::Deadline);
-                steps.push(Step {
-                    time_ns,
-                    position,
-                    kind,
-                    participant: None,
-                    lane: None,
-                    number: None,
-                    says,
-                    is_sealed: false,
-                });
+            if !is_shown {
+                let mut said = Vec::new();
+                collect(&self.journal.read(posting.position)?, id, &mut said)?;
+                for said in said.into_iter().filter(|(_, step)| step.position == posting.position) {
+                    steps.push(self.step_said(said)?);
+                }
             }
-            for said in said.into_iter().filter(|said| said.position == posting.position && !is_shown) {
-                steps.push(self.step_of_said(said)?);
-            }
-            self.push_told(&posting, steps)?;
+            self.push_change(&posting, steps)?;
         }
-        // What the journal was searched for may stand between.
-        steps.sort_by_key(|step| step.position);
         Ok(())
     }
 
-    /// Where the follow-up of a payment stands; none where none was owed.
-    fn posting(&mut self, id: PaymentId) -> Result<Option<HistoryRecord>, Trouble> {
-        let key = posting_key(id.bytes());
+    /// Where a case stands, by its key in files; none where there is no such case.
+    fn find_case(
+        &mut self,
+        id: PaymentId,
+        key: [u8; 16],
+        is_it: impl Fn(&HistoryRecord) -> bool,
+    ) -> Result<Option<HistoryRecord>, Trouble> {
         if let Some(bytes) = self.history.find(&key)? {
-            return decode(&bytes).map(Some);
+            return Ok(Some(decode(&bytes)?).filter(is_it));
         }
-        if let Some(case) = self.beyond.case(id)?.filter(|case| case.kind == CaseKind::Posting) {
-            return Ok(Some(record_of(&case)));
+        if let Some(record) = self.beyond.case(id)?.as_ref().map(record_of).filter(&is_it) {
+            return Ok(Some(record));
         }
         if self.beyond.is_moving() {
             // Nothing leaves memory before it is in files.
-            return self.history.find(&key)?.map(|bytes| decode(&bytes)).transpose();
+            let late = self.history.find(&key)?.map(|bytes| decode(&bytes)).transpose()?;
+            return Ok(late.filter(is_it));
         }
         // Where the files end before the journal, what has left a replayed memory is in the records behind them.
         let (from, mut newest) = (self.end_of_files()?, None);
         self.beyond.each(from, &mut |_, record| {
-            if record.payment_id == id && is_posting(record) {
+            if record.payment_id == id && is_it(record) {
                 newest = Some(*record);
             }
             Ok(ControlFlow::Continue(()))
@@ -139,57 +115,82 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         Ok(newest)
     }
 
-    /// Adds that both providers were told where a follow-up stands.
-    fn push_told(&mut self, record: &HistoryRecord, steps: &mut Vec<Step>) -> Result<(), Trouble> {
-        let HistoryEvent::CaseChanged { state, reason, .. } = record.event else { return Ok(()) };
-        let is_this = |other: &HistoryRecord| {
-            is_posting(other) && (other.payment_id, other.position) == (record.payment_id, record.position)
+    /// Until when a case could be answered; none where nobody was asked.
+    fn deadline_of(&mut self, record: &HistoryRecord, opened_ns: u64) -> Result<Option<u64>, Trouble> {
+        let Some(responder) = record.payee else { return Ok(None) };
+        let deadline = |other: &HistoryRecord| match other.event {
+            HistoryEvent::CaseOpened { deadline_ns, .. } if other.payment_id == record.payment_id => Some(deadline_ns),
+            _ => None,
         };
+        let from = self.end_of_files()?;
+        let is_opening = |other: &HistoryRecord| deadline(other).is_some();
+        if let Some((opening, _)) = self.number_in_files((responder, record.lane), opened_ns, is_opening)? {
+            return Ok(deadline(&opening));
+        }
+        if let Some(case) = self.beyond.case(record.payment_id)? {
+            return Ok(Some(case.deadline_ns));
+        }
+        let mut found = None;
+        self.each_record(from, &mut |_, other| {
+            found = deadline(other);
+            Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(found)
+    }
+
+    /// Adds what followed from the last change of a case, and that its time was over, where nobody but the clock changed it. What was said stands there already.
+    fn push_change(&mut self, record: &HistoryRecord, steps: &mut Vec<Step>) -> Result<(), Trouble> {
+        let HistoryEvent::CaseChanged { kind, state, .. } = record.event else { return Ok(()) };
+        let at = (record.position, record.time_ns);
+        if state == CaseState::Expired && self.journal.read(record.position)?.first_sequence == record.position {
+            let what =
+                if kind == CaseKind::Posting { "the posting follow-up is overdue" } else { "the deadline has passed" };
+            steps.push(Step::at(at, StepKind::Deadline, what.to_owned()));
+        }
+        // A request is paid, and is not paid after all, without a word about it: each provider hears of the payment.
+        let is_answered = |step: &Step| step.kind == StepKind::CaseAnswer && step.position == record.position;
+        let is_told = match state {
+            CaseState::Paying => false,
+            CaseState::Accepted => steps.iter().any(is_answered),
+            _ => true,
+        };
+        if is_told {
+            self.push_told(record, steps)?;
+        }
+        // Something may have been said to it since, or to its payment before.
+        steps.sort_by_key(|step| step.position);
+        Ok(())
+    }
+
+    /// Adds that both providers were told where a case stands, or that one of them was asked.
+    fn push_told(&mut self, record: &HistoryRecord, steps: &mut Vec<Step>) -> Result<(), Trouble> {
+        let HistoryEvent::CaseChanged { kind, state, reason, .. } = record.event else { return Ok(()) };
+        // Of a payment, whose id a posting follow-up has, there is a decision at the same position.
+        let is_this = |other: &HistoryRecord| {
+            other.decision().is_none() && (other.payment_id, other.position) == (record.payment_id, record.position)
+        };
+        let name =
+            if kind == CaseKind::Posting { format!("posting {}", state.name()) } else { state.name().to_owned() };
         for who in [Some(record.payer), record.payee].into_iter().flatten() {
             let found = self.number_in_files((who, record.lane), record.time_ns, is_this)?;
+            let is_asked = state == CaseState::Open && kind != CaseKind::Posting && record.payee == Some(who);
+            let (step, says) = if is_asked {
+                (StepKind::CaseForward, words(kind.name(), reason))
+            } else {
+                (StepKind::CaseStatus, words(&name, reason))
+            };
             steps.push(Step {
-                time_ns: record.time_ns,
-                position: record.position,
-                kind: StepKind::CaseStatus,
                 participant: Some(self.code(who)?.to_string()),
                 lane: Some(record.lane as u8),
                 number: found.map(|(_, number)| number),
-                says: words(&format!("posting {}", state.name()), reason),
-                is_sealed: false,
+                ..Step::at((record.position, record.time_ns), step, says)
             });
         }
         Ok(())
     }
 
-    fn step_of_said(&mut self, said: Said) -> Result<Step, Trouble> {
-        let Said { time_ns, position, sender, kind, says, is_sealed } = said;
-        let participant = Some(self.code(sender)?.to_string());
-        Ok(Step { time_ns, position, kind, participant, lane: None, number: None, says, is_sealed })
-    }
-
-    /// The steps, and at their end where the case stands.
-    fn steps_of(&mut self, row: &PaymentRow, record: &HistoryRecord, said: Vec<Said>) -> Result<Vec<Step>, Trouble> {
-        let mut steps = Vec::new();
-        for said in said {
-            steps.push(self.step_of_said(said)?);
-        }
-        let HistoryEvent::CaseChanged { reason, .. } = record.event else { return Ok(steps) };
-        let is_this =
-            |other: &HistoryRecord| (other.payment_id, other.position) == (record.payment_id, record.position);
-        for who in [Some(record.payer), record.payee].into_iter().flatten() {
-            let found = self.number_in_files((who, record.lane), record.time_ns, is_this)?;
-            steps.push(Step {
-                time_ns: record.time_ns,
-                position: record.position,
-                kind: StepKind::CaseStatus,
-                participant: Some(self.code(who)?.to_string()),
-                lane: Some(record.lane as u8),
-                number: found.map(|(_, number)| number),
-                says: words(&row.outcome, reason),
-                is_sealed: false,
-            });
-        }
-        Ok(steps)
+    fn step_said(&mut self, (sender, step): Said) -> Result<Step, Trouble> {
+        Ok(Step { participant: Some(self.code(sender)?.to_string()), ..step })
     }
 }
 
@@ -204,7 +205,7 @@ fn collect(batch: &Batch<'_>, id: PaymentId, said: &mut Vec<Said>) -> Result<(),
         let entry = entry.map_err(unreadable)?;
         if let (Some((kind, says)), Sender::Participant(sender)) = (says_of(&entry, id.bytes()), entry.sender) {
             let is_sealed = !entry.sealed.is_empty();
-            said.push(Said { time_ns: batch.time_ns, position, sender, kind, says, is_sealed });
+            said.push((sender, Step { is_sealed, ..Step::at((position, batch.time_ns), kind, says) }));
         }
     }
     Ok(())

@@ -160,7 +160,7 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         };
         let participant = Some(self.code(entry.sender)?.to_string());
         let Found { time_ns, is_sealed, .. } = *entry;
-        Ok(Step { time_ns, position, kind, participant, lane: None, number: None, says, is_sealed })
+        Ok(Step { participant, is_sealed, ..Step::at((position, time_ns), kind, says) })
     }
 
     /// Where time decided, and not an entry, it comes before the entries of its batch.
@@ -170,20 +170,9 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
         if record.position >= before || is_told {
             return Ok(());
         }
-        let (position, time_ns) = (record.position, record.time_ns);
-        let says = "the deadline has passed".to_owned();
-        let kind = StepKind::Deadline;
-        steps.push(Step {
-            time_ns,
-            position,
-            kind,
-            participant: None,
-            lane: None,
-            number: None,
-            says,
-            is_sealed: false,
-        });
-        self.push_effects(facts, (position, time_ns), steps)
+        let at = (record.position, record.time_ns);
+        steps.push(Step::at(at, StepKind::Deadline, "the deadline has passed".to_owned()));
+        self.push_effects(facts, at, steps)
     }
 
     /// What was told because of the entry, or the tick, at a position.
@@ -198,14 +187,10 @@ impl<S: Storage, B: Beyond> Lookup<S, B> {
             Fate::Open(open) => open.lane as u8,
         });
         let effect = |kind, code: String, number, says| Step {
-            time_ns,
-            position,
-            kind,
             participant: Some(code),
             lane,
             number: Some(number),
-            says,
-            is_sealed: false,
+            ..Step::at((position, time_ns), kind, says)
         };
         if let Some((record, number)) = facts.forward.filter(|(record, _)| record.position == position) {
             let payee = record.payee.unwrap_or(ParticipantId(0));

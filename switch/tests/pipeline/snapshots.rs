@@ -1,22 +1,26 @@
 //! Snapshots of the engine: whatever is taken whenever is the state of its position, and who starts from it decides and tells what everybody else does.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapters::message::Answer;
+use ledger::index::IndexWork;
 use ledger::journal::faulty::{FaultPlan, FaultyStorage};
 use ledger::journal::{DiskStorage, JournalPlace, Lineage, Position, Storage};
 use ledger::snapshot::{SnapshotWork, snapshot_name};
 use switch::engine::effect::Effect;
 use switch::engine::{Batch, Engine};
+use switch::events::{EventFiles, EventLog};
 use switch::history::{History, HistoryOptions};
-use switch::limits::{OUTCOMES_KEPT_DEFAULT, PAYMENTS_EXPECTED};
+use switch::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT, PAYMENTS_EXPECTED};
 use switch::pipeline::{Decisions, PipelineLimits};
 use switch::snapshots::{self, SnapshotNews, SnapshotTaker};
 
 use crate::hub::{Began, Hub, Keys, LINEAGE, OPTIONS_LARGE, SnapshotDisk, found, patient, remove_all};
-use crate::language::{write_answer, write_order};
-use crate::orders::{NAMES, START_NS, genesis, id, order};
+use crate::language::{Desk, write_answer, write_order};
+use crate::orders::{NAMES, START_NS, TIMEOUT_NS, genesis, id, order};
 use crate::replay::{Recorded, everything, recorded};
 use crate::traffic::Traffic;
 
@@ -30,7 +34,9 @@ fn busy_journal(seed: u64, turns: usize) -> Vec<Recorded> {
     let limits = patient();
     let mut hub = Hub::open_with_history(disks, true, OPTIONS_LARGE, &Keys::new(), START_NS, limits).unwrap();
     let mut traffic = Traffic::new(seed, FUNDS);
-    for _ in 0..turns {
+    for turn in 1..=turns {
+        // What is in flight now and then expires.
+        hub.pass_ms(if turn % 60 == 0 { TIMEOUT_NS / NS_PER_MS } else { 0 });
         traffic.step(&mut hub).unwrap();
     }
     recorded(&storage)
@@ -187,6 +193,31 @@ fn bytes_that_were_changed_are_refused_or_read_as_what_they_say() {
         assert!(Engine::restore(0, &body[..cut]).is_err(), "cut at {cut}");
     }
     assert!(Engine::restore(0, [body.as_slice(), &[0]].concat().as_slice()).is_err(), "a byte too many");
+}
+
+/// A participant or a currency that does not exist would stop the switch only later, with the first answer, return or decision that meets it.
+#[test]
+fn bytes_that_name_what_does_not_exist_are_refused() {
+    let mut desk = Desk::new(["funds ALPHA 100"].into_iter());
+    let story = [
+        "at 10 ALPHA pays BRAVO T1 60",
+        "at 11 BRAVO accepts T1",
+        "at 12 ALPHA recalls T1 as T2 from BRAVO",
+        "at 13 BRAVO returns T3 of T1 10",
+    ];
+    story.into_iter().for_each(|line| drop(desk.say(line)));
+    let body = Body::of(&mut desk.engine);
+    assert!(Engine::restore(0, body.as_slice()).is_ok());
+    let last = |number: u64| body.windows(16).rposition(|bytes| bytes == id(number).bytes()).unwrap();
+    let (original, case, payment) = (last(1), last(2), last(3));
+    let named =
+        [case + 64, case + 68, payment + 32, payment + 36, payment + 48, original + 16, original + 20, original + 56];
+    for at in named {
+        let mut changed = body.clone();
+        changed[at] = b'Z';
+        let fault = Engine::restore(0, changed.as_slice()).err().unwrap_or_else(|| panic!("byte {at} was believed"));
+        assert!(["nobody", "does not exist"].iter().any(|words| fault.what.contains(words)), "byte {at}: {fault}");
+    }
 }
 
 /// A switch that takes snapshots, and what is needed to start it again.
@@ -433,6 +464,30 @@ fn batch_of(orders: std::ops::Range<u64>, answers: std::ops::Range<u64>, applied
     });
     answers.for_each(|number| write_answer(&mut payload, NAMES[1], &Answer::accept(id(number))));
     payload
+}
+
+/// A snapshot that is covered may wait for events. Meanwhile the history was cut with every turn, into files of one batch each.
+#[test]
+fn who_waits_for_events_leaves_the_history_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody writes the events of the genesis.
+    let events = EventLog::start(EventFiles::open(directory.path(), LINEAGE.0).unwrap()).unwrap();
+    let options = HistoryOptions { work: IndexWork::Inline, ..HistoryOptions::beside(1) };
+    let (mut history, _) = History::open(FaultyStorage::new(1), LINEAGE, options).unwrap();
+    let files = snapshots::open(FaultyStorage::new(2), LINEAGE, SnapshotWork::Inline);
+    let mut taker = SnapshotTaker::new(files, 1, 0).with_events(Some(Arc::clone(events.progress())));
+    let (mut decisions, mut covered) = (Decisions::default(), BTreeSet::new());
+    for turn in 0..20 {
+        let applied = decisions.engine.applied();
+        let payload = if turn == 0 { genesis([1_000; 4], 50).0 } else { batch_of(turn..turn + 1, 0..0, applied) };
+        let batch = Batch { first_sequence: applied + 1, time_ns: time_at(applied), payload: &payload };
+        decisions.absorb(batch).unwrap();
+        history.follow(&mut decisions).unwrap();
+        let place = some_place(&decisions.engine);
+        taker.go_on(&mut decisions.engine, &mut history, || place).unwrap();
+        covered.insert(history.covered_through());
+    }
+    assert!(taker.is_under_way() && covered.len() <= 2, "{covered:?}");
 }
 
 /// How long this thread was ready to run, and another one had its processor.

@@ -56,3 +56,29 @@ fn a_late_answer_meets_an_expired_payment_whatever_the_sweep_has_reached() {
         assert_eq!(desk.balance("BRAVO"), (0, 0));
     }
 }
+
+/// More recalls are overdue than one batch may end, and something comes to the last of them in that batch. A return used to settle it, and a new
+/// recall was refused because of it, only because its turn had not come.
+#[test]
+fn a_case_whose_turn_to_be_swept_has_not_come_has_ended_all_the_same() {
+    let last = EXPIRED_PER_BATCH_MAX;
+    let recall_of = |payment: usize| 10_000 + payment;
+    let say = |line: &str| {
+        let mut desk = Desk::new(["funds ALPHA 1000000"].into_iter());
+        for payment in 0..=last {
+            desk.say(&format!("at 10 ALPHA pays BRAVO T{payment} 5"));
+            desk.say(&format!("at 11 BRAVO accepts T{payment}"));
+            desk.say(&format!("at 12 ALPHA recalls T{payment} as T{} from BRAVO expires 100", recall_of(payment)));
+        }
+        let told = desk.say(line);
+        assert_eq!(desk.engine.counts().cases_closed, last as u64 + 1);
+        told.into_iter().skip(2 * last).collect::<Vec<String>>()
+    };
+    let ended = ["ALPHA", "BRAVO"].map(|who| format!("{who} recall expired T{} NOAS", recall_of(last)));
+    let returned = say(&format!("at 100 BRAVO returns T20000 of T{last} 5"));
+    assert_eq!(returned[..2], ["BRAVO committed T20000", "ALPHA returned T20000 5 in all"]);
+    assert_eq!(returned[2..], ended);
+    let recalled = say(&format!("at 100 ALPHA recalls T{last} as T20000 from BRAVO"));
+    assert_eq!(recalled[..2], ended);
+    assert_eq!(recalled[2..], ["ALPHA recall open T20000 CUST", "BRAVO asked T20000"]);
+}

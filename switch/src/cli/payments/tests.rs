@@ -13,10 +13,12 @@ use tempfile::TempDir;
 
 use super::super::ledger::tests::history::{NAMES, NS_PER_S, Office, START_NS, id};
 use super::{List, Show, list, show};
+use crate::config::GenesisRules;
 use crate::data::{batch_of, history_directory, journal_directory};
 use crate::engine::Engine;
 use crate::engine::effect::{Delivery, News};
-use crate::entry::{Body, Entries};
+use crate::entry::{Body, Entries, EntryKind, write_command};
+use crate::genesis::scheme_rules;
 use crate::history::{History, HistoryOptions};
 use crate::lookup::{ListQuery, OutcomeFilter, PaymentRow, StepKind, Trouble, open_offline};
 use crate::pipeline::Decisions;
@@ -360,7 +362,9 @@ fn with_cases() -> TempDir {
 
 #[test]
 fn returns_and_cases_have_their_stories_however_much_is_indexed() {
-    use StepKind::{Answer, CaseAnswer, CaseOpen, CaseStatus, CreditTransfer, Forward, Return, Returned, Status};
+    use StepKind::{
+        Answer, CaseAnswer, CaseForward, CaseOpen, CaseStatus, CreditTransfer, Forward, Return, Returned, Status,
+    };
     for run_records in [1_000, 1, 2, 3] {
         let data = with_cases();
         index(data.path(), run_records);
@@ -386,10 +390,10 @@ fn returns_and_cases_have_their_stories_however_much_is_indexed() {
         let (recall, kinds) = story(3, false);
         assert_eq!((recall.row.kind.as_str(), recall.row.outcome.as_str()), ("recall", "refused"));
         assert_eq!(kinds, [CaseOpen, CaseAnswer, CaseStatus, CaseStatus]);
-        assert!(recall.is_decided());
+        assert!(recall.is_decided() && recall.deadline_ns.is_some());
         let (request, kinds) = story(4, true);
         assert_eq!((request.row.outcome.as_str(), request.is_decided()), ("open", false));
-        assert_eq!(kinds, [CaseOpen, CaseStatus, CaseStatus]);
+        assert_eq!(kinds, [CaseOpen, CaseStatus, CaseForward]);
         assert!(request.deadline_ns.is_some());
 
         let list = |participant: Option<&str>| {
@@ -409,6 +413,66 @@ fn returns_and_cases_have_their_stories_however_much_is_indexed() {
         assert_eq!(list(Some("BRAVO")), all);
         assert_eq!(list(Some("ALPHA")), all[..2], "two lanes in one order");
     }
+}
+
+/// A request that is paid, and is not paid after all: neither changes what its providers are told, and the trace used to say that they were.
+#[test]
+fn what_nobody_was_told_of_a_case_stands_in_no_trace() {
+    use StepKind::{CaseForward, CaseOpen, CaseStatus, CreditTransfer, Deadline};
+    let kinds = |until: u8| {
+        let mut office = Office::new(1_000_000);
+        office.request(4, ["BRAVO", "CHARLIE"], 70).batch(0);
+        if until > 0 {
+            office.pay_request((5, 4), ["CHARLIE", "BRAVO"], 70).batch(10);
+        }
+        if until > 1 {
+            office.reject(5, "BRAVO", b"AC04").batch(20);
+        }
+        if until > 2 {
+            office.batch(365 * 86_400_000);
+        }
+        let data = office.closed();
+        let mut shown = Vec::new();
+        for run_records in [1_000, 1] {
+            index(data.path(), run_records);
+            let trace = open_offline(data.path()).unwrap().show(id(4), true).unwrap();
+            assert!(trace.deadline_ns.is_some());
+            shown.push((trace.row.outcome, trace.steps.iter().map(|step| step.kind).collect::<Vec<_>>()));
+        }
+        assert_eq!(shown[0], shown[1]);
+        shown.remove(0)
+    };
+    assert_eq!(kinds(0), ("open".to_owned(), vec![CaseOpen, CaseStatus, CaseForward]));
+    assert_eq!(kinds(1), ("paying".to_owned(), vec![CaseOpen, CreditTransfer]));
+    assert_eq!(kinds(2), ("accepted".to_owned(), vec![CaseOpen, CreditTransfer]));
+    assert_eq!(kinds(3), ("expired".to_owned(), vec![CaseOpen, CreditTransfer, Deadline, CaseStatus, CaseStatus]));
+}
+
+/// A case that has left a small window, beside a history that was removed: it used to be no case at all.
+#[test]
+fn a_case_that_has_left_memory_is_found_without_a_history() {
+    let mut office = Office::new(1_000_000);
+    let rules = scheme_rules(&GenesisRules { outcomes_kept: 1, ..GenesisRules::default() });
+    office.entry(|out| write_command(out, EntryKind::ActivateRules, &rules));
+    office.pay(1, "ALPHA", "BRAVO", 500, 0).batch(0);
+    office.accept(1, "BRAVO").batch(10);
+    office.recall((3, 1), ["ALPHA", "BRAVO"]).batch(30);
+    office.recall((3, 1), ["ALPHA", "BRAVO"]).refuse_case(3, "BRAVO").batch(50);
+    for number in 4..7 {
+        office.pay(number, "ALPHA", "BRAVO", 1_000_001, 60).batch(60);
+    }
+    let data = office.closed();
+    let shown = || {
+        let trace = open_offline(data.path()).unwrap().show(id(3), false).unwrap();
+        let kinds: Vec<_> = trace.steps.iter().map(|step| step.kind).collect();
+        (trace.row, trace.deadline_ns, kinds)
+    };
+    let without = shown();
+    use StepKind::{CaseAnswer, CaseOpen, CaseStatus, Repeated};
+    assert_eq!((without.0.outcome.as_str(), without.1.is_some()), ("refused", true));
+    assert_eq!(without.2, [CaseOpen, Repeated, CaseAnswer, CaseStatus, CaseStatus]);
+    index(data.path(), 1);
+    assert_eq!(shown(), without);
 }
 
 #[test]

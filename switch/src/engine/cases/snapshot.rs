@@ -42,9 +42,10 @@ impl Cases {
         [length(self.slots.len()), length(self.free.len()), length(self.closed.len())]
     }
 
-    /// The cases that a snapshot has.
+    /// The cases that a snapshot has; none of those that are closed was closed below the window's floor.
     pub(in crate::engine) fn restore(
         [slots, free, closed]: [u32; 3],
+        floor: u64,
         body: &mut impl Read,
     ) -> Result<Cases, RestoreFault> {
         let mut cases = Cases::default();
@@ -64,7 +65,7 @@ impl Cases {
         read_items(body, Part::Outcome, closed, |_, bytes| {
             let slot = claims.claim(*bytes)?;
             let position = cases.slots[slot as usize].position;
-            let before = cases.closed.back().map_or(0, |&last| cases[last].position);
+            let before = cases.closed.back().map_or(floor, |&last| cases[last].position);
             ensure(!cases.slots[slot as usize].state.is_open(), "the case is open")?;
             ensure(before <= position, "it was closed before the one before it")?;
             cases.closed.push_back(CaseIndex(slot));
@@ -115,18 +116,10 @@ impl Table for Cases {
             return 0;
         };
         let queued = |place: usize| closed[place].0.to_le_bytes();
-        let counted = capture.hand_out(bytes_max, sink, |slot| case_bytes(&slots[slot]), |place| free[place], queued);
-        if capture.is_complete() {
-            self.capture = None;
-        }
-        counted
+        capture.hand_out(bytes_max, sink, |slot| case_bytes(&slots[slot]), |place| free[place], queued)
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }

@@ -55,18 +55,10 @@ impl Table for FundsReferences {
 
     fn capture(&mut self, bytes_max: usize, mut sink: &mut dyn FnMut(u64, &[u8])) -> usize {
         let (Some(capture), booked) = (&mut self.capture, &self.booked) else { return 0 };
-        let counted = capture.hand_out_next(bytes_max, &mut sink, |place| funds_bytes(&booked[place as usize]));
-        if capture.is_complete() {
-            self.capture = None;
-        }
-        counted
+        capture.hand_out_next(bytes_max, &mut sink, |place| funds_bytes(&booked[place as usize]))
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }

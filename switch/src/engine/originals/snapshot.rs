@@ -95,18 +95,10 @@ impl Table for Originals {
             return 0;
         };
         let queued = |place: usize| returned_bytes(returns[place]);
-        let counted = capture.hand_out(bytes_max, sink, |slot| held_bytes(&slots[slot]), |place| free[place], queued);
-        if capture.is_complete() {
-            self.capture = None;
-        }
-        counted
+        capture.hand_out(bytes_max, sink, |slot| held_bytes(&slots[slot]), |place| free[place], queued)
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }

@@ -87,18 +87,10 @@ impl Table for Participants {
 
     fn capture(&mut self, bytes_max: usize, mut sink: &mut dyn FnMut(u64, &[u8])) -> usize {
         let (Some(capture), list) = (&mut self.capture, &self.list) else { return 0 };
-        let counted = capture.hand_out_next(bytes_max, &mut sink, |place| participant_bytes(&list[place as usize]));
-        if capture.is_complete() {
-            self.capture = None;
-        }
-        counted
+        capture.hand_out_next(bytes_max, &mut sink, |place| participant_bytes(&list[place as usize]))
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }

@@ -129,18 +129,10 @@ impl Table for Payments {
             return 0;
         };
         let queued = |place: usize| outcomes[place].to_le_bytes();
-        let counted = capture.hand_out(bytes_max, sink, |slot| slot_bytes(&slots[slot]), |place| free[place], queued);
-        if capture.is_complete() {
-            self.capture = None;
-        }
-        counted
+        capture.hand_out(bytes_max, sink, |slot| slot_bytes(&slots[slot]), |place| free[place], queued)
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }

@@ -74,18 +74,10 @@ impl Table for Seats {
         let (Some(capture), seats) = (&mut self.capture, &self.by_currency) else { return 0 };
         let participants = capture.participants.max(1);
         let encode = |item: u32| seat_bytes(&seats[item as usize / participants][item as usize % participants]);
-        let handed_out = capture.section.hand_out_next(bytes_max, &mut sink, encode);
-        if capture.section.is_complete() {
-            self.capture = None;
-        }
-        handed_out
+        capture.section.hand_out_next(bytes_max, &mut sink, encode)
     }
 
-    fn is_capturing(&self) -> bool {
-        self.capture.is_some()
-    }
-
-    fn abandon_capture(&mut self) {
+    fn end_capture(&mut self) {
         self.capture = None;
     }
 }

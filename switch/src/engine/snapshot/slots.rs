@@ -76,11 +76,6 @@ impl<const SLOT: usize, const QUEUED: usize> SlotsCapture<SLOT, QUEUED> {
         counted += self.queue.hand_out_next(bytes_max.saturating_sub(counted), sink, entry);
         early + counted
     }
-
-    /// Has everything been handed out?
-    pub(in crate::engine) fn is_complete(&self) -> bool {
-        self.slots.is_complete() && self.free.is_complete() && self.queue.is_complete()
-    }
 }
 
 /// Gives each slot that is free, or in the queue, its only place in the two.

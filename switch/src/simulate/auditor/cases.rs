@@ -140,6 +140,9 @@ pub(in super::super) fn row_name(kind: u8, stands: u8, input: impl std::fmt::Deb
 impl Auditor {
     /// A case that nobody knew is opened, or a rule says no.
     pub(super) fn decide_opening(&mut self, message: &wire::CaseOpen, came: Came<'_>) {
+        if let Some(&before) = self.about.get(&(message.original, message.kind)) {
+            self.expire_if_late(before, came.position);
+        }
         let judged = self.judge_opening(came.sender, message);
         let Came { position, sender, routing, private, fields, .. } = came;
         let (id, kind) = (message.id, message.kind);
@@ -289,16 +292,34 @@ impl Auditor {
             return Ok(());
         };
         let who = if input == Input::Cancel { Some(case.opener) } else { case.responder };
-        let is_late = matches!(case.last().state, state::OPEN | state::ACCEPTED) && self.time_ns >= case.deadline_ns;
         if who != Some(came.sender) {
             self.rare.push("case input of the wrong party".into());
-        } else if is_late {
-            self.rare.push("case input after the deadline".into());
-            self.expire_case(subject, position);
-        } else if !self.change_case(subject, input, (reason, &came.private), position) {
+        } else if !self.change_case_in_time(subject, input, (reason, &came.private), position) {
             self.rare.push("case input that no case waited for".into());
         }
         Ok(())
+    }
+
+    /// As `change_case`, of what may come after the deadline: the case ends then as if it had not come.
+    pub(super) fn change_case_in_time(
+        &mut self,
+        subject: Subject,
+        input: Input,
+        because: ([u8; 4], &[u8]),
+        position: u64,
+    ) -> bool {
+        self.expire_if_late(subject, position) || self.change_case(subject, input, because, position)
+    }
+
+    fn expire_if_late(&mut self, subject: Subject, position: u64) -> bool {
+        let is_late = self.cases.get(&subject).is_some_and(|case| {
+            matches!(case.last().state, state::OPEN | state::ACCEPTED) && self.time_ns >= case.deadline_ns
+        });
+        if is_late {
+            self.rare.push("case input after the deadline".into());
+            self.expire_case(subject, position);
+        }
+        is_late
     }
 
     /// Does with a case what follows, and tells both; false where nothing does.

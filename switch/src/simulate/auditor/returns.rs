@@ -77,7 +77,7 @@ impl Auditor {
         self.rare.push("return of what was left".into());
         for kind in [cases::RECALL, cases::POSTING] {
             if let Some(&subject) = self.about.get(&(message.original, kind)) {
-                self.change_case(subject, cases::Input::Returned, ([0; 4], &[]), position);
+                self.change_case_in_time(subject, cases::Input::Returned, ([0; 4], &[]), position);
             }
         }
     }

@@ -147,11 +147,12 @@ impl Office {
         amount: u64,
         at_ms: u64,
     ) -> &mut Office {
-        let code = |name: &str| ParticipantCode::parse(name).unwrap();
-        let currency = Currency::parse(currency.as_bytes()).unwrap();
-        let amount = Amount::new(amount).unwrap();
-        let order =
-            CreditTransfer::new(id(number), code(payer), code(payee), amount, currency, START_NS + at_ms * 1_000_000);
+        let accepted_at_ns = START_NS + at_ms * 1_000_000;
+        let currency = currency.as_bytes().try_into().unwrap();
+        self.order(payer, &CreditTransfer { accepted_at_ns, currency, ..order_of(number, [payer, payee], amount) })
+    }
+
+    fn order(&mut self, payer: &str, order: &CreditTransfer) -> &mut Office {
         let mut routing = Vec::new();
         order.write(&mut routing);
         let annotation = TransferAnnotation { digest: digest_of(&routing), checked_through: u64::MAX }.bytes();
@@ -168,19 +169,18 @@ impl Office {
 
     /// As `pay`, in the bulk lane, accepted at the start.
     pub(in crate::cli) fn pay_in_bulk(&mut self, number: u64, payer: &str, payee: &str, amount: u64) -> &mut Office {
-        let order = CreditTransfer::new(
-            id(number),
-            ParticipantCode::parse(payer).unwrap(),
-            ParticipantCode::parse(payee).unwrap(),
-            Amount::new(amount).unwrap(),
-            Currency::parse(b"XTS").unwrap(),
-            START_NS,
-        );
-        let order = CreditTransfer { lane: Lane::Bulk as u8, ..order };
-        let mut routing = Vec::new();
-        order.write(&mut routing);
-        let annotation = TransferAnnotation { digest: digest_of(&routing), checked_through: u64::MAX }.bytes();
-        self.add(EntryKind::CreditTransfer, payer, &annotation, &routing)
+        self.order(payer, &CreditTransfer { lane: Lane::Bulk as u8, ..order_of(number, [payer, payee], amount) })
+    }
+
+    /// As `pay`, for a request to pay, accepted at the start.
+    pub(in crate::cli) fn pay_request(
+        &mut self,
+        (number, request): (u64, u64),
+        parties: [&str; 2],
+        amount: u64,
+    ) -> &mut Office {
+        let order = CreditTransfer { request_id: id(request).bytes(), ..order_of(number, parties, amount) };
+        self.order(parties[0], &order)
     }
 
     /// The return with one number of so much of the payment with another.
@@ -311,6 +311,13 @@ fn digest_of(routing: &[u8]) -> [u8; 16] {
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(routing).as_bytes()[..16]);
     digest
+}
+
+/// An order that was accepted at the start.
+fn order_of(number: u64, parties: [&str; 2], amount: u64) -> CreditTransfer {
+    let [payer, payee] = parties.map(|name| ParticipantCode::parse(name).unwrap());
+    let (amount, currency) = (Amount::new(amount).unwrap(), Currency::parse(b"XTS").unwrap());
+    CreditTransfer::new(id(number), payer, payee, amount, currency, START_NS)
 }
 
 fn case_of((number, kind): (u64, CaseKind), [opener, responder]: [&str; 2]) -> CaseOpen {
