@@ -87,20 +87,9 @@ pub struct ParticipantRow {
 /// A participant, with all that the operator has set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ParticipantView {
-    /// Its code.
-    pub participant: String,
-    /// Where it stands with the scheme.
-    pub standing: Standing,
-    /// In tariffs; 0 for none.
-    pub class: u8,
-    /// Whose accounts it uses.
-    pub sponsor: Option<String>,
-    /// Does it only connect for others?
-    pub is_technical: bool,
-    /// Can it be paid?
-    pub is_reachable: bool,
-    /// Its payments in flight.
-    pub in_flight: u32,
+    /// As in a list.
+    #[serde(flatten)]
+    pub row: ParticipantRow,
     /// 0 where the switch's configuration holds.
     pub in_flight_max: u32,
     /// The same.
@@ -405,16 +394,8 @@ fn participant_view(engine: &Engine, id: ParticipantId) -> ParticipantView {
         not_after_s: certificate.not_after_s,
     });
     let receivers = engine.scheme().money.permissions().filter(|(from, _)| *from == id).map(|(_, to)| to);
-    let ParticipantRow { participant, standing, class, sponsor, is_technical, is_reachable, in_flight } =
-        participant_row(engine, id);
     ParticipantView {
-        participant,
-        standing,
-        class,
-        sponsor,
-        is_technical,
-        is_reachable,
-        in_flight,
+        row: participant_row(engine, id),
         in_flight_max: limits.in_flight_max,
         orders_per_second: limits.orders_per_second,
         orders_burst: limits.orders_burst,
@@ -502,8 +483,7 @@ fn liquidity_row(engine: &Engine, id: ParticipantId, place: usize) -> Option<Liq
         engine.account(index).headroom()
     };
     let available = headroom(AccountKind::Settlement)?;
-    let rule =
-        engine.scheme().money.rules().iter().find(|rule| (rule.currency as usize, rule.participant) == (place, id.0));
+    let rule = engine.scheme().money.rule(place, id);
     let (currency, minor_digits) = currency_of(engine, place);
     Some(LiquidityRow {
         participant: name(engine, id),

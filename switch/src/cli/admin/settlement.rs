@@ -8,7 +8,7 @@ use ledger::Currency;
 use super::calendar;
 use super::show::{json, money_in, signed_money, table};
 use super::{By, Place};
-use crate::cli::ledger::arguments::{currency, participant, short_time_text};
+use crate::cli::ledger::arguments::{currency, cycle, participant, short_time_text};
 use crate::engine::scheme::settlement::Cycle;
 use crate::lookup::Trouble;
 use crate::operator::view::{NetRow, Page, Question, View, WindowRow};
@@ -48,11 +48,6 @@ pub(super) struct Of {
     /// payments or disputes
     #[arg(long, value_name = "CYCLE", default_value = "payments", value_parser = cycle)]
     pub(super) cycle: Cycle,
-}
-
-fn cycle(text: &str) -> Result<Cycle, String> {
-    let known = [Cycle::Payments, Cycle::Disputes].into_iter().find(|cycle| cycle.name() == text);
-    known.ok_or_else(|| "expected payments or disputes".to_owned())
 }
 
 /// What is not settled.

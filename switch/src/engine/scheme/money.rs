@@ -143,9 +143,11 @@ pub struct Money {
 }
 
 impl Money {
-    /// Floors and ceilings, in the order of currency and participant.
-    pub fn rules(&self) -> &[LiquidityRule] {
-        &self.rules
+    /// Floor and ceiling of a participant in a currency, by its number in the scheme; none where the operator has set none.
+    pub fn rule(&self, currency: usize, participant: ParticipantId) -> Option<&LiquidityRule> {
+        let key = |rule: &LiquidityRule| (rule.currency as usize, rule.participant);
+        let place = self.rules.binary_search_by_key(&(currency, participant.0), key);
+        place.ok().map(|place| &self.rules[place])
     }
 
     /// Who may send liquidity to whom.

@@ -43,6 +43,9 @@ pub enum Cycle {
 }
 
 impl Cycle {
+    /// Both.
+    pub const ALL: [Cycle; 2] = [Cycle::Payments, Cycle::Disputes];
+
     /// The cycle with a number.
     pub fn from_number(number: u8) -> Option<Cycle> {
         Some(match number {
