@@ -90,7 +90,8 @@ impl Operation {
 
 /// Where what is available stands to a floor and a ceiling.
 #[repr(u8)]
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Between them.
     Within = 0,
@@ -98,6 +99,17 @@ pub enum Level {
     Below = 1,
     /// Above the ceiling.
     Above = 2,
+}
+
+impl Level {
+    /// Its name in documents, reports and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Within => "within",
+            Level::Below => "below",
+            Level::Above => "above",
+        }
+    }
 }
 
 /// Floor and ceiling of what is available on a settlement account, in minor units.
