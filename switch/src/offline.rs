@@ -1,6 +1,7 @@
 //! What an operator does while the switch does not run: the data directory is opened as a start opens it, the command goes through the same pipeline, and the directory is
 //! closed as a stop closes it. So the entry, its checks and all that follows are those of a running switch.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger::journal::{DiskStorage, JournalFault, lineage_of};
@@ -8,7 +9,9 @@ use ledger::journal::{DiskStorage, JournalFault, lineage_of};
 use crate::clock::JournalClock;
 use crate::config::{Config, GenesisRules};
 use crate::data::{self, OpenData, OpenError, journal_directory};
+use crate::engine::scheme::events::Event;
 use crate::events::{EventFault, events_directory, read_page, survey};
+use crate::limits::VIEW_ROWS_MAX;
 use crate::lookup::{Lookup, Offline, Trouble, open_offline};
 use crate::operator::story::{self, EventsView};
 use crate::operator::view::{self, Question, View};
@@ -35,27 +38,57 @@ pub fn open(config: &Config) -> Result<Lookup<DiskStorage, Offline>, Trouble> {
     open_offline(&config.directory)
 }
 
-/// All that the operator was told and that is kept, to the journal's end. Nothing is changed: what is not in the files yet comes from the replay.
-pub fn events(config: &Config) -> Result<EventsView, Trouble> {
-    let mut lookup = open(config)?;
-    let failed = |fault: EventFault| Trouble::Fault(fault.to_string());
-    let directory = events_directory(&config.directory);
-    let (first, written) = survey(&directory, lookup.lineage()?.0).map_err(failed)?;
-    let most = usize::try_from(written + 1 - first).unwrap_or(usize::MAX);
-    let mut events = read_page(&directory, first - 1, most, written).map_err(failed)?.events;
-    let newest = lookup.told_behind(written, &mut events)?;
-    let through = events.last().map_or(written, |event| event.number);
-    if through != newest || events.windows(2).any(|pair| pair[0].number + 1 != pair[1].number) {
-        let directory = directory.display();
-        return Err(Trouble::Fault(format!(
-            "{directory} lacks events before {newest}: start the switch once, which makes them again"
-        )));
+/// What the operator was told and that is kept, to the journal's end. Nothing is changed.
+pub struct StoppedEvents {
+    lookup: Lookup<DiskStorage, Offline>,
+    directory: PathBuf,
+    /// The oldest that is kept.
+    first: u64,
+    /// The newest that is in the files.
+    written: u64,
+    /// What is not in the files yet comes from the replay.
+    behind: Vec<Event>,
+    /// The newest.
+    through: u64,
+}
+
+impl StoppedEvents {
+    /// Of a switch that does not run.
+    pub fn open(config: &Config) -> Result<StoppedEvents, Trouble> {
+        let mut lookup = open(config)?;
+        let directory = events_directory(&config.directory);
+        let (first, written) = survey(&directory, lookup.lineage()?.0).map_err(failed)?;
+        let mut behind = Vec::new();
+        let through = lookup.told_behind(written, &mut behind)?;
+        if through < written || !behind.iter().map(|event| event.number).eq(written + 1..=through) {
+            let directory = directory.display();
+            return Err(Trouble::Fault(format!(
+                "{directory} lacks events before {through}: start the switch once, which makes them again"
+            )));
+        }
+        Ok(StoppedEvents { lookup, directory, first, written, behind, through })
     }
-    let participants = story::participants_of(&events);
-    match view::look(lookup.engine()?, &Question::Names { participants })? {
-        View::Names(names) => Ok(EventsView { rows: story::rows_of(&events, &names), first, through }),
-        other => unreachable!("names were asked for: {other:?}"),
+
+    /// The events after a number, a page of them.
+    pub fn page(&mut self, after: u64) -> Result<EventsView, Trouble> {
+        let mut events = read_page(&self.directory, after, VIEW_ROWS_MAX, self.written).map_err(failed)?.events;
+        let newest = events.last().map_or(after, |event| event.number);
+        if newest >= self.written {
+            let rest = self.behind.iter().filter(|event| event.number > newest);
+            events.extend(rest.take(VIEW_ROWS_MAX - events.len()));
+        }
+        let participants = story::participants_of(&events);
+        match view::look(self.lookup.engine()?, &Question::Names { participants })? {
+            View::Names(names) => {
+                Ok(EventsView { rows: story::rows_of(&events, &names), first: self.first, through: self.through })
+            }
+            other => unreachable!("names were asked for: {other:?}"),
+        }
     }
+}
+
+fn failed(fault: EventFault) -> Trouble {
+    Trouble::Fault(fault.to_string())
 }
 
 /// Journals a command, and has the engine decide it.

@@ -194,8 +194,10 @@ fn text_of(bytes: &[u8]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
     use super::*;
-    use crate::config::GenesisRules;
-    use crate::entry::{self, Body, Sender, write_command};
+    use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+    use crate::engine::Batch;
+    use crate::engine::scheme::members::Standing;
+    use crate::entry::{self, Body, Sender, StandingSet, write_command, write_signed_command};
     use crate::genesis::scheme_rules;
 
     /// An engine in which the rules are those that requests begin from.
@@ -203,9 +205,7 @@ mod tests {
         let mut engine = Engine::new();
         let mut payload = Vec::new();
         write_command(&mut payload, EntryKind::ActivateRules, &scheme_rules(&GenesisRules::default()));
-        engine
-            .apply(crate::engine::Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut Vec::new())
-            .unwrap();
+        engine.apply(Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut Vec::new()).unwrap();
         engine
     }
 
@@ -258,6 +258,33 @@ mod tests {
         assert_eq!(signed, Signed { operator: "j.doe@bank".into(), approver: None, reason });
     }
 
+    /// A participant could be opened whose payments would move accounts that are closed for good: money that it was paid could be paid out by nobody.
+    #[test]
+    fn nobody_settles_through_who_is_closed() {
+        let participant = |code: &str| GenesisParticipant { code: code.to_owned(), ..GenesisParticipant::default() };
+        let currency =
+            GenesisCurrency { code: "XTS".to_owned(), minor_digits: 2, amount_max: 100, ..GenesisCurrency::default() };
+        let participant = vec![participant("ALPHA"), participant("BRAVO")];
+        let genesis = Genesis { rules: GenesisRules::default(), currency: vec![currency], participant };
+        let mut payload = crate::genesis::commands(&genesis).concat();
+        let signature = Signature { operator: padded("j.doe"), approver: padded("m.roe"), reason: padded("why") };
+        let closed = StandingSet { participant: 2, standing: Standing::Closed as u8 };
+        write_signed_command(&mut payload, EntryKind::StandingSet, &signature, &closed);
+        let mut engine = Engine::new();
+        engine.apply(Batch { first_sequence: 1, time_ns: 1, payload: &payload }, &mut Vec::new()).unwrap();
+        let open = |sponsor: &str| {
+            let (participant, sponsor) = ("ECHO".to_owned(), Some(sponsor.to_owned()));
+            let action =
+                Action::OpenParticipant { participant, is_active: true, class: 0, sponsor, is_technical: false };
+            let (operator, approver, reason) = ("j.doe".to_owned(), Some("m.roe".to_owned()), "why".to_owned());
+            Command::from_request(Request { operator, approver, reason, action })
+                .unwrap()
+                .write(&engine, &mut Vec::new())
+        };
+        assert_eq!(open("ALPHA"), Ok(()));
+        assert!(open("BRAVO").unwrap_err().to_string().contains("sponsor BRAVO: it is closed for good"));
+    }
+
     #[test]
     fn a_request_names_every_rule() {
         let text = serde_json::to_string(&request("j.doe", "why", |_| {})).unwrap();
@@ -274,7 +301,7 @@ mod tests {
         let mut engine = Engine::new();
         let mut payload = Vec::new();
         write_command(&mut payload, EntryKind::ActivateRules, &scheme_rules(&written));
-        let batch = crate::engine::Batch { first_sequence: 1, time_ns: 1, payload: &payload };
+        let batch = Batch { first_sequence: 1, time_ns: 1, payload: &payload };
         engine.apply(batch, &mut Vec::new()).unwrap();
         assert_eq!(GenesisRules::of(engine.rules()), written);
     }

@@ -6,6 +6,7 @@ use adapters::message::ParticipantCode;
 use ledger::{Account, AccountFlags, AccountId, AccountIndex, AccountSpec, Book, Currency};
 
 use super::Engine;
+use super::seats::Seat;
 use crate::entry::ParticipantId;
 
 /// What an account is to the scheme. The numbers are codes in the book: never renumber, never reuse.
@@ -188,6 +189,14 @@ impl Engine {
         let number = self.currency_place(currency)?;
         self.participants.get(participant)?;
         self.seats.at(number, participant).account
+    }
+
+    /// What a participant may do, and has done since the last cut-off, in a currency by its number in the scheme.
+    ///
+    /// # Panics
+    /// When the scheme has no such participant or currency.
+    pub fn seat(&self, participant: ParticipantId, currency: usize) -> &Seat {
+        self.seats.at(currency, participant)
     }
 
     pub(super) fn currency_place(&self, currency: [u8; 3]) -> Option<usize> {

@@ -61,6 +61,11 @@ impl Seat {
         self.held + self.sent + u128::from(amount) <= self.received + u128::from(self.terms.sub_limit)
     }
 
+    /// How much of a sub-limit is used: what was sent, or is held, beyond what was received since the last cut-off, in minor units.
+    pub fn sub_limit_used(&self) -> u128 {
+        (self.held + self.sent).saturating_sub(self.received)
+    }
+
     /// A payment holds so much.
     pub fn hold(&mut self, amount: u64) {
         self.held += u128::from(amount);

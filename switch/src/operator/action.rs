@@ -5,7 +5,7 @@ use adapters::message::ParticipantCode;
 use serde::{Deserialize, Serialize};
 
 use super::reference::Reference;
-use super::tariff::TariffLine;
+use super::tariff::{TariffLine, entry_rows};
 use super::{Refusal, letters};
 use crate::config::GenesisRules;
 use crate::engine::Engine;
@@ -163,10 +163,7 @@ impl Action {
             Action::ActivateRules { to, .. } => to.check(),
             Action::OpenParticipant { participant, .. } => code(participant).map(drop),
             Action::SetCertificate { fingerprint, .. } => fingerprint_bytes(fingerprint).map(drop),
-            Action::SetTariff { rows, .. } if rows.len() > TARIFF_ROWS_MAX => {
-                Err(format!("a tariff of {} rows: at most {TARIFF_ROWS_MAX}", rows.len()))
-            }
-            Action::SetTariff { rows, .. } => rows.iter().try_for_each(|row| row.entry_row().map(drop)),
+            Action::SetTariff { rows, .. } => entry_rows(rows).map(drop),
             Action::SetCalendar { times_min, holidays, .. } => {
                 filled::<u16, CUT_OFFS_PER_DAY_MAX>("cut-offs a day", times_min, 0).map(drop)?;
                 filled::<u32, HOLIDAYS_MAX>("holidays", holidays, 0).map(drop)
@@ -333,7 +330,7 @@ impl Action {
                 write_signed_command(out, kind, by, &command);
             }
             &Action::SetTariff { tariff, effective_at_ns, ref rows } => {
-                let rows = rows.iter().map(TariffLine::entry_row).collect::<Result<Vec<_>, _>>()?;
+                let rows = entry_rows(rows)?;
                 let count = u16::try_from(rows.len()).map_err(|_| format!("at most {TARIFF_ROWS_MAX} rows"))?;
                 write_tariff(out, by, &TariffSet { tariff, effective_at_ns, rows: count }, &rows);
             }
@@ -403,6 +400,10 @@ fn sponsor_of(
         return Err(format!(
             "sponsor {sponsor}: a sponsor has accounts of its own, and whom it sponsors is not technical"
         ));
+    }
+    // Nobody could pay, and what it were paid would stand on accounts that are closed for good.
+    if engine.standing_of(ParticipantId(number)) == Some(Standing::Closed) {
+        return Err(format!("sponsor {sponsor}: it is closed for good: choose another"));
     }
     Ok(number)
 }

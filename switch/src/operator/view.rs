@@ -87,20 +87,9 @@ pub struct ParticipantRow {
 /// A participant, with all that the operator has set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ParticipantView {
-    /// Its code.
-    pub participant: String,
-    /// Where it stands with the scheme.
-    pub standing: Standing,
-    /// In tariffs; 0 for none.
-    pub class: u8,
-    /// Whose accounts it uses.
-    pub sponsor: Option<String>,
-    /// Does it only connect for others?
-    pub is_technical: bool,
-    /// Can it be paid?
-    pub is_reachable: bool,
-    /// Its payments in flight.
-    pub in_flight: u32,
+    /// As in a list.
+    #[serde(flatten)]
+    pub row: ParticipantRow,
     /// 0 where the switch's configuration holds.
     pub in_flight_max: u32,
     /// The same.
@@ -213,8 +202,31 @@ pub struct RuleRow {
     pub ceiling: u64,
     /// Is the reserve used?
     pub is_automatic: bool,
-    /// `within`, `below` or `above`.
-    pub level: String,
+    /// Where what is available stands to them, as it was told last.
+    pub level: Level,
+}
+
+/// A window before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowState {
+    /// What is posted belongs to it.
+    Open,
+    /// Its nets stand.
+    Closed,
+    /// They are being confirmed.
+    Settling,
+}
+
+impl WindowState {
+    /// Its name on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            WindowState::Open => "open",
+            WindowState::Closed => "closed",
+            WindowState::Settling => "settling",
+        }
+    }
 }
 
 /// A window that is open or not settled.
@@ -228,8 +240,8 @@ pub struct WindowRow {
     pub cycle: Cycle,
     /// Its number.
     pub window: u32,
-    /// `open`, `closed` or `settling`.
-    pub state: String,
+    /// What can be done with it.
+    pub state: WindowState,
     /// Journal time of its opening, or of its cut-off.
     pub since_ns: u64,
     /// When the calendar closes it, of an open one.
@@ -405,16 +417,8 @@ fn participant_view(engine: &Engine, id: ParticipantId) -> ParticipantView {
         not_after_s: certificate.not_after_s,
     });
     let receivers = engine.scheme().money.permissions().filter(|(from, _)| *from == id).map(|(_, to)| to);
-    let ParticipantRow { participant, standing, class, sponsor, is_technical, is_reachable, in_flight } =
-        participant_row(engine, id);
     ParticipantView {
-        participant,
-        standing,
-        class,
-        sponsor,
-        is_technical,
-        is_reachable,
-        in_flight,
+        row: participant_row(engine, id),
         in_flight_max: limits.in_flight_max,
         orders_per_second: limits.orders_per_second,
         orders_burst: limits.orders_burst,
@@ -502,8 +506,7 @@ fn liquidity_row(engine: &Engine, id: ParticipantId, place: usize) -> Option<Liq
         engine.account(index).headroom()
     };
     let available = headroom(AccountKind::Settlement)?;
-    let rule =
-        engine.scheme().money.rules().iter().find(|rule| (rule.currency as usize, rule.participant) == (place, id.0));
+    let rule = engine.scheme().money.rule(place, id);
     let (currency, minor_digits) = currency_of(engine, place);
     Some(LiquidityRow {
         participant: name(engine, id),
@@ -517,12 +520,7 @@ fn liquidity_row(engine: &Engine, id: ParticipantId, place: usize) -> Option<Liq
             target: rule.target,
             ceiling: rule.ceiling,
             is_automatic: rule.is_automatic,
-            level: match rule.level {
-                Level::Within => "within",
-                Level::Below => "below",
-                Level::Above => "above",
-            }
-            .to_owned(),
+            level: rule.level,
         }),
     })
 }
@@ -534,12 +532,12 @@ fn windows(engine: &Engine) -> Vec<WindowRow> {
 /// The windows of a cycle that are not settled, the oldest first, and the open one behind them.
 fn cycle_rows(engine: &Engine, book: &CycleBook) -> Vec<WindowRow> {
     let (currency, minor_digits) = currency_of(engine, book.currency as usize);
-    let row = |window, state: &str, since_ns| WindowRow {
+    let row = |window, state, since_ns| WindowRow {
         currency: currency.clone(),
         minor_digits,
         cycle: book.cycle,
         window,
-        state: state.to_owned(),
+        state,
         since_ns,
         closes_at_ns: None,
         gross: 0,
@@ -550,9 +548,14 @@ fn cycle_rows(engine: &Engine, book: &CycleBook) -> Vec<WindowRow> {
         gross: window.gross(),
         nets: window.nets.len(),
         confirmed: window.nets.iter().filter(|net| net.is_confirmed).count(),
-        ..row(window.number, if window.is_settling { "settling" } else { "closed" }, window.closed_at_ns)
+        ..row(
+            window.number,
+            if window.is_settling { WindowState::Settling } else { WindowState::Closed },
+            window.closed_at_ns,
+        )
     });
-    let open = WindowRow { closes_at_ns: book.next_cut_off_ns, ..row(book.open_number, "open", book.opened_at_ns) };
+    let open =
+        WindowRow { closes_at_ns: book.next_cut_off_ns, ..row(book.open_number, WindowState::Open, book.opened_at_ns) };
     closed.chain([open]).collect()
 }
 

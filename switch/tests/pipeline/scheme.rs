@@ -530,6 +530,28 @@ fn disputes_settle_apart_and_may_find_a_debtor_short() {
     );
 }
 
+/// Two disputes of the largest amount are lawful, and their sum is no amount: starting the settlement of their window stopped the switch, and each start after it, for the command
+/// was in the journal.
+#[test]
+fn a_net_that_no_movement_can_carry_is_not_settled() {
+    check(
+        "
+        at 1  orders in R1 ALPHA KES 999999999999999999 -> MoneyPrepared ALPHA 999999999999999999
+        at 1  confirms R1                               -> MoneyConfirmed ALPHA 999999999999999999
+        at 1  orders in R2 ALPHA KES 999999999999999999 -> MoneyPrepared ALPHA 999999999999999999
+        at 1  confirms R2                               -> MoneyConfirmed ALPHA 999999999999999999
+        at 2  orders dispute D1 ALPHA BRAVO KES 999999999999999999 -> MoneyConfirmed ALPHA BRAVO 999999999999999999
+        at 2  orders dispute D2 ALPHA BRAVO KES 1       -> MoneyConfirmed ALPHA BRAVO 1
+        at 3  cuts KES disputes                         -> WindowClosed w1 1000000000000000000, NetDetermined w1 ALPHA -1000000000000000000, NetDetermined w1 BRAVO 1000000000000000000
+        at 4  starts KES disputes 1                     -> refused NetTooLarge
+        at 5  gives-up KES disputes 1                   -> WindowAborted w1
+        at 6  orders dispute D3 BRAVO ALPHA KES 1       -> MoneyConfirmed BRAVO ALPHA 1
+        at 7  cuts KES disputes                         -> WindowClosed w2 999999999999999999, NetDetermined w2 ALPHA -999999999999999999, NetDetermined w2 BRAVO 999999999999999999
+        at 8  starts KES disputes 2                     -> SettlementStarted w2
+        ",
+    );
+}
+
 #[test]
 fn orders_of_money_have_two_steps_and_one_reference() {
     check(

@@ -8,6 +8,7 @@ use super::show::{json, signed_money};
 use crate::cli::ledger::arguments::short_time_text;
 use crate::limits::EVENTS_LOOK_MS;
 use crate::lookup::Trouble;
+use crate::offline::StoppedEvents;
 use crate::operator::story::{EventRow, EventsView};
 use crate::server::AdminOffice;
 
@@ -35,23 +36,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Trouble> {
     let mut out = io::stdout().lock();
     let Arguments { after, follow, place, .. } = arguments;
     let config = place.config()?;
-    if place.offline {
-        if *follow {
-            return Err(Trouble::Asked("--follow waits for a switch that runs: leave --offline out".to_owned()));
-        }
-        let view = crate::offline::events(&config)?;
-        let after = begin(*after, &view)?;
-        let rows: Vec<EventRow> = view.rows.into_iter().filter(|row| row.number > after).collect();
-        return write(&rows, arguments.json, &mut out);
+    if place.offline && *follow {
+        return Err(Trouble::Asked("--follow waits for a switch that runs: leave --offline out".to_owned()));
     }
-    let office = AdminOffice::of(&config.directory);
+    let mut stopped = if place.offline { Some(StoppedEvents::open(&config)?) } else { None };
+    let mut page = |after| match &mut stopped {
+        Some(stopped) => stopped.page(after),
+        None => AdminOffice::of(&config.directory).events(after),
+    };
     let mut seen = None;
     loop {
         let asked = seen.or(*after);
-        let view = office.events(asked.unwrap_or(0))?;
+        let view = page(asked.unwrap_or(0))?;
         let from = begin(asked, &view)?;
         // Where the oldest kept are wanted, and 0 is before them, they were not sent.
-        let view = if asked.is_none() && from > 0 { office.events(from)? } else { view };
+        let view = if asked.is_none() && from > 0 { page(from)? } else { view };
         write(&view.rows, arguments.json, &mut out)?;
         out.flush().map_err(Trouble::Output)?;
         let last = view.rows.last().map_or(from, |row| row.number);

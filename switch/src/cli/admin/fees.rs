@@ -22,7 +22,7 @@ pub(in crate::cli) enum Command {
     Balances(Balances),
     /// Set the next tariff, from a file
     #[command(
-        after_help = "A file has a table for each row, keys as in docs/scheme-rules.md, amounts in minor units:\n  [[row]]\n  flow = \"payment\"\n  currency = \"XTS\"\n  from = 1\n  through = 100000000\n  fixed = 5\n  bearer = \"payer\"\n  to = \"scheme\""
+        after_help = "A file has a table for each row, keys as in docs/admin-commands.md, amounts in minor units:\n  [[row]]\n  flow = \"payment\"\n  currency = \"XTS\"\n  fixed = 5\n  bearer = \"payer\"\n\nWhat a file would have cost: switch report tariff-trial"
     )]
     Set(Set),
     /// Collect what is owed from settlement accounts, and pay what others are owed
@@ -131,13 +131,8 @@ fn write_balances(balances: &[BalanceRow], out: &mut dyn Write) -> Result<(), Tr
 fn read(file: &Path) -> Result<TariffFile, Trouble> {
     let name = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| Trouble::Asked(format!("{name}: {error}")))?;
-    let read: Result<TariffFile, toml::de::Error> = toml::from_str(&text);
-    let read = read.map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        let what = error.message().replace('\n', " ");
-        Trouble::Asked(format!("{name}: line {line}: {what}; correct it, the keys are those of `fees show`"))
-    })?;
-    Ok(read)
+    TariffFile::read(&text)
+        .map_err(|what| Trouble::Asked(format!("{name}: {what}; correct it, the keys are those of `fees show`")))
 }
 
 fn set(Set { file, from, by }: &Set, out: &mut dyn Write) -> Result<(), Trouble> {

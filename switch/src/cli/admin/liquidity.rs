@@ -93,7 +93,7 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble> {
                 Some(rule) => {
                     cells.extend([rule.floor, rule.target, rule.ceiling].map(|value| amount(value.into())));
                     let how = if rule.is_automatic { ", automatic" } else { "" };
-                    cells.push(format!("{}{how}", rule.level));
+                    cells.push(format!("{}{how}", rule.level.name()));
                 }
                 None => cells.extend(["", "", "", ""].map(str::to_owned)),
             }

@@ -246,20 +246,21 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble> {
     if arguments.json {
         return json(&[view], out);
     }
+    let row = &view.row;
     let configured = |value: u32| limit(value.to_string(), value == 0, "as configured");
     let mut said = vec![
-        ("participant", view.participant.clone()),
-        ("standing", view.standing.name().to_owned()),
-        ("class", view.class.to_string()),
-        ("reachable", yes(view.is_reachable)),
-        ("in flight", format!("{} (at most: {})", view.in_flight, configured(view.in_flight_max))),
+        ("participant", row.participant.clone()),
+        ("standing", row.standing.name().to_owned()),
+        ("class", row.class.to_string()),
+        ("reachable", yes(row.is_reachable)),
+        ("in flight", format!("{} (at most: {})", row.in_flight, configured(view.in_flight_max))),
         (
             "orders",
             format!("a second: {}, at once: {}", configured(view.orders_per_second), configured(view.orders_burst)),
         ),
     ];
-    said.extend(view.sponsor.clone().map(|sponsor| ("sponsor", sponsor)));
-    if view.is_technical {
+    said.extend(row.sponsor.clone().map(|sponsor| ("sponsor", sponsor)));
+    if row.is_technical {
         said.push(("connects for", view.connects_for.join(", ")));
     }
     if !view.transfers_to.is_empty() {
@@ -312,7 +313,7 @@ fn open(arguments: &Open, out: &mut dyn Write) -> Result<(), Trouble> {
 }
 
 fn stand(Stand { participant, standing, by }: &Stand, out: &mut dyn Write) -> Result<(), Trouble> {
-    let before = view_of(&by.place, participant)?.standing;
+    let before = view_of(&by.place, participant)?.row.standing;
     let said =
         [("participant", participant.to_string()), ("standing", format!("{} -> {}", before.name(), standing.name()))];
     let action = Action::SetStanding { participant: participant.to_string(), standing: *standing };

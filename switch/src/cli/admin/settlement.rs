@@ -8,10 +8,10 @@ use ledger::Currency;
 use super::calendar;
 use super::show::{json, money_in, signed_money, table};
 use super::{By, Place};
-use crate::cli::ledger::arguments::{currency, participant, short_time_text};
+use crate::cli::ledger::arguments::{currency, cycle, participant, short_time_text};
 use crate::engine::scheme::settlement::Cycle;
 use crate::lookup::Trouble;
-use crate::operator::view::{NetRow, Page, Question, View, WindowRow};
+use crate::operator::view::{NetRow, Page, Question, View, WindowRow, WindowState};
 use crate::operator::{Action, SettlementInput};
 
 /// `switch admin settlement`.
@@ -48,11 +48,6 @@ pub(super) struct Of {
     /// payments or disputes
     #[arg(long, value_name = "CYCLE", default_value = "payments", value_parser = cycle)]
     pub(super) cycle: Cycle,
-}
-
-fn cycle(text: &str) -> Result<Cycle, String> {
-    let known = [Cycle::Payments, Cycle::Disputes].into_iter().find(|cycle| cycle.name() == text);
-    known.ok_or_else(|| "expected payments or disputes".to_owned())
 }
 
 /// What is not settled.
@@ -143,12 +138,12 @@ fn windows(arguments: &Windows, out: &mut dyn Write) -> Result<(), Trouble> {
     let rows: Vec<Vec<String>> = windows
         .iter()
         .map(|window| {
-            let is_open = window.state == "open";
+            let is_open = window.state == WindowState::Open;
             vec![
                 window.currency.clone(),
                 window.cycle.name().to_owned(),
                 window.window.to_string(),
-                window.state.clone(),
+                window.state.name().to_owned(),
                 short_time_text(window.since_ns),
                 window.closes_at_ns.map_or_else(String::new, short_time_text),
                 if is_open { String::new() } else { signed_money(window.gross, window.minor_digits) },
@@ -188,7 +183,7 @@ fn write_nets(nets: &[NetRow], out: &mut dyn Write) -> Result<(), Trouble> {
 fn cut(Cut { of, by }: &Cut, out: &mut dyn Write) -> Result<(), Trouble> {
     let windows = by.place.rows(|_| Question::Windows {}, only_windows)?;
     let open = windows.iter().find(|window| {
-        window.state == "open" && window.currency == of.currency.to_string() && window.cycle == of.cycle
+        window.state == WindowState::Open && window.currency == of.currency.to_string() && window.cycle == of.cycle
     });
     let number = open.map_or(1, |window| window.window);
     if open.is_some() {

@@ -7,7 +7,7 @@ use super::super::print::money;
 use super::{CURRENCY, PROVIDERS};
 use crate::engine::scheme::settlement::Cycle;
 use crate::lookup::Trouble;
-use crate::operator::view::{NetRow, Question, View, WindowRow};
+use crate::operator::view::{NetRow, Question, View, WindowRow, WindowState};
 use crate::operator::{Action, Decided, Request, SettlementInput};
 use crate::server::AdminOffice;
 
@@ -25,7 +25,7 @@ impl Desk<'_> {
     fn settle(&self) -> Result<(), Trouble> {
         // What an earlier demo of this directory left open, and what this one brought.
         self.give(Action::CutOff { currency: CURRENCY.to_owned(), cycle: Cycle::Payments })?;
-        for window in self.windows()?.into_iter().filter(|window| window.state != "open") {
+        for window in self.windows()?.into_iter().filter(|window| window.state != WindowState::Open) {
             self.settle_window(&window)?;
         }
         Ok(())
@@ -48,7 +48,7 @@ impl Desk<'_> {
             window: number,
             step,
         };
-        if window.state == "closed" {
+        if window.state == WindowState::Closed {
             let started = self.give(step(SettlementInput::Start))?;
             println!(
                 "  started: what debtors owe is held on their settlement accounts (journal position {})",

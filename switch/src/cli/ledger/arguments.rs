@@ -9,6 +9,7 @@ use ledger::Currency;
 
 use super::Failure;
 use crate::books::{Books, TransferName};
+use crate::engine::scheme::settlement::Cycle;
 
 /// A message that lists what is known lists so many.
 const LISTED_MAX: usize = 12;
@@ -47,6 +48,12 @@ pub(in crate::cli) fn participant(text: &str) -> Result<ParticipantCode, String>
 pub(in crate::cli) fn currency(text: &str) -> Result<Currency, String> {
     Currency::parse(text.as_bytes())
         .ok_or_else(|| "expected a currency by ISO 4217: three upper-case letters".to_owned())
+}
+
+/// A cycle of settlement.
+pub(in crate::cli) fn cycle(text: &str) -> Result<Cycle, String> {
+    let known = Cycle::ALL.into_iter().find(|cycle| cycle.name() == text);
+    known.ok_or_else(|| "expected payments or disputes".to_owned())
 }
 
 /// The id of a transfer: 32 hexadecimal digits, as UUIDs are written or without hyphens.

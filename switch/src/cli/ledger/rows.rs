@@ -170,7 +170,12 @@ impl Rows {
         if form == Form::Csv {
             write_csv(out, columns.iter().map(|column| column.key.to_owned()))?;
         }
-        Ok(Rows { form, columns, count: 0, measured: Vec::new(), widths: None })
+        Ok(Rows::go_on(form, columns))
+    }
+
+    /// More rows below a header that is there.
+    pub(in crate::cli) fn go_on(form: Form, columns: &'static [Column]) -> Rows {
+        Rows { form, columns, count: 0, measured: Vec::new(), widths: None }
     }
 
     /// Writes a row, one cell a column.

@@ -16,7 +16,6 @@ mod outcomes;
 mod positions;
 mod reading;
 mod sheet;
-mod tariff_file;
 mod tariff_trial;
 mod tariffs;
 mod timeouts;

@@ -1,20 +1,20 @@
-//! `switch report positions`: where every participant with accounts of its own stands in each currency.
+//! `switch report positions`: where every participant stands in each currency: on its own accounts, or on its sponsor's under a sub-limit.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use ledger::Currency;
 
 use super::super::ledger::Ended;
 use super::super::ledger::rows::{Cell, Column, Values, column};
-use super::reading::{AskedAt, NoReader, Whose, read_at, time_cell};
+use super::reading::{AskedAt, NoReader, Whose, code_cell, read_at, time_cell};
 use super::sheet::Sheet;
-use crate::books::Books;
 use crate::cli::Failure;
 use crate::engine::Engine;
 use crate::engine::accounts::AccountKind;
 use crate::engine::rules::CurrencyRules;
 use crate::engine::scheme::Model;
-use crate::engine::scheme::settlement::Cycle;
+use crate::engine::scheme::settlement::{Cycle, CycleBook};
 use crate::entry::ParticipantId;
 
 /// Shows where participants stand.
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Arguments {
     whose: Whose,
 }
 
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [Column; 19] = [
     column("participant", Values::Text).seen_as("participant"),
     column("currency", Values::Text).seen_as(""),
     column("minor_digits", Values::Count),
@@ -43,26 +43,39 @@ const COLUMNS: [Column; 16] = [
     column("closed_nets", Values::Money).seen_as("closed nets"),
     column("dispute", Values::Money).seen_as("dispute"),
     column("fees", Values::Money).seen_as("fees"),
+    column("sponsor", Values::Text).seen_as("sponsor"),
+    column("sub_limit", Values::Money).seen_as("sub-limit"),
+    column("sub_limit_used", Values::Money).seen_as("used of it"),
 ];
 
 /// The open window's net of a participant, and those of windows that are closed and not settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Nets {
     open: i128,
     windows: u64,
     closed: i128,
 }
 
-impl Nets {
-    fn of(engine: &Engine, currency: usize, participant: ParticipantId, position: i128) -> Nets {
-        let Some(book) = engine.scheme().settlement.cycle(currency, Cycle::Payments) else {
-            return Nets { open: position, windows: 0, closed: 0 };
-        };
-        let (open, _) = engine.open_nets(book);
-        let own = |net: &&crate::engine::scheme::settlement::Net| net.participant == participant.0 && !net.is_confirmed;
-        let closed = book.windows.iter().filter_map(|window| window.nets.iter().find(own));
-        let (windows, closed) = closed.fold((0, 0), |(windows, sum), net| (windows + 1, sum + net.net));
-        Nets { open: open.iter().find(own).map_or(0, |net| net.net), windows, closed }
+/// The nets of everybody who has one in a cycle that was needed before.
+fn nets_of(engine: &Engine, book: &CycleBook) -> BTreeMap<u32, Nets> {
+    let mut nets: BTreeMap<u32, Nets> = BTreeMap::new();
+    for net in engine.open_nets(book).0 {
+        nets.entry(net.participant).or_default().open = net.net;
     }
+    for net in book.windows.iter().flat_map(|window| &window.nets).filter(|net| !net.is_confirmed) {
+        let own = nets.entry(net.participant).or_default();
+        own.windows += 1;
+        own.closed += net.net;
+    }
+    nets
+}
+
+/// A currency of the report.
+struct OfCurrency<'a> {
+    number: usize,
+    rules: &'a CurrencyRules,
+    /// None where all that stands on position accounts belongs to the first window.
+    nets: Option<BTreeMap<u32, Nets>>,
 }
 
 /// Runs the report.
@@ -75,16 +88,20 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     let mut wrong: Option<(ParticipantId, Currency)> = None;
     let engine = books.engine();
     for (number, rules) in engine.currencies().iter().enumerate() {
-        for (participant, code) in engine.participants().filter(|(_, code)| whose.wants(Some(*code), rules.currency)) {
-            let is_direct = engine.participant(participant).is_some_and(|participant| participant.is_direct());
-            if !is_direct {
+        let nets = engine.scheme().settlement.cycle(number, Cycle::Payments).map(|book| nets_of(engine, book));
+        let of_currency = OfCurrency { number, rules, nets };
+        for (id, code) in engine.participants().filter(|(_, code)| whose.wants(Some(*code), rules.currency)) {
+            let Some(participant) = engine.participant(id).filter(|participant| !participant.is_technical) else {
                 continue;
-            }
-            let (cells, is_right) = cells(&books, (number, rules), participant);
-            let cells = [&[Cell::text(code)], &cells[..]].concat();
-            sheet.push(out, &cells)?;
+            };
+            let head = [Cell::text(code), Cell::text(rules.currency), Cell::Count(rules.minor_digits.into())];
+            let (cells, is_right) = match participant.sponsor {
+                None => own_cells(engine, &of_currency, id),
+                Some(sponsor) => (sponsored_cells(engine, &of_currency, (id, sponsor)), true),
+            };
+            sheet.push(out, &[&head[..], &[Cell::text(rules.model.name())], &cells].concat())?;
             if !is_right {
-                wrong = Some((participant, rules.currency));
+                wrong = Some((id, rules.currency));
             }
         }
     }
@@ -98,18 +115,16 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     }
 }
 
-/// What stands behind the participant's code, and whether its position is the sum of its nets.
-fn cells(books: &Books, (number, rules): (usize, &CurrencyRules), participant: ParticipantId) -> (Vec<Cell>, bool) {
-    let (engine, digits) = (books.engine(), rules.minor_digits);
+/// What stands on a participant's own accounts, and whether its position is the sum of its nets.
+fn own_cells(engine: &Engine, of_currency: &OfCurrency<'_>, participant: ParticipantId) -> (Vec<Cell>, bool) {
+    let &OfCurrency { number, rules, ref nets } = of_currency;
+    let digits = rules.minor_digits;
     let find =
         |kind| engine.find_account(participant, rules.currency.bytes(), kind).map(|account| engine.account(account));
     let balance = |kind| find(kind).map_or(0, |account| account.balances().booked());
     let money = |minor_units| Cell::Money(minor_units, digits);
     let (settlement, position) = (find(AccountKind::Settlement), find(AccountKind::Position));
     let mut cells = vec![
-        Cell::text(rules.currency),
-        Cell::Count(digits.into()),
-        Cell::text(rules.model.name()),
         money(balance(AccountKind::Settlement)),
         Cell::money(settlement.map_or(0, |account| account.debits_pending()), digits),
         Cell::money(engine.free_money(number, participant), digits),
@@ -118,13 +133,13 @@ fn cells(books: &Books, (number, rules): (usize, &CurrencyRules), participant: P
     let mut is_right = true;
     if let Some(account) = position.filter(|_| rules.model == Model::Net) {
         let position = account.balances().booked();
-        let nets = Nets::of(engine, number, participant, position);
+        let all_open = Nets { open: position, ..Nets::default() };
+        let nets = nets.as_ref().map_or(all_open, |nets| nets.get(&participant.0).copied().unwrap_or_default());
         is_right = nets.open + nets.closed == position;
-        let used = account.overdrawn();
         cells.extend([
             money(position),
             Cell::money(account.cap(), digits),
-            Cell::money(used, digits),
+            Cell::money(account.overdrawn(), digits),
             money(nets.open),
             Cell::Count(nets.windows),
             money(nets.closed),
@@ -133,5 +148,25 @@ fn cells(books: &Books, (number, rules): (usize, &CurrencyRules), participant: P
         cells.extend([const { Cell::Nothing }; 6]);
     }
     cells.extend([money(balance(AccountKind::Dispute)), money(balance(AccountKind::Fees))]);
+    cells.extend([const { Cell::Nothing }; 3]);
     (cells, is_right)
+}
+
+/// What a participant has used of what its sponsor lends it; its accounts are the sponsor's, but for its fees.
+fn sponsored_cells(
+    engine: &Engine,
+    of_currency: &OfCurrency<'_>,
+    (participant, sponsor): (ParticipantId, ParticipantId),
+) -> Vec<Cell> {
+    let digits = of_currency.rules.minor_digits;
+    let fees = engine.find_account(participant, of_currency.rules.currency.bytes(), AccountKind::Fees);
+    let seat = engine.seat(participant, of_currency.number);
+    let mut cells = vec![Cell::Nothing; 11];
+    cells.extend([
+        Cell::Money(fees.map_or(0, |account| engine.account(account).balances().booked()), digits),
+        code_cell(engine, Some(sponsor)),
+        Cell::money(seat.terms.sub_limit.into(), digits),
+        Cell::money(seat.sub_limit_used(), digits),
+    ]);
+    cells
 }

@@ -13,6 +13,73 @@ pub(super) type Fact = (&'static str, Cell);
 /// People read the values of facts in one column.
 const LABEL_WIDTH: usize = 16;
 
+/// Reports of one kind, one after the other: programs get them in a list of one object, each as it is alone, or their rows below one header.
+pub(super) struct Sheets {
+    form: Form,
+    report: &'static str,
+    facts: Vec<Fact>,
+    object: Option<JsonObject>,
+    count: u64,
+}
+
+impl Sheets {
+    /// Begins with what stands above all of them. `list` is their key.
+    pub(super) fn begin(
+        out: &mut dyn Write,
+        form: Form,
+        (report, facts): (&'static str, &[Fact]),
+        list: &'static str,
+    ) -> Result<Sheets, Ended> {
+        let mut object = None;
+        if form == Form::JsonList {
+            let opened = object.insert(JsonObject::begin(out)?);
+            opened.field(out, "report", &report)?;
+            write_fields(opened, out, facts)?;
+            opened.begin_list(out, list)?;
+        }
+        Ok(Sheets { form, report, facts: facts.to_vec(), object, count: 0 })
+    }
+
+    /// Begins the next one.
+    pub(super) fn next(
+        &mut self,
+        out: &mut dyn Write,
+        facts: &[Fact],
+        columns: &'static [Column],
+    ) -> Result<Sheet, Ended> {
+        self.count += 1;
+        match self.form {
+            Form::JsonList => out.write_all(if self.count == 1 { b"\n" } else { b"," })?,
+            Form::People if self.count > 1 => writeln!(out)?,
+            Form::Csv if self.count > 1 => {
+                return Ok(Sheet { form: self.form, rows: Rows::go_on(self.form, columns), object: None });
+            }
+            _ => {}
+        }
+        Sheet::begin(out, self.form, (self.report, facts), columns)
+    }
+
+    /// Ends all of them. Where there was none, there is an empty one.
+    pub(super) fn end(
+        self,
+        out: &mut dyn Write,
+        columns: &'static [Column],
+        through: Moment,
+        is_right: bool,
+    ) -> Result<(), Ended> {
+        if let Some(mut object) = self.object {
+            object.end_list(out)?;
+            object.field(out, "through", &Place::of(through))?;
+            object.field(out, "ok", &is_right)?;
+            object.end(out)?;
+        } else if self.count == 0 {
+            let empty = Sheet::begin(out, self.form, (self.report, &self.facts), columns)?;
+            empty.end(out, &[], through, is_right)?;
+        }
+        Ok(())
+    }
+}
+
 /// A report that was begun.
 pub(super) struct Sheet {
     form: Form,

@@ -12,19 +12,19 @@ use super::super::ledger::Ended;
 use super::super::ledger::rows::{Cell, Column, Form, Values, column};
 use super::reading::{Asked, Reader, Whose, code_cell, digits_of, read};
 use super::sheet::Sheet;
-use super::tariff_file;
 use super::tariffs::purchase;
 use crate::books::{Books, Decided};
 use crate::cli::Failure;
 use crate::engine::Batch;
 use crate::engine::accounts::AccountKind;
-use crate::engine::scheme::fees::prices::{PriceList, Side};
-use crate::entry::ParticipantId;
+use crate::engine::scheme::fees::prices::{PriceList, RowFault, Side, check};
+use crate::entry::{ParticipantId, TariffRow};
+use crate::operator::tariff::{TariffFile, entry_rows};
 
 /// Tries a tariff.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
-    /// The tariff: TOML, [[row]] with flow, currency, bearer, fixed, ... (docs/reports.md)
+    /// The tariff, as `switch admin fees set` takes it (docs/admin-commands.md)
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -120,7 +120,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     let Arguments { file, asked, whose } = arguments;
     let in_file = |what: String| Failure::start(format!("{}: {what}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| in_file(error.to_string()))?;
-    let rows = tariff_file::read(&text).map_err(in_file)?;
+    let rows = TariffFile::read(&text).and_then(|file| entry_rows(&file.row)).map_err(in_file)?;
     let prices = PriceList::of(rows.iter().copied());
     let mut trial = Trial { whose, prices, fees: BTreeMap::new(), postings: 0 };
     let books = read(asked, &mut trial, out)?;
@@ -128,7 +128,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     let currencies = books.engine().currencies();
     let amount_max =
         |code: [u8; 3]| currencies.iter().find(|rules| rules.currency.bytes() == code).map(|rules| rules.amount_max);
-    tariff_file::check_rows(&rows, amount_max).map_err(in_file)?;
+    check(&rows, amount_max).map_err(|(place, fault)| in_file(what_is_wrong(place, &rows[place], fault)))?;
     let file = Cell::text(file.display());
     let facts = [&asked.facts()[..], &[("tariff_file", file)], &whose.facts()].concat();
     let mut sheet = Sheet::begin(out, asked.form.form(), ("tariff-trial", &facts), &COLUMNS)?;
@@ -146,6 +146,30 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     sheet.end(out, &[("postings", Cell::Count(trial.postings))], books.through(), true)
 }
 
+/// What the engine would refuse. Names the row, and the field where it is one.
+fn what_is_wrong(place: usize, row: &TariffRow, fault: RowFault) -> String {
+    let &TariffRow { currency, from, through, .. } = row;
+    let what = match fault {
+        RowFault::CurrencyUnknown => {
+            format!("currency: {} is not in the scheme", String::from_utf8_lossy(&currency))
+        }
+        RowFault::Meaningless if from == 0 || from > through => {
+            format!("from: {from} must be at least 1 and at most `through`, which is {through}")
+        }
+        RowFault::Meaningless if row.fee_max != 0 && row.fee_min > row.fee_max => {
+            format!("fee_min: {} is more than `fee_max`, which is {}", row.fee_min, row.fee_max)
+        }
+        RowFault::Meaningless => "bearer: `shared` is for fees to the scheme, not to the other provider".to_owned(),
+        RowFault::FeeTooLarge => "fixed: the fee of the largest amount would be more than an amount can be".to_owned(),
+        RowFault::Gap { next: Some(next) } => {
+            format!("from: {from}, where the bands of its kind go on with {next}")
+        }
+        RowFault::Gap { next: None } => format!("from: {from}, where the bands of its kind have come to an end"),
+        RowFault::Short { largest } => format!("through: {through}, but the largest amount is {largest}"),
+    };
+    format!("row {}: {what}", place + 1)
+}
+
 fn cells([old, new]: &Both, digits: u8) -> [Cell; COLUMNS.len() - 2] {
     let money = |minor_units| Cell::Money(minor_units, digits);
     [
@@ -157,4 +181,44 @@ fn cells([old, new]: &Both, digits: u8) -> [Cell; COLUMNS.len() - 2] {
         money(old.charged - old.earned),
         money(new.charged - new.earned),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use ledger::Amount;
+
+    use super::*;
+
+    const ROW: &str = "[[row]]\nflow = \"payment\"\ncurrency = \"XTS\"\nbearer = \"payer\"\n";
+
+    #[test]
+    fn what_the_engine_would_refuse_is_named_with_row_and_field() {
+        let band = |from: u64, through: u64| format!("{ROW}from = {from}\nthrough = {through}\n");
+        let said = |text: &str| {
+            let rows = entry_rows(&TariffFile::read(text).unwrap().row).unwrap();
+            let largest = |currency| (currency == *b"XTS").then_some(Amount::new(1_000).unwrap());
+            check(&rows, largest).map_err(|(place, fault)| what_is_wrong(place, &rows[place], fault))
+        };
+        assert_eq!(said(&[band(101, 1_000), band(1, 100)].concat()), Ok(()));
+        for (text, words) in [
+            ([band(1, 100), band(102, 1_000)].concat(), "row 2: from: 102, where the bands of its kind go on with 101"),
+            ([band(100, 1_000), band(1, 100)].concat(), "row 1: from: 100, where the bands of its kind go on with 101"),
+            (band(2, 1_000), "row 1: from: 2, where the bands of its kind go on with 1"),
+            (
+                [ROW.to_owned(), band(1, 1_000)].concat(),
+                "row 2: from: 1, where the bands of its kind have come to an end",
+            ),
+            (band(1, 999), "row 1: through: 999, but the largest amount is 1000"),
+            (ROW.replace("XTS", "XXX"), "row 1: currency: XXX is not in the scheme"),
+            (format!("{ROW}from = 0"), "row 1: from: 0 must be at least 1"),
+            (band(9, 8), "row 1: from: 9 must be at least 1 and at most `through`, which is 8"),
+            (format!("{ROW}fee_min = 9\nfee_max = 8"), "row 1: fee_min: 9 is more than `fee_max`, which is 8"),
+            (format!("{}to = \"other\"", ROW.replace("payer", "shared")), "row 1: bearer: `shared`"),
+            (format!("{ROW}fixed = 1000000000000000000"), "row 1: fixed: the fee of the largest amount"),
+        ] {
+            let what = said(&text).unwrap_err();
+            assert!(what.starts_with(words), "{text}: {what}");
+        }
+    }
 }

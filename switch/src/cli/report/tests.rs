@@ -5,5 +5,6 @@
 mod bank;
 mod day;
 mod document;
+mod everybody;
 mod inputs;
 mod sums;

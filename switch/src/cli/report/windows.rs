@@ -6,7 +6,7 @@ use std::io::Write;
 use ledger::Currency;
 
 use super::super::ledger::Ended;
-use super::super::ledger::arguments::currency;
+use super::super::ledger::arguments::{currency, cycle};
 use super::super::ledger::rows::{Cell, Column, Form, Values, column};
 use super::reading::{Asked, Reader, Whose, code_cell, digits_of, read, time_cell};
 use super::sheet::Sheet;
@@ -24,27 +24,9 @@ pub(in crate::cli) struct Arguments {
     asked: Asked,
     #[command(flatten)]
     whose: Whose,
-    /// Only this cycle
-    #[arg(long, value_enum)]
-    cycle: Option<CycleChoice>,
-}
-
-/// What is settled together.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CycleChoice {
-    /// Payments and returns of a net currency
-    Payments,
-    /// Disputes of any currency
-    Disputes,
-}
-
-impl CycleChoice {
-    pub(super) fn cycle(self) -> Cycle {
-        match self {
-            CycleChoice::Payments => Cycle::Payments,
-            CycleChoice::Disputes => Cycle::Disputes,
-        }
-    }
+    /// Only this cycle: payments or disputes
+    #[arg(long, value_name = "CYCLE", value_parser = cycle)]
+    cycle: Option<Cycle>,
 }
 
 /// One window.
@@ -53,9 +35,9 @@ pub(super) struct WindowArguments {
     /// Of this currency
     #[arg(long, value_name = "XXX", value_parser = currency)]
     pub(super) currency: Currency,
-    /// Of this cycle
-    #[arg(long, value_enum, default_value_t = CycleChoice::Payments)]
-    pub(super) cycle: CycleChoice,
+    /// Of this cycle: payments or disputes
+    #[arg(long, value_name = "CYCLE", default_value = "payments", value_parser = cycle)]
+    pub(super) cycle: Cycle,
     /// Its number
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) window: u32,
@@ -63,7 +45,7 @@ pub(super) struct WindowArguments {
 
 impl WindowArguments {
     pub(super) fn key(&self) -> WindowKey {
-        WindowKey { currency: self.currency, cycle: self.cycle.cycle(), window: self.window }
+        WindowKey { currency: self.currency, cycle: self.cycle, window: self.window }
     }
 }
 
@@ -221,9 +203,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     whose.check(&books)?;
     let facts = [&asked.facts()[..], &whose.facts()].concat();
     let mut sheet = Sheet::begin(out, asked.form.form(), ("windows", &facts), &COLUMNS)?;
-    let is_wanted = |key: &WindowKey| {
-        whose.wants_currency(Some(key.currency)) && cycle.is_none_or(|cycle| cycle.cycle() == key.cycle)
-    };
+    let is_wanted =
+        |key: &WindowKey| whose.wants_currency(Some(key.currency)) && cycle.is_none_or(|cycle| cycle == key.cycle);
     let (mut count, mut wrong) = (0, None);
     for (key, window) in seen.windows.iter().filter(|(key, _)| is_wanted(key)) {
         count += 1;
@@ -246,7 +227,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
 pub(super) fn open_windows(engine: &Engine) -> Vec<(WindowKey, WindowSeen)> {
     let mut open = Vec::new();
     for (number, rules) in engine.currencies().iter().enumerate() {
-        for cycle in [Cycle::Payments, Cycle::Disputes] {
+        for cycle in Cycle::ALL {
             let (window, nets) = match engine.scheme().settlement.cycle(number, cycle) {
                 Some(book) => (book.open_number, open_nets(engine, book)),
                 None => (1, balances(engine, rules.currency, cycle)),

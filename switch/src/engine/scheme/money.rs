@@ -90,7 +90,8 @@ impl Operation {
 
 /// Where what is available stands to a floor and a ceiling.
 #[repr(u8)]
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, serde::Serialize, serde::Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Between them.
     Within = 0,
@@ -98,6 +99,17 @@ pub enum Level {
     Below = 1,
     /// Above the ceiling.
     Above = 2,
+}
+
+impl Level {
+    /// Its name in documents, reports and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Within => "within",
+            Level::Below => "below",
+            Level::Above => "above",
+        }
+    }
 }
 
 /// Floor and ceiling of what is available on a settlement account, in minor units.
@@ -143,9 +155,11 @@ pub struct Money {
 }
 
 impl Money {
-    /// Floors and ceilings, in the order of currency and participant.
-    pub fn rules(&self) -> &[LiquidityRule] {
-        &self.rules
+    /// Floor and ceiling of a participant in a currency, by its number in the scheme; none where the operator has set none.
+    pub fn rule(&self, currency: usize, participant: ParticipantId) -> Option<&LiquidityRule> {
+        let key = |rule: &LiquidityRule| (rule.currency as usize, rule.participant);
+        let place = self.rules.binary_search_by_key(&(currency, participant.0), key);
+        place.ok().map(|place| &self.rules[place])
     }
 
     /// Who may send liquidity to whom.

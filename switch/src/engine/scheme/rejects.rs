@@ -66,6 +66,8 @@ pub enum CommandReject {
     NetConfirmed = 58,
     /// Debtors first: so much has not come in yet.
     DebtorsFirst = 59,
+    /// A net is more than one movement can be.
+    NetTooLarge = 60,
     /// The tariff has another number than the next, or comes into force before the one before it.
     TariffOutOfOrder = 70,
     /// Bands leave a gap, overlap, or do not end at the largest amount.
@@ -114,6 +116,7 @@ impl CommandReject {
         CommandReject::NetUnknown,
         CommandReject::NetConfirmed,
         CommandReject::DebtorsFirst,
+        CommandReject::NetTooLarge,
         CommandReject::TariffOutOfOrder,
         CommandReject::BandsIncomplete,
         CommandReject::TariffsFull,
@@ -166,6 +169,9 @@ impl CommandReject {
             CommandReject::NetUnknown => "the participant has no net in this window",
             CommandReject::NetConfirmed => "its net is confirmed already",
             CommandReject::DebtorsFirst => "so much has not come in yet: confirm debtors first",
+            CommandReject::NetTooLarge => {
+                "a net is more than can move at once: abort the window, and bring it down first"
+            }
             CommandReject::TariffOutOfOrder => "not the next tariff, or in force before the one before it",
             CommandReject::BandsIncomplete => "bands leave a gap, overlap, or do not reach the largest amount",
             CommandReject::TariffsFull => "so many tariffs wait to come into force as the switch keeps",

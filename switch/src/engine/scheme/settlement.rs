@@ -5,7 +5,7 @@
 
 mod calendar;
 
-use ledger::{AccountIndex, Movement, TransferId};
+use ledger::{AccountIndex, Amount, Movement, TransferId};
 use rkyv::{Archive, Deserialize, Serialize};
 
 pub use self::calendar::Calendar;
@@ -43,6 +43,9 @@ pub enum Cycle {
 }
 
 impl Cycle {
+    /// Both.
+    pub const ALL: [Cycle; 2] = [Cycle::Payments, Cycle::Disputes];
+
     /// The cycle with a number.
     pub fn from_number(number: u8) -> Option<Cycle> {
         Some(match number {
@@ -360,6 +363,10 @@ impl Engine {
         let (currency, window) = (book.currency as usize, book.windows[at].clone());
         if window.is_settling {
             return Err(CommandReject::WindowSettling);
+        }
+        let is_movable = |net: &Net| net.net.unsigned_abs() <= u128::from(Amount::MAX.minor_units());
+        if !window.nets.iter().all(is_movable) {
+            return Err(CommandReject::NetTooLarge);
         }
         let debtors: Vec<Net> = window.nets.iter().copied().filter(|net| net.net < 0).collect();
         let mut is_funded = true;

@@ -261,7 +261,20 @@ fn check_fees(office: &Office, engine: &Engine) {
             income += fee("DBIT") - fee("CRDT");
         }
         assert_eq!(income, balance(engine, 0, currency, AccountKind::Income));
+        // All of them at once are each of them.
+        let all = office.report(&format!("fees --currency {currency} --json")).json();
+        for invoice in all["invoices"].as_array().unwrap() {
+            let name = invoice["participant"].as_str().unwrap();
+            let alone = office.report(&format!("fees --participant {name} --currency {currency} --json")).json();
+            assert_eq!(*invoice, alone);
+        }
+        assert_eq!(sum_of_fees(&all), -income);
     }
+}
+
+fn sum_of_fees(all: &Value) -> i128 {
+    let rows = all["invoices"].as_array().unwrap().iter().flat_map(rows);
+    rows.map(|row| if row["credit_debit"] == "DBIT" { -number(&row["fee"]) } else { number(&row["fee"]) }).sum()
 }
 
 /// The dear tariff, as a file: what it would have cost is what it did cost where it was in force from the beginning.
