@@ -19,6 +19,7 @@ use switch::entry::{Body, Entries, Entry, ParticipantId};
 use crate::agreement::{self, Facts, Party};
 use crate::connection::CURRENCY;
 use crate::flights::RunNumber;
+use crate::recount::{CutOffs, Recount, Windows};
 use crate::tally::Tally;
 
 /// What the journal says about the payments of one run.
@@ -39,8 +40,8 @@ pub(crate) struct Audit {
     pub(crate) flows: BTreeMap<ParticipantCode, i128>,
     /// The same by the windows: what was netted in those that closed meanwhile and in the one that is open. Empty where nothing settles net.
     pub(crate) nets: BTreeMap<ParticipantCode, i128>,
-    /// Windows that closed.
-    pub(crate) windows: u32,
+    /// The windows, counted anew; none where nobody knows when they are to be closed.
+    pub(crate) windows: Option<Windows>,
     /// Debits and credits are equal in every currency.
     pub(crate) is_balanced: bool,
     /// Others paid meanwhile, so counts and flows are not this run's alone.
@@ -48,7 +49,8 @@ pub(crate) struct Audit {
 }
 
 /// Walks the journal of a data directory. An error is a chain that is not whole, or a journal that cannot be read.
-pub(crate) fn walk(data: &Path, run: RunNumber) -> Result<Audit, String> {
+/// With `cut_offs` its windows are counted anew.
+pub(crate) fn walk(data: &Path, run: RunNumber, cut_offs: Option<&CutOffs>) -> Result<Audit, String> {
     let storage = DiskStorage::open(&journal_directory(data)).map_err(|error| format!("the journal: {error}"))?;
     let mut walk = Walk {
         engine: Engine::new(),
@@ -57,6 +59,7 @@ pub(crate) fn walk(data: &Path, run: RunNumber) -> Result<Audit, String> {
         before: None,
         parties: Vec::new(),
         facts: Facts::default(),
+        recount: cut_offs.map(|_| Recount::default()),
         has_strangers: false,
     };
     scan(&storage, |batch| {
@@ -64,7 +67,18 @@ pub(crate) fn walk(data: &Path, run: RunNumber) -> Result<Audit, String> {
         walk.take(batch).map_err(|inapplicable| inapplicable.to_string())
     })
     .map_err(|fault| fault.to_string())?;
-    Ok(walk.finish())
+    Ok(walk.finish(cut_offs))
+}
+
+/// The entry that an effect comes of, where it stands in the same batch.
+pub(crate) fn entry_of<'a, 'b>(
+    effect: &Effect,
+    first_sequence: u64,
+    entries: &'a [Entry<'b>],
+) -> Option<&'a Entry<'b>> {
+    // The batch has the first position, its entries those after it.
+    let place = effect.source.checked_sub(first_sequence + 1).and_then(|place| usize::try_from(place).ok());
+    place.and_then(|place| entries.get(place))
 }
 
 /// The books at a moment.
@@ -72,7 +86,6 @@ struct Books {
     counts: PaymentCounts,
     balances: BTreeMap<ParticipantCode, i128>,
     nets: BTreeMap<ParticipantCode, i128>,
-    windows: u32,
 }
 
 struct Walk {
@@ -84,6 +97,7 @@ struct Walk {
     /// By participant number less one.
     parties: Vec<Party>,
     facts: Facts,
+    recount: Option<Recount>,
     has_strangers: bool,
 }
 
@@ -97,6 +111,9 @@ impl Walk {
         }
         self.effects.clear();
         self.engine.apply(batch, &mut self.effects)?;
+        if let Some(recount) = &mut self.recount {
+            recount.take(batch, &entries, &self.effects, &self.engine.told().events);
+        }
         if self.before.is_some() {
             for effect in std::mem::take(&mut self.effects) {
                 self.hear(&effect, &entries, batch.first_sequence);
@@ -123,9 +140,7 @@ impl Walk {
             self.has_strangers = true;
             return;
         }
-        // The batch has the first position, its entries those after it.
-        let place = effect.source.checked_sub(first_sequence + 1).and_then(|place| usize::try_from(place).ok());
-        let entry = place.and_then(|place| entries.get(place));
+        let entry = entry_of(effect, first_sequence, entries);
         match effect.news {
             News::Status(status) if status.outcome.is_final() => {
                 self.facts.told.add(agreement::told(&id, self.party(effect), status.outcome));
@@ -163,7 +178,7 @@ impl Walk {
         self.parties[effect.participant.0 as usize - 1]
     }
 
-    fn finish(self) -> Audit {
+    fn finish(self, cut_offs: Option<&CutOffs>) -> Audit {
         let now = books(&self.engine);
         let before = self.before.unwrap_or_else(|| books(&self.engine));
         let totals = self.engine.totals();
@@ -183,7 +198,7 @@ impl Walk {
                 .iter()
                 .map(|(code, net)| (*code, net - before.nets.get(code).copied().unwrap_or(0)))
                 .collect(),
-            windows: now.windows - before.windows,
+            windows: self.recount.zip(cut_offs).map(|(recount, cut_offs)| recount.finish(cut_offs)),
             is_balanced: totals.iter().all(|t| t.debits == t.credits && t.debits_pending == t.credits_pending),
             has_strangers: self.has_strangers,
         }
@@ -196,16 +211,15 @@ fn books(engine: &Engine) -> Books {
         let (available, reserved) = engine.balance_of(id, currency).unwrap_or((0, 0));
         i128::try_from(available + reserved).unwrap_or(i128::MAX)
     };
-    let (nets, windows) = nets(engine, currency);
     let balances = engine.participants().map(|(id, code)| (code, balance(id))).collect();
-    Books { counts: engine.counts(), balances, nets, windows }
+    Books { counts: engine.counts(), balances, nets: nets(engine, currency) }
 }
 
-/// What each participant was netted in all windows of payments, the open one included, and how many have closed.
-fn nets(engine: &Engine, currency: Currency) -> (BTreeMap<ParticipantCode, i128>, u32) {
+/// What each participant was netted in all windows of payments, the open one included.
+fn nets(engine: &Engine, currency: Currency) -> BTreeMap<ParticipantCode, i128> {
     let number = engine.currencies().iter().position(|rules| rules.currency == currency && rules.model == Model::Net);
     let book = number.and_then(|number| engine.scheme().settlement.cycle(number, Cycle::Payments));
-    let Some(book) = book else { return (BTreeMap::new(), 0) };
+    let Some(book) = book else { return BTreeMap::new() };
     let mut nets: BTreeMap<ParticipantCode, i128> = engine.participants().map(|(_, code)| (code, 0)).collect();
     let (open, _) = engine.open_nets(book);
     for net in book.windows.iter().flat_map(|window| &window.nets).chain(&open) {
@@ -213,7 +227,7 @@ fn nets(engine: &Engine, currency: Currency) -> (BTreeMap<ParticipantCode, i128>
             *nets.entry(*code).or_default() += net.net;
         }
     }
-    (nets, book.open_number - 1)
+    nets
 }
 
 /// What the journal and the providers disagree about.
@@ -266,9 +280,7 @@ pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -
     }
     let netted = codes.iter().zip(&tally.flows).filter(|(code, flow)| audit.nets.get(*code) != Some(*flow)).count();
     if !audit.nets.is_empty() && netted > 0 {
-        let windows = audit.windows;
-        problems
-            .push(format!("nets of {netted} participants over {windows} windows are not what their payments sum to"));
+        problems.push(format!("nets of {netted} participants over all windows are not what their payments sum to"));
     }
     let differing = codes.iter().zip(&tally.flows).filter(|(code, flow)| audit.flows.get(*code) != Some(*flow));
     let differing: Vec<&ParticipantCode> = differing.map(|(code, _)| code).collect();
@@ -329,7 +341,7 @@ mod tests {
         let flows = codes().into_iter().zip([-6, 6]).collect();
         assert!(problems(&Audit { flows, ..audit() }).contains("2 accounts differ, the first is PSP0001's"));
         let nets = codes().into_iter().zip([-5, 4]).collect();
-        assert!(problems(&Audit { nets, windows: 3, ..audit() }).contains("nets of 1 participants over 3 windows"));
+        assert!(problems(&Audit { nets, ..audit() }).contains("nets of 1 participants over all windows"));
         for altered in
             [agreement::told(&[7; 16], A, Outcome::Expired), agreement::told(&[8; 16], A, Outcome::Committed)]
         {

@@ -126,6 +126,12 @@ pub const RECOVERED_BYTES_PER_MS: u64 = 32 * 1024;
 /// How long a spawned switch may take to stop: more than it gives its own drain.
 pub const STOP_MS: u64 = 30_000;
 
+/// How long is waited for the next line of a spawned switch's status, of which there is one a second.
+pub const STATUS_MS: u64 = 3_000;
+
+/// How often is looked for it.
+pub const STATUS_LOOK_MS: u64 = 20;
+
 /// Private parts made in advance: enough to differ, few enough to stay in the cache.
 pub const PRIVATE_PARTS: usize = 64;
 

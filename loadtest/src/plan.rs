@@ -139,6 +139,8 @@ pub struct Plan {
     pub orders_per_second: u32,
     /// Does a spawned switch settle net, and close a window each minute?
     pub settles_net: bool,
+    /// Windows of such a switch that are closed by order, evenly over the run.
+    pub cut_off_orders: u32,
     /// What payments are like.
     pub mix: Mix,
     /// How payee providers behave.
@@ -159,6 +161,7 @@ impl Plan {
             participants,
             orders_per_second: 0,
             settles_net: false,
+            cut_off_orders: 0,
             mix: Mix::default(),
             payees: Payees::default(),
             faults: Vec::new(),

@@ -116,6 +116,10 @@ pub struct SwitchStatus {
     pub disk_us_total: u64,
     /// The longest write or sync in the second before this line, in microseconds.
     pub disk_us_longest: u64,
+    /// Settlement windows closed since the switch was started.
+    pub windows_closed: u64,
+    /// The longest that applying a batch took since then in which one was, in microseconds.
+    pub cut_off_us_longest: u64,
 }
 
 /// The switch's process, as far as it is ours to look at. It changes when the switch is started again.
@@ -132,7 +136,7 @@ impl Watched {
         Some(self.process.load(Ordering::Relaxed)).filter(|&process| process != 0)
     }
 
-    fn status(&self) -> Option<SwitchStatus> {
+    pub(crate) fn status(&self) -> Option<SwitchStatus> {
         let text = std::fs::read_to_string(self.status_file.as_ref()?).ok()?;
         serde_json::from_str(&text).ok()
     }

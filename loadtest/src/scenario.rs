@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use switch::limits::WINDOWS_UNSETTLED_MAX;
 
 use crate::SetUpError;
 use crate::limits::{DURATION_S_MAX, FAULTS_MAX, FLIGHTS_MAX, NS_PER_MS, NS_PER_S, PARTICIPANTS_MAX, RATE_MAX};
@@ -118,6 +119,7 @@ struct ParticipantsTable {
     silent: u32,
     orders_per_second: u32,
     settles_net: bool,
+    cut_off_orders: u32,
 }
 
 impl Default for ParticipantsTable {
@@ -129,6 +131,7 @@ impl Default for ParticipantsTable {
             silent: 0,
             orders_per_second: 0,
             settles_net: false,
+            cut_off_orders: 0,
         }
     }
 }
@@ -317,7 +320,26 @@ impl Document {
             participants,
             orders_per_second: self.participants.orders_per_second,
             settles_net: self.participants.settles_net,
+            cut_off_orders: self.cut_off_orders()?,
         })
+    }
+
+    /// Nobody settles the windows of a run, so all that it closes must wait.
+    fn cut_off_orders(&self) -> Result<u32, String> {
+        let ParticipantsTable { settles_net, cut_off_orders: orders, .. } = self.participants;
+        if !settles_net {
+            let is_used = "participants.cut_off_orders needs participants.settles_net";
+            return if orders == 0 { Ok(0) } else { Err(is_used.to_owned()) };
+        }
+        // The first and the last minute are only part of the run.
+        let windows = self.load.duration_s / 60 + 2 + u64::from(orders);
+        if windows > WINDOWS_UNSETTLED_MAX as u64 {
+            return Err(format!(
+                "participants.settles_net: up to {windows} windows, and {WINDOWS_UNSETTLED_MAX} may wait for their settlement: give a shorter run or fewer \
+                 cut_off_orders"
+            ));
+        }
+        Ok(orders)
     }
 
     fn payees(&self) -> Result<Payees, String> {

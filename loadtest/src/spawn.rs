@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
@@ -21,12 +21,14 @@ use tokio::time::timeout;
 
 use switch::config::Genesis;
 use switch::engine::scheme::Model;
+use switch::limits::CUT_OFFS_PER_DAY_MAX;
 
 use crate::generator::Outcome;
-use crate::limits::{READY_MS, RECOVERED_BYTES_PER_MS, STOP_MS};
+use crate::limits::{READY_MS, RECOVERED_BYTES_PER_MS, STATUS_LOOK_MS, STATUS_MS, STOP_MS};
 use crate::machine::{CpuTicks, threads_of};
+use crate::recount::CutOffs;
 use crate::report::Books;
-use crate::samples::Watched;
+use crate::samples::{Sample, SwitchStatus, Watched};
 use crate::{SetUpError, audit};
 
 /// What each participant has: more than all payments of a day at 1,000 minor units each.
@@ -47,6 +49,8 @@ pub(crate) struct SpawnedSwitch {
     pub(crate) watched: Watched,
     /// Processor time of those that were killed.
     before: CpuTicks,
+    /// When windows are closed; none where nothing was made to settle net.
+    pub(crate) cut_offs: Option<CutOffs>,
 }
 
 /// What of a switch is ours.
@@ -69,6 +73,7 @@ impl SpawnedSwitch {
         let directory = tempfile::Builder::new().prefix("loadtest-").tempdir();
         let directory =
             directory.map_err(|error| SetUpError::new(format!("cannot make a temporary directory: {error}")))?;
+        let mut cut_offs = None;
         let data = match &home.data {
             Some(data) => data.clone(),
             None => {
@@ -76,7 +81,8 @@ impl SpawnedSwitch {
                 let data = directory.path().join("x").join("data");
                 init(&home.binary, &data, home.participants, home.orders_per_second).await?;
                 if home.settles_net {
-                    settle_net(&data.join("genesis.toml")).map_err(SetUpError::new)?;
+                    let minutes = settle_net(&data.join("genesis.toml")).map_err(SetUpError::new)?;
+                    cut_offs = Some(CutOffs { minutes, ordered: 0 });
                 }
                 data
             }
@@ -85,7 +91,12 @@ impl SpawnedSwitch {
         let (child, stdout, address) = serve(&home.binary, &data, &directory).await.map_err(SetUpError::new)?;
         watched.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
         let (binary, before) = (home.binary.clone(), CpuTicks::default());
-        Ok(SpawnedSwitch { binary, child, address, directory, data, _stdout: stdout, watched, before })
+        Ok(SpawnedSwitch { binary, child, address, directory, data, _stdout: stdout, watched, before, cut_offs })
+    }
+
+    /// Where everything of it lies.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// Where the certificates lie.
@@ -116,26 +127,56 @@ impl SpawnedSwitch {
         Ok(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// The longest that it stood still at a cut-off, in any of its lives; none where it closed no window, or nobody looks at them.
+    pub(crate) async fn longest_cut_off_us(&self, samples: &[Sample]) -> Option<u64> {
+        self.cut_offs.as_ref()?;
+        let last = self.fresh_status().await;
+        let statuses = samples.iter().filter_map(|sample| sample.switch).chain(last);
+        statuses.filter(|status| status.windows_closed > 0).map(|status| status.cut_off_us_longest).max()
+    }
+
+    /// What it says of itself, no older than this moment; none where it says nothing.
+    async fn fresh_status(&self) -> Option<SwitchStatus> {
+        let asked = SystemTime::now();
+        let path = self.watched.status_file.as_ref()?;
+        let is_fresh = || std::fs::metadata(path).and_then(|file| file.modified()).is_ok_and(|at| at > asked);
+        for _ in 0..STATUS_MS / STATUS_LOOK_MS {
+            if is_fresh() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(STATUS_LOOK_MS)).await;
+        }
+        self.watched.status()
+    }
+
     /// Stops it, and has its journal audited: by its own command, and by an engine of ours. What is wrong stands in the result.
     pub(crate) async fn stop_and_audit(mut self, outcome: &Outcome) -> Books {
-        let mut problems = Vec::new();
+        let (mut problems, mut windows) = (Vec::new(), None);
         if let Err(problem) = self.stop().await {
             let log = std::fs::read(self.directory.path().join("switch.log")).unwrap_or_default();
             problems.push(format!("{problem}: {}", last_line(&log)));
         }
-        let (data, run) = (self.data.clone(), outcome.run);
-        let walk = tokio::task::spawn_blocking(move || audit::walk(&data, run));
+        let (data, run, cut_offs) = (self.data.clone(), outcome.run, self.cut_offs.clone());
+        let walk = tokio::task::spawn_blocking(move || audit::walk(&data, run, cut_offs.as_ref()));
         match self.verify().await {
             Ok(Verified { ok: true }) => {}
             Ok(_) => problems.push("`switch ledger verify` found the books or the journal wrong".to_owned()),
             Err(error) => problems.push(error),
         }
         match walk.await {
-            Ok(Ok(audit)) => problems.extend(audit::compare(&audit, &outcome.tally, &outcome.codes)),
+            Ok(Ok(audit)) => {
+                problems.extend(audit::compare(&audit, &outcome.tally, &outcome.codes));
+                windows = audit.windows;
+            }
             Ok(Err(error)) => problems.push(format!("the journal cannot be walked: {error}")),
             Err(panicked) => problems.push(format!("the journal cannot be replayed: {panicked}")),
         }
-        Books { are_right: problems.is_empty(), problems }
+        if let Some(windows) = &windows {
+            problems.extend(
+                windows.problems(outcome.tally.committed + outcome.tally.sequels.returns, outcome.is_interrupted),
+            );
+        }
+        Books { are_right: problems.is_empty(), problems, windows }
     }
 
     async fn stop(&mut self) -> Result<(), String> {
@@ -216,11 +257,13 @@ pub(crate) async fn init(
     throttle(&config, orders_per_second).map_err(|error| SetUpError::new(format!("switch.toml: {error}")))
 }
 
-/// Lets the scheme settle net, each participant with all that it has behind its position, and close its window at each minute of the hour.
-fn settle_net(path: &Path) -> Result<(), String> {
+/// Lets the scheme settle net, each participant with all that it has behind its position, and close its window at each of the next minutes. Gives them.
+fn settle_net(path: &Path) -> Result<Vec<u16>, String> {
     let mut genesis = Genesis::read(path).map_err(|error| error.to_string())?;
-    let now = jiff::Timestamp::now().as_second() / 60 % (24 * 60);
-    let mut minutes: Vec<i64> = (1..=40).map(|later| (now + later) % (24 * 60)).collect();
+    let now = jiff::Timestamp::now().as_second().unsigned_abs() / 60;
+    // As many as a calendar takes: more than a run has minutes.
+    let mut minutes: Vec<u16> =
+        (1..=CUT_OFFS_PER_DAY_MAX as u64).map(|later| u16::try_from((now + later) % (24 * 60)).unwrap_or(0)).collect();
     minutes.sort_unstable();
     for currency in &mut genesis.currency {
         currency.model = Model::Net;
@@ -230,7 +273,8 @@ fn settle_net(path: &Path) -> Result<(), String> {
         participant.net_debit_cap = participant.funds.clone();
     }
     let text = toml::to_string(&genesis).map_err(|error| error.to_string())?;
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(minutes)
 }
 
 /// Sets what one participant may send a second, and at once after a pause. By default nothing limits it: a few connections are to send all that the

@@ -21,6 +21,7 @@
 
 mod asking;
 mod bulk;
+mod cut_offs;
 mod delivery;
 mod door;
 pub mod fairness;
@@ -59,6 +60,8 @@ use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
+use cut_offs::Began;
+pub use cut_offs::CutOffTimes;
 use door::KeysWanted;
 use fairness::{Buckets, Pauses, Rate};
 pub use observing::PresenceTimes;
@@ -279,6 +282,8 @@ pub struct Pipeline<S: Storage> {
     moved: Moved,
     /// What operators want done.
     operating: Operating,
+    /// For whoever watches.
+    cut_offs: CutOffTimes,
     is_draining: bool,
     last_batch_ns: u64,
     last_turn_ns: u64,
@@ -330,6 +335,7 @@ impl<S: Storage> Pipeline<S> {
             watch: Watch::default(),
             moved: Moved::default(),
             operating: Operating::default(),
+            cut_offs: CutOffTimes::default(),
             is_draining: false,
             last_batch_ns: time_ns,
             last_turn_ns: time_ns,
@@ -411,6 +417,7 @@ impl<S: Storage> Pipeline<S> {
     /// Decides the batch.
     fn apply(&mut self, time_ns: u64, appended: Appended, durable: Durable) -> Result<(), Fault> {
         assert!(durable.covers(appended.last_sequence), "nothing is decided before it is durable");
+        let began = Began::now();
         let batch = Batch { first_sequence: appended.first_sequence, time_ns, payload: self.ingress.payload() };
         self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
         self.tell_operator()?;
@@ -418,6 +425,7 @@ impl<S: Storage> Pipeline<S> {
         stages::index(|| self.history.follow(&mut self.decisions)).map_err(Fault::History)?;
         self.watermarks.indexed = self.history.indexed();
         self.watermarks.validate();
+        self.cut_offs.note(&began, &self.decisions.engine.told().events);
         Ok(())
     }
 
@@ -577,6 +585,11 @@ impl<S: Storage> Pipeline<S> {
             outbox_records_held: self.outbox_records_held() as u64,
             outcomes_unindexed: self.history.outcomes_unindexed(),
         }
+    }
+
+    /// How long cut-offs took: for whoever watches.
+    pub fn cut_off_times(&self) -> CutOffTimes {
+        self.cut_offs
     }
 
     /// How long the journal waited for its disk: for whoever watches. The longest wait begins anew.

@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::SetUpError;
+use crate::closing::Closing;
 use crate::generator::{Generator, Options};
 use crate::interrupts::Interrupts;
 use crate::limits::{OPEN_FILES_BESIDE, PARTICIPANTS_MAX};
@@ -179,19 +181,27 @@ async fn measure_spawned(
     let mut generator = Generator::new(options, view)?;
     generator.connect(interrupts).await?;
     let before = (own_ticks(), switch.cpu_ticks().unwrap_or_default());
+    let orders = if switch.cut_offs.is_some() { plan.cut_off_orders } else { 0 };
+    let run = Duration::from_nanos(plan.load.duration_ns());
+    let mut closing = Closing::new(switch.data(), orders, run);
     let mut restarts = Restarts { address, ready_after_ms: Vec::new(), failure: None };
     let mut outcome = tokio::select! {
         outcome = generator.run(interrupts) => outcome?,
         () = restarts.serve(&mut switch, asked) => unreachable!("it never ends by itself"),
+        () = closing.serve() => unreachable!("it never ends by itself"),
     };
     let around = Surroundings {
         generator_cpu_s: own_ticks().seconds_since(before.0),
         switch_cpu_s: switch.cpu_ticks().map(|now| now.seconds_since(before.1)),
         threads_s: switch.threads_s(),
         faults: outcome.take_faults(&restarts.ready_after_ms),
-        problems: restarts.failure.into_iter().collect(),
+        problems: restarts.failure.into_iter().chain(closing.failure).collect(),
+        cut_off_us_longest: switch.longest_cut_off_us(&outcome.samples).await,
         books: None,
     };
+    if let Some(cut_offs) = &mut switch.cut_offs {
+        cut_offs.ordered = closing.carried_out;
+    }
     let books = tokio::select! {
         books = switch.stop_and_audit(&outcome) => books,
         () = interrupts.wait() => Books::unseen("interrupted before the journal was audited"),

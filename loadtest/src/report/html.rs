@@ -258,6 +258,10 @@ fn outcomes(body: &mut String, report: &Report) {
             ("of these, settled by a return".to_owned(), sequels.recalls_settled),
         ]);
     }
+    if let Some(windows) = report.windows {
+        rows.push(("settlement windows closed under load".to_owned(), windows.closed));
+        rows.extend(windows.cut_off_us_longest.map(|us| ("longest cut-off, µs".to_owned(), us)));
+    }
     rows.extend(report.reasons.iter().map(|entry| named("reason", entry)));
     rows.extend(report.refusals.iter().map(|entry| named("refusal", entry)));
     rows.extend(report.disagreements.iter().map(|entry| named("DISAGREEMENT", entry)));

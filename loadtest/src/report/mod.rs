@@ -18,6 +18,7 @@ use crate::generator::Outcome;
 use crate::limits::NS_PER_S;
 use crate::machine::Machine;
 use crate::plan::{Load, Plan};
+use crate::recount::Windows;
 use crate::samples::Sample;
 use crate::schedule::Spacing;
 use crate::tally::{Apart, Latencies, Legs, Sequels, refusal_name};
@@ -90,6 +91,9 @@ pub struct Report {
     /// Requests to pay, returns and recalls. Not there where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequels: Option<Sequels>,
+    /// Settlement windows that were closed under load. Not there where nothing settles net.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WindowsReport>,
     /// Bars of each leg's histogram: upper end in microseconds, and how many lie below it and above the one before.
     pub histogram_us: BTreeMap<String, Vec<(u64, u64)>>,
     /// By participant: accepted and final of what it paid, forwarded of what it was paid.
@@ -222,6 +226,39 @@ impl ApartReport {
     }
 }
 
+/// Settlement windows of a run, counted anew from the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WindowsReport {
+    /// Closed between the first payment that was posted and the last.
+    pub closed: u64,
+    /// Cut-offs of the calendar in that time.
+    pub due: u64,
+    /// Cut-offs that were ordered in it.
+    pub ordered: u64,
+    /// Payments and returns, each in one window.
+    pub postings: u64,
+    /// The longest that the switch took to apply a batch that closed a window: nothing else was decided meanwhile. Null where it said nothing of it.
+    pub cut_off_us_longest: Option<u64>,
+}
+
+impl WindowsReport {
+    fn of(windows: &Windows, cut_off_us_longest: Option<u64>) -> WindowsReport {
+        let Windows { closed, due, ordered, postings, .. } = *windows;
+        WindowsReport { closed, due, ordered, postings, cut_off_us_longest }
+    }
+
+    /// For people.
+    fn line(&self) -> String {
+        let WindowsReport { closed, due, ordered, postings, cut_off_us_longest } = self;
+        let longest = cut_off_us_longest.map_or("was not measured".to_owned(), |us| format!("took {us} us"));
+        format!(
+            "windows    {closed} closed under load, {due} by the calendar and {ordered} by order; {postings} postings in them and the open one; the longest \
+             cut-off {longest}\n"
+        )
+    }
+}
+
 /// Processor time in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CpuSeconds {
@@ -258,12 +295,14 @@ pub(crate) struct Books {
     pub(crate) are_right: bool,
     /// What is wrong; empty where nothing is.
     pub(crate) problems: Vec<String>,
+    /// Of a switch that settles net.
+    pub(crate) windows: Option<Windows>,
 }
 
 impl Books {
     /// Nobody has looked.
     pub(crate) fn unseen(why: &str) -> Books {
-        Books { are_right: false, problems: vec![why.to_owned()] }
+        Books { are_right: false, problems: vec![why.to_owned()], windows: None }
     }
 }
 
@@ -281,6 +320,8 @@ pub(crate) struct Surroundings {
     pub(crate) faults: Vec<FaultRecord>,
     /// What went wrong with the switch's process.
     pub(crate) problems: Vec<String>,
+    /// The longest that it stood still at a cut-off; none where there was none.
+    pub(crate) cut_off_us_longest: Option<u64>,
 }
 
 impl Report {
@@ -299,6 +340,8 @@ impl Report {
         report.switch_threads_s = around.threads_s;
         report.faults = around.faults;
         report.books_balanced = around.books.as_ref().map(|books| books.are_right);
+        let windows = around.books.as_ref().and_then(|books| books.windows.as_ref());
+        report.windows = windows.map(|windows| WindowsReport::of(windows, around.cut_off_us_longest));
         let expected = match &plan.load {
             Load::Open(schedule) => Some(schedule.count()),
             Load::Closed { .. } => None,
@@ -459,6 +502,9 @@ impl Report {
         }
         if let Some(sequels) = self.sequels {
             text.push_str(&sequels_line(&sequels));
+        }
+        if let Some(windows) = self.windows {
+            text.push_str(&windows.line());
         }
         let GeneratorCost { user_s, sys_s, busy_percent, .. } = self.generator;
         text.push_str(&format!(

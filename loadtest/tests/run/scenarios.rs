@@ -321,17 +321,7 @@ fn a_level_or_a_search_that_cannot_be_is_refused() {
 #[test]
 fn scenarios_are_listed_and_printed() {
     let list = String::from_utf8(loadtest(&["scenarios"]).stdout).unwrap();
-    let names = [
-        "steady",
-        "payday",
-        "hot_payee",
-        "many_small",
-        "slow_provider",
-        "dead_provider",
-        "replay_storm",
-        "reconnect_storm",
-        "soak",
-    ];
+    let names = loadtest::scenario::LIBRARY.map(|scenario| scenario.0);
     names.iter().for_each(|name| assert!(list.lines().any(|line| line.starts_with(name)), "{name} in {list}"));
     let text = String::from_utf8(loadtest(&["scenarios", "payday"]).stdout).unwrap();
     assert!(text.contains("burst_rate"), "{text}");

@@ -1,7 +1,8 @@
 //! Against the real switch.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -150,11 +151,38 @@ fn bulk_beside_retail_is_all_committed() {
     assert_eq!(number(&report["bulk"], "committed"), number(&report["bulk"], "offered"), "{report}");
 }
 
-/// The verdict compares the nets of all windows with what providers paid and were paid.
+/// The verdict compares the nets of all windows with what providers paid and were paid, and those of each with the payments that were posted in it.
 #[test]
-fn nets_are_what_providers_paid_and_were_paid() {
+fn windows_are_closed_under_load_and_nets_are_what_was_posted_in_them() {
     let report = small("settlement");
     assert!(number(&report, "committed") > 500, "{report}");
+    let windows = &report["windows"];
+    // One more where the minute is over meanwhile.
+    assert!(number(windows, "ordered") == 3 && number(windows, "due") <= 1, "{windows}");
+    assert_eq!(number(windows, "closed"), 3 + number(windows, "due"), "{windows}");
+    assert_eq!(number(windows, "postings"), number(&report, "committed"), "{windows}");
+    assert!(number(windows, "cut_off_us_longest") > 0, "{windows}");
+}
+
+/// A run too short for a cut-off by the calendar, and none is ordered: it says nothing of windows, and must not look as if it did.
+#[test]
+fn a_run_that_settles_net_and_closes_no_window_is_wrong() {
+    let switch = build_switch();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.toml");
+    let text = "name = \"x\"\nabout = \"a test\"\n[load]\nshape = \"constant\"\nrate = 100\nduration_s = 1\n[participants]\ncount = 2\nsettles_net = true\n";
+    std::fs::write(&file, text).unwrap();
+    let run = ["run", "--quiet", "--spawn", "--switch-bin", switch.to_str().unwrap(), "--scenario"];
+    let (report, status) = report_of(&[&run[..], &[file.to_str().unwrap()]].concat());
+    let windows = &report["windows"];
+    let verdict = report["verdict"].as_str().unwrap();
+    if number(windows, "closed") == 0 {
+        assert_eq!((status, number(windows, "due")), (1, 0), "{report}");
+        assert!(verdict.starts_with("no settlement window was closed while payments were posted"), "{verdict}");
+    } else {
+        // The minute was over in the middle of it.
+        assert_eq!((status, number(windows, "due")), (0, 1), "{report}");
+    }
 }
 
 #[test]
@@ -249,11 +277,16 @@ fn an_interrupted_run_reports_what_was_done() {
         .arg("--out")
         .arg(&out)
         .env("TMPDIR", directory.path())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    // A line a second, once payments are offered.
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("/s committed")), "it has ended by itself");
     let process = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    // To its end: whoever closed the pipe would end it.
+    said.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let report: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     check_identity(&report);
@@ -262,7 +295,7 @@ fn an_interrupted_run_reports_what_was_done() {
         (&Value::Bool(true), &Value::Bool(true)),
         "{report}"
     );
-    assert!((1..2_000).contains(&number(&report, "committed")), "{report}");
+    assert!((1..120_000).contains(&number(&report, "committed")), "{report}");
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["report.json"], "nothing else is left behind");
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use adapters::check::{self, Request};
+use adapters::check::{self, Checked, Request};
 use adapters::message::{
-    Ack, CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus, Error, ErrorCode, Forward, Lane, MessageKind, NO_ID,
-    Outcome, Part, ParticipantCode, Return, Returned, Status, Welcome,
+    Ack, CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus, CreditTransfer, Error, ErrorCode, Forward, Lane,
+    MessageKind, NO_ID, Outcome, Part, ParticipantCode, Return, Returned, Status, Welcome,
 };
 use adapters::native::frame::{Decoded, Head, decode, encode};
 use adapters::native::tls;
@@ -145,7 +145,7 @@ struct World {
     wronged: Option<[u8; 16]>,
     returns: u64,
     cases: u64,
-    /// Opener, responder, kind, and the payment that it is about or that pays it.
+    /// Cases, by their ids.
     opened: HashMap<[u8; 16], Case>,
     /// The request that each payment pays.
     requests: HashMap<[u8; 16], [u8; 16]>,
@@ -191,6 +191,12 @@ impl World {
             (true, false) => Outcome::InFlight,
             (false, false) => Outcome::Unknown,
         }
+    }
+
+    /// The outcome again, to who asks, without a number.
+    fn repeat_outcome(&mut self, code: [u8; 35], number: u64, id: [u8; 16]) {
+        let answer = status(id, self.outcome(id));
+        self.reply(code, MessageKind::Status, number, &answer);
     }
 
     /// Asks the payee provider, or does not.
@@ -364,7 +370,7 @@ async fn converse(stream: TlsStream<TcpStream>, world: Rc<RefCell<World>>) {
                     hello(&mut world.borrow_mut(), code, lineage == [7; 16], seen[0], &sender);
                     true
                 }
-                request => take(&world, code, frame.head.number, request).await,
+                request => take(&world, code, frame.head.number, request),
             };
             received.drain(..length);
             if !goes_on {
@@ -395,85 +401,83 @@ fn hello(world: &mut World, code: [u8; 35], is_known: bool, seen: u64, sender: &
 }
 
 /// Deals with one request; false ends the connection.
-async fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: Request<'_>) -> bool {
-    let script = world.borrow().script;
+fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: Request<'_>) -> bool {
     match request {
         Request::CreditTransfer(order) => {
-            let routing = order.routing();
-            world.borrow_mut().orders += 1;
-            let orders = world.borrow().orders;
-            let is_each = |every: Option<u64>| every.is_some_and(|every| orders.is_multiple_of(every));
-            if let Some((at, stall)) = script.stall
-                && at == orders
-            {
-                // The whole thread: nobody is served meanwhile.
-                std::thread::sleep(stall);
-            }
-            if script.cut == Some(orders) {
-                return false;
-            }
-            let id = routing.payment_id;
-            if is_each(script.busy_every) {
-                let code_number = ErrorCode::Busy as u16;
-                let error = Error {
-                    code: code_number,
-                    field: 0,
-                    fatal: 0,
-                    retry_after_ms: 50,
-                    frame_number: number,
-                    payment_id: id,
-                };
-                world.borrow_mut().reply(code, MessageKind::Error, 0, &error);
-                return true;
-            }
-            let is_of_order = |misdeed| misdeed < Misdeed::ForgetsReturned;
-            if script.misdeed.is_some_and(|(at, misdeed)| at == orders && is_of_order(misdeed)) {
-                world.borrow_mut().wronged = Some(id);
-            }
-            world.borrow_mut().reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
-            if routing.request_id != NO_ID {
-                world.borrow_mut().requests.insert(id, routing.request_id);
-            }
-            let is_new = world.borrow_mut().seen.insert(id, code).is_none();
-            if !is_new {
-                // The outcome again, to who asks, without a number.
-                let answer = status(id, world.borrow().outcome(id));
-                world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
-                return true;
-            }
-            if is_each(script.silent_every) {
-                return true;
-            }
-            let forward = Forward {
-                payment_id: id,
-                payer: routing.payer,
-                payee: routing.payee,
-                amount: routing.amount.to_native(),
-                currency: routing.currency,
-                accepted_at_ns: routing.accepted_at_ns.to_native(),
-                purpose: routing.purpose,
-                lane: routing.lane,
-                request_id: routing.request_id,
-                deadline_ns: u64::MAX,
-            };
-            let slow = script.slow_every.filter(|&(every, _)| orders.is_multiple_of(every));
-            let delay = slow.map_or(script.delay, |(_, delay)| delay);
-            let world = Rc::clone(world);
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(delay).await;
-                world.borrow_mut().forward(forward);
-            });
+            let Some(seen) = see(&mut world.borrow_mut()) else { return false };
+            let asked = order_taken(&mut world.borrow_mut(), (code, number, seen), &order);
+            asked.into_iter().for_each(|forward| forward_later(world, seen, forward));
         }
-        Request::Answer(answer) => {
-            world.borrow_mut().decide(answer.routing().payment_id, code);
-        }
-        Request::StatusRequest(id) => {
-            let answer = status(id.bytes(), world.borrow().outcome(id.bytes()));
-            world.borrow_mut().reply(code, MessageKind::Status, number, &answer);
-        }
+        Request::Answer(answer) => world.borrow_mut().decide(answer.routing().payment_id, code),
+        Request::StatusRequest(id) => world.borrow_mut().repeat_outcome(code, number, id.bytes()),
         request => take_beside(&mut world.borrow_mut(), code, number, request),
     }
     true
+}
+
+/// Counts an order, and stalls where the script says so. None where it cuts the connection, and has not seen the order.
+fn see(world: &mut World) -> Option<u64> {
+    world.orders += 1;
+    if let Some((_, stall)) = world.script.stall.filter(|(at, _)| *at == world.orders) {
+        // The whole thread: nobody is served meanwhile.
+        std::thread::sleep(stall);
+    }
+    (world.script.cut != Some(world.orders)).then_some(world.orders)
+}
+
+/// Answers an order, the one with this place among all. Gives what its payee provider is to be asked, if it is.
+fn order_taken(
+    world: &mut World,
+    (code, number, seen): ([u8; 35], u64, u64),
+    order: &Checked<'_, CreditTransfer>,
+) -> Option<Forward> {
+    let routing = order.routing();
+    let Script { busy_every, silent_every, misdeed, .. } = world.script;
+    let is_each = |every: Option<u64>| every.is_some_and(|every| seen.is_multiple_of(every));
+    let id = routing.payment_id;
+    if is_each(busy_every) {
+        world.reply(code, MessageKind::Error, 0, &busy(id, number));
+        return None;
+    }
+    if misdeed.is_some_and(|(at, misdeed)| at == seen && misdeed < Misdeed::ForgetsReturned) {
+        world.wronged = Some(id);
+    }
+    world.reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
+    if routing.request_id != NO_ID {
+        world.requests.insert(id, routing.request_id);
+    }
+    if world.seen.insert(id, code).is_some() {
+        world.repeat_outcome(code, number, id);
+        return None;
+    }
+    (!is_each(silent_every)).then(|| Forward {
+        payment_id: id,
+        payer: routing.payer,
+        payee: routing.payee,
+        amount: routing.amount.to_native(),
+        currency: routing.currency,
+        accepted_at_ns: routing.accepted_at_ns.to_native(),
+        purpose: routing.purpose,
+        lane: routing.lane,
+        request_id: routing.request_id,
+        deadline_ns: u64::MAX,
+    })
+}
+
+/// Asks the payee provider, after the time of the order with this place among all.
+fn forward_later(world: &Rc<RefCell<World>>, seen: u64, forward: Forward) {
+    let Script { delay, slow_every, .. } = world.borrow().script;
+    let slow = slow_every.filter(|(every, _)| seen.is_multiple_of(*every));
+    let delay = slow.map_or(delay, |(_, delay)| delay);
+    let world = Rc::clone(world);
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(delay).await;
+        world.borrow_mut().forward(forward);
+    });
+}
+
+fn busy(payment_id: [u8; 16], frame_number: u64) -> Error {
+    Error { code: ErrorCode::Busy as u16, field: 0, fatal: 0, retry_after_ms: 50, frame_number, payment_id }
 }
 
 /// What goes beside orders and answers.

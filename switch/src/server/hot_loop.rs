@@ -479,7 +479,8 @@ impl HotLoop {
         let disk = self.pipeline.take_disk_times();
         let pipeline = &self.pipeline;
         let counts = (pipeline.engine().counts(), pipeline.engine().presence_counts());
-        Status::new(self.open, pending_bytes, counts, pipeline.watermarks(), pipeline.queues(), disk)
+        let (marks, queues, cut_offs) = (pipeline.watermarks(), pipeline.queues(), pipeline.cut_off_times());
+        Status::new(self.open, pending_bytes, counts, marks, queues, disk, cut_offs)
     }
 
     fn report(&self) -> Report {

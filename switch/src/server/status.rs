@@ -13,7 +13,7 @@ use super::{HotLoopQueue, Message};
 use crate::engine::PaymentCounts;
 use crate::engine::presence::PresenceCounts;
 use crate::log::local::DiskTimes;
-use crate::pipeline::Queues;
+use crate::pipeline::{CutOffTimes, Queues};
 use crate::watermarks::Watermarks;
 
 /// How often the file is written.
@@ -46,6 +46,9 @@ pub struct Status {
     /// How long the journal waited for its disk; the longest wait is of the time since the line before.
     #[serde(flatten)]
     pub disk: DiskTimes,
+    /// How long it stood still when windows were closed; the longest is of the time since the start, because cut-offs are rare.
+    #[serde(flatten)]
+    pub cut_offs: CutOffTimes,
 }
 
 impl Status {
@@ -56,9 +59,22 @@ impl Status {
         watermarks: Watermarks,
         queues: Queues,
         disk: DiskTimes,
+        cut_offs: CutOffTimes,
     ) -> Status {
         let Watermarks { sequenced, durable, applied, indexed } = watermarks;
-        Status { connections, pending_bytes, payments, sequenced, durable, applied, indexed, presence, queues, disk }
+        Status {
+            connections,
+            pending_bytes,
+            payments,
+            sequenced,
+            durable,
+            applied,
+            indexed,
+            presence,
+            queues,
+            disk,
+            cut_offs,
+        }
     }
 }
 

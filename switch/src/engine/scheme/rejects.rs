@@ -84,7 +84,7 @@ pub enum CommandReject {
 
 impl CommandReject {
     /// All of them, in the order of their numbers.
-    pub const ALL: [CommandReject; 37] = [
+    pub const ALL: [CommandReject; 38] = [
         CommandReject::ParticipantUnknown,
         CommandReject::CurrencyUnknown,
         CommandReject::ValueMeaningless,
