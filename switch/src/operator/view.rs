@@ -1,7 +1,10 @@
 //! What operators look at: the engine's state, in bounded pages, from the hot loop of a running switch or from a replay. Looking changes nothing.
 
+mod participant;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::participant::ParticipantView;
 use super::action::{TermsWords, number_of};
 use super::reference::Reference;
 use super::tariff::TariffLine;
@@ -82,30 +85,6 @@ pub struct ParticipantRow {
     pub is_reachable: bool,
     /// Its payments in flight.
     pub in_flight: u32,
-}
-
-/// A participant, with all that the operator has set.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ParticipantView {
-    /// As in a list.
-    #[serde(flatten)]
-    pub row: ParticipantRow,
-    /// 0 where the switch's configuration holds.
-    pub in_flight_max: u32,
-    /// The same.
-    pub orders_per_second: u32,
-    /// The same.
-    pub orders_burst: u32,
-    /// In each currency.
-    pub terms: Vec<TermsRow>,
-    /// Those that are opened.
-    pub accounts: Vec<AccountRow>,
-    /// Those that are registered.
-    pub certificates: Vec<CertificateRow>,
-    /// For whom it may connect, the first of them.
-    pub connects_for: Vec<String>,
-    /// To whom it may send liquidity, the first of them.
-    pub transfers_to: Vec<String>,
 }
 
 /// Terms in a currency.
@@ -425,6 +404,7 @@ fn participant_view(engine: &Engine, id: ParticipantId) -> ParticipantView {
         terms: (0..engine.currencies().len()).filter_map(|place| terms_row(engine, id, place)).collect(),
         accounts: (0..engine.currencies().len()).flat_map(|place| account_rows(engine, id, place)).collect(),
         certificates: certificates.collect(),
+        is_bound: members.is_bound(id),
         connects_for: members.clients_of(id).take(VIEW_ROWS_MAX).map(|client| name(engine, client)).collect(),
         transfers_to: receivers.take(VIEW_ROWS_MAX).map(|to| name(engine, to)).collect(),
     }

@@ -271,6 +271,10 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble> {
         let validity = format!("{} to {}", time(certificate.not_before_s), time(certificate.not_after_s));
         said.push(("certificate", format!("{} {validity}", certificate.fingerprint)));
     }
+    if view.certificates.is_empty() {
+        let none = if view.is_bound { "none is registered any more: it cannot connect" } else { "any of its name" };
+        said.push(("certificate", none.to_owned()));
+    }
     super::show::lines(&said, out)?;
     for row in &view.terms {
         super::show::lines(&[("terms", format!("{} {}", row.currency, terms_text(row, &row.terms)))], out)?;

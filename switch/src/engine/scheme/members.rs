@@ -140,13 +140,18 @@ impl Members {
         &self.certificates[start..end]
     }
 
+    /// May only registered certificates of its be shown?
+    pub fn is_bound(&self, holder: ParticipantId) -> bool {
+        self.bound.binary_search(&holder.0).is_ok()
+    }
+
     /// May this certificate be shown by its holder at this time?
     fn accepts(&self, holder: ParticipantId, fingerprint: &[u8; 32], now_s: u64) -> bool {
         let is_good = |certificate: &Certificate| {
             certificate.fingerprint == *fingerprint
                 && (certificate.not_before_s..=certificate.not_after_s).contains(&now_s)
         };
-        self.bound.binary_search(&holder.0).is_err() || self.certificates_of(holder).iter().any(is_good)
+        !self.is_bound(holder) || self.certificates_of(holder).iter().any(is_good)
     }
 
     /// May this technical provider connect for that participant?
