@@ -303,6 +303,11 @@ fn what_is_typed_wrongly_is_said_in_a_line() {
     }
     let began = events(&data, "").len();
     refused(&data, "settlement start --currency XTS --window 1", "refused with 50: ");
-    assert_eq!(events(&data, "").len(), began + 1, "all else left no trace");
+    // The stream is written behind the answer.
+    let told = eventually("the refusal is told", || {
+        let told = events(&data, "");
+        kinds(&told).contains(&"CommandRefused").then_some(told)
+    });
+    assert_eq!(told.len(), began + 1, "all else left no trace");
     switch.stop();
 }

@@ -95,7 +95,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     let mut activity = Activity { arguments, rows: BTreeMap::new() };
     let books = read(asked, &mut activity, out)?;
     check_known(&books, Some(arguments.participant), arguments.currency)?;
-    let facts = [&asked.facts()[..], &[("participant", Cell::text(arguments.participant))]].concat();
+    let currency = arguments.currency.map_or(Cell::Nothing, Cell::text);
+    let facts = [("participant", Cell::text(arguments.participant)), ("currency", currency)];
+    let facts = [&asked.facts()[..], &facts].concat();
     let mut sheet = Sheet::begin(out, asked.form.form(), ("activity", &facts), &COLUMNS)?;
     let mut total = 0;
     for (key, tally) in &activity.rows {

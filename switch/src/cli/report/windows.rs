@@ -201,7 +201,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Ende
     let mut seen = WindowsSeen::default();
     let books = read(asked, &mut seen, out)?;
     whose.check(&books)?;
-    let facts = [&asked.facts()[..], &whose.facts()].concat();
+    let of_cycle = ("cycle", cycle.map_or(Cell::Nothing, |cycle| Cell::text(cycle.name())));
+    let facts = [&asked.facts()[..], &whose.facts(), &[of_cycle]].concat();
     let mut sheet = Sheet::begin(out, asked.form.form(), ("windows", &facts), &COLUMNS)?;
     let is_wanted =
         |key: &WindowKey| whose.wants_currency(Some(key.currency)) && cycle.is_none_or(|cycle| cycle == key.cycle);

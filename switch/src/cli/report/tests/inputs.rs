@@ -74,6 +74,16 @@ fn every_report_is_one_object_one_table_and_one_list() {
     }
 }
 
+/// Two reports over less than all had heads that said they were over all.
+#[test]
+fn what_was_asked_stands_in_the_head() {
+    let office = office();
+    let head = |asked: &str, key: &str| office.report(&format!("{asked} --json")).json()[key].clone();
+    assert_eq!(head("activity --participant ALPHA --currency KES", "currency"), "KES");
+    assert_eq!(head("activity --participant ALPHA", "currency"), serde_json::Value::Null);
+    assert_eq!(head("windows --cycle disputes", "cycle"), "disputes");
+}
+
 #[test]
 fn periods_and_times() {
     let office = office();
