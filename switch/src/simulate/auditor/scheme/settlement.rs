@@ -8,6 +8,8 @@ pub(super) const PAYMENTS: u8 = 1;
 pub(super) const DISPUTES: u8 = 2;
 
 const WINDOWS_MAX: usize = 32;
+/// Eighteen digits move at once.
+const MOVED_MAX: i128 = 999_999_999_999_999_999;
 const NS_PER_MINUTE: u64 = 60_000_000_000;
 const NS_PER_DAY: u64 = 1_440 * NS_PER_MINUTE;
 const TIMES: usize = 48;
@@ -37,6 +39,7 @@ mod no {
     pub(super) const NET_UNKNOWN: u16 = 57;
     pub(super) const CONFIRMED: u16 = 58;
     pub(super) const DEBTORS_FIRST: u16 = 59;
+    pub(super) const NET_TOO_LARGE: u16 = 60;
 }
 
 /// A window that is closed and not settled: who has which net, and is it confirmed?
@@ -236,6 +239,9 @@ impl Scheme {
         let Window { number, is_settling, nets, .. } = windows[at].clone();
         if is_settling {
             return Err(no::SETTLING);
+        }
+        if nets.iter().any(|(_, net, _)| net.abs() > MOVED_MAX) {
+            return Err(no::NET_TOO_LARGE);
         }
         let mut is_funded = true;
         for &(participant, net, _) in nets.iter().filter(|(_, net, _)| *net < 0) {
