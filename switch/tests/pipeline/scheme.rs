@@ -272,34 +272,46 @@ fn yes(word: &str) -> u8 {
 
 /// Writes the operator's command.
 fn write_words(out: &mut Vec<u8>, words: &[&str]) {
+    let writers = [write_of_members, write_of_money, write_of_settlement, write_of_fees];
+    let is_said = *words == ["time"] || writers.iter().any(|write| write(out, words));
+    assert!(is_said, "no operator says this: {words:?}");
+}
+
+/// Commands about participants; false where it is none of these.
+fn write_of_members(out: &mut Vec<u8>, words: &[&str]) -> bool {
+    let two = &signature();
     match *words {
-        ["time"] => {}
         ["stands", name, standing] => {
             let command = StandingSet { participant: number(name), standing: standing.parse().unwrap() };
-            write_signed_command(out, EntryKind::StandingSet, &signature(), &command);
+            write_signed_command(out, EntryKind::StandingSet, two, &command);
         }
         ["limits", name, currency, ref changes @ ..] => write_terms(out, name, currency, changes),
         ["throttles", name, in_flight_max] => {
             let in_flight_max = in_flight_max.parse().unwrap();
             let command = LimitsSet { participant: number(name), in_flight_max, orders_per_second: 0, orders_burst: 0 };
-            write_signed_command(out, EntryKind::LimitsSet, &signature(), &command);
+            write_signed_command(out, EntryKind::LimitsSet, two, &command);
         }
         ["connects", technical, name, granted] => {
             let (technical, participant) = (number(technical), number(name));
-            write_signed_command(
-                out,
-                EntryKind::AgencySet,
-                &signature(),
-                &AgencySet { technical, participant, is_granted: yes(granted) },
-            );
+            let command = AgencySet { technical, participant, is_granted: yes(granted) };
+            write_signed_command(out, EntryKind::AgencySet, two, &command);
         }
         ["registers", name, certificate, valid] => {
             let fingerprint = [certificate.parse().unwrap(); 32];
             let (not_before_s, not_after_s) = (100, 200);
             let (participant, is_valid) = (number(name), yes(valid));
             let command = CertificateSet { participant, fingerprint, not_before_s, not_after_s, is_valid };
-            write_signed_command(out, EntryKind::CertificateSet, &signature(), &command);
+            write_signed_command(out, EntryKind::CertificateSet, two, &command);
         }
+        _ => return false,
+    }
+    true
+}
+
+/// Commands about orders of money and what it takes to give some away; false where it is none of these.
+fn write_of_money(out: &mut Vec<u8>, words: &[&str]) -> bool {
+    let two = &signature();
+    match *words {
         ["orders", operation, name, from, ref rest @ .., currency, amount] => {
             let command = MoneyOrdered {
                 reference: reference(name),
@@ -312,16 +324,12 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
                 currency: letters(currency),
                 amount: amount.parse().unwrap(),
             };
-            write_signed_command(out, EntryKind::MoneyOrdered, &signature(), &command);
+            write_signed_command(out, EntryKind::MoneyOrdered, two, &command);
         }
         [verb @ ("confirms" | "aborts"), name] => {
             let decision = if verb == "confirms" { 1 } else { 2 };
-            write_signed_command(
-                out,
-                EntryKind::MoneyDecided,
-                &signature(),
-                &MoneyDecided { reference: reference(name), decision },
-            );
+            let command = MoneyDecided { reference: reference(name), decision };
+            write_signed_command(out, EntryKind::MoneyDecided, two, &command);
         }
         ["levels", name, currency, floor, target, ceiling, automatic] => {
             let command = LiquidityRulesSet {
@@ -332,19 +340,23 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
                 ceiling: ceiling.parse().unwrap(),
                 is_automatic: yes(automatic),
             };
-            write_signed_command(out, EntryKind::LiquidityRulesSet, &signature(), &command);
+            write_signed_command(out, EntryKind::LiquidityRulesSet, two, &command);
         }
         ["allows", from, to, granted] => {
             let command = TransferAllowed { from: number(from), to: number(to), is_granted: yes(granted) };
-            write_signed_command(out, EntryKind::TransferAllowed, &signature(), &command);
+            write_signed_command(out, EntryKind::TransferAllowed, two, &command);
         }
+        _ => return false,
+    }
+    true
+}
+
+/// Commands about windows; false where it is none of these.
+fn write_of_settlement(out: &mut Vec<u8>, words: &[&str]) -> bool {
+    match *words {
         ["cuts", currency, name] => {
-            write_signed_command(
-                out,
-                EntryKind::CutOff,
-                &signature(),
-                &CutOff { currency: letters(currency), cycle: cycle(name) },
-            );
+            let command = CutOff { currency: letters(currency), cycle: cycle(name) };
+            write_signed_command(out, EntryKind::CutOff, &signature(), &command);
         }
         ["starts", currency, name, window] => write_step(out, (currency, name, window), 1, 0),
         ["settles", who, currency, name, window] => write_step(out, (currency, name, window), 2, number(who)),
@@ -363,21 +375,26 @@ fn write_words(out: &mut Vec<u8>, words: &[&str]) {
             }
             write_signed_command(out, EntryKind::CalendarSet, &signature(), &command);
         }
+        _ => return false,
+    }
+    true
+}
+
+/// Commands about fees; false where it is none of these.
+fn write_of_fees(out: &mut Vec<u8>, words: &[&str]) -> bool {
+    match *words {
         ["tariff", tariff, from, ref rows @ ..] => {
             let rows: Vec<TariffRow> = rows.iter().map(|row| tariff_row(row)).collect();
             let (tariff, effective_at_ns, count) = (tariff.parse().unwrap(), at(from), rows.len() as u16);
             write_tariff(out, &signature(), &TariffSet { tariff, effective_at_ns, rows: count }, &rows);
         }
         ["collects", currency] => {
-            write_signed_command(
-                out,
-                EntryKind::FeesCollected,
-                &signature(),
-                &FeesCollected { currency: letters(currency) },
-            );
+            let command = FeesCollected { currency: letters(currency) };
+            write_signed_command(out, EntryKind::FeesCollected, &signature(), &command);
         }
-        _ => panic!("no operator says this: {words:?}"),
+        _ => return false,
     }
+    true
 }
 
 /// `flow/payer class/payee class/currency/from-through/fixed/parts/bearer/to`.

@@ -497,78 +497,119 @@ fn waited_us() -> u128 {
     waited_ns / 1_000
 }
 
+/// How long the hot loop stood still, in microseconds.
+#[derive(Default)]
+struct Stood {
+    /// When the snapshot began.
+    begin_us: u128,
+    /// At each portion.
+    steps_us: Vec<u128>,
+    /// At the longest look while it waited for files.
+    waiting_us: u128,
+    /// For the decisions of a turn, while it was captured and otherwise.
+    turns_us: Vec<u128>,
+    others_us: Vec<u128>,
+}
+
+impl Stood {
+    /// The portion that so many percent of all did not exceed.
+    fn at(&self, percent: usize) -> u128 {
+        let mut sorted = self.steps_us.clone();
+        sorted.sort_unstable();
+        sorted[(sorted.len() - 1) * percent / 100]
+    }
+
+    fn print(&self) {
+        let Stood { begin_us, steps_us, waiting_us, turns_us, others_us } = self;
+        let mean = |turns: &[u128]| turns.iter().sum::<u128>() / (turns.len() as u128).max(1);
+        let longest = (0..steps_us.len()).max_by_key(|&step| steps_us[step]).unwrap();
+        println!(
+            "{} portions, us without what other threads had of the processor: {} median, {} 90th percentile, {} longest, which is number {longest}",
+            steps_us.len(),
+            self.at(50),
+            self.at(90),
+            self.at(100)
+        );
+        println!("begun in {begin_us} us; the longest look while it waits for files: {waiting_us} us");
+        println!("a turn's decisions: {} us while it is captured, {} us otherwise", mean(turns_us), mean(others_us));
+    }
+}
+
+/// An engine under load, and its history.
+struct Loaded {
+    decisions: Decisions,
+    history: History<DiskStorage>,
+    ordered: u64,
+    answered: u64,
+}
+
+impl Loaded {
+    /// Applies a batch. Gives how long its decisions took, in microseconds.
+    #[allow(clippy::disallowed_methods, reason = "it measures")]
+    fn apply(&mut self, payload: &[u8]) -> u128 {
+        let applied = self.decisions.engine.applied();
+        let began = Instant::now();
+        self.decisions.absorb(Batch { first_sequence: applied + 1, time_ns: time_at(applied), payload }).unwrap();
+        let us = began.elapsed().as_micros();
+        self.history.follow(&mut self.decisions).unwrap();
+        us
+    }
+
+    /// A turn of so many orders and answers, as `apply`.
+    fn turn(&mut self, orders: u64, answers: u64) -> u128 {
+        let (ordered, answered) = (self.ordered, self.answered);
+        (self.ordered, self.answered) = (ordered + orders, answered + answers);
+        let applied = self.decisions.engine.applied();
+        self.apply(&batch_of(ordered..ordered + orders, answered..answered + answers, applied))
+    }
+}
+
+/// Takes a snapshot beside turns of so many orders and answers.
+#[allow(clippy::disallowed_methods, reason = "it measures")]
+fn stood_still(loaded: &mut Loaded, mut taker: SnapshotTaker<DiskStorage>, turn: u64) -> (SnapshotNews, Stood) {
+    let mut stood = Stood::default();
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        assert!(Instant::now() < until, "it takes less than a minute");
+        let engine = &mut loaded.decisions.engine;
+        let place = some_place(engine);
+        let (is_capturing, was_under_way) = (engine.is_capturing(), taker.is_under_way());
+        let (began, waited_before) = (Instant::now(), waited_us());
+        taker.go_on(engine, &mut loaded.history, || place).unwrap();
+        let us = began.elapsed().as_micros().saturating_sub(waited_us() - waited_before);
+        match (is_capturing, was_under_way) {
+            (true, _) => stood.steps_us.push(us),
+            (false, true) => stood.waiting_us = stood.waiting_us.max(us),
+            (false, false) => stood.begin_us = us,
+        }
+        if let Some(news) = taker.take_news() {
+            return (news, stood);
+        }
+        let turns_us = if is_capturing { &mut stood.turns_us } else { &mut stood.others_us };
+        turns_us.push(loaded.turn(turn, turn));
+    }
+}
+
 /// How long the hot loop stands still for a snapshot, at the most: with a full table, at 4,096 payments a turn.
 #[test]
 #[ignore = "a measurement, of minutes where nothing is optimised: run it alone"]
-#[allow(clippy::disallowed_methods, reason = "it measures")]
 fn the_longest_step_of_a_snapshot_of_a_full_table() {
     const OUTCOMES: u64 = OUTCOMES_KEPT_DEFAULT as u64;
     const OPEN: u64 = 200_000;
     const TURN: u64 = 4_096;
     let directory = tempfile::tempdir().unwrap();
     let disk = |name: &str| DiskStorage::create(&directory.path().join(name)).unwrap();
-    let (mut history, _) = History::open(disk("history"), LINEAGE, HistoryOptions::beside(1)).unwrap();
-    let mut decisions = Decisions::with_room(PAYMENTS_EXPECTED);
-    let go_on = |decisions: &mut Decisions, history: &mut History<DiskStorage>, payload: Vec<u8>| {
-        let (first_sequence, time_ns) = (decisions.engine.applied() + 1, time_at(decisions.engine.applied()));
-        let began = Instant::now();
-        decisions.absorb(Batch { first_sequence, time_ns, payload: &payload }).unwrap();
-        let us = began.elapsed().as_micros();
-        history.follow(decisions).unwrap();
-        us
-    };
-    go_on(&mut decisions, &mut history, genesis([1_000_000_000; 4], OUTCOMES_KEPT_DEFAULT).0);
-    let (mut ordered, mut answered) = (0, 0);
-    while answered < OUTCOMES + 8 * TURN {
-        let answers = if ordered < OPEN { 0 } else { TURN };
-        let applied = decisions.engine.applied();
-        let payload = batch_of(ordered..ordered + TURN, answered..answered + answers, applied);
-        go_on(&mut decisions, &mut history, payload);
-        (ordered, answered) = (ordered + TURN, answered + answers);
+    let (history, _) = History::open(disk("history"), LINEAGE, HistoryOptions::beside(1)).unwrap();
+    let mut loaded = Loaded { decisions: Decisions::with_room(PAYMENTS_EXPECTED), history, ordered: 0, answered: 0 };
+    loaded.apply(&genesis([1_000_000_000; 4], OUTCOMES_KEPT_DEFAULT).0);
+    while loaded.answered < OUTCOMES + 8 * TURN {
+        let answers = if loaded.ordered < OPEN { 0 } else { TURN };
+        loaded.turn(TURN, answers);
     }
     let files = snapshots::open(disk("snapshots"), LINEAGE, SnapshotWork::Beside);
-    let mut taker = SnapshotTaker::new(files, 1, 0);
-    let (mut steps_us, mut turns_us, mut others_us) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut begin_us, mut waiting_us) = (0, 0);
-    let until = Instant::now() + Duration::from_secs(60);
-    let news = loop {
-        assert!(Instant::now() < until, "it takes less than a minute");
-        let place = some_place(&decisions.engine);
-        let (is_capturing, was_under_way) = (decisions.engine.is_capturing(), taker.is_under_way());
-        let (began, waited_before) = (Instant::now(), waited_us());
-        taker.go_on(&mut decisions.engine, &mut history, || place).unwrap();
-        let us = began.elapsed().as_micros().saturating_sub(waited_us() - waited_before);
-        match (is_capturing, was_under_way) {
-            (true, _) => steps_us.push(us),
-            (false, true) => waiting_us = waiting_us.max(us),
-            (false, false) => begin_us = us,
-        }
-        if let Some(news) = taker.take_news() {
-            break news;
-        }
-        let applied = decisions.engine.applied();
-        let payload = batch_of(ordered..ordered + TURN, answered..answered + TURN, applied);
-        let turn = go_on(&mut decisions, &mut history, payload);
-        if is_capturing {
-            turns_us.push(turn);
-        } else {
-            others_us.push(turn);
-        }
-        (ordered, answered) = (ordered + TURN, answered + TURN);
-    };
-    let mean = |turns: &[u128]| turns.iter().sum::<u128>() / (turns.len() as u128).max(1);
+    let (news, stood) = stood_still(&mut loaded, SnapshotTaker::new(files, 1, 0), TURN);
     println!("{news:?}");
-    let longest = (0..steps_us.len()).max_by_key(|&step| steps_us[step]).unwrap();
-    steps_us.sort_unstable();
-    let at = |percent: usize| steps_us[(steps_us.len() - 1) * percent / 100];
-    println!(
-        "{} portions, us without what other threads had of the processor: {} median, {} 90th percentile, {} longest, which is number {longest}",
-        steps_us.len(),
-        at(50),
-        at(90),
-        at(100)
-    );
-    println!("begun in {begin_us} us; the longest look while it waits for files: {waiting_us} us");
-    println!("a turn's decisions: {} us while it is captured, {} us otherwise", mean(&turns_us), mean(&others_us));
-    assert!(at(50) < 2_500, "the hot loop stood still for {} us", at(50));
+    stood.print();
+    assert!(matches!(news, SnapshotNews::Taken { .. }), "{news:?}");
+    assert!(stood.at(50) < 2_500, "the hot loop stood still for {} us", stood.at(50));
 }

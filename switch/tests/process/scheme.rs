@@ -1,7 +1,7 @@
 //! The scheme's money through `switch admin`: real processes, from money that comes in to a window that is settled, with kills between, and the stream of events
 //! that tells of it: none is lost, none is there twice.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use adapters::message::Outcome;
 use serde_json::Value;
@@ -230,6 +230,16 @@ fn fees_are_set_from_a_file_and_collected() {
     data.verified();
 }
 
+/// A command that goes on until it is killed, and outlives no test.
+struct Follower(Child);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn events_are_followed_and_made_again_where_their_files_are_gone() {
     let data = Data::new();
@@ -239,15 +249,14 @@ fn events_are_followed_and_made_again_where_their_files_are_gone() {
     follower.args(["admin", "events", "--follow", "--json", "--data"]).arg(data.path(""));
     let file = data.path("followed");
     let out = std::fs::File::create(&file).unwrap();
-    let mut follower = follower.stdin(Stdio::null()).stdout(out).spawn().unwrap();
+    let follower = Follower(follower.stdin(Stdio::null()).stdout(out).spawn().unwrap());
     done(&data, "money in PSP0001 250 --currency XTS --reference RTGS-1");
     done(&data, "money abort RTGS-1");
     eventually("the follower hears of it", || {
         let said = std::fs::read_to_string(&file).unwrap();
         said.contains("\"MoneyAborted\"").then_some(())
     });
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    drop(follower);
     let all = events(&data, "");
     let after = all.len() - 2;
     assert_eq!(kinds(&events(&data, &format!("--after {after}"))), ["MoneyPrepared", "MoneyAborted"]);
@@ -280,7 +289,7 @@ fn what_is_typed_wrongly_is_said_in_a_line() {
         ("money in PSP0001 5 --currency USD", "the scheme does not settle USD; it has XTS"),
         ("participants terms PSP0001 --currency XTS", "name what is to change"),
         ("participants certificate PSP0001 --file /nowhere.pem", "/nowhere.pem"),
-        ("settlement nets --currency XTS --window 7", ""),
+        ("settlement nets --currency XTS --window 7", "XTS has had no window of payments yet"),
         ("fees set /nowhere.toml", "/nowhere.toml: "),
         ("currencies open XTS --amount-max 5", "the scheme has XTS already"),
     ];
