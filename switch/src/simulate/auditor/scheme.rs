@@ -91,7 +91,7 @@ pub(in super::super) struct Happened {
 }
 
 /// Something that the operator gave: kind, signature and content of its entry.
-type Given = (u8, Vec<u8>, Vec<u8>);
+pub(in super::super) type Given = (u8, Vec<u8>, Vec<u8>);
 
 /// See the module.
 pub(in super::super) struct Scheme {
@@ -342,6 +342,11 @@ impl Scheme {
     /// All that the operator was told.
     pub(in super::super) fn events(&self) -> &[Happened] {
         &self.events
+    }
+
+    /// Where a command that was given is in the journal.
+    pub(in super::super) fn position_of(&self, command: &Given) -> Option<u64> {
+        self.given.get(command).copied().flatten()
     }
 
     /// What became of the command at this position: 0, or the number of the reject.
