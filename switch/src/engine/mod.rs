@@ -343,7 +343,7 @@ impl Engine {
         let payee = payee.ok_or(Reject::PayeeUnknown)?;
         unless(payee != sender || self.rules.has_self_payments, Reject::PayeeIsPayer)?;
         unless(self.participants[payee].is_reachable(), Reject::PayeeUnreachable)?;
-        unless(self.participants[payee].standing.may_be_paid(), Reject::PayeeSuspended)?;
+        unless(self.may_be_paid(payee), Reject::PayeeSuspended)?;
         let (currency, debit, credit) =
             self.accounts_to_move(order.currency, sender, payee).ok_or(Reject::CurrencyNotOffered)?;
         let timeout_ns = self.timeout_in(lane, order.purpose)?;
@@ -371,11 +371,20 @@ impl Engine {
         }
     }
 
-    /// May a participant pay and return? Who settles through a sponsor may as long as that may.
+    /// May a participant pay and return?
     pub(in crate::engine) fn may_pay(&self, id: ParticipantId) -> bool {
+        self.standing_lets(id, Standing::may_pay)
+    }
+
+    /// May a participant be paid, as far as its standing goes?
+    pub fn may_be_paid(&self, id: ParticipantId) -> bool {
+        self.standing_lets(id, Standing::may_be_paid)
+    }
+
+    /// Who settles through a sponsor may as long as that may.
+    fn standing_lets(&self, id: ParticipantId, may: fn(Standing) -> bool) -> bool {
         let participant = &self.participants[id];
-        participant.standing.may_pay()
-            && participant.sponsor.is_none_or(|sponsor| self.participants[sponsor].standing.may_pay())
+        may(participant.standing) && participant.sponsor.is_none_or(|sponsor| may(self.participants[sponsor].standing))
     }
 
     /// The number of a currency that the scheme offers both, and the accounts that money between them moves.

@@ -22,7 +22,7 @@ pub(super) use cases::{Case, row_name, state};
 pub(super) use deliveries::{Deliveries, Door};
 use scheme::Open;
 pub(super) use scheme::Scheme;
-pub(super) use scheme::{AccountKey, Balance, Happened, Shown, Window, account, command_name, refused_name};
+pub(super) use scheme::{AccountKey, Balance, Given, Happened, Shown, Window, account, command_name, refused_name};
 
 /// Overdue payments that end with one batch; the rest ends with the next. Of cases as many.
 const EXPIRED_PER_BATCH_MAX: usize = 1_024;
@@ -304,8 +304,8 @@ impl Auditor {
     }
 
     /// The operator gives a command.
-    pub(super) fn commanded(&mut self, kind: u8, signature: &[u8], body: &[u8]) {
-        self.scheme.gives(kind, signature, body);
+    pub(super) fn commanded(&mut self, command: Given) {
+        self.scheme.gives(command);
     }
 
     /// A command is on disk.
@@ -733,6 +733,12 @@ impl Auditor {
     /// Is anything on disk under this id?
     pub(super) fn knows(&self, id: Id) -> bool {
         self.payment(id).is_some() || self.case(id).is_some()
+    }
+
+    /// Was anything on disk under this id already, when the journal ended here?
+    pub(super) fn knew(&self, id: Id, through: u64) -> bool {
+        let payment = self.payment(id).is_some_and(|payment| payment.position <= through);
+        payment || self.case(id).is_some_and(|case| case.opened() <= through)
     }
 
     /// Can payments be accepted without being posted?

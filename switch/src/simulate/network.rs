@@ -62,7 +62,7 @@ pub(super) struct Connection {
     /// What the switch took from it and has not acknowledged.
     pub(super) taken: VecDeque<Taken>,
     pub(super) refused: BTreeSet<u64>,
-    /// Questions that were acknowledged in this turn and not answered before: their answers leave in the same one.
+    /// Questions, and submissions of what was known, that were acknowledged in this turn and not answered before: their answers leave in the same one.
     pub(super) owed: Vec<Id>,
     /// The provider has sent what is no frame: its numbers mean nothing any more.
     pub(super) is_garbled: bool,

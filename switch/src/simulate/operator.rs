@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::auditor::Auditor;
+use super::auditor::{Auditor, Given};
 use super::plan::{CURRENCIES, NS_PER_S, Plan, START_NS};
 use super::random::Random;
 use super::wire;
@@ -27,8 +27,8 @@ pub(super) struct Operator {
     references: Vec<[u8; 16]>,
     /// The last order of money, to be given again.
     last_order: Option<MoneyOrdered>,
-    /// Whose answer is awaited, by its ticket: its kind.
-    awaited: BTreeMap<u64, u8>,
+    /// Whose answer is awaited, by its ticket.
+    awaited: BTreeMap<u64, Given>,
 }
 
 impl Operator {
@@ -42,13 +42,18 @@ impl Operator {
     }
 
     /// The switch has taken a command.
-    pub(super) fn awaits(&mut self, ticket: u64, kind: u8) {
-        self.awaited.insert(ticket, kind);
+    pub(super) fn awaits(&mut self, ticket: u64, command: Given) {
+        self.awaited.insert(ticket, command);
     }
 
-    /// A command is answered. False where nobody has given it.
-    pub(super) fn is_answered(&mut self, ticket: u64) -> bool {
-        self.awaited.remove(&ticket).is_some()
+    /// A command is answered: which. None where nobody waits for that.
+    pub(super) fn answered(&mut self, ticket: u64) -> Option<Given> {
+        self.awaited.remove(&ticket)
+    }
+
+    /// How many commands are not answered yet.
+    pub(super) fn awaited(&self) -> usize {
+        self.awaited.len()
     }
 
     /// The process has ended: nobody answers any more.
@@ -413,7 +418,7 @@ impl Operator {
 }
 
 /// Kind, signature and content of a written command.
-pub(super) fn parts(command: &[u8]) -> Option<(u8, Vec<u8>, Vec<u8>)> {
+pub(super) fn parts(command: &[u8]) -> Option<Given> {
     let entries = wire::entries(command).ok()?;
     entries.first().map(|entry| (entry.kind, entry.annotation.to_vec(), entry.routing.to_vec()))
 }

@@ -1,9 +1,8 @@
 //! A simulated provider: the real client of one connection or two, a character, and a memory, as if on disk, of what it ordered, was asked and was told.
 
-mod lines;
-
 mod casework;
 mod conduct;
+mod lines;
 mod orders;
 mod signs;
 

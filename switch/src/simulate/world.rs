@@ -269,7 +269,7 @@ impl<'a> World<'a> {
     fn is_finished(&self) -> Result<bool, Violation> {
         let Some(until_ns) = self.drain_until_ns else { return Ok(false) };
         let pipeline = self.machine.process.as_ref().map(|process| &process.pipeline);
-        let finding = invariants::progress::check(pipeline, &self.auditor, &self.providers);
+        let finding = invariants::progress::check(pipeline, &self.auditor, (&self.providers, &self.operator));
         if finding.is_err() && self.now_ns < until_ns {
             return Ok(false);
         }
@@ -307,7 +307,7 @@ impl<'a> World<'a> {
         invariants::named(invariants::progress::NAME, last)?;
         let engine = process.pipeline.engine();
         let live = (engine.applied(), engine.digest());
-        let replayed = self.replay_whole(live.0)?;
+        let (replayed, _) = self.replay_whole(live.0)?;
         let state = replayed.opened.is_ok().then_some(replayed.state);
         invariants::named(invariants::replay::NAME, invariants::replay::check(live, state))?;
         self.auditor.take_recovered(&replayed.batches)?;

@@ -655,6 +655,10 @@ fn standings_and_what_they_allow() {
         pays  ECHO BRAVO 1 KES                  -> committed
         at 5  stands ALPHA 3                    -> StandingChanged ALPHA
         pays  ECHO BRAVO 1 KES                  -> AG10
+        pays  BRAVO ECHO 1 KES                  -> committed
+        at 5  stands ALPHA 4                    -> StandingChanged ALPHA
+        pays  ECHO BRAVO 1 KES                  -> committed
+        pays  BRAVO ECHO 1 KES                  -> AG11
         at 6  stands ECHO 6                     -> StandingChanged ECHO
         at 6  stands ECHO 2                     -> refused ParticipantClosed
         pays  BRAVO ECHO 1 KES                  -> AG11

@@ -12,6 +12,7 @@ use super::sheet::Sheet;
 use super::timeouts::Asking;
 use crate::books::Books;
 use crate::engine::Batch;
+use crate::engine::participants::Participant;
 use crate::entry::ParticipantId;
 
 /// Shows availability.
@@ -70,9 +71,9 @@ impl Availability<'_> {
         let engine = books.engine();
         self.presences.resize(engine.participants_count() as usize, Presence::default());
         for (number, presence) in (1..).zip(&mut self.presences) {
-            let participant = engine.participant(ParticipantId(number));
-            presence.is_reachable =
-                participant.is_some_and(|participant| participant.is_reachable() && participant.standing.may_be_paid());
+            let id = ParticipantId(number);
+            let is_reachable = engine.participant(id).is_some_and(Participant::is_reachable);
+            presence.is_reachable = is_reachable && engine.may_be_paid(id);
         }
     }
 }

@@ -111,7 +111,7 @@ pub(in super::super) struct Happened {
 }
 
 /// Something that the operator gave: kind, signature and content of its entry.
-type Given = (u8, Vec<u8>, Vec<u8>);
+pub(in super::super) type Given = (u8, Vec<u8>, Vec<u8>);
 
 /// See the module.
 pub(in super::super) struct Scheme {
@@ -294,15 +294,19 @@ impl Scheme {
         Balance { posted: (posted - held + cap).max(0), held }
     }
 
-    /// May it pay and return? Who settles through a sponsor may as long as that may.
+    /// May it pay and return?
     pub(super) fn may_pay(&self, place: usize) -> bool {
-        let may = |member: &Member| matches!(member.standing, 2 | 4);
-        let sponsor = self.members[place].sponsor.map(|number| &self.members[number as usize - 1]);
-        may(&self.members[place]) && sponsor.is_none_or(may)
+        self.may(place, |member| matches!(member.standing, 2 | 4))
     }
 
     pub(super) fn may_be_paid(&self, place: usize) -> bool {
-        matches!(self.members[place].standing, 2 | 3)
+        self.may(place, |member| matches!(member.standing, 2 | 3))
+    }
+
+    /// Who settles through a sponsor may as long as that may.
+    fn may(&self, place: usize, may: impl Fn(&Member) -> bool) -> bool {
+        let sponsor = self.members[place].sponsor.map(|number| &self.members[number as usize - 1]);
+        may(&self.members[place]) && sponsor.is_none_or(may)
     }
 
     /// Is the currency offered to both?
@@ -376,6 +380,11 @@ impl Scheme {
     /// All that the operator was told.
     pub(in super::super) fn events(&self) -> &[Happened] {
         &self.events
+    }
+
+    /// Where a command that was given is in the journal.
+    pub(in super::super) fn position_of(&self, command: &Given) -> Option<u64> {
+        self.given.get(command).copied().flatten()
     }
 
     /// What became of the command at this position: 0, or the number of the reject.

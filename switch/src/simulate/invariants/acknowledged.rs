@@ -3,7 +3,7 @@
 
 use super::{Finding, Leaving};
 use crate::simulate::auditor::Auditor;
-use crate::simulate::network::Taken;
+use crate::simulate::network::{Connection, Taken};
 use crate::simulate::provider::hex;
 use crate::simulate::wire::{self, kind};
 
@@ -14,20 +14,17 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
     if frame.kind == kind::ERROR {
         let number = wire::u64_at(frame.routing, 8);
         connection.refused.insert(number);
-        let taken = connection.taken.iter().find(|taken| taken.number == number);
+        let taken = connection.taken.iter().find(|taken| taken.number == number).copied();
         if let Some(answer) = taken.filter(|taken| is_waited_for(taken, connection.provider, auditor)) {
             return Err(format!("an answer that {} waits for is refused", hex(&answer.id)));
         }
+        // What was taken for the answer to it was another's.
+        if let Some(refused) = taken.filter(|taken| taken.is_answered) {
+            note_answer(connection, refused.id, auditor);
+        }
     }
     if matches!(frame.kind, kind::STATUS | kind::CASE_STATUS) && frame.lane == 0 {
-        let id: wire::Id = wire::array(frame.routing, 0);
-        // Of two questions about one payment the first may have been refused: then this is what the second is told.
-        let (taken, refused) = (&mut connection.taken, &connection.refused);
-        let is_open = |taken: &Taken| !taken.is_answered && !refused.contains(&taken.number);
-        let asked = |taken: &&mut Taken| taken.kind == kind::STATUS_REQUEST && taken.id == id && is_open(taken);
-        if let Some(question) = taken.iter_mut().find(asked) {
-            question.is_answered = true;
-        }
+        note_answer(connection, wire::array(frame.routing, 0), auditor);
     }
     if frame.acknowledged_lane != 0 || frame.acknowledged == 0 || connection.is_garbled {
         return Ok(());
@@ -47,11 +44,31 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
             kind::SIGN_ON | kind::SIGN_OFF if !auditor.has_signed(connection.provider, taken.kind, taken.through) => {
                 return Err(format!("a sign of provider {} is acknowledged and not on disk", connection.provider));
             }
-            kind::STATUS_REQUEST if !taken.is_answered => connection.owed.push(taken.id),
+            _ if is_owed(&taken, auditor) => connection.owed.push(taken.id),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// A reply about this id has left. Of two that ask about one the first may have been refused: then this is what the second is told.
+fn note_answer(connection: &mut Connection, id: wire::Id, auditor: &Auditor) {
+    let (taken, refused) = (&mut connection.taken, &connection.refused);
+    let asked = |taken: &&mut Taken| taken.id == id && !refused.contains(&taken.number) && is_owed(taken, auditor);
+    if let Some(question) = taken.iter_mut().find(asked) {
+        question.is_answered = true;
+    }
+}
+
+/// Is this a question, or a submission of what was on disk already when it came, that has had no reply?
+fn is_owed(taken: &Taken, auditor: &Auditor) -> bool {
+    let is_known = || auditor.knew(taken.id, taken.through);
+    let asks = match taken.kind {
+        kind::STATUS_REQUEST => true,
+        kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN => is_known(),
+        _ => false,
+    };
+    asks && !taken.is_answered
 }
 
 /// Was this payment open and its provider asked when the answer came, and is it still? An answer that comes before its payment decides nothing. The same of

@@ -22,12 +22,14 @@ pub(in super::super) fn check_due(due: &[Reply], told: &[Reply], is_alone: impl 
     Ok(())
 }
 
-/// A question that is acknowledged is answered in the same turn.
+/// A question that is acknowledged is answered in the same turn, and so is what was submitted once more.
 pub(in super::super) fn check_owed(connection: &mut Connection, told: &[Reply]) -> Finding {
     let provider = connection.provider;
     let is_answered = |id: &Id| told.iter().any(|(to, of, ..)| *to == provider && of == id);
     match connection.owed.drain(..).find(|id| !is_answered(id)) {
-        Some(id) => Err(format!("provider {provider} has asked about {}, and is not answered", hex(&id))),
+        Some(id) => {
+            Err(format!("provider {provider} has asked about {}, or sent it again, and is not answered", hex(&id)))
+        }
         None => Ok(()),
     }
 }

@@ -29,6 +29,12 @@ pub(in super::super) fn check_start(from: Option<u64>, started: StateDigest, rep
     Err(format!("started from {from:?} at position {}, it is not what the whole journal gives", started.0))
 }
 
+/// The one that a start used is the newest of those that are whole and that the history's files cover, whether or not it says that it passed one over.
+pub(in super::super) fn check_newest(from: Option<u64>, whole: &[u64], covered: u64) -> Finding {
+    let newest = whole.iter().copied().filter(|position| *position <= covered).max();
+    if from >= newest { Ok(()) } else { Err(format!("started from {from:?}, and the snapshot of {newest:?} is whole")) }
+}
+
 /// A file was not used, or was. `must_not`: it is damaged; `may_not`: there is a reason to pass it over.
 pub(in super::super) fn check_use(name: &str, is_used: bool, must_not: bool, may_not: bool) -> Finding {
     match (is_used, must_not, may_not) {

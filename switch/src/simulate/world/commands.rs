@@ -13,10 +13,10 @@ impl World<'_> {
         if let Some(process) = &mut self.machine.process {
             let command = self.operator.command(&self.plan, &self.auditor);
             let written = parts(&command).ok_or("the operator gives what is no command".to_owned());
-            let (kind, signature, body) = invariants::named(journal::NAME, written)?;
-            self.auditor.commanded(kind, &signature, &body);
+            let given = invariants::named(journal::NAME, written)?;
+            self.auditor.commanded(given.clone());
             match process.pipeline.operate_written(command, journal_ns) {
-                Ok(ticket) => self.operator.awaits(ticket, kind),
+                Ok(ticket) => self.operator.awaits(ticket, given),
                 Err(_) => self.coverage.count("command not taken: too many wait"),
             }
             self.wake(self.now_ns);
@@ -30,8 +30,7 @@ impl World<'_> {
     pub(super) fn take_operated(&mut self) -> Result<(), Violation> {
         let Some(process) = &mut self.machine.process else { return Ok(()) };
         while let Some((ticket, operated)) = process.pipeline.take_operated() {
-            let was_given = self.operator.is_answered(ticket);
-            let finding = commands::check(&self.auditor, was_given, &operated);
+            let finding = commands::check(&self.auditor, self.operator.answered(ticket).as_ref(), &operated);
             invariants::named(commands::NAME, finding)?;
             self.coverage.count("command answered");
         }

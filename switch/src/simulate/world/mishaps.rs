@@ -388,9 +388,10 @@ impl World<'_> {
             self.coverage.count("file of the history dropped by a start");
         }
         let last_position = self.last_state.map_or(0, |(position, _)| position);
-        let Replayed { batches, effects, events, wanted, state, opened } = self.replay_whole(last_position)?;
+        let (replayed, whole_snapshots) = self.replay_whole(last_position)?;
+        let Replayed { batches, effects, events, wanted, state, opened } = replayed;
         let whole = opened.is_ok().then_some(state);
-        self.check_snapshots_of_start(&started, whole)?;
+        self.check_snapshots_of_start(&started, whole, &whole_snapshots)?;
         // Where nothing was found, the first batch is on disk now.
         self.audit()?;
         self.auditor.take_recovered(&batches)?;

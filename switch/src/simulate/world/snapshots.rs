@@ -101,19 +101,18 @@ impl World<'_> {
     }
 
     /// A replay of the whole journal from its beginning, on a copy in which no bit has turned: what every snapshot that is whole is compared with. It also
-    /// looks at the state at one more position.
-    pub(super) fn replay_whole(&mut self, position: u64) -> Result<Replayed, Violation> {
+    /// looks at the state at one more position. Gives the positions of those snapshots, too.
+    pub(super) fn replay_whole(&mut self, position: u64) -> Result<(Replayed, Vec<u64>), Violation> {
         let copy = self.machine.disk.copy(&mut self.snapshots.random);
         self.flips.iter().filter(|flip| copy.holds(flip)).for_each(|flip| copy.flip(flip));
         let snapshots = self.machine.snapshot_disk.copy(&mut self.snapshots.random);
         let read = open_snapshots(&snapshots).verify().map_err(|fault| fault.to_string());
         let whole: Vec<Snapshot> = invariants::named(snapshots::NAME, read)?.into_iter().flatten().collect();
-        let mut positions: Vec<u64> = whole.iter().map(|snapshot| snapshot.position).collect();
-        positions.push(position);
-        let replayed = machine::replay(&copy, &self.plan, &positions);
+        let positions: Vec<u64> = whole.iter().map(|snapshot| snapshot.position).collect();
+        let replayed = machine::replay(&copy, &self.plan, &[&positions[..], &[position]].concat());
         invariants::named(snapshots::NAME, snapshots::check_content(&whole, &replayed))?;
         self.drill_a_lost_tail(&copy, &snapshots)?;
-        Ok(replayed)
+        Ok((replayed, positions))
     }
 
     /// A start is where a replay of everything is, and has used the newest snapshot that can be used.
@@ -121,9 +120,14 @@ impl World<'_> {
         &mut self,
         started: &Started,
         replayed: Option<StateDigest>,
+        whole: &[u64],
     ) -> Result<(), Violation> {
         let same = snapshots::check_start(started.snapshot, started.state, replayed);
         invariants::named(snapshots::NAME, same)?;
+        if self.flips.is_empty() {
+            let newest = snapshots::check_newest(started.snapshot, whole, started.covered);
+            invariants::named(snapshots::NAME, newest)?;
+        }
         let disk = &self.machine.snapshot_disk;
         for refused in &started.refused {
             let listed = disk.position_of(&refused.path);

@@ -2,7 +2,7 @@
 
 use super::super::super::plan::CURRENCIES;
 use super::super::super::wire::{self, Entry};
-use super::{AccountKey, Balance, Certificate, Happened, Member, Open, Scheme, account, letters};
+use super::{AccountKey, Balance, Certificate, Given, Happened, Member, Open, Scheme, account, letters};
 
 /// Kinds of commands, `entries.md`.
 mod kind {
@@ -97,8 +97,8 @@ pub(super) fn flag(byte: u8) -> Result<bool, u16> {
 
 impl Scheme {
     /// The operator gives a command.
-    pub(in super::super) fn gives(&mut self, kind: u8, signature: &[u8], body: &[u8]) {
-        self.given.insert((kind, signature.to_vec(), body.to_vec()), None);
+    pub(in super::super) fn gives(&mut self, command: Given) {
+        self.given.insert(command, None);
     }
 
     /// What the genesis sets, which nobody signs and nobody is answered about: rules, currencies, participants, terms.
