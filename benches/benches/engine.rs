@@ -140,7 +140,9 @@ impl Run {
         assert_eq!(has_fees, self.plan.terms.has_fees(), "what is priced is charged");
         let counts = self.engine.counts();
         assert_eq!((counts.rejected, counts.returns_rejected), (0, 0), "every rule lets everything pass");
-        assert!(counts.in_flight >= self.plan.in_flight, "what is to be in flight is");
+        assert_eq!(counts.expired, 0, "all that is paid is answered, and the rest has time");
+        let in_flight = self.plan.in_flight.next_multiple_of(PAYMENTS_PER_BATCH as u64);
+        assert_eq!(counts.in_flight, in_flight, "what is to be in flight is, and nothing else");
         let returned = if self.plan.beside == Beside::Returns { counts.committed } else { 0 };
         let closed = if self.plan.beside == Beside::Requests { counts.committed } else { 0 };
         assert_eq!((counts.returned, counts.cases_closed, counts.cases_open), (returned, closed, 0));
@@ -163,14 +165,16 @@ fn engine(criterion: &mut Criterion) {
         ("the same, limits and three fees", Plan { terms: Terms::LimitsAndFees, ..plain }),
         ("the same, settled net", Plan { terms: Terms::Net, ..plain }),
     ] {
-        let mut run = Run::new(plan);
+        // None where this row is not asked for.
+        let mut asked = None;
         group.bench_function(name, |bencher| {
+            let run = asked.get_or_insert_with(|| Run::new(plan));
             bencher.iter_custom(|rounds| {
                 let mut total = Duration::ZERO;
                 for _ in 0..rounds {
                     let is_over = run.time_ns - scheme::START_NS > 500_000_000_000;
                     if run.engine.counts().committed >= PAYMENTS_MAX || is_over {
-                        run = Run::new(plan);
+                        *run = Run::new(plan);
                     }
                     run.prepare();
                     timed(&mut total, || run.apply());
@@ -178,7 +182,7 @@ fn engine(criterion: &mut Criterion) {
                 total
             });
         });
-        run.check();
+        asked.iter().for_each(Run::check);
     }
     group.finish();
 }

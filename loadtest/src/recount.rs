@@ -27,7 +27,7 @@ const MINUTES_PER_DAY: u64 = 24 * 60;
 pub(crate) struct CutOffs {
     /// By the calendar: minutes of each day, in UTC.
     pub(crate) minutes: Vec<u16>,
-    /// By the load test's own orders, as many as were carried out.
+    /// By the load test's own orders: so many at least.
     pub(crate) ordered: u64,
 }
 

@@ -200,7 +200,8 @@ async fn measure_spawned(
         books: None,
     };
     if let Some(cut_offs) = &mut switch.cut_offs {
-        cut_offs.ordered = closing.carried_out;
+        // What was ordered of a run that was ended before may have come when nothing was offered any more.
+        cut_offs.ordered = if outcome.is_interrupted { 0 } else { closing.carried_out };
     }
     let books = tokio::select! {
         books = switch.stop_and_audit(&outcome) => books,

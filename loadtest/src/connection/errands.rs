@@ -1,5 +1,7 @@
 //! What a provider sends and hears beside orders and answers: requests to pay, recalls, returns.
 
+use std::collections::VecDeque;
+
 use adapters::message::{
     AmountForm, ArchivedCaseForward, ArchivedCaseStatus, ArchivedReturned, CaseAnswer, CaseKind, CaseOpen, CaseState,
     CreditTransfer, MessageKind, NO_ID, Outcome, PaymentId, Reason, Return,
@@ -17,10 +19,19 @@ const REASON_WANTED: Reason = Reason::of(b"CUST");
 /// Of a recall that is refused, and of a request: the customer does not want it.
 const REASON_UNWANTED: Reason = Reason::of(b"CUST");
 
+/// What is to be sent, when, and for which payment.
+type Due = (u64, (u32, Id), Errand);
+
+/// In the order of their times: what is put off holds up nothing that is due before.
+fn put(errands: &mut VecDeque<Due>, due: Due) {
+    let place = errands.partition_point(|before| before.0 <= due.0);
+    errands.insert(place, due);
+}
+
 impl Connection {
     /// Something is to be sent for this payment, then.
     pub(crate) fn put_errand(&mut self, at_ns: u64, of: (u32, Id), errand: Errand) {
-        self.errands.push_back((at_ns, of, errand));
+        put(&mut self.errands, (at_ns, of, errand));
     }
 
     /// Sends what is to be sent by now, as far as there is room.
@@ -126,7 +137,7 @@ fn case_open(
 impl Hearing<'_> {
     fn put_errand(&mut self, place: u32, id: Id, errand: Errand) {
         let delay_ns = if matches!(errand, Errand::Return(_)) { self.conduct.answer_after_ns } else { 0 };
-        self.errands.push_back((self.now_ns + delay_ns, (place, id), errand));
+        put(self.errands, (self.now_ns + delay_ns, (place, id), errand));
     }
 
     /// The payer provider knows how its payment ended.
@@ -329,7 +340,22 @@ impl Hearing<'_> {
         let progress = *self.flights.progress(place);
         let id = self.flights.at(place).id;
         if progress.ticket == ticket && progress.sender == self.place && self.flights.find(&id) == Some(place) {
-            self.errands.push_back((self.now_ns + retry_ns, (place, id), progress.errand));
+            put(self.errands, (self.now_ns + retry_ns, (place, id), progress.errand));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A return of a slow provider was put off for a second, and a payment that was asked for stood behind it.
+    #[test]
+    fn what_is_put_off_holds_up_nothing_that_is_due_before() {
+        let mut errands = VecDeque::new();
+        for (at_ns, place) in [(1_000, 1), (20, 2), (20, 3), (500, 4)] {
+            put(&mut errands, (at_ns, (place, NO_ID), Errand::Pay));
+        }
+        assert!(errands.iter().map(|(_, (place, _), _)| *place).eq([2, 3, 4, 1]));
     }
 }

@@ -165,7 +165,7 @@ time,position,event,kind,id,counterpart,credit_debit,amount,currency,balance,deb
 }
 
 #[test]
-fn one_transfer_in_each_of_its_states() {
+fn a_transfer_that_is_posted() {
     check(
         &format!("transfer {}", id(1)),
         r"
@@ -185,6 +185,10 @@ took      1,500.000 ms
 {"id":"11111111-1111-4a11-9b11-000000000001","found":true,"kind":"payment","state":"posted","outcome":"committed","reason":null,"field":null,"amount":"123456","currency":"XTS","minor_digits":2,"debit":{"account":"settlement:ALPHA:XTS","participant":"ALPHA"},"credit":{"account":"settlement:BRAVO:XTS","participant":"BRAVO"},"reserved":{"time":"2026-11-22T12:00:01.000000000Z","position":15},"ended":{"time":"2026-11-22T12:00:02.500000000Z","position":17}}
 "#,
     );
+}
+
+#[test]
+fn transfers_that_are_voided() {
     check(
         &format!("transfer {}", id(2)),
         r"
@@ -211,6 +215,10 @@ voided    2026-11-22T12:00:13.100000000Z, position 23
 took      10,100.000 ms
 ",
     );
+}
+
+#[test]
+fn one_that_was_never_reserved() {
     check(
         &format!("transfer {}", id(4)),
         r"
@@ -228,6 +236,10 @@ rejected  2026-11-22T12:00:14.000000000Z, position 25
 {"id":"11111111-1111-4a11-9b11-000000000004","found":true,"kind":"payment","state":null,"outcome":"rejected","reason":"AM13","field":"amount","amount":"1000001","currency":"XTS","minor_digits":null,"debit":{"account":null,"participant":"ALPHA"},"credit":{"account":null,"participant":"BRAVO"},"reserved":null,"ended":{"time":"2026-11-22T12:00:14.000000000Z","position":25}}
 "#,
     );
+}
+
+#[test]
+fn one_that_is_reserved() {
     check(
         &format!("transfer {}", id(5)),
         r"
@@ -239,6 +251,10 @@ credit    settlement:CHARLIE:XTS
 reserved  2026-11-22T12:00:15.000000000Z, position 28
 ",
     );
+}
+
+#[test]
+fn one_that_moved_at_once() {
     check(
         "transfer 67656e65-7369-7300-0000-000100000001",
         r"
