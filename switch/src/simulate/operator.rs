@@ -377,7 +377,8 @@ impl Operator {
         let bands =
             if random.percent(50) { vec![(1, amount_max)] } else { vec![(1, middle), (middle + 1, amount_max)] };
         for (from, through) in bands {
-            let (fixed, parts_per_million) = (random.below(4), *random.pick(&[0, 500, 2_500, 5_000, 10_000, 333_333]));
+            let (fixed, parts_per_million) =
+                (random.below(4), *random.pick(&[0, 500, 2_500, 5_000, 10_000, 333_333, 500_000]));
             let rounding = *random.pick(&[1, 2, 3, 4]);
             let fee_min = random.below(3);
             let fee_max = if random.percent(30) { fee_min + random.below(40) } else { 0 };
@@ -405,6 +406,9 @@ impl Operator {
         let fingerprint = [u8::try_from(self.random.below(40)).unwrap_or(0); 32];
         let is_valid = *self.random.pick(&[1, 1, 1, 1, 1, 1, 1, 0, 2]);
         let now_s = auditor.time_ns() / NS_PER_S;
+        // What is revoked is mostly there, and now and then the last.
+        let there = auditor.scheme().good_certificate(participant, now_s).filter(|_| is_valid == 0);
+        let fingerprint = there.unwrap_or(fingerprint);
         let (not_before_s, not_after_s) = match self.random.below(25) {
             0 => (100, 0),
             1 => (100, 200),

@@ -116,7 +116,7 @@ impl Model {
         let is_lent = payer != INDIRECT || self.lent[currency] + amount <= SUB_LIMIT;
         let outcome = match () {
             () if !self.may(payer, 4) || !self.may(from, 4) => "AG10",
-            () if !self.may(payee, 3) => "AG11",
+            () if !self.may(payee, 3) || !self.may(to, 3) => "AG11",
             () if !is_lent => "AM21",
             () if from != to && amount > self.spendable(from, currency) => "AM04",
             () => "committed",
