@@ -404,10 +404,11 @@ impl Operator {
     fn set_certificate(&mut self, plan: &Plan, auditor: &Auditor, out: &mut Vec<u8>) {
         let participant = if self.random.percent(80) { 1 } else { self.participant(plan) };
         let fingerprint = [u8::try_from(self.random.below(40)).unwrap_or(0); 32];
-        let is_valid = *self.random.pick(&[1, 1, 1, 1, 1, 1, 1, 0, 2]);
+        let is_valid = *self.random.pick(&[1, 1, 1, 1, 1, 1, 0, 0, 2]);
         let now_s = auditor.time_ns() / NS_PER_S;
-        // What is revoked is mostly there, and now and then the last.
-        let there = auditor.scheme().good_certificate(participant, now_s).filter(|_| is_valid == 0);
+        // Half of what is revoked is there, and now and then the last.
+        let is_there = is_valid == 0 && fingerprint[0] % 2 == 0;
+        let there = auditor.scheme().good_certificate(participant, now_s).filter(|_| is_there);
         let fingerprint = there.unwrap_or(fingerprint);
         let (not_before_s, not_after_s) = match self.random.below(25) {
             0 => (100, 0),
