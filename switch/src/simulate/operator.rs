@@ -404,7 +404,7 @@ impl Operator {
     fn set_certificate(&mut self, plan: &Plan, auditor: &Auditor, out: &mut Vec<u8>) {
         let participant = if self.random.percent(80) { 1 } else { self.participant(plan) };
         let fingerprint = [u8::try_from(self.random.below(40)).unwrap_or(0); 32];
-        let is_valid = *self.random.pick(&[1, 1, 1, 1, 1, 1, 0, 0, 2]);
+        let is_valid = *self.random.pick(&[1, 1, 1, 1, 0, 1, 1, 0, 2]);
         let now_s = auditor.time_ns() / NS_PER_S;
         // Half of what is revoked is there, and now and then the last.
         let is_there = is_valid == 0 && fingerprint[0] % 2 == 0;
