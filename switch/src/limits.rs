@@ -235,6 +235,12 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 /// Connections of one participant at a time: two in use, others that are being made or have not noticed their end.
 pub const CONNECTIONS_PER_PARTICIPANT_MAX: usize = 8;
 
+/// Connections of a technical provider for each participant that it connects for: two in use, two that are being made.
+pub const CONNECTIONS_PER_CLIENT_MAX: usize = 4;
+
+/// And in all, however many these are: it leaves room for everybody else.
+pub const CONNECTIONS_PER_TECHNICAL_PROVIDER_MAX: usize = CONNECTIONS_MAX / 4;
+
 /// Handshakes at a time. One that is waited for costs a file descriptor and a few KiB; more than so many at once are an attack.
 pub const HANDSHAKES_MAX: usize = 2_048;
 

@@ -281,8 +281,8 @@ impl Session {
         let too_slow = Refusal::plain(ErrorCode::TooSlow);
         match self.phase {
             Phase::Closing => {}
-            Phase::ExpectHello if since(self.opened_at_ns) > HELLO_TIMEOUT_MS => {
-                self.refuse(0, too_slow, 0, "no Hello in time");
+            Phase::ExpectHello | Phase::ExpectKey if since(self.opened_at_ns) > HELLO_TIMEOUT_MS => {
+                self.refuse(0, too_slow, 0, "not welcomed in time");
             }
             _ if self.partial_since_ns.is_some_and(|then_ns| since(then_ns) > STALL_MAX_MS) => {
                 self.refuse(0, too_slow, 0, "in the middle of a frame for too long");

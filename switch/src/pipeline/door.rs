@@ -15,6 +15,8 @@
 //!
 //! What a technical provider sends for a participant is sealed under that participant's key, so `Hello` may have to wait for one.
 
+use std::collections::VecDeque;
+
 use adapters::check::Refusal;
 use adapters::limits::{CONNECTION_SLOTS, FRAME_BYTES_MAX};
 use adapters::message::{Cursors, ErrorCode, OUTBOX_LANES, ParticipantCode, Welcome};
@@ -25,32 +27,37 @@ use super::fairness::NS_PER_S;
 use crate::engine::scheme::events::EventKind;
 use crate::engine::scheme::members::ConnectionReject;
 use crate::entry::ParticipantId;
-use crate::limits::CONNECTIONS_PER_PARTICIPANT_MAX;
+use crate::limits::{
+    CONNECTIONS_PER_CLIENT_MAX, CONNECTIONS_PER_PARTICIPANT_MAX, CONNECTIONS_PER_TECHNICAL_PROVIDER_MAX,
+};
 use crate::seal::{DataKey, Sealer};
 use crate::session::{Greeting, PeerCertificate, Phase, Session, SessionKey};
 
-/// A connection whose `Hello` waits for a key.
-struct WaitsForKey {
-    session: SessionKey,
-    greeting: Greeting,
-    is_asked: bool,
+/// Connections whose `Hello` waits for a key: an entry each, in the order of their `Hello`, for as long as they wait.
+#[derive(Default)]
+pub(super) struct KeysWanted {
+    waiting: Vec<(SessionKey, Greeting)>,
+    /// Whose keys are to be asked for.
+    unasked: VecDeque<ParticipantCode>,
 }
 
-/// Those that wait for keys: one entry a connection, in the order of their `Hello`.
-#[derive(Default)]
-pub(super) struct KeysWanted(Vec<WaitsForKey>);
-
 impl KeysWanted {
-    /// Whose key is to be asked for next.
-    fn take_unasked(&mut self) -> Option<ParticipantCode> {
-        let waits = self.0.iter_mut().find(|waits| !waits.is_asked)?;
-        waits.is_asked = true;
-        Some(waits.greeting.participant)
+    /// A connection waits. Whose key somebody waits for already was asked for.
+    fn add(&mut self, session: SessionKey, greeting: Greeting) {
+        if self.waiting.iter().all(|(_, other)| other.participant != greeting.participant) {
+            self.unasked.push_back(greeting.participant);
+        }
+        self.waiting.push((session, greeting));
+    }
+
+    /// A connection waits no longer.
+    fn forget(&mut self, session: SessionKey) {
+        self.waiting.retain(|(other, _)| *other != session);
     }
 
     /// Those that a participant's key lets in.
-    fn take(&mut self, code: &ParticipantCode) -> Vec<WaitsForKey> {
-        self.0.extract_if(.., |waits| waits.greeting.participant == *code).collect()
+    fn take(&mut self, code: &ParticipantCode) -> Vec<(SessionKey, Greeting)> {
+        self.waiting.extract_if(.., |(_, greeting)| greeting.participant == *code).collect()
     }
 }
 
@@ -66,23 +73,25 @@ impl<S: Storage> Pipeline<S> {
         if self.sealers.get(&code).is_none_or(|sealer| sealer.key_id() < key.id()) {
             self.sealers.insert(code, Sealer::new(key));
         }
-        for WaitsForKey { session, greeting, .. } in self.keys_wanted.take(&code) {
+        for (session, greeting) in self.keys_wanted.take(&code) {
             self.hello(session, greeting);
         }
     }
 
     /// Whose key is wanted next, for what a technical provider will send for it: `rekey` brings it.
     pub fn take_key_wanted(&mut self) -> Option<ParticipantCode> {
-        self.keys_wanted.take_unasked()
+        self.keys_wanted.unasked.pop_front()
     }
 
     /// May the holder of a certificate open another connection? A technical provider has room for each participant that it connects for.
     pub fn has_room_for(&self, holder: &ParticipantCode) -> bool {
         let engine = &self.decisions.engine;
         let clients = engine.find_participant(holder).map_or(0, |id| engine.scheme().members.clients_of(id).count());
+        let room = (CONNECTIONS_PER_CLIENT_MAX * clients)
+            .clamp(CONNECTIONS_PER_PARTICIPANT_MAX, CONNECTIONS_PER_TECHNICAL_PROVIDER_MAX);
         let sessions = self.sessions.keys().into_iter().filter_map(|key| self.sessions.get(key));
         let open = sessions.filter(|session| session.certificate.holder == *holder).count();
-        open < CONNECTIONS_PER_PARTICIPANT_MAX * clients.max(1)
+        open < room
     }
 
     /// For whom a connection speaks: whom its certificate names, until its `Hello` names another.
@@ -99,7 +108,8 @@ impl<S: Storage> Pipeline<S> {
 
     /// A provider says who it is and what it has seen. Certificate and scheme have the last word on the former, the journal's lineage on the latter.
     pub(super) fn hello(&mut self, key: SessionKey, greeting: Greeting) {
-        let Some(session) = self.sessions.get(key) else { return };
+        // A connection that was ended while it waited for its key is let in no more.
+        let Some(session) = self.sessions.get(key).filter(|session| session.phase != Phase::Closing) else { return };
         let participant = match self.admit_connection(&session.certificate, &greeting.participant) {
             Ok(participant) => participant,
             Err(code) => return self.refuse(key, 0, Refusal::plain(code)),
@@ -109,7 +119,7 @@ impl<S: Storage> Pipeline<S> {
             session.code = greeting.participant;
             if !has_key {
                 session.phase = Phase::ExpectKey;
-                return self.keys_wanted.0.push(WaitsForKey { session: key, greeting, is_asked: false });
+                return self.keys_wanted.add(key, greeting);
             }
         }
         let resumed_after = self.take_place(key, participant, &greeting);
@@ -232,6 +242,7 @@ impl<S: Storage> Pipeline<S> {
 
     /// From now on nothing is delivered to this connection.
     pub(super) fn leave(&mut self, key: SessionKey) {
+        self.keys_wanted.forget(key);
         let Some(session) = self.sessions.get(key) else { return };
         let (slot, Some(participant)) = (session.slot, session.participant()) else { return };
         self.leave_slot(participant, slot, key);

@@ -126,7 +126,8 @@ impl<S: Storage> Pipeline<S> {
 
     /// How many payments of a participant may be in flight now.
     pub(super) fn in_flight_max_of(&self, participant: ParticipantId) -> u32 {
-        or(self.decisions.engine.limits_of(participant).in_flight_max, self.limits.in_flight_per_participant_max)
+        let set = self.decisions.engine.limits_of(participant).in_flight_max;
+        or(set, self.limits.in_flight_per_participant_max).min(self.limits.in_flight_max)
     }
 
     /// How many bytes the shell should read from this connection now, about. Where none, its time-outs stand still.

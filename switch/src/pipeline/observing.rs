@@ -114,13 +114,18 @@ impl<S: Storage> Pipeline<S> {
         while self.watch.list.len() < self.decisions.engine.participants_count() as usize {
             self.watch.list.push(Watched::default());
             let id = ParticipantId(u32::try_from(self.watch.list.len()).unwrap_or(u32::MAX));
-            self.note_presence(id, false, now_ns);
+            self.note_known(id, false, now_ns);
         }
     }
 
     /// A participant has a connection now, or has none any more.
     pub(super) fn note_presence(&mut self, participant: ParticipantId, is_live: bool, now_ns: u64) {
         self.watch_new(now_ns);
+        self.note_known(participant, is_live, now_ns);
+    }
+
+    /// The same, of one that is watched already.
+    fn note_known(&mut self, participant: ParticipantId, is_live: bool, now_ns: u64) {
         let Some(of) = self.decisions.engine.participant(participant).filter(|of| !of.is_technical) else { return };
         let is_absent = of.is_absent;
         let times = self.limits.presence;

@@ -1,10 +1,12 @@
 //! Who may connect, for whom, and how much it may send: as the operator has set it, from the batch on that did (`docs/scheme-rules.md`, Participants).
 
-use adapters::message::{Answer, MessageKind, StatusRequest};
+use adapters::limits::HELLO_TIMEOUT_MS;
+use adapters::message::{Answer, Echo, MessageKind, StatusRequest};
 use adapters::native::frame::{self, Head};
 use ledger::journal::JournalReader;
 use switch::engine::scheme::members::Standing;
 use switch::entry::{self, Body, ParticipantId, Sender};
+use switch::limits::{CONNECTIONS_PER_CLIENT_MAX, CONNECTIONS_PER_PARTICIPANT_MAX};
 use switch::operator::{Action, Command, Request};
 use switch::pipeline::PipelineLimits;
 use switch::pipeline::fairness::Rate;
@@ -267,31 +269,68 @@ fn a_key_that_comes_too_late_lets_nobody_in() {
     let mut line = line_of(&mut hub, "TECH", 0);
     line.hello("ALPHA", [0; 16], [0; 3]);
     assert!(line.exchange(&mut hub).is_empty());
-    done(&mut hub, agency(false));
-    let gone = line_of(&mut hub, "TECH", 0);
+    let mut gone = line_of(&mut hub, "TECH", 0);
+    gone.hello("ALPHA", [0; 16], [0; 3]);
+    assert!(gone.exchange(&mut hub).is_empty());
+    assert_eq!([hub.pipeline.take_key_wanted(), hub.pipeline.take_key_wanted()], [Some(code("ALPHA")), None], "once");
     hub.detach(gone.key);
+    done(&mut hub, agency(false));
     hub.pipeline.rekey(code("ALPHA"), hub.data_key(code("ALPHA")));
     hub.turn().unwrap();
     assert_eq!(line.heard(&mut hub), NOT_ITS_AGENT);
 }
 
+/// A connection that was ended while its `Hello` waited for a key was let in when the key came: it took the participant's place and never left it, and the next `Hello` stopped
+/// the switch.
+#[test]
+fn who_was_ended_while_it_waited_for_a_key_takes_no_place() {
+    let mut hub = with_agent();
+    let mut line = line_of(&mut hub, "TECH", 0);
+    line.hello("ALPHA", [0; 16], [0; 3]);
+    line.say_under(MessageKind::Echo, Head { number: 7, ..Head::PLAIN }, &Echo { token: 1, reply: 0 });
+    assert_eq!(line.exchange(&mut hub), ["error bad_number frame 7 fatal", "end"]);
+    let own = welcomed(&mut hub, ("ALPHA", 0), 0, "ALPHA");
+    hub.pipeline.rekey(code("ALPHA"), hub.data_key(code("ALPHA")));
+    hub.turn().unwrap();
+    assert!(own.heard(&mut hub).is_empty(), "nobody takes its place");
+    hub.detach(line.key);
+    for slot in [0, 1, 0] {
+        welcomed(&mut hub, ("TECH", 0), slot, "ALPHA");
+    }
+}
+
+/// A key that does not come is waited for as long as a `Hello`.
+#[test]
+fn who_waits_for_a_key_waits_for_a_while() {
+    let mut hub = with_agent();
+    let mut line = line_of(&mut hub, "TECH", 0);
+    line.hello("ALPHA", [0; 16], [0; 3]);
+    assert!(line.exchange(&mut hub).is_empty());
+    hub.pass_ms(HELLO_TIMEOUT_MS + 1);
+    hub.pipeline.check_sessions(hub.now_ns);
+    hub.pipeline.rekey(code("ALPHA"), hub.data_key(code("ALPHA")));
+    hub.turn().unwrap();
+    assert_eq!(line.heard(&mut hub), ["error too_slow frame 0 fatal", "end"]);
+    welcomed(&mut hub, ("ALPHA", 0), 0, "ALPHA");
+}
+
 #[test]
 fn a_technical_provider_has_room_for_each_of_its_clients() {
     let mut hub = with_agent();
-    let mut open = Vec::new();
-    let room = |hub: &Hub| hub.pipeline.has_room_for(&code("TECH"));
-    while room(&hub) {
-        open.push(line_of(&mut hub, "TECH", 0));
+    let mut open = 0;
+    let mut fill = |hub: &mut Hub| {
+        while hub.pipeline.has_room_for(&code("TECH")) {
+            line_of(hub, "TECH", 0);
+            open += 1;
+        }
+        open
+    };
+    assert_eq!(fill(&mut hub), CONNECTIONS_PER_PARTICIPANT_MAX);
+    for participant in ["BRAVO", "CHARLIE", "DELTA"] {
+        let participant = participant.to_owned();
+        done(&mut hub, Action::SetAgency { technical: "TECH".to_owned(), participant, is_granted: true });
     }
-    let of_one = open.len();
-    done(
-        &mut hub,
-        Action::SetAgency { technical: "TECH".to_owned(), participant: "BRAVO".to_owned(), is_granted: true },
-    );
-    while room(&hub) {
-        open.push(line_of(&mut hub, "TECH", 0));
-    }
-    assert_eq!(open.len(), 2 * of_one);
+    assert_eq!(fill(&mut hub), 4 * CONNECTIONS_PER_CLIENT_MAX);
     assert!(hub.pipeline.has_room_for(&code("ALPHA")), "theirs are not its clients'");
 }
 

@@ -195,6 +195,9 @@ impl Deliveries {
         let (served, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(of, ..)| *of == place);
         self.waiting = others;
         for (place, id, routing) in served {
+            if self.phases.get(&id) != Some(&Phase::WaitsForKey) {
+                continue;
+            }
             match may_connect(id) {
                 true => self.hello((place, id), &routing, enqueued),
                 false => self.over(place, id),
