@@ -40,7 +40,8 @@ pub(super) fn check_frame(leaving: &Leaving<'_>) -> Finding {
     Ok(())
 }
 
-fn may_connect(scheme: &Scheme, connection: &Connection, now_s: u64) -> bool {
+/// May this connection's provider connect with what it has shown, at this second?
+pub(in super::super) fn may_connect(scheme: &Scheme, connection: &Connection, now_s: u64) -> bool {
     let participant = u32::try_from(connection.provider + 1).unwrap_or(u32::MAX);
     scheme.may_connect(connection.shown, participant, now_s)
 }

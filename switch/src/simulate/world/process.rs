@@ -9,6 +9,7 @@ use crate::limits::NS_PER_MS;
 use crate::render::RenderFault;
 use crate::session::{PeerCertificate, SessionKey};
 use crate::simulate::auditor::{Auditor, Door, Scheme, Shown};
+use crate::simulate::invariants::door::may_connect;
 use crate::simulate::invariants::pauses::{TokenTimes, token_ns};
 use crate::simulate::invariants::{self, Leaving, Turn, Violation};
 use crate::simulate::machine::{Asking, Process, stop_of_history, stop_of_pipeline, stop_of_renderer};
@@ -114,7 +115,8 @@ impl World<'_> {
             process.key_holders.insert(code);
             let place = self.plan.providers.iter().position(|provider| provider.code == code).unwrap_or(usize::MAX);
             let (auditor, connections) = (&self.auditor, &self.network.connections);
-            let may_connect = |id| connections.get(&id).is_some_and(|of| may_connect(of, auditor, journal_ns));
+            let may_connect =
+                |id| connections.get(&id).is_some_and(|of| may_connect(auditor.scheme(), of, journal_ns / NS_PER_S));
             self.deliveries.key_came(place, auditor.told_counts(place), may_connect);
             self.coverage.count("connection waited for its key");
         }
@@ -504,16 +506,11 @@ fn certificate_of(
 /// Is this connection let in, if it says `Hello` now?
 fn door_of(connection: &Connection, plan: &Plan, auditor: &Auditor, process: &Process, journal_ns: u64) -> Door {
     let has_key = process.key_holders.contains(&plan.providers[connection.provider].code);
-    match (may_connect(connection, auditor, journal_ns), has_key) {
+    match (may_connect(auditor.scheme(), connection, journal_ns / NS_PER_S), has_key) {
         (false, _) => Door::Shut,
         (true, false) => Door::WaitsForKey,
         (true, true) => Door::Open,
     }
-}
-
-fn may_connect(connection: &Connection, auditor: &Auditor, journal_ns: u64) -> bool {
-    let participant = u32::try_from(connection.provider + 1).unwrap_or(u32::MAX);
-    auditor.scheme().may_connect(connection.shown, participant, journal_ns / NS_PER_S)
 }
 
 /// Remembers what the switch took from a connection: it is to be acknowledged, and what is acknowledged must be recorded.
