@@ -5,14 +5,18 @@
 
 use ledger::{Amount, Currency};
 
+use crate::directory::{AliasType, LookupForm, LookupPurpose, Operation, QueryForm};
 use crate::limits::{
-    ACCOUNT_BYTES_MAX, CONNECTION_SLOTS, END_TO_END_ID_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX,
-    REMITTANCE_BYTES_MAX,
+    ACCOUNT_BYTES_MAX, ALIAS_SENT_BYTES_MAX, ATTESTATION_BYTES_MAX, CONNECTION_SLOTS, DIRECTORY_ITEMS_BYTES_MAX,
+    END_TO_END_ID_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX, REMITTANCE_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 use crate::message::{
-    AmountForm, Answer, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel, CaseKind, CaseOpen,
-    CreditTransfer, Cursors, Decision, Echo, ErrorCode, Field, HELLO_ALONE, Hello, Lane, Lineage, MessageKind, NO_ID,
-    Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
+    AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate,
+    AmountForm, Answer, ArchivedAliasCommandPrivate, ArchivedAliasLookupPrivate, ArchivedAliasTransferPrivate,
+    ArchivedDirectoryItems, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel, CaseKind, CaseOpen,
+    CreditTransfer, Cursors, Decision, DirectoryItems, DirectoryQuery, Echo, ErrorCode, Field, HELLO_ALONE, Hello,
+    Lane, Lineage, MessageKind, NO_ID, Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return,
+    StatusRequest,
 };
 use crate::native::frame::Frame;
 
@@ -56,6 +60,15 @@ const PAYMENT_PRIVATE_FIELDS: usize = 7;
 /// How many fields a note has.
 const NOTE_FIELDS: usize = 2;
 
+/// How many fields the private part of a payment to an alias has.
+const ALIAS_TRANSFER_FIELDS: usize = 8;
+
+/// How many fields the private part of a command about an alias has.
+const ALIAS_COMMAND_FIELDS: usize = 5;
+
+/// How many fields the private part of a look-up has.
+const ALIAS_LOOKUP_FIELDS: usize = 4;
+
 /// A private part that was checked.
 #[derive(Clone, Copy)]
 enum Private<'a> {
@@ -63,6 +76,10 @@ enum Private<'a> {
     EmptyNote,
     Payment(&'a ArchivedPaymentPrivate),
     Note(&'a ArchivedNote),
+    AliasTransfer(&'a ArchivedAliasTransferPrivate),
+    AliasCommand(&'a ArchivedAliasCommandPrivate),
+    AliasLookup(&'a ArchivedAliasLookupPrivate),
+    Items(&'a ArchivedDirectoryItems),
 }
 
 impl<'a, M: Part> Checked<'a, M> {
@@ -88,6 +105,12 @@ impl<'a, M: Part> Checked<'a, M> {
             Private::EmptyNote => (0..NOTE_FIELDS).for_each(|_| take(&[])),
             Private::Payment(private) => private_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),
             Private::Note(note) => [&note.text, &note.extension].into_iter().for_each(|bytes| take(bytes)),
+            Private::AliasTransfer(private) => {
+                transfer_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes))
+            }
+            Private::AliasCommand(private) => command_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),
+            Private::AliasLookup(private) => lookup_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),
+            Private::Items(private) => take(&private.items),
         }
     }
 }
@@ -141,6 +164,14 @@ pub enum Request<'a> {
     SignOn,
     /// The provider is not to be paid.
     SignOff,
+    /// What is to become of an alias.
+    AliasCommand(Checked<'a, AliasCommand>),
+    /// Whose account is it?
+    AliasLookup(Checked<'a, AliasLookup>),
+    /// A payment order that names an alias.
+    AliasTransfer(Checked<'a, AliasTransfer>),
+    /// What a provider may know about itself.
+    DirectoryQuery(Checked<'a, DirectoryQuery>),
 }
 
 /// Checks what a provider sent.
@@ -158,13 +189,20 @@ pub fn request<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
         MessageKind::CaseCancel => case_cancel(frame).map(Request::CaseCancel),
         MessageKind::SignOn => nothing_private(frame).map(|()| Request::SignOn),
         MessageKind::SignOff => nothing_private(frame).map(|()| Request::SignOff),
+        MessageKind::AliasCommand => alias_command(frame).map(Request::AliasCommand),
+        MessageKind::AliasLookup => alias_lookup(frame).map(Request::AliasLookup),
+        MessageKind::AliasTransfer => alias_transfer(frame).map(Request::AliasTransfer),
+        MessageKind::DirectoryQuery => directory_query(frame).map(Request::DirectoryQuery),
         MessageKind::Welcome
         | MessageKind::Error
         | MessageKind::Forward
         | MessageKind::Status
         | MessageKind::Returned
         | MessageKind::CaseForward
-        | MessageKind::CaseStatus => Err(Refusal::plain(ErrorCode::NotAllowed)),
+        | MessageKind::CaseStatus
+        | MessageKind::AliasResult
+        | MessageKind::AliasFound
+        | MessageKind::DirectoryAnswer => Err(Refusal::plain(ErrorCode::NotAllowed)),
     }
 }
 
@@ -407,4 +445,153 @@ fn note<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Private<'a>, Refusal> {
     blame.text(&note.text, NAME_BYTES_MAX, Field::Text)?;
     blame.unless(note.extension.len() <= EXTENSION_BYTES_MAX, Field::Extension)?;
     Ok(Private::Note(note))
+}
+
+/// Checks the fields of a private part: lengths, and plain text in all but the extension.
+fn fields_of(blame: &Blame, fields: &[(Field, usize, &[u8])]) -> Result<(), Refusal> {
+    for &(field, bytes_max, bytes) in fields {
+        if matches!(field, Field::Extension | Field::Items) {
+            blame.unless(bytes.len() <= bytes_max, field)?;
+        } else {
+            blame.text(bytes, bytes_max, field)?;
+        }
+    }
+    Ok(())
+}
+
+fn alias_transfer<'a>(frame: &Frame<'a>) -> Result<Checked<'a, AliasTransfer>, Refusal> {
+    let routing = AliasTransfer::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.payment_id);
+    let accepted_at_ns = routing.accepted_at_ns.to_native();
+    blame.id(routing.payment_id, Field::PaymentId)?;
+    blame.unless(ParticipantCode::from_bytes(routing.payer).is_some(), Field::Payer)?;
+    blame.unless(Amount::new(routing.amount.to_native()).is_some(), Field::Amount)?;
+    blame.unless(Currency::parse(&routing.currency).is_some(), Field::Currency)?;
+    blame.unless(0 < accepted_at_ns && accepted_at_ns <= TIME_NS_MAX, Field::AcceptedAt)?;
+    blame.unless(Reason::from_bytes(routing.purpose).is_some(), Field::Purpose)?;
+    blame.unless(matches!(Lane::from_number(routing.lane), Some(Lane::Payments | Lane::Bulk)), Field::Lane)?;
+    blame.id_or_none(routing.request_id, Field::RequestId)?;
+    blame.unless(AliasType::from_number(routing.alias_type).is_some(), Field::AliasType)?;
+    let private = AliasTransferPrivate::read(frame.private).ok_or(blame.layout())?;
+    fields_of(&blame, &transfer_fields(private))?;
+    blame.unless(!private.alias.is_empty(), Field::Alias)?;
+    blame.unless(!private.end_user.is_empty(), Field::EndUser)?;
+    let private = Private::AliasTransfer(private);
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+fn transfer_fields(private: &ArchivedAliasTransferPrivate) -> [(Field, usize, &[u8]); ALIAS_TRANSFER_FIELDS] {
+    [
+        (Field::PayerName, NAME_BYTES_MAX, &private.payer_name),
+        (Field::PayerAccount, ACCOUNT_BYTES_MAX, &private.payer_account),
+        (Field::PayeeName, NAME_BYTES_MAX, &private.payee_name),
+        (Field::EndToEndId, END_TO_END_ID_BYTES_MAX, &private.end_to_end_id),
+        (Field::Remittance, REMITTANCE_BYTES_MAX, &private.remittance),
+        (Field::Extension, EXTENSION_BYTES_MAX, &private.extension),
+        (Field::Alias, ALIAS_SENT_BYTES_MAX, &private.alias),
+        (Field::EndUser, TOKEN_BYTES_MAX, &private.end_user),
+    ]
+}
+
+/// What a command must have, and what it must leave empty:
+///
+/// | operation | alias | identity | account, name | attestation | defaults | consent |
+/// |---|---|---|---|---|---|---|
+/// | register | yes, none of a random key | yes | yes | yes | may | yes |
+/// | update | yes | yes | yes | no | may | no |
+/// | pause, resume, remove, report | yes | no | no | no | no | no |
+/// | erase | no | yes | no | no | no | no |
+/// | import | only the operator | | | | | |
+fn alias_command<'a>(frame: &Frame<'a>) -> Result<Checked<'a, AliasCommand>, Refusal> {
+    let routing = AliasCommand::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.command_id);
+    blame.id(routing.command_id, Field::PaymentId)?;
+    let operation = Operation::from_number(routing.operation).ok_or(blame.field(Field::Operation))?;
+    blame.unless(operation != Operation::Import, Field::Operation)?;
+    let is_erasure = operation == Operation::Erase;
+    let kind = AliasType::from_number(routing.alias_type);
+    blame.unless(if is_erasure { routing.alias_type == 0 } else { kind.is_some() }, Field::AliasType)?;
+    let (is_new, is_update) = (operation == Operation::Register, operation == Operation::Update);
+    let defaults = routing.defaults.to_native();
+    blame.unless(defaults & !DEFAULTS_KNOWN == 0 && (is_new || is_update || defaults == 0), Field::Defaults)?;
+    let (purposes, until_ns) = (routing.consent_purpose, routing.consent_until_ns.to_native());
+    let is_consent_right = match is_new {
+        true => purposes != 0 && purposes & !CONSENTS_KNOWN == 0 && 0 < until_ns && until_ns <= TIME_NS_MAX,
+        false => purposes == 0 && until_ns == 0,
+    };
+    blame.unless(is_consent_right, Field::Consent)?;
+    let private = AliasCommandPrivate::read(frame.private).ok_or(blame.layout())?;
+    fields_of(&blame, &command_fields(private))?;
+    let is_made_here = is_new && kind == Some(AliasType::Random);
+    let given = |is_wanted: bool, bytes: &[u8], field| blame.unless(is_wanted != bytes.is_empty(), field);
+    given(!is_erasure && !is_made_here, &private.alias, Field::Alias)?;
+    given(is_new || is_update || is_erasure, &private.identity, Field::Identity)?;
+    given(is_new || is_update, &private.account, Field::Account)?;
+    given(is_new || is_update, &private.name, Field::Name)?;
+    given(is_new, &private.attestation, Field::Attestation)?;
+    let private = Private::AliasCommand(private);
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+/// Bit 0: in general; bit n: for the purpose with number n.
+const DEFAULTS_KNOWN: u16 = (1 << (LookupPurpose::ALL.len() + 1)) - 1;
+
+/// Bit n - 1: for the purpose with number n.
+const CONSENTS_KNOWN: u8 = (1 << LookupPurpose::ALL.len()) - 1;
+
+fn command_fields(private: &ArchivedAliasCommandPrivate) -> [(Field, usize, &[u8]); ALIAS_COMMAND_FIELDS] {
+    [
+        (Field::Alias, ALIAS_SENT_BYTES_MAX, &private.alias),
+        (Field::Identity, TOKEN_BYTES_MAX, &private.identity),
+        (Field::Account, ACCOUNT_BYTES_MAX, &private.account),
+        (Field::Name, NAME_BYTES_MAX, &private.name),
+        (Field::Attestation, ATTESTATION_BYTES_MAX, &private.attestation),
+    ]
+}
+
+/// A look-up names an alias, or, to verify a name, an account of a participant.
+fn alias_lookup<'a>(frame: &Frame<'a>) -> Result<Checked<'a, AliasLookup>, Refusal> {
+    let routing = AliasLookup::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.lookup_id);
+    blame.id(routing.lookup_id, Field::PaymentId)?;
+    let form = LookupForm::from_number(routing.form).ok_or(blame.field(Field::Form))?;
+    blame.unless(LookupPurpose::from_number(routing.purpose).is_some(), Field::Purpose)?;
+    let is_verification = form == LookupForm::Verification;
+    let is_by_account = routing.alias_type == 0;
+    let is_type_right = AliasType::from_number(routing.alias_type).is_some() || is_by_account && is_verification;
+    blame.unless(is_type_right, Field::AliasType)?;
+    let is_participant_right = match is_by_account {
+        true => ParticipantCode::from_bytes(routing.participant).is_some(),
+        false => routing.participant.iter().all(|&byte| byte == 0),
+    };
+    blame.unless(is_participant_right, Field::Participant)?;
+    let private = AliasLookupPrivate::read(frame.private).ok_or(blame.layout())?;
+    fields_of(&blame, &lookup_fields(private))?;
+    blame.unless(is_by_account == private.alias.is_empty(), Field::Alias)?;
+    blame.unless(is_by_account != private.account.is_empty(), Field::Account)?;
+    blame.unless(is_verification != private.name.is_empty(), Field::Name)?;
+    blame.unless(!private.end_user.is_empty(), Field::EndUser)?;
+    let private = Private::AliasLookup(private);
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
+}
+
+fn lookup_fields(private: &ArchivedAliasLookupPrivate) -> [(Field, usize, &[u8]); ALIAS_LOOKUP_FIELDS] {
+    [
+        (Field::Alias, ALIAS_SENT_BYTES_MAX, &private.alias),
+        (Field::EndUser, TOKEN_BYTES_MAX, &private.end_user),
+        (Field::Account, ACCOUNT_BYTES_MAX, &private.account),
+        (Field::Name, NAME_BYTES_MAX, &private.name),
+    ]
+}
+
+/// A question's items are checked by whoever answers it: they are many, and each is told by itself what is wrong with it.
+fn directory_query<'a>(frame: &Frame<'a>) -> Result<Checked<'a, DirectoryQuery>, Refusal> {
+    let routing = DirectoryQuery::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.query_id);
+    blame.id(routing.query_id, Field::PaymentId)?;
+    blame.unless(QueryForm::from_number(routing.form).is_some(), Field::Form)?;
+    let private = DirectoryItems::read(frame.private).ok_or(blame.layout())?;
+    fields_of(&blame, &[(Field::Items, DIRECTORY_ITEMS_BYTES_MAX, &private.items)])?;
+    let private = Private::Items(private);
+    Ok(Checked { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
 }

@@ -73,6 +73,7 @@
 //! no other.
 
 pub mod check;
+pub mod directory;
 pub mod limits;
 pub mod message;
 pub mod native;

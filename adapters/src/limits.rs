@@ -19,6 +19,24 @@ pub const REMITTANCE_BYTES_MAX: usize = 560;
 /// What another protocol carries and the switch does not use.
 pub const EXTENSION_BYTES_MAX: usize = 8_192;
 
+/// An alias in canonical form: an e-mail address has at most 254 bytes (RFC 5321, 4.5.3.1.3, without the brackets).
+pub const ALIAS_BYTES_MAX: usize = 254;
+
+/// An alias as a provider sends it: with the spaces, brackets and upper case that people write.
+pub const ALIAS_SENT_BYTES_MAX: usize = 320;
+
+/// A token of an ID system, or of an end user.
+pub const TOKEN_BYTES_MAX: usize = 64;
+
+/// An attestation: a compact JWS with a dozen short claims has some 600 bytes.
+pub const ATTESTATION_BYTES_MAX: usize = 2_048;
+
+/// What a provider asks about at once, and what one answer holds.
+pub const DIRECTORY_ITEMS_BYTES_MAX: usize = 8_192;
+
+/// Aliases that are asked about at once.
+pub const EXISTENCE_ALIASES_MAX: usize = 256;
+
 /// A participant's code outside: a BIC or a scheme code. ISO 20022 Max35Text.
 pub const PARTICIPANT_CODE_BYTES: usize = 35;
 

@@ -55,6 +55,20 @@ pub enum MessageKind {
     SignOn = 18,
     /// From now on the provider is not to be paid.
     SignOff = 19,
+    /// What is to become of an alias of this provider.
+    AliasCommand = 20,
+    /// What became of it.
+    AliasResult = 21,
+    /// Whose account is this alias?
+    AliasLookup = 22,
+    /// The answer, or that there is none.
+    AliasFound = 23,
+    /// A payment order that names an alias instead of an account.
+    AliasTransfer = 24,
+    /// What a provider may know about its own entries, its customers and its allowance.
+    DirectoryQuery = 25,
+    /// The answer to that.
+    DirectoryAnswer = 26,
 }
 
 /// One row of the table "which message does what".
@@ -88,7 +102,7 @@ pub enum Numbered {
 }
 
 /// Which message does what. The same table stands in `docs/formats/native.md`; a test compares them.
-pub const CONDUCT: [Conduct; 19] = {
+pub const CONDUCT: [Conduct; 26] = {
     use MessageKind as K;
     use Numbered::{Always, Never, UnlessReply};
     const fn row(
@@ -120,14 +134,21 @@ pub const CONDUCT: [Conduct; 19] = {
         row(K::CaseStatus, "CaseStatus", [false, true, false], UnlessReply, 39),
         row(K::SignOn, "SignOn", [true, false, true], Never, 0),
         row(K::SignOff, "SignOff", [true, false, true], Never, 0),
+        row(K::AliasCommand, "AliasCommand", [true, false, true], Never, 29),
+        row(K::AliasResult, "AliasResult", [false, true, false], Never, 34),
+        row(K::AliasLookup, "AliasLookup", [true, false, true], Never, 54),
+        row(K::AliasFound, "AliasFound", [false, true, false], Never, 82),
+        row(K::AliasTransfer, "AliasTransfer", [true, false, true], Never, 92),
+        row(K::DirectoryQuery, "DirectoryQuery", [true, false, false], Never, 25),
+        row(K::DirectoryAnswer, "DirectoryAnswer", [false, true, false], Never, 26),
     ]
 };
 
 impl MessageKind {
     /// Does a provider send it again on its next connection until the switch has acknowledged it? Ids make that harmless; of `SignOn` and `SignOff` only
-    /// the last one counts.
+    /// the last one counts, and a look-up that is repeated costs once more.
     pub fn is_resent(self) -> bool {
-        self.conduct().journaled || self == MessageKind::StatusRequest
+        self.conduct().journaled || matches!(self, MessageKind::StatusRequest | MessageKind::DirectoryQuery)
     }
 
     /// The kind with this number on the wire.
@@ -584,11 +605,35 @@ pub enum Field {
     Opener = 30,
     /// Of a `Hello`.
     Slot = 31,
+    /// What is to become of an alias.
+    Operation = 32,
+    /// Which kind of alias.
+    AliasType = 33,
+    /// Private.
+    Alias = 34,
+    /// Private: the token of the end user who asks or pays.
+    EndUser = 35,
+    /// Private: the token of the person or business behind an alias.
+    Identity = 36,
+    /// Private.
+    Account = 37,
+    /// Private.
+    Name = 38,
+    /// Private: what an ID system has signed.
+    Attestation = 39,
+    /// To what a person has consented, and until when.
+    Consent = 40,
+    /// For which purposes an account is the default.
+    Defaults = 41,
+    /// What kind of look-up, or of question.
+    Form = 42,
+    /// Private: several things in one field.
+    Items = 43,
 }
 
 impl Field {
     /// Every field with its name in documents, reports and on screens.
-    pub const NAMES: [(Field, &'static str); 32] = [
+    pub const NAMES: [(Field, &'static str); 44] = [
         (Field::None, "none"),
         (Field::PaymentId, "payment_id"),
         (Field::Payer, "payer"),
@@ -621,6 +666,18 @@ impl Field {
         (Field::ExpiresAt, "expires_at"),
         (Field::Opener, "opener"),
         (Field::Slot, "slot"),
+        (Field::Operation, "operation"),
+        (Field::AliasType, "alias_type"),
+        (Field::Alias, "alias"),
+        (Field::EndUser, "end_user"),
+        (Field::Identity, "identity"),
+        (Field::Account, "account"),
+        (Field::Name, "name"),
+        (Field::Attestation, "attestation"),
+        (Field::Consent, "consent"),
+        (Field::Defaults, "defaults"),
+        (Field::Form, "form"),
+        (Field::Items, "items"),
     ];
 
     /// The field with this number on the wire.
@@ -672,11 +729,17 @@ pub enum ErrorCode {
     CertificateRefused = 16,
     /// The participant has left the scheme.
     ParticipantClosed = 17,
+    /// Nobody can be paid under this alias.
+    AliasNotFound = 18,
+    /// This end user, or this provider, has asked for more aliases than it may.
+    LookupLimited = 19,
+    /// The attestation does not hold; the text says why.
+    AttestationRefused = 20,
 }
 
 impl ErrorCode {
     /// Every code with its name in documents.
-    pub const NAMES: [(ErrorCode, &'static str); 17] = [
+    pub const NAMES: [(ErrorCode, &'static str); 20] = [
         (ErrorCode::BadFrame, "bad_frame"),
         (ErrorCode::BadVersion, "bad_version"),
         (ErrorCode::UnknownKind, "unknown_kind"),
@@ -694,6 +757,9 @@ impl ErrorCode {
         (ErrorCode::RateLimited, "rate_limited"),
         (ErrorCode::CertificateRefused, "certificate_refused"),
         (ErrorCode::ParticipantClosed, "participant_closed"),
+        (ErrorCode::AliasNotFound, "alias_not_found"),
+        (ErrorCode::LookupLimited, "lookup_limited"),
+        (ErrorCode::AttestationRefused, "attestation_refused"),
     ];
 
     /// The code with this number on the wire.
@@ -726,7 +792,10 @@ impl ErrorCode {
             | E::Busy
             | E::ShuttingDown
             | E::RateLimited
-            | E::NotAllowed => false,
+            | E::NotAllowed
+            | E::AliasNotFound
+            | E::LookupLimited
+            | E::AttestationRefused => false,
         }
     }
 }
@@ -922,6 +991,132 @@ mod layout {
         pub position: u64,
     }
 
+    /// Routing part of an `AliasCommand`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasCommand {
+        pub command_id: [u8; 16],
+        pub operation: u8,
+        pub alias_type: u8,
+        pub defaults: u16,
+        pub consent_purpose: u8,
+        pub consent_until_ns: u64,
+    }
+
+    /// Routing part of an `AliasResult`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasResult {
+        pub command_id: [u8; 16],
+        pub result: u8,
+        pub claim: u8,
+        pub at_ns: u64,
+        pub position: u64,
+    }
+
+    /// Routing part of an `AliasLookup`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasLookup {
+        pub lookup_id: [u8; 16],
+        pub form: u8,
+        pub purpose: u8,
+        pub alias_type: u8,
+        pub participant: [u8; PARTICIPANT_CODE_BYTES],
+    }
+
+    /// Routing part of an `AliasFound`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasFound {
+        pub lookup_id: [u8; 16],
+        pub result: u8,
+        pub name_match: u8,
+        pub participant: [u8; PARTICIPANT_CODE_BYTES],
+        pub owned_since_ns: u64,
+        pub counters: [u8; 9],
+        pub retry_after_ms: u32,
+        pub position: u64,
+    }
+
+    /// Routing part of an `AliasTransfer`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasTransfer {
+        pub payment_id: [u8; 16],
+        pub payer: [u8; PARTICIPANT_CODE_BYTES],
+        pub amount: u64,
+        pub currency: [u8; 3],
+        pub accepted_at_ns: u64,
+        pub purpose: [u8; 4],
+        pub lane: u8,
+        pub request_id: [u8; 16],
+        pub alias_type: u8,
+    }
+
+    /// Routing part of a `DirectoryQuery`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct DirectoryQuery {
+        pub query_id: [u8; 16],
+        pub form: u8,
+        pub after: u64,
+    }
+
+    /// Routing part of a `DirectoryAnswer`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct DirectoryAnswer {
+        pub query_id: [u8; 16],
+        pub form: u8,
+        pub has_more: u8,
+        pub after: u64,
+    }
+
+    /// Private part of an `AliasCommand`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+    pub struct AliasCommandPrivate {
+        pub alias: Vec<u8>,
+        pub identity: Vec<u8>,
+        pub account: Vec<u8>,
+        pub name: Vec<u8>,
+        pub attestation: Vec<u8>,
+    }
+
+    /// Private part of an `AliasResult`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+    pub struct AliasResultPrivate {
+        pub alias: Vec<u8>,
+    }
+
+    /// Private part of an `AliasLookup`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+    pub struct AliasLookupPrivate {
+        pub alias: Vec<u8>,
+        pub end_user: Vec<u8>,
+        pub account: Vec<u8>,
+        pub name: Vec<u8>,
+    }
+
+    /// Private part of an `AliasFound`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+    pub struct AliasFoundPrivate {
+        pub account: Vec<u8>,
+        pub name: Vec<u8>,
+    }
+
+    /// Private part of an `AliasTransfer`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+    pub struct AliasTransferPrivate {
+        pub payer_name: Vec<u8>,
+        pub payer_account: Vec<u8>,
+        pub payee_name: Vec<u8>,
+        pub end_to_end_id: Vec<u8>,
+        pub remittance: Vec<u8>,
+        pub extension: Vec<u8>,
+        pub alias: Vec<u8>,
+        pub end_user: Vec<u8>,
+    }
+
+    /// Private part of a `DirectoryQuery` and of its `DirectoryAnswer`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+    pub struct DirectoryItems {
+        pub items: Vec<u8>,
+    }
+
     /// Private part of a `CreditTransfer` and of its `Forward`, of a `CaseOpen` and of its `CaseForward`.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
     pub struct PaymentPrivate {
@@ -994,6 +1189,19 @@ parts! {
     CaseAnswer ArchivedCaseAnswer 21 true;
     CaseCancel ArchivedCaseCancel 20 true;
     CaseStatus ArchivedCaseStatus 39 true;
+    AliasCommand ArchivedAliasCommand 29 true;
+    AliasResult ArchivedAliasResult 34 true;
+    AliasLookup ArchivedAliasLookup 54 true;
+    AliasFound ArchivedAliasFound 82 true;
+    AliasTransfer ArchivedAliasTransfer 92 true;
+    DirectoryQuery ArchivedDirectoryQuery 25 true;
+    DirectoryAnswer ArchivedDirectoryAnswer 26 true;
+    AliasCommandPrivate ArchivedAliasCommandPrivate 40 false;
+    AliasResultPrivate ArchivedAliasResultPrivate 8 false;
+    AliasLookupPrivate ArchivedAliasLookupPrivate 32 false;
+    AliasFoundPrivate ArchivedAliasFoundPrivate 16 false;
+    AliasTransferPrivate ArchivedAliasTransferPrivate 64 false;
+    DirectoryItems ArchivedDirectoryItems 8 false;
     PaymentPrivate ArchivedPaymentPrivate 56 false;
     Note ArchivedNote 16 false;
 }

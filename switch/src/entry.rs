@@ -7,7 +7,7 @@ use rkyv::rancor::Failure;
 use rkyv::ser::allocator::SubAllocator;
 use rkyv::{Archive, Deserialize, Serialize};
 
-use crate::limits::TARIFF_ROWS_MAX;
+use crate::limits::{REHASHED_ROWS_MAX, TARIFF_ROWS_MAX};
 
 /// Format id of our payloads in the journal's record header.
 pub const PAYLOAD_FORMAT: u32 = 1;
@@ -77,6 +77,20 @@ pub enum EntryKind {
     TariffSet = 146,
     /// The operator has fees collected.
     FeesCollected = 147,
+    /// The operator sets what look-ups cost, and what the directory allows.
+    DirectoryRulesSet = 148,
+    /// The operator sets how many look-ups a participant may make.
+    LookupCategorySet = 149,
+    /// The operator trusts a key of an ID system, or does no more.
+    IssuerKeySet = 150,
+    /// The operator has the directory's hashes made under a new key, or that is done.
+    HashKeySet = 151,
+    /// What is to become of an alias: as the edge has hashed and sealed what a participant, or the operator for it, has sent.
+    AliasCommanded = 160,
+    /// An alias was looked up: as the edge has hashed it, and what the directory's reader has found.
+    AliasLookedUp = 161,
+    /// The switch has hashed entries of the directory under a new key.
+    Rehashed = 162,
 }
 
 impl EntryKind {
@@ -110,19 +124,27 @@ impl EntryKind {
             145 => EntryKind::CalendarSet,
             146 => EntryKind::TariffSet,
             147 => EntryKind::FeesCollected,
+            148 => EntryKind::DirectoryRulesSet,
+            149 => EntryKind::LookupCategorySet,
+            150 => EntryKind::IssuerKeySet,
+            151 => EntryKind::HashKeySet,
+            160 => EntryKind::AliasCommanded,
+            161 => EntryKind::AliasLookedUp,
+            162 => EntryKind::Rehashed,
             _ => return None,
         })
     }
 
     /// Is it the operator's? Then its annotation is the signature of who gave it; those of the genesis have none.
     fn is_command(self) -> bool {
-        self as u8 >= EntryKind::ActivateRules as u8 && !matches!(self, EntryKind::Presence | EntryKind::Acknowledged)
+        let is_in_range = (EntryKind::ActivateRules as u8..EntryKind::AliasCommanded as u8).contains(&(self as u8));
+        is_in_range && !matches!(self, EntryKind::Presence | EntryKind::Acknowledged)
     }
 
     /// Can an annotation that the edge adds have this length?
     fn has_annotation_of(self, bytes: usize) -> bool {
         match self {
-            EntryKind::CreditTransfer => bytes == size_of::<ArchivedTransferAnnotation>(),
+            EntryKind::CreditTransfer => bytes == TRANSFER_ANNOTATION_BYTES || bytes == ALIAS_ANNOTATION_BYTES,
             EntryKind::Return | EntryKind::CaseOpen => bytes == size_of::<ArchivedReferenceAnnotation>(),
             kind => bytes == 0 || kind.is_command() && bytes == size_of::<ArchivedSignature>(),
         }
@@ -148,7 +170,8 @@ pub enum Sender {
 mod layout {
     use super::{Archive, Deserialize, Serialize};
     use crate::limits::{
-        BULK_PURPOSES_MAX, CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, OPERATOR_NAME_BYTES, REASON_TEXT_BYTES,
+        BULK_PURPOSES_MAX, CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, LOOKUP_CATEGORIES, OPERATOR_NAME_BYTES,
+        REASON_TEXT_BYTES,
     };
     use adapters::limits::PARTICIPANT_CODE_BYTES;
     use adapters::message::Cursors;
@@ -158,6 +181,131 @@ mod layout {
     pub struct TransferAnnotation {
         pub digest: [u8; 16],
         pub checked_through: u64,
+    }
+
+    /// What the edge adds, behind that, to a payment order that named an alias.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasResolution {
+        /// Keyed hash of the alias.
+        pub alias: [u8; 16],
+        /// Keyed hash of the token of the end user who pays.
+        pub end_user: [u8; 16],
+        /// The journal position at which the directory resolved it.
+        pub resolved_at: u64,
+    }
+
+    /// What is to become of an alias.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasCommanded {
+        pub command_id: [u8; 16],
+        /// Of what was sent, as of a payment order.
+        pub digest: [u8; 16],
+        /// For whom: the sender, or, of an import, whose customers they are.
+        pub participant: u32,
+        pub operation: u8,
+        /// 0 of an erasure.
+        pub alias_type: u8,
+        /// Of the key under which the hashes are made.
+        pub generation: u8,
+        /// Keyed hash; zeros of an erasure.
+        pub alias: [u8; 16],
+        /// The same under the key before, while hashes are made anew; else zeros.
+        pub alias_before: [u8; 16],
+        /// Keyed hash of the identity's token; zeros where none was sent.
+        pub identity: [u8; 16],
+        /// The same under the key before.
+        pub identity_before: [u8; 16],
+        /// Keyed hash of participant and account; zeros where none was sent.
+        pub account: [u8; 16],
+        /// Keyed hash of the attestation's issuer and nonce; zeros where none was sent.
+        pub nonce: [u8; 16],
+        /// Journal time at which the attestation ends; 0 for none.
+        pub attested_until_ns: u64,
+        /// Bit 0: in general; bit n: for the purpose with number n.
+        pub defaults: u16,
+        /// Bit n - 1: for the purpose with number n.
+        pub consent_purpose: u8,
+        pub consent_until_ns: u64,
+    }
+
+    /// An alias was looked up.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AliasLookedUp {
+        /// Of the look-up, or of the payment order that named an alias that nobody has.
+        pub lookup_id: [u8; 16],
+        pub alias: [u8; 16],
+        pub end_user: [u8; 16],
+        /// 1 look-up, 2 verification, 3 a payment order.
+        pub form: u8,
+        pub purpose: u8,
+        pub is_found: u8,
+        /// The journal position at which the directory was read.
+        pub resolved_at: u64,
+    }
+
+    /// What look-ups cost, and what the directory allows.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct DirectoryRulesSet {
+        pub cost_found: u32,
+        pub cost_missed: u32,
+        pub payment_gives_back: u32,
+        pub end_user_capacity: u32,
+        pub end_user_per_minute: u32,
+        pub category_capacity: [u32; LOOKUP_CATEGORIES],
+        pub category_per_minute: [u32; LOOKUP_CATEGORIES],
+        pub aliases_per_identity: u16,
+        pub aliases_per_account: u16,
+        /// How names are masked.
+        pub mask: u8,
+    }
+
+    /// How many look-ups a participant may make.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct LookupCategorySet {
+        pub participant: u32,
+        /// 0 for A to 7 for H.
+        pub category: u8,
+    }
+
+    /// A key of an ID system.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct IssuerKeySet {
+        /// Zeros behind its end.
+        pub issuer: [u8; 64],
+        /// Zeros behind its end.
+        pub key_id: [u8; 64],
+        /// 1 Ed25519, 2 ES256.
+        pub algorithm: u8,
+        /// Of Ed25519 its 32 bytes, then zeros; of ES256 the uncompressed point.
+        pub public_key: [u8; 65],
+        pub not_before_s: u64,
+        pub not_after_s: u64,
+        pub is_valid: u8,
+    }
+
+    /// The directory's hashes are to be made under a new key.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct HashKeySet {
+        /// Of the new key.
+        pub generation: u8,
+        /// 1 begins, 2 done.
+        pub step: u8,
+    }
+
+    /// Entries of the directory under a new key; rows follow.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct Rehashed {
+        pub generation: u8,
+        pub rows: u16,
+    }
+
+    /// One of them.
+    #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RehashedRow {
+        pub alias_before: [u8; 16],
+        pub alias: [u8; 16],
+        pub identity: [u8; 16],
+        pub account: [u8; 16],
     }
 
     /// What the edge adds to a message that may refer to an earlier payment.
@@ -422,8 +570,26 @@ mod layout {
 
 pub use layout::*;
 
+/// Length of the annotation of a payment order that named an account.
+const TRANSFER_ANNOTATION_BYTES: usize = size_of::<ArchivedTransferAnnotation>();
+
+/// The same of one that named an alias.
+const ALIAS_ANNOTATION_BYTES: usize = TRANSFER_ANNOTATION_BYTES + size_of::<ArchivedAliasResolution>();
+
+/// Set in `seal_key` of an entry whose key is of the vault: the rest is the slot.
+pub const SLOT_KEY: u64 = 1 << 63;
+
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
+    assert!(size_of::<ArchivedAliasResolution>() == 40);
+    assert!(size_of::<ArchivedAliasCommanded>() == 154);
+    assert!(size_of::<ArchivedAliasLookedUp>() == 59);
+    assert!(size_of::<ArchivedDirectoryRulesSet>() == 89);
+    assert!(size_of::<ArchivedLookupCategorySet>() == 5);
+    assert!(size_of::<ArchivedIssuerKeySet>() == 211);
+    assert!(size_of::<ArchivedHashKeySet>() == 2);
+    assert!(size_of::<ArchivedRehashed>() == 3);
+    assert!(size_of::<ArchivedRehashedRow>() == 64);
     assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
     assert!(size_of::<ArchivedSignature>() == 210);
     assert!(size_of::<ArchivedActivateRules>() == 113);
@@ -455,6 +621,40 @@ impl TransferAnnotation {
         let mut bytes = [0; 24];
         bytes[..16].copy_from_slice(&self.digest);
         bytes[16..].copy_from_slice(&self.checked_through.to_le_bytes());
+        bytes
+    }
+}
+
+impl AliasResolution {
+    /// The bytes of the annotation of an order that it resolves; a test compares them with the archives.
+    pub fn annotation(&self, order: &TransferAnnotation) -> [u8; ALIAS_ANNOTATION_BYTES] {
+        let mut bytes = [0; ALIAS_ANNOTATION_BYTES];
+        bytes[..TRANSFER_ANNOTATION_BYTES].copy_from_slice(&order.bytes());
+        bytes[24..40].copy_from_slice(&self.alias);
+        bytes[40..56].copy_from_slice(&self.end_user);
+        bytes[56..].copy_from_slice(&self.resolved_at.to_le_bytes());
+        bytes
+    }
+}
+
+impl AliasCommanded {
+    /// Its bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(size_of::<ArchivedAliasCommanded>());
+        archive(&mut bytes, self);
+        bytes
+    }
+}
+
+impl AliasLookedUp {
+    /// Its bytes; a test compares them with the archive.
+    pub fn bytes(&self) -> [u8; size_of::<ArchivedAliasLookedUp>()] {
+        let mut bytes = [0; size_of::<ArchivedAliasLookedUp>()];
+        bytes[..16].copy_from_slice(&self.lookup_id);
+        bytes[16..32].copy_from_slice(&self.alias);
+        bytes[32..48].copy_from_slice(&self.end_user);
+        bytes[48..51].copy_from_slice(&[self.form, self.purpose, self.is_found]);
+        bytes[51..].copy_from_slice(&self.resolved_at.to_le_bytes());
         bytes
     }
 }
@@ -603,6 +803,8 @@ pub struct Entry<'a> {
     pub body: Body<'a>,
     /// Who gave it, of an operator's command; none of the genesis and of all others.
     pub signature: Option<&'a ArchivedSignature>,
+    /// How the alias was resolved that a payment order named; none where it named an account.
+    pub resolution: Option<&'a ArchivedAliasResolution>,
     /// The routing part.
     pub routing: &'a [u8],
     /// The key of the sealed part; 0 for none.
@@ -672,6 +874,27 @@ pub enum Body<'a> {
     TariffSet(&'a ArchivedTariffSet, &'a [u8]),
     /// Fees are collected.
     FeesCollected(&'a ArchivedFeesCollected),
+    /// What look-ups cost.
+    DirectoryRulesSet(&'a ArchivedDirectoryRulesSet),
+    /// How many a participant may make.
+    LookupCategorySet(&'a ArchivedLookupCategorySet),
+    /// A key of an ID system.
+    IssuerKeySet(&'a ArchivedIssuerKeySet),
+    /// A key of the directory's hashes.
+    HashKeySet(&'a ArchivedHashKeySet),
+    /// What is to become of an alias.
+    AliasCommanded(&'a ArchivedAliasCommanded),
+    /// A look-up.
+    AliasLookedUp(&'a ArchivedAliasLookedUp),
+    /// Entries under a new key, and their rows.
+    Rehashed(&'a ArchivedRehashed, &'a [u8]),
+}
+
+/// Hashes of aliases and people stay out of logs.
+impl std::fmt::Debug for ArchivedAliasResolution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AliasResolution")
+    }
 }
 
 /// Names and reasons of people stay out of logs.
@@ -712,6 +935,13 @@ impl std::fmt::Debug for Body<'_> {
             Body::CalendarSet(..) => "CalendarSet",
             Body::TariffSet(..) => "TariffSet",
             Body::FeesCollected(..) => "FeesCollected",
+            Body::DirectoryRulesSet(..) => "DirectoryRulesSet",
+            Body::LookupCategorySet(..) => "LookupCategorySet",
+            Body::IssuerKeySet(..) => "IssuerKeySet",
+            Body::HashKeySet(..) => "HashKeySet",
+            Body::AliasCommanded(..) => "AliasCommanded",
+            Body::AliasLookedUp(..) => "AliasLookedUp",
+            Body::Rehashed(..) => "Rehashed",
         })
     }
 }
@@ -790,6 +1020,12 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
     let body = body(kind, annotation, routing).ok_or("a layout that does not fit its kind")?;
     let is_signed = kind.is_command() && !annotation.is_empty();
     let signature = if is_signed { Some(fixed(annotation).ok_or("a signature that is none")?) } else { None };
+    let resolution = match annotation.split_at_checked(TRANSFER_ANNOTATION_BYTES) {
+        Some((_, rest)) if kind == EntryKind::CreditTransfer && !rest.is_empty() => {
+            Some(fixed(rest).ok_or("a resolution that is none")?)
+        }
+        _ => None,
+    };
     let mut seal_key = [0; 8];
     seal_key.copy_from_slice(&header[16..24]);
     Ok((
@@ -797,6 +1033,7 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
             sender,
             body,
             signature,
+            resolution,
             routing,
             seal_key: u64::from_le_bytes(seal_key),
             additional: &entry[5..routing_end],
@@ -808,7 +1045,10 @@ pub fn read(bytes: &[u8]) -> Result<(Entry<'_>, usize), &'static str> {
 
 fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<Body<'a>> {
     Some(match kind {
-        EntryKind::CreditTransfer => Body::CreditTransfer(CreditTransfer::read(routing)?, fixed(annotation)?),
+        EntryKind::CreditTransfer => {
+            let annotation = fixed(annotation.get(..TRANSFER_ANNOTATION_BYTES)?)?;
+            Body::CreditTransfer(CreditTransfer::read(routing)?, annotation)
+        }
         EntryKind::Answer => Body::Answer(Answer::read(routing)?),
         EntryKind::Return => Body::Return(Return::read(routing)?, fixed(annotation)?),
         EntryKind::CaseOpen => Body::CaseOpen(CaseOpen::read(routing)?, fixed(annotation)?),
@@ -841,6 +1081,18 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
             is_whole.then_some(Body::TariffSet(head, rows))?
         }
         EntryKind::FeesCollected => Body::FeesCollected(fixed(routing)?),
+        EntryKind::DirectoryRulesSet => Body::DirectoryRulesSet(fixed(routing)?),
+        EntryKind::LookupCategorySet => Body::LookupCategorySet(fixed(routing)?),
+        EntryKind::IssuerKeySet => Body::IssuerKeySet(fixed(routing)?),
+        EntryKind::HashKeySet => Body::HashKeySet(fixed(routing)?),
+        EntryKind::AliasCommanded => Body::AliasCommanded(fixed(routing)?),
+        EntryKind::AliasLookedUp => Body::AliasLookedUp(fixed(routing)?),
+        EntryKind::Rehashed => {
+            let (head, rows) = routing.split_at_checked(size_of::<ArchivedRehashed>())?;
+            let head = fixed::<ArchivedRehashed>(head)?;
+            let is_whole = rows.len() == usize::from(head.rows.to_native()) * size_of::<ArchivedRehashedRow>();
+            is_whole.then_some(Body::Rehashed(head, rows))?
+        }
     })
 }
 
@@ -848,6 +1100,24 @@ fn body<'a>(kind: EntryKind, annotation: &'a [u8], routing: &'a [u8]) -> Option<
 pub fn tariff_rows(bytes: &[u8]) -> Option<Vec<TariffRow>> {
     let rows = bytes.chunks(size_of::<ArchivedTariffRow>()).map(fixed::<ArchivedTariffRow>);
     rows.map(|row| rkyv::deserialize::<TariffRow, Failure>(row?).ok()).collect()
+}
+
+/// The rows of entries under a new key; none where one is none.
+pub fn rehashed_rows(bytes: &[u8]) -> impl Iterator<Item = Option<&ArchivedRehashedRow>> {
+    bytes.chunks(size_of::<ArchivedRehashedRow>()).map(fixed::<ArchivedRehashedRow>)
+}
+
+/// Appends entries of the directory under a new key.
+///
+/// # Panics
+/// When there are more rows than fit an entry (`REHASHED_ROWS_MAX`).
+pub fn write_rehashed(out: &mut Vec<u8>, generation: u8, rows: &[RehashedRow]) {
+    assert!(rows.len() <= REHASHED_ROWS_MAX);
+    let mut routing = Vec::with_capacity(3 + rows.len() * size_of::<ArchivedRehashedRow>());
+    archive(&mut routing, &Rehashed { generation, rows: narrow(rows.len()) });
+    rows.iter().for_each(|row| archive(&mut routing, row));
+    let head = EntryHead { kind: EntryKind::Rehashed, sender: Sender::Switch, seal_key: 0 };
+    write(out, head, &[], &routing, |_, _| {});
 }
 
 /// Appends a tariff with its rows.
@@ -918,6 +1188,22 @@ mod tests {
         let (presence, mut archived) = (Presence { participant: 0x0102_0304, present: 1 }, Vec::new());
         archive(&mut archived, &presence);
         assert_eq!(archived, presence.bytes());
+        let resolution = AliasResolution { alias: [4; 16], end_user: [5; 16], resolved_at: 0x0807_0605_0403_0201 };
+        let mut archived = annotation.bytes().to_vec();
+        archive(&mut archived, &resolution);
+        assert_eq!(archived, resolution.annotation(&annotation));
+        let looked_up = AliasLookedUp {
+            lookup_id: [1; 16],
+            alias: [2; 16],
+            end_user: [3; 16],
+            form: 4,
+            purpose: 5,
+            is_found: 1,
+            resolved_at: 1 << 40,
+        };
+        let mut archived = Vec::new();
+        archive(&mut archived, &looked_up);
+        assert_eq!(archived, looked_up.bytes());
         let (acknowledged, mut archived) = (Acknowledged { participant: 7, cursors: [1 << 40, 2, 3] }, Vec::new());
         archive(&mut archived, &acknowledged);
         assert_eq!(archived, acknowledged.bytes());

@@ -74,6 +74,12 @@ pub const CUT_OFFS_PER_DAY_MAX: usize = 48;
 /// Holidays in a calendar: those of some years, which are set anew before they are used up.
 pub const HOLIDAYS_MAX: usize = 64;
 
+/// Categories of participants by how many aliases they may look up: A to H, as in Brazil's DICT.
+pub const LOOKUP_CATEGORIES: usize = 8;
+
+/// Entries of the directory that one journal entry puts under a new hash key: 16 KiB, a millisecond of the directory's thread.
+pub const REHASHED_ROWS_MAX: usize = 256;
+
 /// Rows of a tariff: they are read at each posting, and must fit into one entry.
 pub const TARIFF_ROWS_MAX: usize = 256;
 

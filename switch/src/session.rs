@@ -408,6 +408,18 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
             | Field::Remittance
             | Field::Extension
             | Field::Text => "the field is too long, is not UTF-8, or holds control characters",
+            Field::Operation => "there is no such operation, or it is not a provider's",
+            Field::AliasType => "there is no such type of alias, or this message has none",
+            Field::Alias => "the alias is missing, is one too many, or has not the form of its type",
+            Field::EndUser => "the token of the end user is missing or too long",
+            Field::Identity => "the identity's token is missing, is one too many, or has not the form of a token",
+            Field::Account => "the account is missing, is one too many, or too long",
+            Field::Name => "the name is missing, is one too many, or too long",
+            Field::Attestation => "the attestation is missing, is one too many, or too long",
+            Field::Consent => "a registration needs a consent: its purposes, and when it ends; nothing else has one",
+            Field::Defaults => "an account can be the default for purposes that exist, in a registration or an update",
+            Field::Form => "there is no such look-up, or no such question",
+            Field::Items => "what is asked about is not as the format says, or is too much",
             Field::None | Field::Lineage | Field::Seen => "a field makes no sense",
         },
         ErrorCode::BadFrame => "the frame's length makes no sense",
@@ -426,6 +438,9 @@ pub fn text_of(refusal: &Refusal) -> &'static str {
             "the certificate is not registered, not valid now, or was revoked: use one that the operator has registered"
         }
         ErrorCode::ParticipantClosed => "the participant has left the scheme",
+        ErrorCode::AliasNotFound => "nobody can be paid under this alias",
+        ErrorCode::LookupLimited => "too many aliases were asked for; ask again later",
+        ErrorCode::AttestationRefused => "the attestation does not hold",
         ErrorCode::UnknownParticipant => "the certificate's participant is not in the scheme",
         ErrorCode::Replaced => "a newer connection of this participant took over",
         ErrorCode::TooSlow => "too slow",

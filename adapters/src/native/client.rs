@@ -22,10 +22,13 @@ use rustls::pki_types::ServerName;
 use tokio::sync::{mpsc, watch};
 
 use crate::check::{self, Refusal};
+use crate::directory::{AliasOutcome, Claim, LookupResult, NameMatch, QueryForm};
 use crate::limits::{COMMANDS_WAITING_MAX, CONNECTION_SLOTS};
 use crate::message::{
-    AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, ErrorCode, Field, Lane,
-    MessageKind, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, StatusRequest,
+    AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate,
+    AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, DirectoryItems,
+    DirectoryQuery, ErrorCode, Field, Lane, MessageKind, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId,
+    PaymentPrivate, Reason, Return, StatusRequest,
 };
 use crate::native::driver::Driver;
 use crate::native::frame::{Frame, Head};
@@ -206,6 +209,61 @@ pub struct CaseStatus {
     pub note: Note,
 }
 
+/// What became of a command about an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasResult {
+    /// Of the command.
+    pub command_id: PaymentId,
+    /// What became of it.
+    pub outcome: AliasOutcome,
+    /// What can be done about an alias that another participant has.
+    pub claim: Claim,
+    /// Journal time of the decision.
+    pub at_ns: u64,
+    /// Journal position of the decision.
+    pub position: u64,
+    /// The alias in canonical form, of what was registered: a random key is told here.
+    pub alias: Vec<u8>,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasFound {
+    /// Of the look-up.
+    pub lookup_id: PaymentId,
+    /// Was there an entry?
+    pub result: LookupResult,
+    /// Of a verification: does the name belong to the account?
+    pub name_match: Option<NameMatch>,
+    /// Whose account it is; none where nothing was found.
+    pub participant: Option<ParticipantCode>,
+    /// Journal time of the registration.
+    pub owned_since_ns: u64,
+    /// Settled, reported, rejected, each over 3 days, 30 days and 6 months, as classes (`docs/directory-rules.md`).
+    pub counters: [u8; 9],
+    /// Of a limited one: when to come again.
+    pub retry_after_ms: u32,
+    /// The account, where something was found.
+    pub account: Vec<u8>,
+    /// The holder's name, masked by the scheme's rule; whole, of a close match.
+    pub name: Vec<u8>,
+}
+
+/// What a provider has asked about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryAnswer {
+    /// Of the question.
+    pub query_id: PaymentId,
+    /// What was asked.
+    pub form: QueryForm,
+    /// Is there more, after `after`?
+    pub has_more: bool,
+    /// Where the next question goes on.
+    pub after: u64,
+    /// What stands in `docs/formats/native.md`, by the form.
+    pub items: Vec<u8>,
+}
+
 /// A message was refused before it was recorded: for the switch it never was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -350,6 +408,12 @@ pub enum Incoming {
     CaseForward(Box<CaseForward>),
     /// Where a case stands.
     CaseStatus(Box<CaseStatus>),
+    /// What became of a command about an alias.
+    AliasResult(Box<AliasResult>),
+    /// The answer to a look-up.
+    AliasFound(Box<AliasFound>),
+    /// The answer to a question about this provider's own entries.
+    DirectoryAnswer(Box<DirectoryAnswer>),
     /// A message was refused; see `Refused::busy`.
     Refused(Box<Refused>),
     /// A message was decided durably: the switch will never forget it, and never needs it again.
@@ -382,6 +446,14 @@ pub enum Message<'a> {
     SignOn,
     /// This provider is not to be paid.
     SignOff,
+    /// What is to become of an alias. Its fate comes as `Incoming::AliasResult`.
+    AliasCommand(&'a AliasCommand, &'a AliasCommandPrivate),
+    /// Whose account is it? The answer comes as `Incoming::AliasFound`.
+    AliasLookup(&'a AliasLookup, &'a AliasLookupPrivate),
+    /// A payment order that names an alias. Its fate comes as `Incoming::Status`, or as `Incoming::Refused` where nobody can be paid under it.
+    AliasTransfer(&'a AliasTransfer, &'a AliasTransferPrivate),
+    /// A question about this provider's own entries. The answer comes as `Incoming::DirectoryAnswer`.
+    DirectoryQuery(&'a DirectoryQuery, &'a DirectoryItems),
 }
 
 /// Why a message was not taken.
@@ -451,6 +523,23 @@ impl Command {
             }
             Message::SignOn => (MessageKind::SignOn, NO_ID),
             Message::SignOff => (MessageKind::SignOff, NO_ID),
+            Message::AliasCommand(command, private) => {
+                write(out, command, private);
+                (MessageKind::AliasCommand, command.command_id)
+            }
+            Message::AliasLookup(lookup, private) => {
+                write(out, lookup, private);
+                (MessageKind::AliasLookup, lookup.lookup_id)
+            }
+            Message::AliasTransfer(order, private) => {
+                write(out, order, private);
+                (MessageKind::AliasTransfer, order.payment_id)
+            }
+            Message::DirectoryQuery(query, items) => {
+                query.write(out);
+                items.write(out);
+                (MessageKind::DirectoryQuery, query.query_id)
+            }
         };
         let command = Command { kind, payment_id: PaymentId::from_bytes(id), bytes };
         let (routing, private) = command.parts();

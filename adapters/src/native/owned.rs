@@ -2,11 +2,16 @@
 
 use rkyv::rancor::Failure;
 
+use crate::directory::{AliasOutcome, Claim, LookupResult, NameMatch, QueryForm};
 use crate::message::{
-    AmountForm, ArchivedCaseForward, ArchivedCaseStatus, ArchivedForward, ArchivedReturned, ArchivedStatus, CaseKind,
-    CaseState, Field, Lane, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason,
+    AliasFoundPrivate, AliasResultPrivate, AmountForm, ArchivedAliasFound, ArchivedAliasResult, ArchivedCaseForward,
+    ArchivedCaseStatus, ArchivedDirectoryAnswer, ArchivedForward, ArchivedReturned, ArchivedStatus, CaseKind,
+    CaseState, DirectoryItems, Field, Lane, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate,
+    Reason,
 };
-use crate::native::client::{CaseForward, CaseStatus, Forward, Incoming, Returned, Status};
+use crate::native::client::{
+    AliasFound, AliasResult, CaseForward, CaseStatus, DirectoryAnswer, Forward, Incoming, Returned, Status,
+};
 
 /// A private part; one of empty fields where it is empty, none where it is unreadable.
 pub(super) fn part<P>(bytes: &[u8]) -> Option<P>
@@ -109,5 +114,50 @@ pub(super) fn case_status(routing: &ArchivedCaseStatus, private: &[u8], numbered
         position: routing.position.to_native(),
         numbered,
         note: part::<Note>(private)?,
+    })))
+}
+
+pub(super) fn alias_result(routing: &ArchivedAliasResult, private: &[u8]) -> Option<Incoming> {
+    Some(Incoming::AliasResult(Box::new(AliasResult {
+        command_id: PaymentId::from_bytes(routing.command_id)?,
+        outcome: AliasOutcome::from_number(routing.result)?,
+        claim: Claim::from_number(routing.claim)?,
+        at_ns: routing.at_ns.to_native(),
+        position: routing.position.to_native(),
+        alias: part::<AliasResultPrivate>(private)?.alias,
+    })))
+}
+
+pub(super) fn alias_found(routing: &ArchivedAliasFound, private: &[u8]) -> Option<Incoming> {
+    let AliasFoundPrivate { account, name } = part::<AliasFoundPrivate>(private)?;
+    let participant = ParticipantCode::from_bytes(routing.participant);
+    let result = LookupResult::from_number(routing.result)?;
+    if participant.is_some() != (result == LookupResult::Found) {
+        return None;
+    }
+    let name_match = match routing.name_match {
+        0 => None,
+        number => Some(NameMatch::from_number(number)?),
+    };
+    Some(Incoming::AliasFound(Box::new(AliasFound {
+        lookup_id: PaymentId::from_bytes(routing.lookup_id)?,
+        result,
+        name_match,
+        participant,
+        owned_since_ns: routing.owned_since_ns.to_native(),
+        counters: routing.counters,
+        retry_after_ms: routing.retry_after_ms.to_native(),
+        account,
+        name,
+    })))
+}
+
+pub(super) fn directory_answer(routing: &ArchivedDirectoryAnswer, private: &[u8]) -> Option<Incoming> {
+    Some(Incoming::DirectoryAnswer(Box::new(DirectoryAnswer {
+        query_id: PaymentId::from_bytes(routing.query_id)?,
+        form: QueryForm::from_number(routing.form)?,
+        has_more: routing.has_more == 1,
+        after: routing.after.to_native(),
+        items: part::<DirectoryItems>(private)?.items,
     })))
 }

@@ -19,9 +19,10 @@ use crate::limits::{
     UNACKNOWLEDGED_FRAMES_MAX,
 };
 use crate::message::{
-    Ack, ArchivedCaseForward, ArchivedCaseStatus, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus,
-    CaseForward, CaseStatus, Cursors, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind,
-    Numbered, OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
+    Ack, AliasFound, AliasResult, ArchivedAliasFound, ArchivedAliasResult, ArchivedCaseForward, ArchivedCaseStatus,
+    ArchivedDirectoryAnswer, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus, CaseForward, CaseStatus,
+    Cursors, DirectoryAnswer, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind, Numbered,
+    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
 };
 use crate::native::arrivals::{Arrivals, Place};
 use crate::native::frame::{self, Decoded, Frame, Head};
@@ -187,6 +188,27 @@ pub enum Event<'a> {
         private: &'a [u8],
         /// As of a `Status`.
         numbered: bool,
+    },
+    /// What became of a command about an alias.
+    AliasResult {
+        /// The result.
+        routing: &'a ArchivedAliasResult,
+        /// An `AliasResultPrivate`, or empty.
+        private: &'a [u8],
+    },
+    /// The answer to a look-up.
+    AliasFound {
+        /// The answer.
+        routing: &'a ArchivedAliasFound,
+        /// An `AliasFoundPrivate`, or empty.
+        private: &'a [u8],
+    },
+    /// The answer to a question about this provider's own entries.
+    DirectoryAnswer {
+        /// What it answers.
+        routing: &'a ArchivedDirectoryAnswer,
+        /// `DirectoryItems`, or empty.
+        private: &'a [u8],
     },
     /// A frame was refused before it was recorded. It is not sent again by itself.
     Refused {
@@ -483,6 +505,9 @@ impl ClientSession {
             },
             MessageKind::Error => self.receive_error(frame, on),
             MessageKind::Echo => self.receive_echo(frame, on),
+            MessageKind::AliasResult | MessageKind::AliasFound | MessageKind::DirectoryAnswer => {
+                hand_out(frame, false, on)
+            }
             // An acknowledgement stands in the header.
             _ => Ok(()),
         }
@@ -643,6 +668,9 @@ fn hand_out(frame: &Frame<'_>, numbered: bool, on: &mut impl FnMut(Event<'_>)) -
         MessageKind::Returned => Event::Returned { routing: read::<Returned>(frame)?, private },
         MessageKind::CaseForward => Event::CaseForward { routing: read::<CaseForward>(frame)?, private },
         MessageKind::CaseStatus => Event::CaseStatus { routing: read::<CaseStatus>(frame)?, private, numbered },
+        MessageKind::AliasResult => Event::AliasResult { routing: read::<AliasResult>(frame)?, private },
+        MessageKind::AliasFound => Event::AliasFound { routing: read::<AliasFound>(frame)?, private },
+        MessageKind::DirectoryAnswer => Event::DirectoryAnswer { routing: read::<DirectoryAnswer>(frame)?, private },
         kind => return Err(Broken::Unexpected(kind)),
     });
     Ok(())

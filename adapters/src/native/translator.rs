@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use crate::limits::CONNECTION_SLOTS;
 use crate::message::{ArchivedError, ErrorCode, Field, MessageKind, Note, PaymentId};
 use crate::native::client::{Connected, DisconnectReason, Disconnected, Incoming, Refused};
-use crate::native::owned::{case_forward, case_status, forward, part, returned, status};
+use crate::native::owned::{
+    alias_found, alias_result, case_forward, case_status, directory_answer, forward, part, returned, status,
+};
 use crate::native::pair::PairTicket;
 use crate::native::session::Event;
 
@@ -97,6 +99,13 @@ impl Translator {
             }
             Event::CaseStatus { routing, private, numbered } => {
                 self.came(MessageKind::CaseStatus, case_status(routing, private, numbered));
+            }
+            Event::AliasResult { routing, private } => {
+                self.came(MessageKind::AliasResult, alias_result(routing, private))
+            }
+            Event::AliasFound { routing, private } => self.came(MessageKind::AliasFound, alias_found(routing, private)),
+            Event::DirectoryAnswer { routing, private } => {
+                self.came(MessageKind::DirectoryAnswer, directory_answer(routing, private));
             }
             Event::Refused { error, busy, ticket, private } => {
                 self.refused(PairTicket { slot, ticket }, error, busy, private);

@@ -325,6 +325,7 @@ impl Shell {
                 self.shared.observe_leg(id, Leg::Acknowledged);
             }
             Incoming::Acknowledged { .. } => {}
+            Incoming::AliasResult(_) | Incoming::AliasFound(_) | Incoming::DirectoryAnswer(_) => {}
         }
     }
 

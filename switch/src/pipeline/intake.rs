@@ -146,7 +146,11 @@ impl<S: Storage> Pipeline<S> {
             }
             Request::SignOn => self.seal((key, number), EntryKind::SignOn, [&[]; 3]),
             Request::SignOff => self.seal((key, number), EntryKind::SignOff, [&[]; 3]),
-            Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+            Request::AliasCommand(_)
+            | Request::AliasLookup(_)
+            | Request::AliasTransfer(_)
+            | Request::DirectoryQuery(_)
+            | Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
 

@@ -476,6 +476,7 @@ impl News {
             }),
             Heard::Acknowledged { through } => News::Acknowledged(*through),
             Heard::Refused { error, ticket, .. } => News::Refused { code: error.code.to_native(), ticket: *ticket },
+            Heard::AliasResult { .. } | Heard::AliasFound { .. } | Heard::DirectoryAnswer { .. } => News::Other,
             Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } => News::Other,
         }
     }
