@@ -185,3 +185,22 @@ numbered! {
         NotPossible = 4 "not_possible";
     }
 }
+
+numbered! {
+    /// How much of a name an answer shows. The numbers are in the scheme's rules.
+    MaskRule {
+        /// The first letter of each word, and stars: `A**** D****`.
+        Initials = 1 "initials";
+        /// The first word, and the first letters of the others: `Amina D.`.
+        FirstName = 2 "first_name";
+        /// All of it.
+        Full = 3 "full";
+    }
+}
+
+impl Default for MaskRule {
+    /// As little as lets a payer know whom it pays.
+    fn default() -> MaskRule {
+        MaskRule::Initials
+    }
+}

@@ -72,10 +72,13 @@
 //! It decides nothing about a payment: that is the switch's. It keeps nothing on disk. It speaks the native protocol, version 0, and
 //! no other.
 
+pub mod alias;
+pub mod attestation;
 pub mod check;
 pub mod directory;
 pub mod limits;
 pub mod message;
+pub mod name;
 pub mod native;
 pub mod sandbox;
 pub mod stages;

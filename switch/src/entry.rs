@@ -192,6 +192,8 @@ mod layout {
         pub end_user: [u8; 16],
         /// The journal position at which the directory resolved it.
         pub resolved_at: u64,
+        /// The directory's entry: the journal position of its registration.
+        pub entry: u64,
     }
 
     /// What is to become of an alias.
@@ -241,6 +243,8 @@ mod layout {
         pub is_found: u8,
         /// The journal position at which the directory was read.
         pub resolved_at: u64,
+        /// What was found: the journal position of its registration; 0 for nothing.
+        pub entry: u64,
     }
 
     /// What look-ups cost, and what the directory allows.
@@ -581,9 +585,9 @@ pub const SLOT_KEY: u64 = 1 << 63;
 
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
-    assert!(size_of::<ArchivedAliasResolution>() == 40);
+    assert!(size_of::<ArchivedAliasResolution>() == 48);
     assert!(size_of::<ArchivedAliasCommanded>() == 154);
-    assert!(size_of::<ArchivedAliasLookedUp>() == 59);
+    assert!(size_of::<ArchivedAliasLookedUp>() == 67);
     assert!(size_of::<ArchivedDirectoryRulesSet>() == 89);
     assert!(size_of::<ArchivedLookupCategorySet>() == 5);
     assert!(size_of::<ArchivedIssuerKeySet>() == 211);
@@ -626,13 +630,17 @@ impl TransferAnnotation {
 }
 
 impl AliasResolution {
+    /// Of an order that is known to be a repetition: nobody resolves it.
+    pub const NONE: AliasResolution = AliasResolution { alias: [0; 16], end_user: [0; 16], resolved_at: 0, entry: 0 };
+
     /// The bytes of the annotation of an order that it resolves; a test compares them with the archives.
     pub fn annotation(&self, order: &TransferAnnotation) -> [u8; ALIAS_ANNOTATION_BYTES] {
         let mut bytes = [0; ALIAS_ANNOTATION_BYTES];
         bytes[..TRANSFER_ANNOTATION_BYTES].copy_from_slice(&order.bytes());
         bytes[24..40].copy_from_slice(&self.alias);
         bytes[40..56].copy_from_slice(&self.end_user);
-        bytes[56..].copy_from_slice(&self.resolved_at.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.resolved_at.to_le_bytes());
+        bytes[64..].copy_from_slice(&self.entry.to_le_bytes());
         bytes
     }
 }
@@ -654,7 +662,8 @@ impl AliasLookedUp {
         bytes[16..32].copy_from_slice(&self.alias);
         bytes[32..48].copy_from_slice(&self.end_user);
         bytes[48..51].copy_from_slice(&[self.form, self.purpose, self.is_found]);
-        bytes[51..].copy_from_slice(&self.resolved_at.to_le_bytes());
+        bytes[51..59].copy_from_slice(&self.resolved_at.to_le_bytes());
+        bytes[59..].copy_from_slice(&self.entry.to_le_bytes());
         bytes
     }
 }
@@ -961,6 +970,19 @@ impl std::fmt::Display for Unreadable {
     }
 }
 
+/// Has this payload anything that the directory applies? Walks over the headers alone.
+pub fn holds_directory(payload: &[u8]) -> bool {
+    let mut rest = payload;
+    while let Some(header) = rest.first_chunk::<HEADER_BYTES>() {
+        if header[5] == EntryKind::AliasCommanded as u8 || header[5] == EntryKind::Rehashed as u8 {
+            return true;
+        }
+        let length = u32_at(header, 0) as usize;
+        rest = rest.get(length.max(HEADER_BYTES)..).unwrap_or_default();
+    }
+    false
+}
+
 /// The entries of a payload, in order.
 pub struct Entries<'a> {
     payload: &'a [u8],
@@ -1188,7 +1210,8 @@ mod tests {
         let (presence, mut archived) = (Presence { participant: 0x0102_0304, present: 1 }, Vec::new());
         archive(&mut archived, &presence);
         assert_eq!(archived, presence.bytes());
-        let resolution = AliasResolution { alias: [4; 16], end_user: [5; 16], resolved_at: 0x0807_0605_0403_0201 };
+        let resolution =
+            AliasResolution { alias: [4; 16], end_user: [5; 16], resolved_at: 0x0807_0605_0403_0201, entry: 9 };
         let mut archived = annotation.bytes().to_vec();
         archive(&mut archived, &resolution);
         assert_eq!(archived, resolution.annotation(&annotation));
@@ -1200,6 +1223,7 @@ mod tests {
             purpose: 5,
             is_found: 1,
             resolved_at: 1 << 40,
+            entry: 1 << 33,
         };
         let mut archived = Vec::new();
         archive(&mut archived, &looked_up);

@@ -66,6 +66,15 @@ impl Ingress {
         assert!(self.batch.payload().len() <= BATCH_BYTES_MAX, "a turn is bounded, so the batch is");
     }
 
+    /// Adds the entry of a frame that is bytes already; returns its place in the batch, from 1.
+    pub fn add_written(&mut self, (session, number): (SessionKey, u64), entry: &[u8]) -> usize {
+        let offset = self.batch.payload().len();
+        self.origins.push(Origin { session, number, offset, clear: (0, 0) });
+        self.batch.extend_with(|out| out.extend_from_slice(entry));
+        assert!(self.batch.payload().len() <= BATCH_BYTES_MAX, "a turn is bounded, so the batch is");
+        self.origins.len()
+    }
+
     /// Adds an operator's command.
     pub fn add_command(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let offset = self.batch.payload().len();

@@ -7,12 +7,14 @@
 //! secret; the clippy bans of this crate say so.
 
 pub mod books;
+pub mod clerk;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a shell: it prints times and runs clients")]
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data;
 pub mod digest;
+pub mod directory;
 pub mod engine;
 pub mod entry;
 pub mod events;

@@ -6,6 +6,9 @@ use adapters::native::link::READ_BYTES;
 /// Nanoseconds in a millisecond: bounds are given in milliseconds, time in nanoseconds.
 pub const NS_PER_MS: u64 = 1_000_000;
 
+/// Nanoseconds in a second.
+pub const NS_PER_S: u64 = 1_000 * NS_PER_MS;
+
 /// Digits after the decimal point: ISO 4217 has at most four.
 pub const MINOR_DIGITS_MAX: u8 = 4;
 
@@ -79,6 +82,37 @@ pub const LOOKUP_CATEGORIES: usize = 8;
 
 /// Entries of the directory that one journal entry puts under a new hash key: 16 KiB, a millisecond of the directory's thread.
 pub const REHASHED_ROWS_MAX: usize = 256;
+
+/// Ends of the classes in which look-ups are answered, in milliseconds after their frame was read: found or not, with the page in memory or not, the answer leaves at
+/// the end of the first that it reaches. The first is what a look-up takes at the most where all is at hand.
+pub const DELAY_CLASSES_MS: [u64; 6] = [2, 4, 8, 16, 64, 256];
+
+/// Frames about aliases that wait for a clerk, the directory or the end of a delay class, over all connections: a second of the highest rate. Above this the answer is `busy`.
+pub const DIRECTORY_WAITING_MAX: usize = 1 << 18;
+
+/// The same of one connection.
+pub const DIRECTORY_WAITING_PER_SESSION_MAX: usize = 1 << 15;
+
+/// Blocks of the directory's store that are kept in memory: what is asked for lately. With the filters of 100 million entries, 120 MB, the directory stays below 1 GiB.
+pub const DIRECTORY_CACHE_BYTES: u64 = 192 << 20;
+
+/// Changes of one space of the store that are gathered in memory before they are written to a file.
+pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
+
+/// Results of commands that the directory keeps for whoever repeats one: those of a busy day.
+pub const DIRECTORY_COMMANDS_KEPT: u64 = 1 << 20;
+
+/// Attestations that have ended and are let go with one batch.
+pub const NONCES_PURGED_PER_BATCH_MAX: usize = 256;
+
+/// Aliases that the engine remembers to have been touched. A payment that was resolved before the oldest of them is resolved once more: at 50,000 commands a second that is a second.
+pub const TOUCHED_ALIASES_MAX: usize = 1 << 16;
+
+/// End users whose buckets are not full, 150 MiB: those of an answer each, at 50,000 a second, until it has refilled.
+pub const LOOKUP_USERS_MAX: usize = 1 << 22;
+
+/// Keys of ID systems that are trusted at a time.
+pub const ISSUER_KEYS_MAX: usize = 64;
 
 /// Rows of a tariff: they are read at each posting, and must fit into one entry.
 pub const TARIFF_ROWS_MAX: usize = 256;

@@ -23,6 +23,7 @@ mod asking;
 mod bulk;
 mod cut_offs;
 mod delivery;
+mod directing;
 mod door;
 pub mod fairness;
 mod intake;
@@ -47,9 +48,9 @@ use crate::history::{History, HistoryFault, HistoryReader};
 use crate::ingress::Ingress;
 use crate::limits::{
     ABSENCE_GRACE_MS_DEFAULT, BULK_WAITING_MAX, BULK_WAITING_PER_SESSION_MAX, CASES_OPEN_MAX,
-    CASES_OPEN_PER_PARTICIPANT_MAX, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX, IN_FLIGHT_MAX,
-    IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS, ORDERS_BURST_DEFAULT,
-    ORDERS_PER_SECOND_DEFAULT, PRESENCE_SETTLE_MS_DEFAULT, QUESTIONS_MAX,
+    CASES_OPEN_PER_PARTICIPANT_MAX, DIRECTORY_WAITING_MAX, HISTORY_WAITING_MAX, HISTORY_WAITING_PER_SESSION_MAX,
+    IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INDEXED_LOOK_NS, INGRESS_TRANSFERS_MAX, MARK_AFTER_NS,
+    ORDERS_BURST_DEFAULT, ORDERS_PER_SECOND_DEFAULT, PRESENCE_SETTLE_MS_DEFAULT, QUESTIONS_MAX,
 };
 use crate::log::local::{DiskTimes, LocalLog};
 use crate::outbox::Outboxes;
@@ -62,6 +63,7 @@ use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
 use cut_offs::Began;
 pub use cut_offs::CutOffTimes;
+use directing::Directing;
 use door::KeysWanted;
 use fairness::{Buckets, Pauses, Rate};
 pub use observing::PresenceTimes;
@@ -116,6 +118,8 @@ pub struct PipelineLimits {
     pub ingress_transfers_max: usize,
     /// Questions that wait for the end of the turn.
     pub questions_max: usize,
+    /// Frames that wait for the directory.
+    pub directory_waiting_max: usize,
     /// Frames that wait for the history.
     pub history_waiting_max: usize,
     /// The same of one connection.
@@ -136,6 +140,7 @@ impl Default for PipelineLimits {
             bulk_waiting_per_session_max: BULK_WAITING_PER_SESSION_MAX,
             ingress_transfers_max: INGRESS_TRANSFERS_MAX,
             questions_max: QUESTIONS_MAX,
+            directory_waiting_max: DIRECTORY_WAITING_MAX,
             history_waiting_max: HISTORY_WAITING_MAX,
             history_waiting_per_session_max: HISTORY_WAITING_PER_SESSION_MAX,
             presence: PresenceTimes {
@@ -192,6 +197,8 @@ impl Decisions {
 /// How much waits where. The names are keys of `switch serve --status-file`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Queues {
+    /// Frames that wait for the directory, or for the end of a delay class.
+    pub waiting_for_directory: u64,
     /// Frames whose payment may be older than memory, until the history has answered.
     pub waiting_for_history: u64,
     /// Bulk orders, until retail leaves them room.
@@ -250,6 +257,8 @@ pub struct Pipeline<S: Storage> {
     questions: Vec<Question>,
     /// What the history was asked, or is to be.
     waiting: Waiting,
+    /// What is said about aliases, and what is to be answered.
+    directing: Directing,
     /// Bulk orders that wait for room.
     bulk: BulkWaiting,
     buckets: Buckets,
@@ -316,6 +325,7 @@ impl<S: Storage> Pipeline<S> {
             ahead: Ahead::default(),
             questions: Vec::new(),
             waiting: Waiting::default(),
+            directing: Directing::default(),
             bulk: BulkWaiting::default(),
             buckets: Buckets::default(),
             pauses: Pauses::default(),
@@ -367,6 +377,7 @@ impl<S: Storage> Pipeline<S> {
         self.last_turn_ns = now_ns;
         self.now_ns = self.now_ns.max(now_ns);
         self.resume_asked();
+        self.resume_directed(now_ns);
         self.admit_bulk();
         self.admit_command(now_ns);
         if let Some(time_ns) = self.sequence(now_ns) {
@@ -375,6 +386,7 @@ impl<S: Storage> Pipeline<S> {
             self.end_barred();
             self.note_operated(appended, time_ns);
             self.set_open_replies_aside();
+            self.decide_lookups();
             self.set_questions_aside();
             self.acknowledge();
             stages::render(|| self.deliver(appended.first_sequence));
@@ -422,6 +434,7 @@ impl<S: Storage> Pipeline<S> {
         self.decisions.absorb(batch).map_err(Fault::Inapplicable)?;
         self.tell_operator()?;
         self.watermarks.applied = appended.last_sequence;
+        self.follow_directory(appended.first_sequence, time_ns);
         stages::index(|| self.history.follow(&mut self.decisions)).map_err(Fault::History)?;
         self.watermarks.indexed = self.history.indexed();
         self.watermarks.validate();
@@ -505,6 +518,7 @@ impl<S: Storage> Pipeline<S> {
         // What is unasked after a turn waits for the files.
         let indexed_ns = self.waiting.has_unasked().then(|| self.last_turn_ns.saturating_add(INDEXED_LOOK_NS));
         let cut_ns = self.is_cut.then_some(0);
+        let directed_ns = self.directing.next_ns();
         let observed_ns = self.watch.next_ns().into_iter().chain(self.moved.next_ns());
         let read_again_ns = self.pauses.next_ns();
         let last_turn_ns = self.last_turn_ns;
@@ -515,6 +529,7 @@ impl<S: Storage> Pipeline<S> {
             .chain(operated_ns)
             .chain(indexed_ns)
             .chain(cut_ns)
+            .chain(directed_ns)
             .chain(observed_ns)
             .chain(snapshot_ns);
         mark_ns.into_iter().chain(deadline_ns).chain(read_again_ns).chain(others_ns).min()
@@ -529,7 +544,7 @@ impl<S: Storage> Pipeline<S> {
     /// Is nothing open, and has everything left that anyone waits for?
     pub fn is_drained(&self) -> bool {
         let flushed = |key| self.sessions.get(key).is_none_or(Session::is_flushed);
-        let is_waiting = !self.waiting.is_empty() || self.bulk.len() > 0;
+        let is_waiting = !self.waiting.is_empty() || self.bulk.len() > 0 || !self.directing.is_empty();
         let is_decided = self.decisions.engine.counts().in_flight == 0 && !is_waiting;
         is_decided && self.sessions.keys().into_iter().all(flushed)
     }
@@ -579,6 +594,7 @@ impl<S: Storage> Pipeline<S> {
     /// What waits, beside payments: for whoever watches.
     pub fn queues(&self) -> Queues {
         Queues {
+            waiting_for_directory: self.directing.len() as u64,
             waiting_for_history: self.waiting.len() as u64,
             bulk_waiting: self.bulk.len() as u64,
             waiting_for_renderer: self.to_render.len() as u64,

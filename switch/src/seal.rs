@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::entry::SLOT_KEY;
 use adapters::limits::PARTICIPANT_CODE_BYTES;
 use adapters::message::ParticipantCode;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey};
@@ -102,6 +103,12 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Fills with random bytes from the system.
+pub fn random_into(bytes: &mut [u8]) {
+    let filled = aws_lc_rs::rand::fill(bytes);
+    assert!(filled.is_ok(), "the system gives no random numbers");
+}
+
 fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
     let key = UnboundKey::new(&AES_256_GCM, bytes);
     LessSafeKey::new(key.unwrap_or_else(|_| unreachable!("AES-256 takes any 32 bytes")))
@@ -140,6 +147,11 @@ impl DataKey {
     /// A key that lies in no ring: the simulator's, whose keys are a function of the seed.
     pub(crate) fn simulated(id: u64, secret: &[u8; 32]) -> DataKey {
         DataKey { id, key: Arc::new(aead_key(secret)) }
+    }
+
+    /// A key of the vault. It seals once.
+    pub(crate) fn of_slot(slot: u64, secret: &[u8; 32]) -> DataKey {
+        DataKey { id: slot | SLOT_KEY, key: Arc::new(aead_key(secret)) }
     }
 
     /// Its place in the ring, from 1; stands in every entry it sealed.

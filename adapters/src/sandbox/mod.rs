@@ -3,6 +3,7 @@
 //! `book` decides and owns the money; this file is the thin shell that connects it to a `Client` and says what it saw, and when.
 
 pub mod book;
+pub mod issuer;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

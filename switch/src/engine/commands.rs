@@ -94,6 +94,9 @@ pub fn needs_two_people(command: Body<'_>) -> bool {
             | Body::SettlementStep(_)
             | Body::TariffSet(..)
             | Body::FeesCollected(_)
+            | Body::DirectoryRulesSet(_)
+            | Body::LookupCategorySet(_)
+            | Body::IssuerKeySet(_)
     )
 }
 

@@ -4,6 +4,7 @@ use adapters::message::Outcome;
 
 use super::Engine;
 use super::cases::Case;
+use super::lookups::{Item, Lookups};
 use super::originals::Original;
 use super::payments::{Payment, State};
 use super::scheme::members::Limits;
@@ -14,7 +15,7 @@ impl Engine {
     /// currencies, participants (code, open payments, open cases, signed off, absent, standing, class, technical, open payments to it,
     /// sponsor, limits, outbox numbers, acknowledged cursors), seats as in a snapshot, references of orders of money, the window's floor, open payments in order of arrival and outcomes in
     /// order of decision, open cases in order of opening and closed ones in order of closing, payments with returns in order of their last, each with its count
-    /// before it, what the operator has set as in a snapshot, and the book's own digest.
+    /// before it, what the operator has set as in a snapshot, buckets of end users and payments by alias in the order of their slots, behind the lengths of their tables, touched aliases, and the book's own digest.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"CLSPENGN");
@@ -61,8 +62,29 @@ impl Engine {
         self.payments.outcomes().for_each(|payment| hash_payment(&mut hasher, payment));
         self.hash_cases(&mut hasher);
         hasher.update(&self.scheme.bytes());
+        self.hash_lookups(&mut hasher);
         hasher.update(&self.book.digest());
         hasher.finalize().into()
+    }
+
+    fn hash_lookups(&self, hasher: &mut blake3::Hasher) {
+        let Lookups { users, paying, touched } = &self.lookups;
+        for lengths in [users.lengths(), paying.lengths()] {
+            lengths.iter().for_each(|length| {
+                hasher.update(&length.to_le_bytes());
+            });
+        }
+        users.iter().for_each(|user| {
+            hasher.update(&user.bytes());
+        });
+        paying.iter().for_each(|payment| {
+            hasher.update(&payment.bytes());
+        });
+        let (floor, ring) = touched.parts();
+        hasher.update(&floor.to_le_bytes());
+        for touch in ring {
+            hasher.update(&touch.alias).update(&touch.position.to_le_bytes());
+        }
     }
 
     fn hash_cases(&self, hasher: &mut blake3::Hasher) {

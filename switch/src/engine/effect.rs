@@ -29,7 +29,7 @@ impl Effect {
             News::Forward { .. } | News::Returned { .. } | News::CaseForward { .. } => self.source,
             News::Status(status) => status.position,
             News::CaseStatus(news) => news.position,
-            News::Recheck => unreachable!("a recheck has no number"),
+            News::LookedUp { .. } | News::Recheck => unreachable!("what is for the edge alone has no number"),
         }
     }
 }
@@ -86,7 +86,14 @@ pub enum News {
     },
     /// To either provider of a case: this is where it stands.
     CaseStatus(CaseNews),
-    /// To the edge alone: the id may have left the window since history was asked. Nothing has changed; ask again, then submit the order again.
+    /// To the edge alone: may the answer to a look-up be told?
+    LookedUp {
+        /// It was debited.
+        is_granted: bool,
+        /// If not, when to come again, in milliseconds.
+        retry_after_ms: u32,
+    },
+    /// To the edge alone: the id may have left the window since history was asked, or the alias was touched since it was resolved. Nothing has changed; ask again, then submit the order again.
     Recheck,
 }
 

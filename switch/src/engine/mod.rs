@@ -12,6 +12,7 @@ pub mod deadlines;
 mod digest;
 pub mod effect;
 pub mod funds;
+pub mod lookups;
 pub mod originals;
 pub mod participants;
 pub mod payments;
@@ -33,6 +34,7 @@ use crate::engine::cases::{Case, CaseIndex, Cases};
 use crate::engine::deadlines::{Deadline, Deadlines};
 use crate::engine::effect::{CaseNews, Delivery, Effect, News, Status, Subject};
 use crate::engine::funds::{FundsBooked, FundsReferences};
+use crate::engine::lookups::Lookups;
 use crate::engine::originals::Originals;
 use crate::engine::participants::{Participant, Participants};
 use crate::engine::payments::{Payment, PaymentIndex, Payments, Reservation, State, Traits};
@@ -46,8 +48,8 @@ use crate::engine::scheme::{Model, Scheme, Step, Told};
 use crate::engine::seats::{Seat, Seats};
 use crate::engine::snapshot::EngineCapture;
 use crate::entry::{
-    ArchivedActivateRules, ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened,
-    ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, Sender,
+    ArchivedActivateRules, ArchivedAliasResolution, ArchivedCurrencyOpened, ArchivedFundsIn, ArchivedParticipantOpened,
+    ArchivedTransferAnnotation, Body, Entries, Entry, ParticipantId, SLOT_KEY, Sender,
 };
 use crate::limits::{
     CURRENCIES_MAX, DEADLINES_DECIDED_MAX, DEADLINES_SWEPT_MIN, EXPIRED_PER_BATCH_MAX, IN_FLIGHT_MAX, MINOR_DIGITS_MAX,
@@ -128,6 +130,8 @@ pub struct Engine {
     applied: u64,
     /// The highest sealing key of any entry: what the key ring must at least hold. Not part of the state that is digested.
     seal_key_max: u64,
+    /// Who may still look aliases up, and which were touched.
+    lookups: Lookups,
     /// What the operator has set, and what moves by its orders.
     scheme: Scheme,
     /// Of the tariff in force: it follows from `scheme`.
@@ -193,6 +197,7 @@ impl Engine {
             time_ns: 0,
             applied: 0,
             seal_key_max: 0,
+            lookups: Lookups::default(),
             scheme: Scheme::default(),
             prices: PriceList::default(),
             told: Told::default(),
@@ -243,10 +248,12 @@ impl Engine {
     }
 
     fn apply_entry(&mut self, moment: Moment, entry: &Entry<'_>, effects: &mut Vec<Effect>) -> Result<(), String> {
-        self.seal_key_max = self.seal_key_max.max(entry.seal_key);
+        if entry.seal_key & SLOT_KEY == 0 {
+            self.seal_key_max = self.seal_key_max.max(entry.seal_key);
+        }
         match (entry.body, entry.sender) {
             (Body::CreditTransfer(order, annotation), Sender::Participant(sender)) => {
-                self.credit_transfer(moment, sender, order, annotation, effects)
+                self.credit_transfer(moment, sender, order, (annotation, entry.resolution), effects)
             }
             (Body::Answer(answer), Sender::Participant(sender)) => {
                 self.answer(moment, sender, answer, note_of(moment, entry), effects)
@@ -263,6 +270,11 @@ impl Engine {
             (Body::CaseCancel(cancel), Sender::Participant(sender)) => {
                 self.cancel_case(moment, sender, cancel, note_of(moment, entry), effects)
             }
+            (Body::AliasCommanded(command), Sender::Participant(_) | Sender::Operator) => {
+                self.note_alias_command(moment, command)
+            }
+            (Body::AliasLookedUp(lookup), Sender::Participant(sender)) => self.look_up(moment, sender, lookup, effects),
+            (Body::Rehashed(_, rows), Sender::Switch) => self.note_rehashed(moment, rows),
             (_, Sender::Operator) => self.command(moment, entry),
             (Body::SignOn, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOn),
             (Body::SignOff, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOff),
@@ -280,7 +292,7 @@ impl Engine {
         moment: Moment,
         sender: ParticipantId,
         order: &ArchivedCreditTransfer,
-        annotation: &ArchivedTransferAnnotation,
+        (annotation, resolution): (&ArchivedTransferAnnotation, Option<&ArchivedAliasResolution>),
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         self.participants.get(sender).ok_or("a sender that is not in the scheme")?;
@@ -295,7 +307,14 @@ impl Engine {
             effects.push(reply(moment, sender, id, News::Recheck));
             return Ok(());
         }
-        let admitted = self.admit(moment, (sender, lane), order);
+        if let Some(resolution) = resolution
+            && self.must_resolve_again(resolution)
+        {
+            effects.push(reply(moment, sender, id, News::Recheck));
+            return Ok(());
+        }
+        let debited = resolution.map_or(Ok(()), |resolution| self.debit_payment(moment, sender, resolution));
+        let admitted = debited.and_then(|()| self.admit(moment, (sender, lane), order));
         let (payee, state) = match admitted {
             Ok(Admitted { payee, reservation, deadline_ns, .. }) => {
                 (Some(payee), State::InFlight { reservation, deadline_ns, position: moment.position })
@@ -305,12 +324,16 @@ impl Engine {
         let request = admitted.ok().and_then(|admitted| admitted.request);
         let traits = Traits::default().with(Traits::BULK, lane == Lane::Bulk);
         let traits = traits.with(Traits::PAYS_REQUEST, request.is_some());
+        let traits = traits.with(Traits::BY_ALIAS, resolution.is_some());
         let (digest, amount, currency) = (annotation.digest, order.amount.to_native(), order.currency);
         let index = self.payments.add(Payment { id, digest, payer: sender, payee, amount, currency, traits, state });
         match admitted {
             Ok(Admitted { payee, currency, deadline_ns, .. }) => {
                 if let Some(request) = request {
                     self.pay_request(moment, request, id);
+                }
+                if let Some(resolution) = resolution {
+                    self.keep_alias_payment(id, sender, resolution);
                 }
                 self.deadlines.add(Deadline { at_ns: deadline_ns, position: moment.position, payment: index });
                 self.participants[sender].in_flight += 1;
@@ -581,6 +604,9 @@ impl Engine {
         // Where both are one, it is told once.
         if payee != payer {
             self.tell(payee, (index, order), 0, effects);
+        }
+        if traits.has(Traits::BY_ALIAS) {
+            self.alias_payment_decided(moment, id, outcome);
         }
         if traits.has(Traits::PAYS_REQUEST) {
             self.request_decided(moment, id, outcome, effects);

@@ -54,6 +54,8 @@ impl Traits {
     pub const PAYS_REQUEST: Traits = Traits(2);
     /// It is a return: its payer is the provider that had been paid.
     pub const RETURN: Traits = Traits(4);
+    /// Its payee was named by an alias.
+    pub const BY_ALIAS: Traits = Traits(8);
 
     /// As they stand in a digest or a snapshot.
     pub fn bits(self) -> u8 {
@@ -62,7 +64,7 @@ impl Traits {
 
     /// From `bits`; none where there is no such trait.
     pub fn from_bits(bits: u8) -> Option<Traits> {
-        (bits < 8).then_some(Traits(bits))
+        (bits < 16).then_some(Traits(bits))
     }
 
     /// With these as well, where `holds`.

@@ -16,6 +16,7 @@ use super::accounts::{AccountKind, SCHEME, account_id};
 use super::cases::Cases;
 use super::deadlines::{Deadline, Deadlines};
 use super::funds::{FundsBooked, FundsReferences};
+use super::lookups::{Kept, Lookups, Touched};
 use super::originals::Originals;
 use super::participants::{Participant, Participants};
 use super::payments::{Payments, State, Traits};
@@ -27,7 +28,7 @@ use crate::entry::ParticipantId;
 use crate::limits::{BULK_PURPOSES_MAX, CURRENCIES_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, SCHEME_BYTES_MAX};
 
 /// What a snapshot of the engine is called in the file around it. Changed whenever the bytes below mean something else.
-pub const ENGINE_SNAPSHOT_FORMAT: u32 = 0x5000_0001;
+pub const ENGINE_SNAPSHOT_FORMAT: u32 = 0x5000_0002;
 
 /// The first bytes.
 const MAGIC: [u8; 8] = *b"CLSPENGS";
@@ -60,7 +61,7 @@ pub(super) struct EngineCapture {
 
 impl Engine {
     /// The tables beside the book, in the order in which they stand in a snapshot.
-    fn tables(&mut self) -> [&mut dyn Table; 6] {
+    fn tables(&mut self) -> [&mut dyn Table; 8] {
         [
             &mut self.participants,
             &mut self.seats,
@@ -68,6 +69,8 @@ impl Engine {
             &mut self.payments,
             &mut self.cases,
             &mut self.originals,
+            &mut self.lookups.users,
+            &mut self.lookups.paying,
         ]
     }
 
@@ -78,7 +81,11 @@ impl Engine {
     pub fn begin_capture(&mut self) -> u64 {
         assert!(self.capture.is_none(), "one capture at a time");
         let book_bytes = self.book.begin_capture();
+        // Touched aliases are small and are taken at once, with what the operator has set.
+        let (floor, ring) = self.lookups.touched.parts();
+        (self.scheme.directory.touched_floor, self.scheme.directory.touched) = (floor, ring);
         let head = self.head_bytes(book_bytes);
+        (self.scheme.directory.touched_floor, self.scheme.directory.touched) = (0, Vec::new());
         let book_at = head.len() as u64;
         let tables_at = book_at + book_bytes;
         let end = self.tables().into_iter().fold(tables_at, |at, table| table.begin_capture(at));
@@ -166,6 +173,7 @@ impl Engine {
             time_ns,
             applied,
             seal_key_max,
+            lookups,
             scheme,
             prices: _,
             told: _,
@@ -182,7 +190,15 @@ impl Engine {
         for count in [length(currencies.len()), participants.length(), funds.length()] {
             head.put(&count.to_le_bytes());
         }
-        for count in [payments.lengths(), cases.lengths(), originals.lengths()].concat() {
+        for count in [
+            payments.lengths(),
+            cases.lengths(),
+            originals.lengths(),
+            lookups.users.lengths(),
+            lookups.paying.lengths(),
+        ]
+        .concat()
+        {
             head.put(&count.to_le_bytes());
         }
         head.put(&(scheme.len() as u64).to_le_bytes());
@@ -205,7 +221,11 @@ impl Engine {
             currencies.push(rules);
             Ok(())
         })?;
-        let scheme = read_scheme(body, head.scheme_bytes)?;
+        let mut scheme = read_scheme(body, head.scheme_bytes)?;
+        let (floor, ring) = (scheme.directory.touched_floor, std::mem::take(&mut scheme.directory.touched));
+        scheme.directory.touched_floor = 0;
+        let touched = Touched::of_parts(floor, ring);
+        let touched = touched.ok_or_else(|| RestoreFault::new(Part::Scheme, 0, "touched aliases out of order"))?;
         let book = Book::restore(book_options(payments_expected), body.take(head.book_bytes))
             .map_err(|fault| RestoreFault::new(Part::Book, 0, &fault.to_string()))?;
         let funding = |number| book.find(account_id(number, SCHEME, AccountKind::Funding));
@@ -235,6 +255,9 @@ impl Engine {
         let payments = Payments::restore(expected, head.payments, floor, &book, moves_nothing, body)?;
         let cases = Cases::restore(head.cases, floor, body)?;
         let originals = Originals::restore(head.originals, body)?;
+        let users = Kept::restore(head.users, true, body)?;
+        let paying = Kept::restore(head.paying, false, body)?;
+        let lookups = Lookups { users, paying, touched };
         ensure_end(body)?;
         let Head { rules, counts, time_ns, applied, seal_key_max, .. } = head;
         let deadlines = deadlines_of(&payments);
@@ -254,6 +277,7 @@ impl Engine {
             time_ns,
             applied,
             seal_key_max,
+            lookups,
             scheme,
             prices,
             told: Told::default(),
@@ -331,7 +355,7 @@ fn deadlines_of(payments: &Payments) -> Deadlines {
 }
 
 /// Where the fields of the head end.
-const HEAD_FIELDS_END: usize = 16 + 5 * 8 + COUNTS_BYTES + RULES_BYTES + 12 * 4 + 8;
+const HEAD_FIELDS_END: usize = 16 + 5 * 8 + COUNTS_BYTES + RULES_BYTES + 18 * 4 + 8;
 
 /// The head, read.
 struct Head {
@@ -351,6 +375,10 @@ struct Head {
     cases: [u32; 3],
     /// Slots, free ones, returns.
     originals: [u32; 3],
+    /// Slots, free ones, turns.
+    users: [u32; 3],
+    /// Slots, free ones; no turns.
+    paying: [u32; 3],
     scheme_bytes: u64,
 }
 
@@ -450,7 +478,7 @@ impl Head {
         let counts = counts_of(&mut fields);
         let rules = rules_of(&mut fields)?;
         let (currencies, participants, funds) = (fields.u32(), fields.u32(), fields.u32());
-        let [payments, cases, originals] = [(); 3].map(|()| [fields.u32(), fields.u32(), fields.u32()]);
+        let [payments, cases, originals, users, paying] = [(); 5].map(|()| [fields.u32(), fields.u32(), fields.u32()]);
         let head = Head {
             rules,
             counts,
@@ -465,6 +493,8 @@ impl Head {
             payments,
             cases,
             originals,
+            users,
+            paying,
             scheme_bytes: fields.u64(),
         };
         Ok(head)
@@ -531,6 +561,10 @@ pub enum Part {
     Original,
     /// One of its returns.
     Return,
+    /// A slot of an end user's bucket, or of a payment by alias.
+    Lookup,
+    /// Whose turn it is.
+    Turn,
     /// What follows the last item.
     End,
 }

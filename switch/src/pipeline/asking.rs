@@ -14,9 +14,10 @@
 use std::collections::VecDeque;
 
 use adapters::check::Refusal;
-use adapters::message::{CaseState, ErrorCode, NO_ID, Outcome, PaymentId};
+use adapters::message::{CaseState, CreditTransfer, ErrorCode, NO_ID, Outcome, Part, PaymentId};
 use ledger::journal::Storage;
 
+use super::directing::AliasOrder;
 use super::{Asks, Pipeline, Question};
 use crate::engine::effect::{CaseNews, Delivery, Effect, News};
 use crate::entry::{Body, EntryKind, ParticipantId};
@@ -49,6 +50,15 @@ pub(super) struct Order {
     pub(super) original: Option<PaymentId>,
     pub(super) routing: Vec<u8>,
     pub(super) private: Vec<u8>,
+    /// Of a payment order that named an alias.
+    pub(super) alias: Option<AliasOrder>,
+}
+
+impl Order {
+    /// Of a payment order: the lane that it is to go in.
+    pub(super) fn lane(&self) -> u8 {
+        CreditTransfer::read(&self.routing).map_or(0, |order| order.lane)
+    }
 }
 
 /// An outcome from the history, for whoever has asked.
@@ -132,7 +142,7 @@ pub(super) fn is_open(effect: &Effect, floor: u64) -> bool {
         News::Recheck => true,
         News::Status(status) => status.outcome == Outcome::Unknown && floor > 0,
         News::CaseStatus(news) => news.state == CaseState::Unknown && floor > 0,
-        News::Forward { .. } | News::Returned { .. } | News::CaseForward { .. } => false,
+        News::Forward { .. } | News::Returned { .. } | News::CaseForward { .. } | News::LookedUp { .. } => false,
     }
 }
 
@@ -226,7 +236,7 @@ impl<S: Storage> Pipeline<S> {
                 Some(code) => {
                     self.refuse(session, number, Refusal { payment_id: id.bytes(), ..Refusal::plain(code) });
                 }
-                None => self.sequence_order((session, number), &order, answer),
+                None => self.sequence_order((session, number), id, order, answer),
             },
             (What::Question(asks), None) => {
                 let checked_through = answer.checked_through;
@@ -247,12 +257,19 @@ impl<S: Storage> Pipeline<S> {
             if !is_open(&effect, floor) {
                 continue;
             }
-            let (session, number) = self.ingress.origin_of(entry as usize);
-            let (entry, private) = self.ingress.entry(entry as usize);
+            let place_in_batch = entry as usize;
+            let (session, number) = self.ingress.origin_of(place_in_batch);
+            let (entry, private) = self.ingress.entry(place_in_batch);
             let (participant, payment_id) = (effect.participant, effect.id);
+            if let (Some(_), Body::CreditTransfer(_, annotation)) = (entry.resolution, entry.body) {
+                let digest = annotation.digest;
+                self.resolve_again(place_in_batch, participant, payment_id, digest);
+                continue;
+            }
             let order = |kind, digest, original: [u8; 16]| {
                 let (routing, private) = (entry.routing.to_vec(), private.to_vec());
-                What::Order(Order { kind, digest, original: PaymentId::from_bytes(original), routing, private })
+                let original = PaymentId::from_bytes(original);
+                What::Order(Order { kind, digest, original, routing, private, alias: None })
             };
             let what = match entry.body {
                 Body::CreditTransfer(_, annotation) => order(EntryKind::CreditTransfer, annotation.digest, NO_ID),

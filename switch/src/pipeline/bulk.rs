@@ -77,8 +77,7 @@ impl<S: Storage> Pipeline<S> {
             if let Some(code) = self.why_not_now(participant, EntryKind::CreditTransfer) {
                 self.refuse(session, number, Refusal { payment_id: payment_id.bytes(), ..Refusal::plain(code) });
             } else if let Some(checked_through) = self.checked_in_memory(payment_id) {
-                let Order { digest, routing, private, .. } = &order;
-                self.sequence_transfer((session, number), (*digest, checked_through), [routing, private]);
+                self.sequence_checked((session, number), payment_id, order, checked_through);
                 room -= 1;
             } else {
                 self.ask(Asked { session, number, participant, payment_id, what: What::Order(order) });

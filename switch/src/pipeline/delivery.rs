@@ -41,6 +41,8 @@ impl<S: Storage> Pipeline<S> {
             match effect.delivery {
                 // What is open waits for the history.
                 Delivery::Reply { .. } if is_open(effect, floor) => {}
+                // It waits for the end of its delay class.
+                Delivery::Reply { .. } if matches!(effect.news, News::LookedUp { .. }) => {}
                 Delivery::Reply { entry } => {
                     let (key, _) = self.ingress.origin_of(entry as usize);
                     self.sessions.write(key, |session| {

@@ -7,9 +7,11 @@ use adapters::stages;
 use ledger::journal::Storage;
 
 use super::asking::{Asked, Order, What};
+use super::directing::AliasOrder;
 use super::{Asks, Pipeline, Question};
 use crate::entry::{
-    EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender, TransferAnnotation,
+    AliasResolution, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender,
+    TransferAnnotation,
 };
 use crate::history::HistoryAnswer;
 use crate::limits::BUSY_RETRY_MS;
@@ -146,11 +148,17 @@ impl<S: Storage> Pipeline<S> {
             }
             Request::SignOn => self.seal((key, number), EntryKind::SignOn, [&[]; 3]),
             Request::SignOff => self.seal((key, number), EntryKind::SignOff, [&[]; 3]),
-            Request::AliasCommand(_)
-            | Request::AliasLookup(_)
-            | Request::AliasTransfer(_)
-            | Request::DirectoryQuery(_)
-            | Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
+            Request::AliasCommand(command) => {
+                let kind = (MessageKind::AliasCommand, command.routing().command_id);
+                self.ask_clerk((key, number), participant, kind, &command);
+            }
+            Request::AliasLookup(lookup) => {
+                let kind = (MessageKind::AliasLookup, lookup.routing().lookup_id);
+                self.ask_clerk((key, number), participant, kind, &lookup);
+            }
+            Request::AliasTransfer(order) => self.admit_alias_transfer((key, number), participant, &order),
+            Request::DirectoryQuery(query) => self.take_directory_query((key, number), participant, &query),
+            Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
 
@@ -223,10 +231,10 @@ impl<S: Storage> Pipeline<S> {
         let (routing, private) = (order.routing_bytes(), order.private_bytes());
         let is_bulk = order.routing().lane == Lane::Bulk as u8;
         if !is_bulk && let Some(checked_through) = self.checked_in_memory(payment_id) {
-            return self.sequence_transfer((key, number), (digest, checked_through), [routing, private]);
+            return self.sequence_transfer((key, number), (digest, checked_through), [routing, private], None);
         }
         let (routing, private) = (routing.to_vec(), private.to_vec());
-        let order = Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private };
+        let order = Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private, alias: None };
         if is_bulk {
             return self.wait_as_bulk((key, number), (participant, payment_id), order);
         }
@@ -248,7 +256,8 @@ impl<S: Storage> Pipeline<S> {
         let payment_id = PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("what was checked has an id"));
         let digest = self.digester.digest(message);
         let (routing, private) = (message.routing_bytes().to_vec(), message.private_bytes().to_vec());
-        let order = Order { kind, digest, original: PaymentId::from_bytes(original), routing, private };
+        let original = PaymentId::from_bytes(original);
+        let order = Order { kind, digest, original, routing, private, alias: None };
         if self.decisions.engine.remembers_all() {
             let nothing = HistoryAnswer {
                 payment_id,
@@ -257,20 +266,26 @@ impl<S: Storage> Pipeline<S> {
                 original: OriginalFound::NONE,
                 checked_through: 0,
             };
-            return self.sequence_order((key, number), &order, &nothing);
+            return self.sequence_order((key, number), payment_id, order, &nothing);
         }
         self.ask(Asked { session: key, number, participant, payment_id, what: What::Order(order) });
     }
 
     /// Adds something new to the batch, of which the history has said what it knows.
-    pub(super) fn sequence_order(&mut self, frame: (SessionKey, u64), order: &Order, said: &HistoryAnswer) {
-        let Order { kind, digest, routing, private, .. } = order;
-        let (digest, checked_through) = (*digest, said.checked_through);
-        if *kind == EntryKind::CreditTransfer {
-            return self.sequence_transfer(frame, (digest, checked_through), [routing, private]);
+    pub(super) fn sequence_order(
+        &mut self,
+        frame: (SessionKey, u64),
+        id: PaymentId,
+        order: Order,
+        said: &HistoryAnswer,
+    ) {
+        let checked_through = said.checked_through;
+        if order.kind == EntryKind::CreditTransfer {
+            return self.sequence_checked(frame, id, order, checked_through);
         }
+        let Order { kind, digest, routing, private, .. } = order;
         let annotation = ReferenceAnnotation { digest, checked_through, original: said.original }.bytes();
-        self.seal(frame, *kind, [&annotation, routing, private]);
+        self.seal(frame, kind, [&annotation, &routing, &private]);
     }
 
     /// Adds a payment order to the batch. The history has no outcome of its id through `checked_through`.
@@ -279,13 +294,19 @@ impl<S: Storage> Pipeline<S> {
         frame: (SessionKey, u64),
         (digest, checked_through): ([u8; 16], u64),
         [routing, private]: [&[u8]; 2],
+        alias: Option<AliasOrder>,
     ) {
-        let annotation = TransferAnnotation { digest, checked_through }.bytes();
+        let annotation = TransferAnnotation { digest, checked_through };
         let participant = self.sessions.get(frame.0).and_then(Session::participant);
         if let Some(feed) = participant.and_then(|participant| self.feeds.get_mut(participant)) {
             feed.count_order(self.watermarks.sequenced);
         }
-        self.seal(frame, EntryKind::CreditTransfer, [&annotation, routing, private]);
+        let Some(alias) = alias else {
+            return self.seal(frame, EntryKind::CreditTransfer, [&annotation.bytes(), routing, private]);
+        };
+        let resolution = alias.resolved.clone().unwrap_or(AliasResolution::NONE);
+        self.seal(frame, EntryKind::CreditTransfer, [&resolution.annotation(&annotation), routing, private]);
+        self.keep_sent(alias);
     }
 
     /// Why something new gets no room now.
@@ -355,7 +376,7 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Adds the entry of a frame to the batch, its private part sealed.
-    fn seal(&mut self, frame: (SessionKey, u64), kind: EntryKind, parts: [&[u8]; 3]) {
+    pub(super) fn seal(&mut self, frame: (SessionKey, u64), kind: EntryKind, parts: [&[u8]; 3]) {
         let Some(session) = self.sessions.get(frame.0) else { return };
         let Some(participant) = session.participant() else { return };
         let sealer = self.sealers.get_mut(&session.code);
@@ -372,6 +393,10 @@ fn costs_a_token(request: &Request<'_>) -> Option<[u8; 16]> {
         Request::Return(message) => Some(message.routing().return_id),
         Request::CaseOpen(message) => Some(message.routing().case_id),
         Request::StatusRequest(id) => Some(id.bytes()),
+        Request::AliasCommand(command) => Some(command.routing().command_id),
+        Request::AliasLookup(lookup) => Some(lookup.routing().lookup_id),
+        Request::AliasTransfer(order) => Some(order.routing().payment_id),
+        Request::DirectoryQuery(query) => Some(query.routing().query_id),
         _ => None,
     }
 }

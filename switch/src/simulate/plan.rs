@@ -198,6 +198,7 @@ impl Plan {
         let is_tiny = random.percent(40) && options.faults.has(Fault::Tiny) && flood_at_ns.is_none();
         let is_throttled = random.percent(40);
         let limits = PipelineLimits {
+            directory_waiting_max: crate::limits::DIRECTORY_WAITING_MAX,
             in_flight_max: if is_tiny { 40 } else { 10_000 },
             in_flight_per_participant_max: if is_tiny { 12 } else { 5_000 },
             rate: if is_tiny && is_throttled { Rate { per_second: 20, burst: 4 } } else { Rate::UNLIMITED },

@@ -94,11 +94,17 @@ pub enum EventKind {
     FeesCollected = 52,
     /// A participant could not pay `amount` of its fees.
     FeesUnpaid = 53,
+    /// What look-ups cost, and what the directory allows, was set.
+    DirectoryRulesChanged = 60,
+    /// How many look-ups a participant may make was set: `code` is 0 for A to 7 for H.
+    LookupCategoryChanged = 61,
+    /// A key of an ID system is trusted: `code` 1, or no longer: 0.
+    IssuerKeyChanged = 62,
 }
 
 impl EventKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [EventKind; 34] = [
+    pub const ALL: [EventKind; 37] = [
         EventKind::CommandRefused,
         EventKind::StandingChanged,
         EventKind::LimitsChanged,
@@ -133,6 +139,9 @@ impl EventKind {
         EventKind::TariffInForce,
         EventKind::FeesCollected,
         EventKind::FeesUnpaid,
+        EventKind::DirectoryRulesChanged,
+        EventKind::LookupCategoryChanged,
+        EventKind::IssuerKeyChanged,
     ];
 
     /// The kind with a number.

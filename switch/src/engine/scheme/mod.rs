@@ -9,6 +9,7 @@ pub mod money;
 pub mod rejects;
 pub mod settlement;
 
+use adapters::message::Outcome;
 use ledger::{Movement, TransferId};
 use rkyv::rancor::Failure;
 use rkyv::{Archive, Deserialize, Serialize};
@@ -19,6 +20,7 @@ use self::members::Members;
 use self::money::Money;
 use self::rejects::CommandReject;
 use self::settlement::Settlement;
+use super::lookups::{DirectoryScheme, LookupMade};
 use super::{Engine, Moment};
 use crate::entry::Body;
 
@@ -64,6 +66,8 @@ pub struct Scheme {
     pub settlement: Settlement,
     /// Tariffs.
     pub fees: Fees,
+    /// The directory.
+    pub directory: DirectoryScheme,
     /// How much the operator was told.
     pub events: Events,
 }
@@ -77,6 +81,10 @@ pub struct Told {
     pub commands: Vec<(u64, Result<(), CommandReject>)>,
     /// What moved besides payments and returns, in order.
     pub moves: Vec<Moved>,
+    /// Payments by alias that were decided, in order: the alias's hash, and what became of them.
+    pub alias_outcomes: Vec<([u8; 16], Outcome)>,
+    /// Look-ups that were let pass, of what was found, in order.
+    pub lookups: Vec<LookupMade>,
 }
 
 /// What a movement by order, of a settlement or of a fee does.
@@ -145,6 +153,8 @@ impl Engine {
         self.told.events.clear();
         self.told.commands.clear();
         self.told.moves.clear();
+        self.told.alias_outcomes.clear();
+        self.told.lookups.clear();
         self.close_due_windows(moment);
         self.advance_tariffs(moment);
     }
@@ -180,6 +190,9 @@ impl Engine {
             Body::CalendarSet(command) => self.set_calendar(moment, command),
             Body::TariffSet(command, rows) => self.set_tariff(moment, command, rows),
             Body::FeesCollected(command) => self.collect_fees(moment, command),
+            Body::DirectoryRulesSet(command) => self.set_directory_rules(moment, command),
+            Body::LookupCategorySet(command) => self.set_lookup_category(moment, command),
+            Body::IssuerKeySet(command) => self.set_issuer_key(moment, command),
             other => return Err(format!("{other:?} from the operator")),
         })
     }

@@ -74,6 +74,10 @@ pub enum CommandReject {
     BandsIncomplete = 71,
     /// So many tariffs wait to come into force as the switch keeps.
     TariffsFull = 72,
+    /// So many keys of ID systems are trusted as may be at a time.
+    IssuerKeysFull = 80,
+    /// No such key is trusted.
+    IssuerKeyUnknown = 81,
     /// No name stands under it.
     OperatorMissing = 100,
     /// Two people means two: who gives a command does not approve it.
@@ -84,7 +88,7 @@ pub enum CommandReject {
 
 impl CommandReject {
     /// All of them, in the order of their numbers.
-    pub const ALL: [CommandReject; 38] = [
+    pub const ALL: [CommandReject; 40] = [
         CommandReject::ParticipantUnknown,
         CommandReject::CurrencyUnknown,
         CommandReject::ValueMeaningless,
@@ -120,6 +124,8 @@ impl CommandReject {
         CommandReject::TariffOutOfOrder,
         CommandReject::BandsIncomplete,
         CommandReject::TariffsFull,
+        CommandReject::IssuerKeysFull,
+        CommandReject::IssuerKeyUnknown,
         CommandReject::OperatorMissing,
         CommandReject::ApproverIsOperator,
         CommandReject::ApproverMissing,
@@ -175,6 +181,8 @@ impl CommandReject {
             CommandReject::TariffOutOfOrder => "not the next tariff, or in force before the one before it",
             CommandReject::BandsIncomplete => "bands leave a gap, overlap, or do not reach the largest amount",
             CommandReject::TariffsFull => "so many tariffs wait to come into force as the switch keeps",
+            CommandReject::IssuerKeysFull => "so many keys of ID systems are trusted as may be: revoke one first",
+            CommandReject::IssuerKeyUnknown => "no such key of an ID system is trusted",
             CommandReject::OperatorMissing => "it names no operator: give it with a name",
             CommandReject::ApproverIsOperator => "who approves it is who gives it: let another person approve it",
             CommandReject::ApproverMissing => "it moves money or opens doors: let another person approve it",

@@ -1,0 +1,637 @@
+//! The clerks: what stands between a provider's words about aliases and the journal. They know the keys, the hot loop does not.
+//!
+//! In: a message about an alias as its provider has sent it. Out: what is to be journaled of it, hashed and sealed, and what can be answered once that is durable.
+//! A clerk reads the directory's store and never changes it; it takes new slots from the vault. It decides nothing that the directory or the engine decides:
+//! who may have an alias, and who may ask.
+//!
+//! [`Question`] and [`Reply`] are what the pipeline exchanges with them, by queue; replies may come in any order.
+
+use std::sync::Arc;
+
+use adapters::alias::Alias;
+use adapters::attestation::{self, Algorithm, Expected, IssuerKey};
+use adapters::check::Refusal;
+use adapters::directory::{AliasType, LookupForm, LookupPurpose, MaskRule, NameMatch, Operation, QueryForm};
+use adapters::limits::EXISTENCE_ALIASES_MAX;
+use adapters::message::{
+    AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate,
+    DirectoryItems, DirectoryQuery, ErrorCode, Field, MessageKind, Part, ParticipantCode,
+};
+use adapters::name;
+
+use crate::directory::hashes::{HashKeys, KeyedHash};
+use crate::directory::store::{Store, StoreFault};
+use crate::directory::vault::{Vault, VaultReader};
+use crate::directory::{DirectoryReader, Record};
+use crate::engine::Engine;
+use crate::engine::lookups::TrustedKey;
+use crate::entry::{
+    self, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender,
+};
+use crate::limits::NS_PER_S;
+use crate::seal::{SealFault, Sealer, day_of};
+
+/// What clerks must know of the scheme. It follows from the engine's state; a new one is made when that has changed.
+#[derive(Clone, Debug, Default)]
+pub struct ClerkScheme {
+    /// Grows with each change.
+    pub version: u64,
+    /// How names are masked.
+    pub mask: MaskRule,
+    /// Keys of ID systems.
+    pub issuers: Vec<IssuerKey>,
+}
+
+impl ClerkScheme {
+    /// As the engine has it now.
+    pub fn of(engine: &Engine) -> ClerkScheme {
+        let directory = engine.directory();
+        let mask = directory.rules().and_then(|rules| MaskRule::from_number(rules.mask)).unwrap_or_default();
+        let issuers = directory.issuers().iter().filter_map(issuer_key).collect();
+        ClerkScheme { version: directory.version(), mask, issuers }
+    }
+}
+
+fn issuer_key(key: &TrustedKey) -> Option<IssuerKey> {
+    let text = |bytes: &[u8]| {
+        let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        String::from_utf8(bytes[..length].to_vec()).ok()
+    };
+    let algorithm = Algorithm::from_number(key.algorithm)?;
+    Some(IssuerKey {
+        issuer: text(&key.issuer)?,
+        key_id: text(&key.key_id)?,
+        algorithm,
+        public_key: key.public_key[..algorithm.key_bytes()].to_vec(),
+        not_before_s: key.not_before_s,
+        not_after_s: key.not_after_s,
+    })
+}
+
+/// A message about an alias, for a clerk.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Comes back with the reply.
+    pub ticket: u64,
+    /// Who sent it.
+    pub participant: ParticipantId,
+    /// The same, as others know it.
+    pub code: ParticipantCode,
+    /// Journal time.
+    pub now_ns: u64,
+    /// The directory must have come so far before it is read: a journal position.
+    pub not_before: u64,
+    /// Of what was sent, as of a payment order.
+    pub digest: [u8; 16],
+    /// `AliasCommand`, `AliasLookup`, `AliasTransfer` or `DirectoryQuery`.
+    pub kind: MessageKind,
+    /// As received, and checked.
+    pub routing: Vec<u8>,
+    /// The same.
+    pub private: Vec<u8>,
+    /// The scheme when it was asked.
+    pub scheme: Arc<ClerkScheme>,
+}
+
+/// What a clerk makes of a question.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// It is refused before anything is journaled.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// For a person to read; shows nothing of what was sent.
+        text: String,
+    },
+    /// A look-up: what to journal, and what to answer where the engine lets it pass.
+    LookedUp {
+        /// What to journal.
+        entry: AliasLookedUp,
+        /// What was found; none where there is no such entry.
+        found: Option<Box<Found>>,
+    },
+    /// The alias of a payment order.
+    Resolved {
+        /// Whose account it is.
+        payee: ParticipantId,
+        /// The account.
+        account: Vec<u8>,
+        /// For the order's annotation.
+        resolution: AliasResolution,
+    },
+    /// The alias of a payment order is nobody's: it is journaled as a look-up.
+    Missed(AliasLookedUp),
+    /// A command: the whole entry, sealed.
+    Commanded {
+        /// Its bytes.
+        entry: Vec<u8>,
+        /// The alias in canonical form, for whoever registers it.
+        alias: Vec<u8>,
+    },
+    /// A question about the sender's own entries, which nothing is journaled of.
+    Answered {
+        /// What was asked.
+        form: QueryForm,
+        /// Is there more?
+        has_more: bool,
+        /// Where the next question goes on.
+        after: u64,
+        /// By the form of the question (`docs/formats/native.md`).
+        items: Vec<u8>,
+    },
+}
+
+/// What a look-up has found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Whose account it is.
+    pub participant: ParticipantId,
+    /// Of a verification.
+    pub name_match: Option<NameMatch>,
+    /// Journal time of the registration.
+    pub owned_since_ns: u64,
+    /// Settled, reported, rejected, each over 3 days, 30 days and 6 months, as classes.
+    pub counters: [u8; 9],
+    /// The account.
+    pub account: Vec<u8>,
+    /// The name, as much of it as the asker may see.
+    pub name: Vec<u8>,
+}
+
+/// Why a clerk cannot go on: the switch is unwell, and stops.
+#[derive(Debug)]
+pub enum ClerkFault {
+    /// The store.
+    Store(StoreFault),
+    /// The vault.
+    Vault(SealFault),
+}
+
+impl std::fmt::Display for ClerkFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ClerkFault::Store(fault) => fault.fmt(f),
+            ClerkFault::Vault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ClerkFault {}
+
+impl From<StoreFault> for ClerkFault {
+    fn from(fault: StoreFault) -> ClerkFault {
+        ClerkFault::Store(fault)
+    }
+}
+
+impl From<SealFault> for ClerkFault {
+    fn from(fault: SealFault) -> ClerkFault {
+        ClerkFault::Vault(fault)
+    }
+}
+
+/// The number of a look-up that was none, but a payment order to an alias that nobody has.
+const FORM_TRANSFER: u8 = 3;
+
+/// What one answer to `DirectoryQuery` holds.
+const LOOKUPS_PER_ANSWER_MAX: usize = 64;
+const ENTRIES_PER_ANSWER_MAX: usize = 16;
+
+fn refused(code: ErrorCode, field: Field, text: &impl std::fmt::Display) -> Reply {
+    Reply::Refused { refusal: Refusal { code, field, payment_id: [0; 16] }, text: text.to_string() }
+}
+
+/// The alias that was written, or why it is none.
+fn parsed(kind: AliasType, written: &[u8]) -> Result<Alias, Box<Reply>> {
+    let alias = Alias::parse(kind, &String::from_utf8_lossy(written));
+    alias.map_err(|fault| Box::new(refused(ErrorCode::BadField, Field::Alias, &fault)))
+}
+
+/// Who reads the directory for those who ask.
+pub struct Clerk<S: Store> {
+    hashes: HashKeys,
+    vault: VaultReader,
+    directory: DirectoryReader<S>,
+    /// A record that was opened last.
+    opened: Vec<u8>,
+}
+
+/// What is sealed of an entry.
+struct Opened {
+    alias: Vec<u8>,
+    account: Vec<u8>,
+    name: String,
+}
+
+/// A reply, or the refusal of what was asked; the outer no is the switch's.
+type Answered = Result<Result<Reply, Box<Reply>>, ClerkFault>;
+
+impl<S: Store> Clerk<S> {
+    /// A clerk that reads this directory.
+    pub fn new(hashes: HashKeys, vault: VaultReader, directory: DirectoryReader<S>) -> Clerk<S> {
+        Clerk { hashes, vault, directory, opened: Vec::new() }
+    }
+
+    /// Has the directory come so far that the question can be answered?
+    pub fn can_answer(&self, question: &Question) -> bool {
+        question.not_before <= self.directory.through()
+    }
+
+    /// Answers a look-up, a payment order or a question about the sender's own entries.
+    ///
+    /// # Panics
+    /// Of a command: those are the registrar's.
+    pub fn answer(&mut self, question: &Question) -> Result<Reply, ClerkFault> {
+        let answered = match question.kind {
+            MessageKind::AliasLookup => self.look_up(question)?,
+            MessageKind::AliasTransfer => self.resolve(question)?,
+            MessageKind::DirectoryQuery => self.tell(question)?,
+            kind => unreachable!("{} is nothing that a clerk answers", kind.conduct().name),
+        };
+        Ok(answered.unwrap_or_else(|refused| *refused))
+    }
+
+    fn look_up(&mut self, question: &Question) -> Answered {
+        let (Some(asked), Some(private)) =
+            (AliasLookup::read(&question.routing), AliasLookupPrivate::read(&question.private))
+        else {
+            unreachable!("it was checked when it came")
+        };
+        // Before the store is read: what it holds then is at least as new.
+        let resolved_at = self.directory.through();
+        let (alias, found) = match AliasType::from_number(asked.alias_type) {
+            Some(kind) => match parsed(kind, &private.alias) {
+                Ok(alias) => self.find(&alias, asked.purpose)?,
+                Err(refused) => return Ok(Err(refused)),
+            },
+            None => {
+                let Some(participant) = ParticipantCode::from_bytes(asked.participant) else {
+                    unreachable!("a checked look-up by account names a participant")
+                };
+                self.find_account(&participant, &private.account)?
+            }
+        };
+        let entry = AliasLookedUp {
+            lookup_id: asked.lookup_id,
+            alias: alias.0,
+            end_user: self.hashes.end_user(&question.code, &private.end_user).0,
+            form: asked.form,
+            purpose: asked.purpose,
+            is_found: u8::from(found.is_some()),
+            resolved_at,
+            entry: found.as_ref().map_or(0, |(record, _)| record.entry),
+        };
+        let is_verification = asked.form == LookupForm::Verification as u8;
+        let given = is_verification.then(|| String::from_utf8_lossy(&private.name).into_owned());
+        let found = match found {
+            Some((record, opened)) => {
+                Some(Box::new(self.found_of(question, alias, &record, opened, given.as_deref())?))
+            }
+            None => None,
+        };
+        Ok(Ok(Reply::LookedUp { entry, found }))
+    }
+
+    fn found_of(
+        &self,
+        question: &Question,
+        alias: KeyedHash,
+        record: &Record,
+        opened: Opened,
+        given: Option<&str>,
+    ) -> Result<Found, ClerkFault> {
+        let name_match = given.map(|given| name::match_names(given, &opened.name));
+        let shown = match name_match {
+            Some(NameMatch::CloseMatch) => opened.name,
+            Some(NameMatch::NoMatch | NameMatch::NotPossible) => String::new(),
+            Some(NameMatch::Match) | None => name::mask(&opened.name, question.scheme.mask),
+        };
+        Ok(Found {
+            participant: record.participant,
+            name_match,
+            owned_since_ns: record.owned_since_ns,
+            counters: self.directory.counters(alias)?.classes(day_of(question.now_ns)),
+            account: opened.account,
+            name: shown.into_bytes(),
+        })
+    }
+
+    fn resolve(&mut self, question: &Question) -> Answered {
+        let (Some(order), Some(private)) =
+            (AliasTransfer::read(&question.routing), AliasTransferPrivate::read(&question.private))
+        else {
+            unreachable!("it was checked when it came")
+        };
+        let Some(kind) = AliasType::from_number(order.alias_type) else {
+            unreachable!("a checked order names a type of alias")
+        };
+        let alias = match parsed(kind, &private.alias) {
+            Ok(alias) => alias,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let end_user = self.hashes.end_user(&question.code, &private.end_user).0;
+        let resolved_at = self.directory.through();
+        let purpose = if order.purpose == *b"GOVT" { LookupPurpose::GovernmentPayment } else { LookupPurpose::Payment };
+        let (alias, found) = self.find(&alias, purpose as u8)?;
+        Ok(Ok(match found {
+            Some((record, opened)) => Reply::Resolved {
+                payee: record.participant,
+                account: opened.account,
+                resolution: AliasResolution { alias: alias.0, end_user, resolved_at, entry: record.entry },
+            },
+            None => Reply::Missed(AliasLookedUp {
+                lookup_id: order.payment_id,
+                alias: alias.0,
+                end_user,
+                form: FORM_TRANSFER,
+                purpose: purpose as u8,
+                is_found: 0,
+                resolved_at,
+                entry: 0,
+            }),
+        }))
+    }
+
+    /// The entry that an alias leads to, for a purpose, if everybody may find it: that of the alias itself, or, of an ID token, the default of its holder. The hash is that of
+    /// the alias that was asked for, under the newest key.
+    fn find(&mut self, alias: &Alias, purpose: u8) -> Result<(KeyedHash, Option<(Record, Opened)>), ClerkFault> {
+        let (kind, text) = (alias.kind(), alias.as_str().as_bytes());
+        let hash = self.hashes.alias(kind as u8, text);
+        let mut record = self.directory.find(hash)?;
+        if record.is_none()
+            && let Some(before) = self.hashes.alias_before(kind as u8, text)
+        {
+            record = self.directory.find(before)?;
+        }
+        if let Some(token) = &record
+            && matches!(kind, AliasType::NationalIdToken | AliasType::IdToken)
+            && !token.is_paused
+        {
+            let default = self.default_of(token.identity, purpose)?;
+            record = default.or(record);
+        }
+        let Some(record) = record.filter(|record| !record.is_paused) else { return Ok((hash, None)) };
+        let opened = self.open(&record)?;
+        Ok((hash, opened.map(|opened| (record, opened))))
+    }
+
+    /// Where money for this purpose goes, of all that a holder has.
+    fn default_of(&self, identity: KeyedHash, purpose: u8) -> Result<Option<Record>, ClerkFault> {
+        for purpose in [purpose, 0] {
+            if let Some(alias) = self.directory.default_of(identity, purpose)? {
+                return Ok(self.directory.find(alias)?);
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_account(
+        &mut self,
+        participant: &ParticipantCode,
+        account: &[u8],
+    ) -> Result<(KeyedHash, Option<(Record, Opened)>), ClerkFault> {
+        let hash = self.hashes.account(participant, account);
+        let Some(listed) = self.directory.aliases_at(hash)?.into_iter().next() else { return Ok((hash, None)) };
+        let Some(record) = self.directory.find(listed.alias)? else { return Ok((hash, None)) };
+        let opened = self.open(&record)?;
+        Ok((hash, opened.map(|opened| (record, opened))))
+    }
+
+    /// What is sealed of a record; none where its key was destroyed meanwhile.
+    fn open(&mut self, record: &Record) -> Result<Option<Opened>, ClerkFault> {
+        let Some(key) = self.vault.key(record.slot)? else { return Ok(None) };
+        let Some(sealed) = key.open(&record.sealed, &[], &mut self.opened) else { return Ok(None) };
+        let Some(private) = AliasCommandPrivate::read(sealed) else { return Ok(None) };
+        Ok(Some(Opened {
+            alias: private.alias.to_vec(),
+            account: private.account.to_vec(),
+            name: String::from_utf8_lossy(&private.name).into_owned(),
+        }))
+    }
+
+    fn tell(&mut self, question: &Question) -> Answered {
+        let (Some(asked), Some(private)) =
+            (DirectoryQuery::read(&question.routing), DirectoryItems::read(&question.private))
+        else {
+            unreachable!("it was checked when it came")
+        };
+        let after = asked.after.to_native();
+        match QueryForm::from_number(asked.form) {
+            Some(QueryForm::Existence) => self.existence(question.participant, &private.items),
+            Some(QueryForm::Lookups) => self.lookups(question.participant, &private.items, after),
+            Some(QueryForm::Entries) => self.entries(question, &private.items, after),
+            Some(QueryForm::Buckets) | None => unreachable!("a clerk is not asked that"),
+        }
+    }
+
+    /// Which of these aliases are the sender's own: whether others have one is not said.
+    fn existence(&mut self, participant: ParticipantId, items: &[u8]) -> Answered {
+        let Some(asked) = aliases_of_items(items) else { return Ok(Err(bad_items())) };
+        let mut answers = Vec::with_capacity(asked.len());
+        for (kind, written) in asked {
+            let own = match kind.and_then(|kind| Alias::parse(kind, &String::from_utf8_lossy(written)).ok()) {
+                None => 2,
+                Some(alias) => u8::from(self.find_own(participant, &alias)?.is_some()),
+            };
+            answers.push(own);
+        }
+        Ok(Ok(Reply::Answered { form: QueryForm::Existence, has_more: false, after: 0, items: answers }))
+    }
+
+    /// The sender's own entry, paused or not.
+    fn find_own(&self, participant: ParticipantId, alias: &Alias) -> Result<Option<Record>, ClerkFault> {
+        let (kind, text) = (alias.kind() as u8, alias.as_str().as_bytes());
+        let hashes = [Some(self.hashes.alias(kind, text)), self.hashes.alias_before(kind, text)];
+        for hash in hashes.into_iter().flatten() {
+            if let Some(record) = self.directory.find(hash)?.filter(|record| record.participant == participant) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Who has looked up an entry of the sender's.
+    fn lookups(&mut self, participant: ParticipantId, items: &[u8], after: u64) -> Answered {
+        let asked = aliases_of_items(items).filter(|asked| asked.len() == 1);
+        let Some((Some(kind), written)) = asked.and_then(|asked| asked.first().copied()) else {
+            return Ok(Err(bad_items()));
+        };
+        let alias = match parsed(kind, written) {
+            Ok(alias) => alias,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let made = match self.find_own(participant, &alias)? {
+            Some(record) => self.directory.lookups_of(record.entry, after, LOOKUPS_PER_ANSWER_MAX)?,
+            None => Vec::new(),
+        };
+        let mut items = Vec::with_capacity(made.len() * 22);
+        for made in &made {
+            items.extend_from_slice(&made.position.to_le_bytes());
+            items.extend_from_slice(&made.time_ns.to_le_bytes());
+            items.extend_from_slice(&made.participant.0.to_le_bytes());
+            items.push(made.purpose);
+        }
+        let has_more = made.len() == LOOKUPS_PER_ANSWER_MAX;
+        let after = made.last().map_or(0, |last| last.position);
+        Ok(Ok(Reply::Answered { form: QueryForm::Lookups, has_more, after, items }))
+    }
+
+    /// What the sender has registered of an identity.
+    fn entries(&mut self, question: &Question, token: &[u8], after: u64) -> Answered {
+        let identities =
+            [Some(self.hashes.identity(&question.code, token)), self.hashes.identity_before(&question.code, token)];
+        let mut listed = Vec::new();
+        for identity in identities.into_iter().flatten() {
+            listed.extend(self.directory.aliases_of(identity)?);
+        }
+        let first = usize::try_from(after).unwrap_or(usize::MAX).min(listed.len());
+        let page = &listed[first..listed.len().min(first + ENTRIES_PER_ANSWER_MAX)];
+        let mut items = Vec::new();
+        for listed in page {
+            let Some(record) = self.directory.find(listed.alias)? else { continue };
+            let Some(opened) = self.open(&record)? else { continue };
+            items.extend_from_slice(&[record.alias_type, u8::from(record.is_paused)]);
+            items.extend_from_slice(&listed.defaults.to_le_bytes());
+            items.extend_from_slice(&record.owned_since_ns.to_le_bytes());
+            for text in [&opened.alias, &opened.account] {
+                items.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+            }
+            items.extend_from_slice(&opened.alias);
+            items.extend_from_slice(&opened.account);
+        }
+        let after = first + page.len();
+        let has_more = after < listed.len();
+        Ok(Ok(Reply::Answered { form: QueryForm::Entries, has_more, after: after as u64, items }))
+    }
+}
+
+fn bad_items() -> Box<Reply> {
+    let text = "the items are not as the format says (docs/formats/native.md, section 8), or are too many";
+    Box::new(refused(ErrorCode::BadField, Field::Items, &text))
+}
+
+/// Aliases with their types, as the items of a question have them; none where they are not. A type that does not exist is none.
+fn aliases_of_items(mut items: &[u8]) -> Option<Vec<(Option<AliasType>, &[u8])>> {
+    let mut aliases = Vec::new();
+    while let Some((&[kind, low, high], rest)) = items.split_first_chunk::<3>() {
+        let (alias, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))?;
+        aliases.push((AliasType::from_number(kind), alias));
+        items = rest;
+    }
+    (items.is_empty() && !aliases.is_empty() && aliases.len() <= EXISTENCE_ALIASES_MAX).then_some(aliases)
+}
+
+/// Who makes entries of commands: checks what an ID system has signed, hashes, seals.
+pub struct Registrar {
+    hashes: HashKeys,
+    vault: Vault,
+}
+
+impl Registrar {
+    /// A registrar with these keys.
+    pub fn new(hashes: HashKeys, vault: Vault) -> Registrar {
+        Registrar { hashes, vault }
+    }
+
+    /// Makes the entry of a command. Nothing of what it replies may be journaled before `sync`.
+    pub fn take(&mut self, question: &Question) -> Reply {
+        self.commanded(question).unwrap_or_else(|refused| *refused)
+    }
+
+    /// The slots of what was taken are on disk.
+    pub fn sync(&mut self) -> Result<(), SealFault> {
+        self.vault.sync()
+    }
+
+    fn commanded(&mut self, question: &Question) -> Result<Reply, Box<Reply>> {
+        let (Some(command), Some(private)) =
+            (AliasCommand::read(&question.routing), AliasCommandPrivate::read(&question.private))
+        else {
+            unreachable!("it was checked when it came")
+        };
+        let Some(operation) = Operation::from_number(command.operation) else {
+            unreachable!("a checked command has an operation")
+        };
+        let alias = match AliasType::from_number(command.alias_type) {
+            Some(AliasType::Random) if operation == Operation::Register => {
+                Some(Alias::random_key(self.hashes.random_key(&question.code, &command.command_id)))
+            }
+            Some(kind) => Some(parsed(kind, &private.alias)?),
+            None => None,
+        };
+        let subject = String::from_utf8_lossy(&private.identity);
+        if !subject.is_empty() {
+            adapters::alias::token(&subject)
+                .map_err(|fault| Box::new(refused(ErrorCode::BadField, Field::Identity, &fault)))?;
+        }
+        let (mut nonce, mut attested_until_ns) = (KeyedHash::NONE, 0);
+        if operation == Operation::Register {
+            let possessed = alias.as_ref().filter(|alias| alias.kind() != AliasType::Random);
+            let expected = Expected {
+                audience: question.code.as_str(),
+                alias: possessed,
+                subject: &subject,
+                now_s: question.now_ns / NS_PER_S,
+            };
+            let attested = attestation::verify(&private.attestation, &expected, &question.scheme.issuers);
+            let attested = attested
+                .map_err(|fault| Box::new(refused(ErrorCode::AttestationRefused, Field::Attestation, &fault)))?;
+            nonce = self.hashes.nonce(attested.issuer.as_bytes(), attested.nonce.as_bytes());
+            attested_until_ns = attested.expires_at_s.saturating_mul(NS_PER_S);
+        }
+        let (code, hashes) = (&question.code, &self.hashes);
+        let of_alias = |hash: &dyn Fn(u8, &[u8]) -> Option<KeyedHash>| {
+            let alias = alias.as_ref()?;
+            hash(alias.kind() as u8, alias.as_str().as_bytes())
+        };
+        let none_if_empty = |text: &[u8], hash: Option<KeyedHash>| if text.is_empty() { None } else { hash };
+        let zeros_if_none = |hash: Option<KeyedHash>| hash.unwrap_or(KeyedHash::NONE).0;
+        let (identity, account) = (&private.identity[..], &private.account[..]);
+        let routing = AliasCommanded {
+            command_id: command.command_id,
+            digest: question.digest,
+            participant: question.participant.0,
+            operation: command.operation,
+            alias_type: command.alias_type,
+            generation: hashes.current.generation,
+            alias: zeros_if_none(of_alias(&|kind, text| Some(hashes.alias(kind, text)))),
+            alias_before: zeros_if_none(of_alias(&|kind, text| hashes.alias_before(kind, text))),
+            identity: zeros_if_none(none_if_empty(identity, Some(hashes.identity(code, identity)))),
+            identity_before: zeros_if_none(none_if_empty(identity, hashes.identity_before(code, identity))),
+            account: zeros_if_none(none_if_empty(account, Some(hashes.account(code, account)))),
+            nonce: nonce.0,
+            attested_until_ns,
+            defaults: command.defaults.to_native(),
+            consent_purpose: command.consent_purpose,
+            consent_until_ns: command.consent_until_ns.to_native(),
+        };
+        let text = alias.as_ref().map_or(&b""[..], |alias| alias.as_str().as_bytes());
+        let sealed = matches!(operation, Operation::Register | Operation::Update).then(|| AliasCommandPrivate {
+            alias: text.to_vec(),
+            identity: identity.to_vec(),
+            account: account.to_vec(),
+            name: private.name.to_vec(),
+            attestation: Vec::new(),
+        });
+        let entry = self.write(Sender::Participant(question.participant), &routing, sealed.as_ref());
+        let told = if operation == Operation::Register { text.to_vec() } else { Vec::new() };
+        Ok(Reply::Commanded { entry, alias: told })
+    }
+
+    /// An entry, what is personal of it sealed under a slot of its own.
+    fn write(&mut self, sender: Sender, routing: &AliasCommanded, private: Option<&AliasCommandPrivate>) -> Vec<u8> {
+        let mut entry = Vec::with_capacity(512);
+        let Some(private) = private else {
+            let head = EntryHead { kind: EntryKind::AliasCommanded, sender, seal_key: 0 };
+            entry::write(&mut entry, head, &[], &routing.bytes(), |_, _| {});
+            return entry;
+        };
+        let (slot, key) = self.vault.take();
+        let head = EntryHead { kind: EntryKind::AliasCommanded, sender, seal_key: slot | SLOT_KEY };
+        let mut plaintext = Vec::with_capacity(256);
+        private.write(&mut plaintext);
+        // The key seals nothing else, so nothing else binds it to its entry.
+        entry::write(&mut entry, head, &[], &routing.bytes(), |out, _| Sealer::new(key).seal(&plaintext, out, 0..0));
+        entry
+    }
+}

@@ -1,0 +1,131 @@
+//! Keyed hashes: what the journal and the store know instead of numbers, names and tokens.
+//!
+//! The keys belong to the edge. Who has the disk and not the keys cannot try all phone numbers.
+
+use adapters::message::ParticipantCode;
+
+/// The first 16 bytes of keyed BLAKE3.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct KeyedHash(pub [u8; 16]);
+
+impl KeyedHash {
+    /// Where there is nothing to hash.
+    pub const NONE: KeyedHash = KeyedHash([0; 16]);
+
+    /// Is there none?
+    pub fn is_none(self) -> bool {
+        self == KeyedHash::NONE
+    }
+}
+
+/// Hashes stay out of logs: whoever has the key can try them.
+impl std::fmt::Debug for KeyedHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyedHash")
+    }
+}
+
+/// A hash key and its generation.
+#[derive(Clone)]
+pub struct HashKey {
+    /// From 1.
+    pub generation: u8,
+    /// The secret.
+    pub secret: [u8; 32],
+}
+
+/// The hash keys in use: one, and while hashes are made anew the one before.
+#[derive(Clone)]
+pub struct HashKeys {
+    /// Under which new hashes are made.
+    pub current: HashKey,
+    /// Under which old ones may still be.
+    pub before: Option<HashKey>,
+}
+
+impl HashKeys {
+    /// Of an alias in canonical form.
+    pub fn alias(&self, kind: u8, canonical: &[u8]) -> KeyedHash {
+        hash(&self.current, "alias", &[&[kind], canonical])
+    }
+
+    /// The same under the key before, if there is one.
+    pub fn alias_before(&self, kind: u8, canonical: &[u8]) -> Option<KeyedHash> {
+        self.before.as_ref().map(|key| hash(key, "alias", &[&[kind], canonical]))
+    }
+
+    /// Of an identity's token, which an ID system has made for one participant.
+    pub fn identity(&self, participant: &ParticipantCode, token: &[u8]) -> KeyedHash {
+        hash(&self.current, "identity", &[participant.bytes(), token])
+    }
+
+    /// The same under the key before, if there is one.
+    pub fn identity_before(&self, participant: &ParticipantCode, token: &[u8]) -> Option<KeyedHash> {
+        self.before.as_ref().map(|key| hash(key, "identity", &[participant.bytes(), token]))
+    }
+
+    /// Of an account at a participant.
+    pub fn account(&self, participant: &ParticipantCode, account: &[u8]) -> KeyedHash {
+        hash(&self.current, "account", &[participant.bytes(), account])
+    }
+
+    /// Of the token of an end user, which its participant has made.
+    pub fn end_user(&self, participant: &ParticipantCode, token: &[u8]) -> KeyedHash {
+        hash(&self.current, "end user", &[participant.bytes(), token])
+    }
+
+    /// Of an attestation's nonce.
+    pub fn nonce(&self, issuer: &[u8], nonce: &[u8]) -> KeyedHash {
+        hash(&self.current, "nonce", &[issuer, &[0], nonce])
+    }
+
+    /// The identity of a random key that a command asks for: a function of the command, so that the same command gets the same key.
+    pub fn random_key(&self, participant: &ParticipantCode, command_id: &[u8; 16]) -> [u8; 16] {
+        hash(&self.current, "random key", &[participant.bytes(), command_id]).0
+    }
+}
+
+fn hash(key: &HashKey, domain: &str, parts: &[&[u8]]) -> KeyedHash {
+    let mut hasher = blake3::Hasher::new_keyed(&key.secret);
+    hasher.update(domain.as_bytes());
+    hasher.update(&[0]);
+    parts.iter().for_each(|part| {
+        hasher.update(part);
+    });
+    let mut first = [0; 16];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    KeyedHash(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(generation: u8) -> HashKeys {
+        let key = |generation| HashKey { generation, secret: [generation; 32] };
+        HashKeys { current: key(generation), before: (generation > 1).then(|| key(generation - 1)) }
+    }
+
+    #[test]
+    fn a_hash_depends_on_key_domain_and_every_part() {
+        let (one, two) = (keys(1), keys(2));
+        let alpha = ParticipantCode::parse("ALPHA").expect("a code");
+        let beta = ParticipantCode::parse("BETA").expect("a code");
+        let hashes = [
+            one.alias(1, b"+254700000001"),
+            one.alias(2, b"+254700000001"),
+            one.alias(1, b"+254700000002"),
+            two.alias(1, b"+254700000001"),
+            one.identity(&alpha, b"token"),
+            one.identity(&beta, b"token"),
+            one.account(&alpha, b"token"),
+            one.end_user(&alpha, b"token"),
+            one.nonce(b"id", b"token"),
+        ];
+        for (index, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..index].contains(hash), "hash {index}");
+        }
+        assert_eq!(two.alias_before(1, b"+254700000001"), Some(one.alias(1, b"+254700000001")));
+        assert_eq!(one.alias_before(1, b"+254700000001"), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! How other threads read the directory: without locks of ours, at a position that they know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::counters::Counters;
+use super::hashes::KeyedHash;
+use super::record::{Listed, Record, read_list};
+use super::store::{Space, Store, StoreFault};
+use crate::engine::lookups::LookupMade;
+use crate::entry::ParticipantId;
+
+/// How far the directory has come. Most batches have nothing for it: they are not handed over, and it has come past them all the same once it has applied what was.
+#[derive(Debug, Default)]
+pub struct DirectoryProgress {
+    /// The last batch that it has applied.
+    applied: AtomicU64,
+    /// The last batch that was handed over to it.
+    handed: AtomicU64,
+    /// Every batch up to here has nothing for it, or was handed over.
+    passed: AtomicU64,
+}
+
+impl DirectoryProgress {
+    /// A batch is on its way to the directory.
+    pub fn hand_over(&self, position: u64) {
+        self.handed.store(position, Ordering::Release);
+    }
+
+    /// Everything up to here was handed over, if there was anything in it.
+    pub fn pass(&self, position: u64) {
+        self.passed.store(position, Ordering::Release);
+    }
+
+    pub(super) fn apply(&self, position: u64) {
+        self.applied.store(position, Ordering::Release);
+    }
+
+    /// The directory has come through this journal position. Read before the store is: what that holds is at least as new.
+    pub fn through(&self) -> u64 {
+        // In this order: what was handed over before `passed` was set is seen.
+        let passed = self.passed.load(Ordering::Acquire);
+        let handed = self.handed.load(Ordering::Acquire);
+        let applied = self.applied.load(Ordering::Acquire);
+        if applied >= handed { passed.max(applied) } else { applied }
+    }
+}
+
+/// Reads a directory's store.
+#[derive(Clone)]
+pub struct DirectoryReader<S: Store> {
+    pub(super) store: S,
+    pub(super) progress: Arc<DirectoryProgress>,
+}
+
+impl<S: Store> DirectoryReader<S> {
+    /// The directory has come through this journal position.
+    pub fn through(&self) -> u64 {
+        self.progress.through()
+    }
+
+    /// An entry, by the hash of its alias.
+    pub fn find(&self, alias: KeyedHash) -> Result<Option<Record>, StoreFault> {
+        self.store.get(Space::Aliases, &alias.0)?.map(|bytes| Record::read(&bytes)).transpose()
+    }
+
+    /// What an identity has.
+    pub fn aliases_of(&self, identity: KeyedHash) -> Result<Vec<Listed>, StoreFault> {
+        read_list(self.store.get(Space::Identities, &identity.0)?.as_deref())
+    }
+
+    /// What leads to an account.
+    pub fn aliases_at(&self, account: KeyedHash) -> Result<Vec<Listed>, StoreFault> {
+        read_list(self.store.get(Space::Accounts, &account.0)?.as_deref())
+    }
+
+    /// The alias whose account an identity wants to be paid on, for a purpose or, with 0, in general.
+    pub fn default_of(&self, identity: KeyedHash, purpose: u8) -> Result<Option<KeyedHash>, StoreFault> {
+        let listed = self.aliases_of(identity)?;
+        Ok(listed.iter().find(|listed| listed.defaults & (1 << purpose) != 0).map(|listed| listed.alias))
+    }
+
+    /// What became of payments to an alias.
+    pub fn counters(&self, alias: KeyedHash) -> Result<Counters, StoreFault> {
+        Counters::read(self.store.get(Space::Counters, &alias.0)?.as_deref())
+    }
+
+    /// Who has looked up an entry, newest first, from behind `after` on (a journal position; 0: from the newest), at most so many.
+    pub fn lookups_of(&self, entry: u64, after: u64, count_max: usize) -> Result<Vec<LookupMade>, StoreFault> {
+        let from = if after == 0 { 0 } else { u64::MAX - after + 1 };
+        let (prefix, mut made) = (entry.to_be_bytes(), Vec::new());
+        self.store.scan(Space::Lookups, &[prefix, from.to_be_bytes()].concat(), &mut |key, value| {
+            let (Ok(key), Ok(value)) = (<[u8; 16]>::try_from(key), <[u8; 13]>::try_from(value)) else { return false };
+            if key[..8] != prefix || made.len() == count_max {
+                return false;
+            }
+            let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+            let position = u64::MAX - key[8..].iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+            let participant = ParticipantId(u32::try_from(word(&value[8..12])).unwrap_or(0));
+            made.push(LookupMade { position, entry, participant, purpose: value[12], time_ns: word(&value[..8]) });
+            true
+        })?;
+        Ok(made)
+    }
+
+    /// Entries whose hashes are of an earlier generation, from `after` on in the order of hashes; at most so many, and where to go on: none at the end.
+    pub fn of_earlier_generation(
+        &self,
+        generation: u8,
+        after: KeyedHash,
+        count_max: usize,
+    ) -> Result<(Vec<(KeyedHash, Record)>, Option<KeyedHash>), StoreFault> {
+        let (mut found, mut looked, mut next, mut fault) = (Vec::new(), 0, None, None);
+        self.store.scan(Space::Aliases, &after.0, &mut |key, value| {
+            let Ok(key) = <[u8; 16]>::try_from(key) else { return true };
+            // A bounded look each time: entries that are done already cost one too.
+            if found.len() == count_max || looked == 16 * count_max {
+                next = Some(KeyedHash(key));
+                return false;
+            }
+            looked += 1;
+            match Record::read(value) {
+                Ok(record) if record.generation < generation => found.push((KeyedHash(key), record)),
+                Ok(_) => {}
+                Err(damaged) => fault = Some(damaged),
+            }
+            fault.is_none()
+        })?;
+        fault.map_or(Ok((found, next)), Err)
+    }
+}

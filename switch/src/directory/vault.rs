@@ -1,0 +1,228 @@
+//! The vault: a secret for each sealed record of the directory, in a slot of its own. Who destroys the secret has erased the record, in the store and in the journal.
+//!
+//! ```text
+//!  +0             +8          +12       +16                +16 * n
+//!  | magic [8]    | version   | zeros   | secret of slot 1 | ... | secret of slot n | ...
+//! ```
+//!
+//! A record's key is keyed BLAKE3, under the vault's key, over the slot's number and its 16 random bytes: neither the file nor the key is of use without the other. A slot
+//! of zeros was destroyed. A key seals once, so its nonce is always the first. The vault's key lies in the key ring, wrapped.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::seal::{DataKey, SealFault, random_into};
+
+const MAGIC: &[u8; 8] = b"CLSPNVLT";
+const VERSION: u32 = 0;
+const SECRET_BYTES: usize = 16;
+
+/// All slots of one data directory: who takes new ones, and who destroys them.
+pub struct Vault {
+    reader: VaultReader,
+    /// The next slot.
+    next: u64,
+    /// Secrets that are not written yet.
+    fresh: Vec<u8>,
+}
+
+/// Who reads slots, from any thread.
+#[derive(Clone)]
+pub struct VaultReader {
+    key: [u8; 32],
+    secrets: Secrets,
+}
+
+#[derive(Clone)]
+enum Secrets {
+    File(Arc<File>, PathBuf),
+    /// The simulator's: a function of the seed; what was destroyed is remembered.
+    Simulated(Arc<Mutex<BTreeSet<u64>>>),
+}
+
+impl Vault {
+    /// Opens the vault's file, or makes one. Slots that a crash left half written were never used.
+    pub fn open(path: &Path, key: [u8; 32]) -> Result<Vault, SealFault> {
+        let fault = |error| SealFault::File(path.to_owned(), error);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(fault)?;
+        let length = file.metadata().map_err(fault)?.len();
+        let mut head = [0; SECRET_BYTES];
+        head[..8].copy_from_slice(MAGIC);
+        head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        if length < SECRET_BYTES as u64 {
+            file.write_all_at(&head, 0).and_then(|()| file.sync_all()).map_err(fault)?;
+            let directory = path.parent().map(File::open).transpose().map_err(fault)?;
+            directory.map_or(Ok(()), |directory| directory.sync_all()).map_err(fault)?;
+        } else {
+            let mut found = [0; SECRET_BYTES];
+            file.read_exact_at(&mut found, 0).map_err(fault)?;
+            if found != head {
+                return Err(SealFault::Damaged(path.to_owned(), 0));
+            }
+        }
+        let next = (length / SECRET_BYTES as u64).max(1);
+        let secrets = Secrets::File(Arc::new(file), path.to_owned());
+        Ok(Vault { reader: VaultReader { key, secrets }, next, fresh: Vec::new() })
+    }
+
+    /// A vault without a file. It outlives the simulated process as a file would.
+    pub(crate) fn simulated(key: [u8; 32]) -> Vault {
+        let secrets = Secrets::Simulated(Arc::default());
+        Vault { reader: VaultReader { key, secrets }, next: 1, fresh: Vec::new() }
+    }
+
+    /// Who reads it.
+    pub fn reader(&self) -> VaultReader {
+        self.reader.clone()
+    }
+
+    /// A new slot and its key. Nothing that it seals may be journaled before `sync`.
+    pub fn take(&mut self) -> (u64, DataKey) {
+        let slot = self.next;
+        self.next += 1;
+        let mut secret = [0; SECRET_BYTES];
+        match &self.reader.secrets {
+            Secrets::File(..) => {
+                while secret == [0; SECRET_BYTES] {
+                    random_into(&mut secret);
+                }
+                self.fresh.extend_from_slice(&secret);
+            }
+            Secrets::Simulated(_) => secret = simulated_secret(slot),
+        }
+        (slot, self.reader.key_of(slot, &secret))
+    }
+
+    /// The new slots are on disk.
+    pub fn sync(&mut self) -> Result<(), SealFault> {
+        let Secrets::File(file, path) = &self.reader.secrets else { return Ok(()) };
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        let slots = (self.fresh.len() / SECRET_BYTES) as u64;
+        let at = (self.next - slots) * SECRET_BYTES as u64;
+        let written = file.write_all_at(&self.fresh, at).and_then(|()| file.sync_data());
+        written.map_err(|error| SealFault::File(path.clone(), error))?;
+        self.fresh.clear();
+        Ok(())
+    }
+
+    /// Are there this many slots? What the journal names must be there.
+    pub fn has(&self, slot: u64) -> bool {
+        slot < self.next
+    }
+}
+
+impl VaultReader {
+    /// The key of a slot; none where it was destroyed, or never was.
+    pub fn key(&self, slot: u64) -> Result<Option<DataKey>, SealFault> {
+        let secret = match &self.secrets {
+            Secrets::File(file, path) => {
+                let mut secret = [0; SECRET_BYTES];
+                match file.read_exact_at(&mut secret, slot * SECRET_BYTES as u64) {
+                    Ok(()) => secret,
+                    Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+                    Err(error) => return Err(SealFault::File(path.clone(), error)),
+                }
+            }
+            Secrets::Simulated(destroyed) => {
+                let destroyed = destroyed.lock().unwrap_or_else(PoisonError::into_inner);
+                if destroyed.contains(&slot) { [0; SECRET_BYTES] } else { simulated_secret(slot) }
+            }
+        };
+        Ok((slot > 0 && secret != [0; SECRET_BYTES]).then(|| self.key_of(slot, &secret)))
+    }
+
+    /// Destroys slots; on disk before it returns. What was destroyed stays so.
+    pub fn destroy(&self, slots: &[u64]) -> Result<(), SealFault> {
+        match &self.secrets {
+            Secrets::File(file, path) => {
+                let fault = |error| SealFault::File(path.clone(), error);
+                for &slot in slots.iter().filter(|&&slot| slot > 0) {
+                    file.write_all_at(&[0; SECRET_BYTES], slot * SECRET_BYTES as u64).map_err(fault)?;
+                }
+                file.sync_data().map_err(fault)
+            }
+            Secrets::Simulated(destroyed) => {
+                destroyed.lock().unwrap_or_else(PoisonError::into_inner).extend(slots);
+                Ok(())
+            }
+        }
+    }
+
+    fn key_of(&self, slot: u64, secret: &[u8; SECRET_BYTES]) -> DataKey {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(b"slot").update(&slot.to_le_bytes()).update(secret);
+        DataKey::of_slot(slot, hasher.finalize().as_bytes())
+    }
+}
+
+fn simulated_secret(slot: u64) -> [u8; SECRET_BYTES] {
+    let mut secret = [1; SECRET_BYTES];
+    secret[..8].copy_from_slice(&slot.to_le_bytes());
+    secret
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use super::*;
+    use crate::seal::Sealer;
+
+    fn sealed(key: DataKey) -> Vec<u8> {
+        let mut out = Vec::new();
+        Sealer::new(key).seal(b"Amina Diallo", &mut out, 0..0);
+        out
+    }
+
+    #[test]
+    fn what_a_slot_sealed_opens_after_a_restart_until_it_is_destroyed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        let mut vault = Vault::open(&path, [7; 32]).unwrap();
+        let (first, key) = vault.take();
+        let (second, other) = vault.take();
+        let (one, two) = (sealed(key), sealed(other));
+        vault.sync().unwrap();
+        drop(vault);
+
+        let mut vault = Vault::open(&path, [7; 32]).unwrap();
+        let reader = vault.reader();
+        let open = |slot, sealed: &[u8]| {
+            let key = reader.key(slot).unwrap()?;
+            key.open(sealed, &[], &mut Vec::new()).map(<[u8]>::to_vec)
+        };
+        assert_eq!(open(first, &one).as_deref(), Some(&b"Amina Diallo"[..]));
+        assert_eq!(open(second, &one), None, "each slot has a key of its own");
+        reader.destroy(&[first]).unwrap();
+        assert_eq!(open(first, &one), None);
+        assert!(open(second, &two).is_some());
+        let bytes = std::fs::read(&path).unwrap();
+        let at = usize::try_from(first).unwrap() * SECRET_BYTES;
+        assert_eq!(bytes[at..at + SECRET_BYTES], [0; SECRET_BYTES], "the secret is gone from the file");
+        let (third, _) = vault.take();
+        assert_eq!(third, second + 1);
+        assert!(reader.key(third).unwrap().is_none(), "what is not on disk is not there");
+    }
+
+    #[test]
+    fn a_torn_slot_is_taken_again_and_another_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        let mut vault = Vault::open(&path, [7; 32]).unwrap();
+        vault.take();
+        vault.sync().unwrap();
+        drop(vault);
+        let file = OpenOptions::new().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut &file, &[9; 5]).unwrap();
+        let mut vault = Vault::open(&path, [7; 32]).unwrap();
+        assert!(vault.has(1) && !vault.has(2));
+        assert_eq!(vault.take().0, 2);
+        std::fs::write(&path, [9; 64]).unwrap();
+        assert!(matches!(Vault::open(&path, [7; 32]), Err(SealFault::Damaged(_, 0))));
+    }
+}

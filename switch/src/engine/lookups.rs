@@ -1,0 +1,173 @@
+//! What the engine does for the directory: it debits who looks aliases up, and sees to it that nobody is paid under an alias that has moved meanwhile.
+//!
+//! It knows aliases and end users by their keyed hashes alone, and never whose they are. The rules are `docs/directory-rules.md`.
+
+mod buckets;
+mod kept;
+mod scheme;
+mod touched;
+
+use adapters::directory::{LookupPurpose, Operation};
+use adapters::message::{Outcome, PaymentId};
+
+pub(super) use self::buckets::AliasPayment;
+pub use self::buckets::Lookups;
+pub(super) use self::kept::{Item, Kept};
+pub use self::scheme::{DirectoryRules, DirectoryScheme, TrustedKey};
+pub(super) use self::touched::Touched;
+use super::effect::{Effect, News};
+use super::rules::Reject;
+use super::{Engine, Moment, reply};
+use crate::entry::{
+    ArchivedAliasCommanded, ArchivedAliasLookedUp, ArchivedAliasResolution, ParticipantId, rehashed_rows,
+};
+
+/// A look-up that was let pass, of what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupMade {
+    /// Its journal position.
+    pub position: u64,
+    /// What was found: the journal position of its registration.
+    pub entry: u64,
+    /// Who has asked.
+    pub participant: ParticipantId,
+    /// Why.
+    pub purpose: u8,
+    /// When, in journal time.
+    pub time_ns: u64,
+}
+
+/// Whether an answer is let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// It was debited.
+    Yes,
+    /// Nothing was; it may be after so long.
+    After {
+        /// In milliseconds; 0 where waiting does not help.
+        retry_after_ms: u32,
+    },
+}
+
+impl Engine {
+    /// What the operator has set for the directory, and what is left of the allowances of participants.
+    pub fn directory(&self) -> &DirectoryScheme {
+        &self.scheme.directory
+    }
+
+    /// What a participant's bucket holds now, what it can hold, and what comes to it in a minute.
+    pub fn participant_allowance(&self, participant: ParticipantId) -> [u32; 3] {
+        self.scheme.directory.allowance(participant, self.time_ns)
+    }
+
+    /// A command about an alias: the directory decides it. Whatever that says, who was resolved before is resolved once more.
+    pub(super) fn note_alias_command(
+        &mut self,
+        moment: Moment,
+        command: &ArchivedAliasCommanded,
+    ) -> Result<(), String> {
+        let participant = ParticipantId(command.participant.to_native());
+        self.participants.get(participant).ok_or("an alias of nobody in the scheme")?;
+        match Operation::from_number(command.operation).ok_or("an operation that does not exist")? {
+            Operation::Report => {}
+            // Which aliases go the directory alone knows.
+            Operation::Erase => self.lookups.touched.touch_all(moment.position),
+            _ => {
+                for alias in [command.alias, command.alias_before] {
+                    self.lookups.touched.touch(alias, moment.position);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of the directory have new hashes.
+    pub(super) fn note_rehashed(&mut self, moment: Moment, rows: &[u8]) -> Result<(), String> {
+        for row in rehashed_rows(rows) {
+            let row = row.ok_or("a row that is none")?;
+            self.lookups.touched.touch(row.alias_before, moment.position);
+            self.lookups.touched.touch(row.alias, moment.position);
+        }
+        Ok(())
+    }
+
+    /// Debits a look-up, and says whether its answer may be told.
+    pub(super) fn look_up(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        lookup: &ArchivedAliasLookedUp,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
+        self.participants.get(sender).ok_or("a sender that is not in the scheme")?;
+        let id = PaymentId::from_bytes(lookup.lookup_id).ok_or("a look-up id that is no version-4 UUID")?;
+        let allowed = self.debit(moment, sender, lookup.end_user, lookup.is_found != 0);
+        let (is_granted, retry_after_ms) = match allowed {
+            Allowed::Yes => {
+                self.note_found(moment, sender, (lookup.entry.to_native(), lookup.purpose));
+                (true, 0)
+            }
+            Allowed::After { retry_after_ms } => (false, retry_after_ms),
+        };
+        effects.push(reply(moment, sender, id, News::LookedUp { is_granted, retry_after_ms }));
+        Ok(())
+    }
+
+    /// Takes the cost of an answer from both buckets, if both hold the dearest.
+    fn debit(&mut self, moment: Moment, sender: ParticipantId, end_user: [u8; 16], is_found: bool) -> Allowed {
+        let Some(rules) = self.scheme.directory.rules else { return Allowed::After { retry_after_ms: 0 } };
+        let cost = if is_found { rules.cost_found } else { rules.cost_missed };
+        let participant = self.scheme.directory.bucket_mut(sender);
+        self.lookups.debit(rules, participant, (sender, end_user), cost, moment.time_ns)
+    }
+
+    /// Was this alias touched since it was resolved, as far as is remembered?
+    pub(super) fn must_resolve_again(&self, resolution: &ArchivedAliasResolution) -> bool {
+        self.lookups.touched.since(resolution.alias, resolution.resolved_at.to_native())
+    }
+
+    /// Debits the resolution of a payment's alias.
+    pub(super) fn debit_payment(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        resolution: &ArchivedAliasResolution,
+    ) -> Result<(), Reject> {
+        match self.debit(moment, sender, resolution.end_user, true) {
+            Allowed::Yes => {
+                self.note_found(moment, sender, (resolution.entry.to_native(), LookupPurpose::Payment as u8));
+                Ok(())
+            }
+            Allowed::After { .. } => Err(Reject::LookupsLimited),
+        }
+    }
+
+    /// Keeps for the holder who has found its entry, and why.
+    fn note_found(&mut self, moment: Moment, participant: ParticipantId, (entry, purpose): (u64, u8)) {
+        let Moment { position, time_ns, .. } = moment;
+        if entry != 0 {
+            self.told.lookups.push(LookupMade { position, entry, participant, purpose, time_ns });
+        }
+    }
+
+    /// A payment by alias is in flight.
+    pub(super) fn keep_alias_payment(
+        &mut self,
+        id: PaymentId,
+        participant: ParticipantId,
+        resolution: &ArchivedAliasResolution,
+    ) {
+        let (alias, end_user) = (resolution.alias, resolution.end_user);
+        self.lookups.paying.add(AliasPayment { id, participant, end_user, alias });
+    }
+
+    /// A payment by alias is decided: one that was committed gives back.
+    pub(super) fn alias_payment_decided(&mut self, moment: Moment, id: PaymentId, outcome: Outcome) {
+        let Some(payment) = self.lookups.paying.take(&id) else { panic!("a payment by alias in flight is kept") };
+        self.told.alias_outcomes.push((payment.alias, outcome));
+        if let (Outcome::Committed, Some(rules)) = (outcome, self.scheme.directory.rules) {
+            let bucket = self.scheme.directory.bucket_mut(payment.participant);
+            self.lookups.give_back(rules, bucket, (payment.participant, payment.end_user), moment.time_ns);
+        }
+    }
+}
