@@ -92,6 +92,7 @@ fn genesis_of(participants: usize, model: Model, rules: GenesisRules) -> (Vec<u8
         ..GenesisParticipant::default()
     };
     let genesis = Genesis {
+        directory: None,
         rules,
         currency: vec![GenesisCurrency {
             code: currency().to_string(),

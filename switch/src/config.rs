@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use adapters::attestation::Algorithm;
+use adapters::directory::MaskRule;
 use adapters::message::{ParticipantCode, Reason};
 use ledger::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::rules::{RULES_VERSIONS_KNOWN, Rules};
 use crate::engine::scheme::Model;
+use crate::entry::IssuerKeySet;
 use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, CUT_OFFS_PER_DAY_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX,
-    MINOR_DIGITS_MAX, NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX,
-    SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
+    LOOKUP_CATEGORIES, MINOR_DIGITS_MAX, NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
+    PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
 };
 use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
@@ -213,10 +216,129 @@ impl Config {
 pub struct Genesis {
     /// Parameters of the scheme.
     pub rules: GenesisRules,
+    /// Of its directory; none where it has none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<GenesisDirectory>,
     /// Its currencies.
     pub currency: Vec<GenesisCurrency>,
     /// Its participants, numbered in this order.
     pub participant: Vec<GenesisParticipant>,
+}
+
+/// Parameters of the directory (`docs/directory-rules.md`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GenesisDirectory {
+    /// Tokens of an answer that is found.
+    pub cost_found: u32,
+    /// Of one that is not.
+    pub cost_missed: u32,
+    /// What a committed payment by alias gives back.
+    pub payment_gives_back: u32,
+    /// What an end user's bucket holds.
+    pub end_user_capacity: u32,
+    /// What comes to it in a minute.
+    pub end_user_per_minute: u32,
+    /// What participants' buckets hold, in the categories A to H.
+    pub category_capacity: [u32; LOOKUP_CATEGORIES],
+    /// What comes to them in a minute.
+    pub category_per_minute: [u32; LOOKUP_CATEGORIES],
+    /// Aliases of one identity.
+    pub aliases_per_identity: u16,
+    /// Aliases that lead to one account.
+    pub aliases_per_account: u16,
+    /// How names are masked: 1 initials, 2 first name, 3 not at all.
+    pub mask: u8,
+    /// Keys of ID systems whose attestations count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub issuer: Vec<GenesisIssuer>,
+}
+
+impl Default for GenesisDirectory {
+    fn default() -> GenesisDirectory {
+        GenesisDirectory {
+            cost_found: 1,
+            cost_missed: 20,
+            payment_gives_back: 2,
+            end_user_capacity: 100,
+            end_user_per_minute: 2,
+            category_capacity: [50_000, 25_000, 10_000, 5_000, 2_500, 1_000, 700, 400],
+            category_per_minute: [25_000, 10_000, 2_500, 500, 100, 25, 10, 5],
+            aliases_per_identity: 20,
+            aliases_per_account: 20,
+            mask: 1,
+            issuer: Vec::new(),
+        }
+    }
+}
+
+/// A key of an ID system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisIssuer {
+    /// The ID system, as its attestations name it.
+    pub name: String,
+    /// Which of its keys.
+    pub key_id: String,
+    /// `EdDSA` or `ES256`.
+    pub algorithm: String,
+    /// In hexadecimal digits: the 32 bytes of Ed25519, or the uncompressed point of 65 bytes of P-256.
+    pub public_key: String,
+}
+
+impl GenesisDirectory {
+    fn check(&self) -> Result<(), String> {
+        let capacities = self.category_capacity.iter().chain([&self.end_user_capacity]);
+        if !(1..=self.cost_missed).contains(&self.cost_found) {
+            return Err("directory: cost_found must be at least 1, and at most cost_missed".to_owned());
+        }
+        if capacities.into_iter().any(|&capacity| capacity < self.cost_missed) {
+            return Err("directory: every capacity must be at least cost_missed, or nobody is ever answered".to_owned());
+        }
+        if self.aliases_per_identity == 0 || self.aliases_per_account == 0 {
+            return Err("directory: aliases_per_identity and aliases_per_account must be at least 1".to_owned());
+        }
+        if MaskRule::from_number(self.mask).is_none() {
+            return Err("directory: mask must be 1 (initials), 2 (first name) or 3 (not at all)".to_owned());
+        }
+        self.issuer.iter().try_for_each(|issuer| issuer.key().map(|_| ()))
+    }
+}
+
+impl GenesisIssuer {
+    /// As it is journaled.
+    pub fn key(&self) -> Result<IssuerKeySet, String> {
+        let problem = |what: &str| format!("directory.issuer `{}`: {what}", self.name);
+        let padded = |text: &str| {
+            let mut bytes = [0; 64];
+            let place = bytes.get_mut(..text.len()).filter(|_| !text.is_empty() && !text.contains('\0'));
+            place.map(|place| place.copy_from_slice(text.as_bytes())).map(|()| bytes)
+        };
+        let issuer = padded(&self.name).ok_or_else(|| problem("a name has 1 to 64 bytes"))?;
+        let key_id = padded(&self.key_id).ok_or_else(|| problem("a key_id has 1 to 64 bytes"))?;
+        let algorithm = [Algorithm::Ed25519, Algorithm::Es256].into_iter().find(|known| known.name() == self.algorithm);
+        let algorithm = algorithm.ok_or_else(|| problem("the algorithm is EdDSA or ES256"))?;
+        let digits = self.public_key.as_bytes();
+        let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let byte = |pair: &[u8]| Some(digit(pair.first()?)? * 16 + digit(pair.get(1)?)?);
+        let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+        let bytes = bytes.filter(|bytes| bytes.len() == algorithm.key_bytes());
+        let bytes = bytes.ok_or_else(|| {
+            problem("the public_key is hexadecimal: 64 digits of EdDSA, 130 of ES256 (the uncompressed point)")
+        })?;
+        let mut public_key = [0; 65];
+        public_key[..bytes.len()].copy_from_slice(&bytes);
+        let (not_before_s, not_after_s) = (0, u64::MAX);
+        Ok(IssuerKeySet {
+            issuer,
+            key_id,
+            algorithm: algorithm as u8,
+            public_key,
+            not_before_s,
+            not_after_s,
+            is_valid: 1,
+        })
+    }
 }
 
 /// Parameters of the scheme.
@@ -394,6 +516,9 @@ pub struct GenesisParticipant {
     /// Does it only connect for others?
     #[serde(default)]
     pub technical: bool,
+    /// How many aliases it may look up: `A`, the most, to `H`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookups: Option<char>,
 }
 
 impl GenesisCurrency {
@@ -415,6 +540,12 @@ impl GenesisCurrency {
 }
 
 impl GenesisParticipant {
+    /// Its category of look-ups: 0 for A to 7 for H; none where it has the last, which everybody has.
+    pub fn lookup_category(&self) -> Option<u8> {
+        let letter = u8::try_from(self.lookups?).ok()?;
+        letter.checked_sub(b'A').filter(|&category| usize::from(category) < LOOKUP_CATEGORIES)
+    }
+
     /// Has it accounts of its own?
     fn is_direct(&self) -> bool {
         self.sponsor.is_none() && !self.technical
@@ -454,6 +585,7 @@ impl Genesis {
 
     fn check(&self) -> Result<(), String> {
         self.rules.check()?;
+        self.directory.as_ref().map_or(Ok(()), GenesisDirectory::check)?;
         let mut currencies = Vec::new();
         for currency in &self.currency {
             let known = Currency::parse(currency.code.as_bytes()).filter(|code| !currencies.contains(code));
@@ -475,6 +607,11 @@ impl Genesis {
                 return Err(format!("participant `{code}` is there twice"));
             }
             participant.check(code, &currencies)?;
+            if participant.lookups.is_some() && (self.directory.is_none() || participant.lookup_category().is_none()) {
+                return Err(format!(
+                    "participant `{code}`: lookups is a letter from A to H, where there is a directory"
+                ));
+            }
         }
         self.check_sponsors()?;
         self.check_caps()
@@ -562,6 +699,7 @@ mod tests {
     fn a_genesis_is_checked_before_it_is_journaled() {
         let genesis = |change: fn(&mut Genesis)| {
             let mut genesis = Genesis {
+                directory: None,
                 rules: GenesisRules::default(),
                 currency: vec![GenesisCurrency {
                     code: "XTS".into(),

@@ -11,6 +11,10 @@ use ledger::journal::{
 use ledger::snapshot::{BodyReader, Refused, Snapshot, SnapshotFault, SnapshotWork, Snapshots, snapshot_name};
 
 use crate::config::{Config, ConfigError, Genesis};
+use crate::directory::hashes::HashKeys;
+use crate::directory::store::{DiskStore, StoreFault};
+use crate::directory::vault::Vault;
+use crate::directory::{Directory, DirectoryBatch};
 use crate::engine::{Batch, Engine};
 use crate::entry::PAYLOAD_FORMAT;
 use crate::events::{EventFault, EventFiles, EventLog, events_directory};
@@ -21,7 +25,7 @@ use crate::limits::PAYMENTS_EXPECTED;
 use crate::log::local::LocalLog;
 use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::seal::{KeyRing, SealFault, random};
-use crate::snapshots::{self, SnapshotTaker};
+use crate::snapshots::{self, Reach, SnapshotTaker};
 
 /// Why a data directory cannot be opened.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub enum OpenError {
     Events(EventFault),
     /// The keys.
     Seal(SealFault),
+    /// The directory.
+    Store(StoreFault),
     /// The first batch.
     Genesis(Fault),
 }
@@ -61,6 +67,7 @@ impl std::fmt::Display for OpenError {
             OpenError::Snapshots(fault) => fault.fmt(f),
             OpenError::Events(fault) => fault.fmt(f),
             OpenError::Seal(fault) => fault.fmt(f),
+            OpenError::Store(fault) => fault.fmt(f),
             OpenError::Genesis(fault) => write!(f, "journaling the genesis: {fault}"),
         }
     }
@@ -83,7 +90,12 @@ pub fn snapshots_directory(data: &Path) -> PathBuf {
     data.join("snapshots")
 }
 
-/// Where the key ring lies.
+/// Where the directory's store lies. Whoever removes it loses nothing: the next start makes it again from the whole journal.
+pub fn directory_directory(data: &Path) -> PathBuf {
+    data.join("directory")
+}
+
+/// Where the key ring lies, and the vault.
 pub fn keys_directory(data: &Path) -> PathBuf {
     data.join("keys")
 }
@@ -105,12 +117,24 @@ pub struct OpenData {
     pub pipeline: Pipeline<DiskStorage>,
     /// The keys.
     pub ring: KeyRing,
+    /// The directory, where the journal ends.
+    pub directory: OpenDirectory,
     /// The journal's files, for whoever reads it beside the pipeline.
     pub storage: DiskStorage,
     /// Journal time of the last batch.
     pub last_time_ns: u64,
     /// What was found.
     pub recovered: Recovered,
+}
+
+/// The directory and its keys.
+pub struct OpenDirectory {
+    /// The state machine, which has applied what the engine has.
+    pub directory: Directory<DiskStore>,
+    /// The secrets that open its records.
+    pub vault: Vault,
+    /// The keys of its hashes.
+    pub hashes: HashKeys,
 }
 
 /// Opens a data directory, and journals the genesis if nothing was journaled yet.
@@ -140,21 +164,25 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
         }
     };
     let is_new = replay.decisions.engine.applied() == 0;
-    let ring = open_ring(config, is_new, replay.decisions.engine.seal_key_max())?;
+    let mut ring = open_ring(config, is_new, replay.decisions.engine.seal_key_max())?;
     let lineage = journal.lineage();
     let mut log = LocalLog::new(journal);
     if is_new {
         journal_genesis(config, &mut log, lineage, &mut replay)?;
     }
     let snapshot = replay.snapshot;
-    let (decisions, history, events) = replay.finish(lineage)?;
+    let (decisions, history, events, directory) = replay.finish(lineage)?;
+    let (hashes, vault_key) = ring.directory_keys().map_err(OpenError::Seal)?;
+    let vault = Vault::open(&keys_directory(&config.directory).join("vault"), vault_key).map_err(OpenError::Seal)?;
     let last_time_ns = decisions.engine.time_ns();
     let snapshots = open_snapshots(config, lineage)?;
     let taker = SnapshotTaker::new(snapshots, config.journal.snapshot_every_entries, snapshot.unwrap_or(0));
     let taker = taker.with_events(Some(Arc::clone(events.progress())));
     let pipeline = Pipeline::new(log, decisions, history, ring.digest_key(), config.pipeline_limits());
-    let pipeline = pipeline.with_snapshots(taker).with_events(events);
-    Ok(OpenData { pipeline, ring, storage, last_time_ns, recovered: recovered(snapshot, report) })
+    let taker = taker.with_directory(directory.progress());
+    let pipeline = pipeline.with_snapshots(taker).with_events(events).with_directory(directory.progress());
+    let directory = OpenDirectory { directory, vault, hashes };
+    Ok(OpenData { pipeline, ring, directory, storage, last_time_ns, recovered: recovered(snapshot, report) })
 }
 
 /// Before anything is read: another process may have the directory, and change it meanwhile.
@@ -179,6 +207,8 @@ struct Replay<'a> {
     history: Option<History<DiskStorage>>,
     /// What the operator was told. Opened with the history.
     events: Option<EventFiles>,
+    /// The directory. Opened with the history.
+    directory: Option<Directory<DiskStore>>,
     /// Position of the snapshot that it began with.
     snapshot: Option<u64>,
     /// Why a batch was not taken, where that is no fault of the batch.
@@ -188,7 +218,7 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(config: &'a Config) -> Replay<'a> {
         let decisions = Decisions::with_room(PAYMENTS_EXPECTED);
-        Replay { config, decisions, history: None, events: None, snapshot: None, fault: None }
+        Replay { config, decisions, history: None, events: None, directory: None, snapshot: None, fault: None }
     }
 
     /// Takes the newest snapshot that can be used, and says where in the journal it goes on; none: at the beginning.
@@ -197,7 +227,9 @@ impl<'a> Replay<'a> {
         let indexed = self.history.as_ref().map_or(0, History::covered_through);
         let mut snapshots = open_snapshots(self.config, lineage)?;
         let told = self.events.as_ref().map_or(0, EventFiles::through);
-        let found = snapshots::find_told(&mut snapshots, journal, (indexed, told), PAYMENTS_EXPECTED);
+        let directory = self.directory.as_ref().map_or(0, Directory::applied);
+        let reach = Reach { indexed, told, directory };
+        let found = snapshots::find_told(&mut snapshots, journal, reach, PAYMENTS_EXPECTED);
         let found = found.map_err(OpenError::Snapshots)?;
         for Refused { path, flaw } in &found.refused {
             tracing::warn!(file = %path, reason = %flaw, "snapshot passed over");
@@ -213,10 +245,14 @@ impl<'a> Replay<'a> {
     /// Applies one batch of the journal.
     fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
         self.decisions.absorb(batch_of(batch)).map_err(|inapplicable| inapplicable.to_string())?;
-        self.follow().map_err(|error| self.fault.insert(error).to_string())
+        self.follow(batch_of(batch)).map_err(|error| self.fault.insert(error).to_string())
     }
 
-    fn follow(&mut self) -> Result<(), OpenError> {
+    fn follow(&mut self, batch: Batch<'_>) -> Result<(), OpenError> {
+        let due = DirectoryBatch::of(batch.first_sequence, batch.time_ns, batch.payload, &self.decisions.engine);
+        if let (Some(directory), Some(due)) = (&mut self.directory, due) {
+            directory.apply(&due, &mut Vec::new()).map_err(OpenError::Store)?;
+        }
         let told = &self.decisions.engine.told().events;
         self.events.as_mut().map_or(Ok(()), |events| events.append(told)).map_err(OpenError::Events)?;
         let followed = self.history.as_mut().map_or(Ok(()), |history| history.follow(&mut self.decisions));
@@ -240,13 +276,15 @@ impl<'a> Replay<'a> {
         self.history = Some(history);
         let path = events_directory(&self.config.directory);
         self.events = Some(EventFiles::open(&path, lineage.0).map_err(OpenError::Events)?);
+        let store = DiskStore::open(&directory_directory(&self.config.directory)).map_err(OpenError::Store)?;
+        self.directory = Some(Directory::open(store).map_err(OpenError::Store)?);
         Ok(())
     }
 
     /// Everything is replayed.
-    fn finish(mut self, lineage: Lineage) -> Result<(Decisions, History<DiskStorage>, EventLog), OpenError> {
+    fn finish(mut self, lineage: Lineage) -> Result<Finished, OpenError> {
         self.open_history(lineage)?;
-        let (Some(history), Some(mut events)) = (self.history, self.events) else {
+        let (Some(history), Some(mut events), Some(directory)) = (self.history, self.events, self.directory) else {
             unreachable!("they were opened in the line above")
         };
         let newest = self.decisions.engine.scheme().events.newest();
@@ -257,9 +295,20 @@ impl<'a> Replay<'a> {
         events.sync().map_err(OpenError::Events)?;
         let events = EventLog::start(events).map_err(OpenError::Events)?;
         history.check_followed(&self.decisions.engine).map_err(OpenError::History)?;
-        Ok((self.decisions, history, events))
+        let (reached, due) = (directory.applied(), self.decisions.engine.directory().due());
+        if reached > due {
+            return Err(OpenError::Store(StoreFault::beyond(reached, due)));
+        }
+        directory.persist().map_err(OpenError::Store)?;
+        let through = self.decisions.engine.applied();
+        directory.progress().hand_over(due);
+        directory.progress().pass(through);
+        Ok((self.decisions, history, events, directory))
     }
 }
+
+/// What a replay has made.
+type Finished = (Decisions, History<DiskStorage>, EventLog, Directory<DiskStore>);
 
 /// A batch as the engine takes it.
 pub(crate) fn batch_of<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
@@ -311,7 +360,7 @@ fn journal_genesis(
     let absorbed = replay.decisions.absorb(first);
     absorbed.map_err(|inapplicable| OpenError::Genesis(Fault::Inapplicable(inapplicable)))?;
     replay.open_history(lineage)?;
-    replay.follow()
+    replay.follow(first)
 }
 
 /// What a replay from the beginning has found.

@@ -2,10 +2,11 @@
 
 use adapters::message::ParticipantCode;
 
-use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisParticipant, GenesisRules};
 use crate::engine::scheme::settlement::Cycle;
 use crate::entry::{
-    ActivateRules, CalendarSet, CurrencyOpened, EntryKind, FundsIn, ParticipantOpened, TermsSet, write_command,
+    ActivateRules, CalendarSet, CurrencyOpened, DirectoryRulesSet, EntryKind, FundsIn, LookupCategorySet,
+    ParticipantOpened, TermsSet, write_command,
 };
 use crate::limits::{CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, NS_PER_MS};
 
@@ -19,6 +20,13 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
     };
     let rules = scheme_rules(&genesis.rules);
     add(&|out| write_command(out, EntryKind::ActivateRules, &rules));
+    if let Some(directory) = &genesis.directory {
+        add(&|out| write_command(out, EntryKind::DirectoryRulesSet, &directory_rules(directory)));
+        for issuer in &directory.issuer {
+            let key = issuer.key().unwrap_or_else(|_| unreachable!("the genesis was checked"));
+            add(&|out| write_command(out, EntryKind::IssuerKeySet, &key));
+        }
+    }
     for currency in &genesis.currency {
         let (minor_digits, amount_max) = (currency.minor_digits, currency.amount_max);
         let command =
@@ -40,6 +48,10 @@ pub fn commands(genesis: &Genesis) -> Vec<Vec<u8>> {
             is_technical: u8::from(spec.technical),
         };
         add(&|out| write_command(out, EntryKind::ParticipantOpened, &command));
+        if let Some(category) = spec.lookup_category() {
+            let command = LookupCategorySet { participant, category };
+            add(&|out| write_command(out, EntryKind::LookupCategorySet, &command));
+        }
         for currency in &genesis.currency {
             if let Some(terms) = terms_of(participant, spec, &currency.code) {
                 add(&|out| write_command(out, EntryKind::TermsSet, &terms));
@@ -84,6 +96,22 @@ fn terms_of(participant: u32, spec: &GenesisParticipant, currency: &str) -> Opti
         net_debit_cap: cap.copied().unwrap_or(0),
         sub_limit: sub_limit.copied().unwrap_or(0),
     })
+}
+
+/// Rules of the directory as they are journaled.
+pub fn directory_rules(rules: &GenesisDirectory) -> DirectoryRulesSet {
+    DirectoryRulesSet {
+        cost_found: rules.cost_found,
+        cost_missed: rules.cost_missed,
+        payment_gives_back: rules.payment_gives_back,
+        end_user_capacity: rules.end_user_capacity,
+        end_user_per_minute: rules.end_user_per_minute,
+        category_capacity: rules.category_capacity,
+        category_per_minute: rules.category_per_minute,
+        aliases_per_identity: rules.aliases_per_identity,
+        aliases_per_account: rules.aliases_per_account,
+        mask: rules.mask,
+    }
 }
 
 /// Rules as they are journaled.

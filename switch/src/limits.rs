@@ -114,6 +114,12 @@ pub const LOOKUP_USERS_MAX: usize = 1 << 22;
 /// Keys of ID systems that are trusted at a time.
 pub const ISSUER_KEYS_MAX: usize = 64;
 
+/// Batches that are on their way to the directory.
+pub const DIRECTORY_BATCHES_MAX: usize = 1_024;
+
+/// Batches that found no room on that way. With so many more nobody looks anything up until the directory has come after.
+pub const DIRECTORY_BATCHES_HELD_MAX: usize = 256;
+
 /// Rows of a tariff: they are read at each posting, and must fit into one entry.
 pub const TARIFF_ROWS_MAX: usize = 256;
 

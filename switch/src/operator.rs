@@ -265,7 +265,8 @@ mod tests {
         let currency =
             GenesisCurrency { code: "XTS".to_owned(), minor_digits: 2, amount_max: 100, ..GenesisCurrency::default() };
         let participant = vec![participant("ALPHA"), participant("BRAVO")];
-        let genesis = Genesis { rules: GenesisRules::default(), currency: vec![currency], participant };
+        let genesis =
+            Genesis { rules: GenesisRules::default(), directory: None, currency: vec![currency], participant };
         let mut payload = crate::genesis::commands(&genesis).concat();
         let signature = Signature { operator: padded("j.doe"), approver: padded("m.roe"), reason: padded("why") };
         let closed = StandingSet { participant: 2, standing: Standing::Closed as u8 };

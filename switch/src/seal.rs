@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::directory::hashes::{HashKey, HashKeys};
 use crate::entry::SLOT_KEY;
 use adapters::limits::PARTICIPANT_CODE_BYTES;
 use adapters::message::ParticipantCode;
@@ -21,6 +22,10 @@ const RECORD_BYTES: usize = 128;
 const MAGIC: &[u8; 8] = b"CLSPNKEY";
 const KIND_DATA: u8 = 1;
 const KIND_DIGEST: u8 = 2;
+/// A key of the directory's hashes; its generation stands in place of the day.
+const KIND_HASH: u8 = 3;
+/// The key of the vault.
+const KIND_VAULT: u8 = 4;
 const ADDITIONAL: Range<usize> = 0..56;
 const NONCE: Range<usize> = 56..68;
 const WRAPPED: Range<usize> = 68..116;
@@ -263,6 +268,34 @@ impl KeyRing {
     /// The secret under which payment orders are digested.
     pub fn digest_key(&self) -> [u8; 32] {
         self.digest_key
+    }
+
+    /// The keys of the directory: of its hashes and of the vault. A ring that has none gets them.
+    pub fn directory_keys(&mut self) -> Result<(HashKeys, [u8; 32]), SealFault> {
+        let hash = match self.last_of(KIND_HASH) {
+            Some(found) => found?,
+            None => self.make_key(KIND_HASH, 1)?,
+        };
+        let vault = match self.last_of(KIND_VAULT) {
+            Some(found) => found?,
+            None => self.make_key(KIND_VAULT, 0)?,
+        };
+        let generation = u8::try_from(hash.0).map_err(|_| SealFault::Unusable(u64::from(hash.0)))?;
+        Ok((HashKeys { current: HashKey { generation, secret: hash.1 }, before: None }, vault.1))
+    }
+
+    fn make_key(&mut self, kind: u8, generation: u32) -> Result<(u32, [u8; 32]), SealFault> {
+        let secret = random();
+        self.append(kind, &[0; PARTICIPANT_CODE_BYTES], generation, &secret)?;
+        Ok((generation, secret))
+    }
+
+    /// The newest key of a kind, and what stands in place of its day.
+    fn last_of(&self, kind: u8) -> Option<Result<(u32, [u8; 32]), SealFault>> {
+        let record = self.records.iter().rev().find(|record| record[16] == kind)?;
+        let generation = u32::from_le_bytes([record[52], record[53], record[54], record[55]]);
+        let secret = self.unwrap(record).ok_or(SealFault::WrongKey(self.path.clone()));
+        Some(secret.map(|secret| (generation, secret)))
     }
 
     /// The key that seals a participant's private parts today; on disk before it is returned. One for each participant and day

@@ -12,17 +12,25 @@
 //! that snapshot and no payment.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ledger::journal::{JournalPlace, Lineage, Storage, check_place};
 use ledger::snapshot::{
     Refused, SnapshotFault, SnapshotFinishing, SnapshotOptions, SnapshotWork, SnapshotWriter, Snapshots,
 };
 
+use crate::directory::DirectoryProgress;
 use crate::engine::Engine;
 use crate::engine::snapshot::ENGINE_SNAPSHOT_FORMAT;
 use crate::events::EventProgress;
 use crate::history::{History, HistoryFault};
 use crate::limits::{SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_LOOK_NS};
+
+/// A stop waits so long for the directory, which is seconds behind at most; else the next start replays more.
+const DIRECTORY_WAIT: Duration = Duration::from_secs(10);
+
+/// And looks so often.
+const DIRECTORY_LOOK: Duration = Duration::from_millis(1);
 
 /// What came of a snapshot, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,13 +88,28 @@ pub struct SnapshotTaker<S: Storage> {
     events: Option<Arc<EventProgress>>,
     /// The newest of them when the last one was begun.
     told: u64,
+    /// The directory, which a start replays only what lies behind a snapshot for; none where there is none.
+    directory: Option<Arc<DirectoryProgress>>,
+    /// How far it must have come for the last one that was begun.
+    due: u64,
 }
 
 impl<S: Storage> SnapshotTaker<S> {
     /// After a start from the snapshot at position `last`, or from the journal's beginning, 0.
     pub fn new(snapshots: Snapshots<S>, every_entries: u64, last: u64) -> SnapshotTaker<S> {
         let pace = SnapshotPace::default();
-        SnapshotTaker { snapshots, every_entries, pace, last, stage: Stage::Idle, news: None, events: None, told: 0 }
+        SnapshotTaker {
+            snapshots,
+            every_entries,
+            pace,
+            last,
+            stage: Stage::Idle,
+            news: None,
+            events: None,
+            told: 0,
+            directory: None,
+            due: 0,
+        }
     }
 
     /// The same, with portions of another size.
@@ -101,9 +124,28 @@ impl<S: Storage> SnapshotTaker<S> {
         SnapshotTaker { events, ..self }
     }
 
-    /// Are the events before the last one synced?
+    /// The same, and a file gets its name only once the directory has come as far, and on disk.
+    #[must_use]
+    pub fn with_directory(self, directory: Arc<DirectoryProgress>) -> SnapshotTaker<S> {
+        SnapshotTaker { directory: Some(directory), ..self }
+    }
+
+    /// Are the events before the last one synced, and the directory?
     fn is_told(&self) -> bool {
-        self.events.as_ref().is_none_or(|events| events.through() >= self.told)
+        let is_directory_there = self.directory.as_ref().is_none_or(|directory| directory.persisted() >= self.due);
+        is_directory_there && self.events.as_ref().is_none_or(|events| events.through() >= self.told)
+    }
+
+    /// Waits for the directory; false where it does not come.
+    fn wait_for_directory(&self) -> bool {
+        let until = Instant::now() + DIRECTORY_WAIT;
+        while self.directory.as_ref().is_some_and(|directory| directory.persisted() < self.due) {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(DIRECTORY_LOOK);
+        }
+        true
     }
 
     /// Is one being made?
@@ -189,6 +231,7 @@ impl<S: Storage> SnapshotTaker<S> {
         assert_eq!(place.next_sequence, position + 1, "the journal ends where the engine is");
         self.last = position;
         self.told = engine.scheme().events.newest();
+        self.due = engine.directory().due();
         cut(engine, history)?;
         let bytes = engine.begin_capture();
         match self.snapshots.begin(position, &place.to_bytes(), bytes) {
@@ -228,6 +271,9 @@ impl<S: Storage> SnapshotTaker<S> {
                     history.wait_covered(self.last)?;
                     // What cannot be written is the fault of those who hand it over; this snapshot gets no name.
                     if self.events.as_ref().is_some_and(|events| events.wait(self.told).is_err()) {
+                        return Ok(());
+                    }
+                    if !self.wait_for_directory() {
                         return Ok(());
                     }
                     self.stage = Stage::Finishing(writer.finish());
@@ -287,14 +333,26 @@ pub fn find<S: Storage>(
     indexed: u64,
     payments_expected: u32,
 ) -> Result<Found, SnapshotFault> {
-    find_told(snapshots, journal, (indexed, u64::MAX), payments_expected)
+    let reach = Reach { indexed, told: u64::MAX, directory: u64::MAX };
+    find_told(snapshots, journal, reach, payments_expected)
 }
 
-/// The same where the files of the history reach so far, and those of the operator's events.
+/// How far what lies beside the snapshots reaches.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// The history's files: a journal position.
+    pub indexed: u64,
+    /// The files of the operator's events: the number of an event.
+    pub told: u64,
+    /// The directory: a journal position.
+    pub directory: u64,
+}
+
+/// The same where each of these reaches so far.
 pub fn find_told<S: Storage>(
     snapshots: &mut Snapshots<S>,
     journal: &S,
-    (indexed, told): (u64, u64),
+    Reach { indexed, told, directory }: Reach,
     payments_expected: u32,
 ) -> Result<Found, SnapshotFault> {
     let loaded = snapshots.load(u64::MAX, |snapshot, body| {
@@ -310,6 +368,10 @@ pub fn find_told<S: Storage>(
         let newest = engine.scheme().events.newest();
         if newest > told {
             return Err(format!("the files of events reach to number {told}, and not to {newest}"));
+        }
+        let due = engine.directory().due();
+        if due > directory {
+            return Err(format!("the directory reaches to position {directory}, and not to {due}"));
         }
         Ok(Start { engine, place })
     })?;

@@ -8,7 +8,7 @@ use adapters::message::ParticipantCode;
 use ledger::{Amount, Currency};
 
 use super::{Failure, config_path};
-use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisParticipant, GenesisRules};
 use crate::engine::scheme::Model;
 use crate::limits::{
     ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX,
@@ -125,6 +125,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 fn genesis_text(plan: &Plan) -> Result<String, Failure> {
     let currency = &plan.currency;
     let genesis = Genesis {
+        directory: Some(GenesisDirectory::default()),
         rules: GenesisRules::default(),
         currency: vec![GenesisCurrency {
             code: currency.clone(),

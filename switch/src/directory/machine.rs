@@ -58,10 +58,10 @@ impl DirectoryBatch {
     /// What a batch that the engine has just applied holds for the directory; none where that is nothing.
     pub fn of(first_sequence: u64, time_ns: u64, payload: &[u8], engine: &Engine) -> Option<DirectoryBatch> {
         let (outcomes, lookups) = (&engine.told().alias_outcomes, &engine.told().lookups);
-        let has_entries = holds_directory(payload);
-        if !has_entries && outcomes.is_empty() && lookups.is_empty() {
+        if engine.directory().due() != engine.applied() {
             return None;
         }
+        let has_entries = holds_directory(payload);
         let rules = engine.directory().rules();
         let limits = rules.map_or(DirectoryLimits::default(), |rules| DirectoryLimits {
             per_identity: rules.aliases_per_identity,
@@ -223,6 +223,7 @@ impl<S: Store> Directory<S> {
         let meta = store.get(Space::Meta, META_KEY)?.map_or(Ok(Meta::default()), |bytes| Meta::read(&bytes))?;
         let progress = Arc::new(DirectoryProgress::default());
         progress.apply(meta.applied);
+        progress.persist(meta.applied);
         Ok(Directory { store, progress, meta })
     }
 
@@ -270,7 +271,9 @@ impl<S: Store> Directory<S> {
 
     /// What was applied survives the machine.
     pub fn persist(&self) -> Result<(), StoreFault> {
-        self.store.persist()
+        self.store.persist()?;
+        self.progress.persist(self.meta.applied);
+        Ok(())
     }
 
     /// Applies a batch; appends what became of its commands, in their order. One that was applied before changes nothing and has no results.

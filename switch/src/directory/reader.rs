@@ -19,6 +19,8 @@ pub struct DirectoryProgress {
     handed: AtomicU64,
     /// Every batch up to here has nothing for it, or was handed over.
     passed: AtomicU64,
+    /// The last batch whose changes survive the machine.
+    persisted: AtomicU64,
 }
 
 impl DirectoryProgress {
@@ -30,6 +32,15 @@ impl DirectoryProgress {
     /// Everything up to here was handed over, if there was anything in it.
     pub fn pass(&self, position: u64) {
         self.passed.store(position, Ordering::Release);
+    }
+
+    /// What was applied up to here survives the machine.
+    pub fn persisted(&self) -> u64 {
+        self.persisted.load(Ordering::Acquire)
+    }
+
+    pub(super) fn persist(&self, position: u64) {
+        self.persisted.store(position, Ordering::Release);
     }
 
     pub(super) fn apply(&self, position: u64) {

@@ -99,6 +99,12 @@ impl StoreFault {
         move |error| StoreFault { doing, why: error.to_string() }
     }
 
+    /// The store has applied what the journal does not have.
+    pub(crate) fn beyond(reached: u64, due: u64) -> StoreFault {
+        let why = format!("it has come to position {reached}, and the journal has nothing for it behind {due}");
+        StoreFault { doing: "opening", why }
+    }
+
     /// The store holds what it cannot hold.
     pub(super) fn damaged(why: impl Into<String>) -> StoreFault {
         StoreFault { doing: "reading", why: why.into() }

@@ -11,7 +11,7 @@ use adapters::directory::{LookupPurpose, Operation};
 use adapters::message::{Outcome, PaymentId};
 
 pub(super) use self::buckets::AliasPayment;
-pub use self::buckets::Lookups;
+pub(super) use self::buckets::Lookups;
 pub(super) use self::kept::{Item, Kept};
 pub use self::scheme::{DirectoryRules, DirectoryScheme, TrustedKey};
 pub(super) use self::touched::Touched;
@@ -68,6 +68,7 @@ impl Engine {
     ) -> Result<(), String> {
         let participant = ParticipantId(command.participant.to_native());
         self.participants.get(participant).ok_or("an alias of nobody in the scheme")?;
+        self.told.is_directorys = true;
         match Operation::from_number(command.operation).ok_or("an operation that does not exist")? {
             Operation::Report => {}
             // Which aliases go the directory alone knows.
@@ -83,6 +84,7 @@ impl Engine {
 
     /// Entries of the directory have new hashes.
     pub(super) fn note_rehashed(&mut self, moment: Moment, rows: &[u8]) -> Result<(), String> {
+        self.told.is_directorys = true;
         for row in rehashed_rows(rows) {
             let row = row.ok_or("a row that is none")?;
             self.lookups.touched.touch(row.alias_before, moment.position);
@@ -146,6 +148,7 @@ impl Engine {
     fn note_found(&mut self, moment: Moment, participant: ParticipantId, (entry, purpose): (u64, u8)) {
         let Moment { position, time_ns, .. } = moment;
         if entry != 0 {
+            self.told.is_directorys = true;
             self.told.lookups.push(LookupMade { position, entry, participant, purpose, time_ns });
         }
     }
@@ -164,6 +167,7 @@ impl Engine {
     /// A payment by alias is decided: one that was committed gives back.
     pub(super) fn alias_payment_decided(&mut self, moment: Moment, id: PaymentId, outcome: Outcome) {
         let Some(payment) = self.lookups.paying.take(&id) else { panic!("a payment by alias in flight is kept") };
+        self.told.is_directorys = true;
         self.told.alias_outcomes.push((payment.alias, outcome));
         if let (Outcome::Committed, Some(rules)) = (outcome, self.scheme.directory.rules) {
             let bucket = self.scheme.directory.bucket_mut(payment.participant);

@@ -225,6 +225,9 @@ impl Engine {
             self.apply_entry(moment, &entry, effects).map_err(inapplicable)?;
         }
         self.applied = moment.position;
+        if self.told.is_directorys {
+            self.scheme.directory.due = moment.position;
+        }
         self.bound_deadlines(moment.entry as usize);
         self.end_batch(moment);
         self.book.assert_balanced();

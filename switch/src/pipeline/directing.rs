@@ -16,7 +16,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use adapters::check::{Checked, Refusal};
-use adapters::directory::{LookupForm, LookupResult, NameMatch, QueryForm};
+use adapters::directory::{LookupResult, NameMatch, QueryForm};
 use adapters::message::{
     AliasFound, AliasFoundPrivate, AliasResult, AliasResultPrivate, AliasTransfer, ArchivedDirectoryQuery,
     CreditTransfer, DirectoryAnswer, DirectoryItems, DirectoryQuery, ErrorCode, Lane, MessageKind, Part, PaymentId,
@@ -25,16 +25,14 @@ use adapters::message::{
 use adapters::native::frame;
 use hashbrown::HashMap;
 use ledger::journal::Storage;
-use rkyv::rancor::Failure;
 
 use super::Pipeline;
 use super::asking::{Asked, Order, What};
 use crate::clerk::{ClerkScheme, Found, Question, Reply};
-use crate::directory::{CommandResult, DirectoryBatch};
+use crate::directory::{CommandResult, DirectoryBatch, DirectoryProgress};
 use crate::engine::effect::{Delivery, News};
 use crate::entry::{AliasLookedUp, AliasResolution, EntryKind, ParticipantId};
-use crate::history::HistoryAnswer;
-use crate::limits::{DELAY_CLASSES_MS, DIRECTORY_WAITING_PER_SESSION_MAX, NS_PER_MS};
+use crate::limits::{DELAY_CLASSES_MS, DIRECTORY_BATCHES_HELD_MAX, DIRECTORY_WAITING_PER_SESSION_MAX, NS_PER_MS};
 use crate::session::{Session, SessionKey};
 
 /// A message about an alias as its provider has sent it.
@@ -111,8 +109,8 @@ enum DelayedWhat {
 /// Everything of the directory that is under way.
 #[derive(Default)]
 pub(super) struct Directing {
-    /// Has this switch a directory?
-    is_open: bool,
+    /// How far the directory has come; none where the switch has none.
+    progress: Option<Arc<DirectoryProgress>>,
     tickets: u64,
     with_clerk: HashMap<u64, WithClerk, foldhash::fast::RandomState>,
     questions: VecDeque<Question>,
@@ -184,8 +182,8 @@ fn released_at(received_ns: u64, ready_ns: u64) -> u64 {
 impl<S: Storage> Pipeline<S> {
     /// The same, with a directory: its messages are no longer refused.
     #[must_use]
-    pub fn with_directory(mut self) -> Pipeline<S> {
-        self.directing.is_open = true;
+    pub fn with_directory(mut self, progress: Arc<DirectoryProgress>) -> Pipeline<S> {
+        self.directing.progress = Some(progress);
         self
     }
 
@@ -219,13 +217,15 @@ impl<S: Storage> Pipeline<S> {
 
     /// Makes room for a frame that waits, or says why there is none.
     fn hold_for_clerk(&mut self, (session, number): (SessionKey, u64)) -> Result<(), ErrorCode> {
-        if !self.directing.is_open {
+        if self.directing.progress.is_none() {
             return Err(ErrorCode::NotAllowed);
         }
         if self.is_draining {
             return Err(ErrorCode::ShuttingDown);
         }
-        let is_full = self.directing.len() >= self.limits.directory_waiting_max;
+        // A directory that is behind has its batches taken first.
+        let is_full = self.directing.len() >= self.limits.directory_waiting_max
+            || self.directing.batches.len() >= DIRECTORY_BATCHES_HELD_MAX;
         let Some(session) = self.sessions.get_mut(session) else { return Err(ErrorCode::Busy) };
         if is_full || session.frames_held() >= DIRECTORY_WAITING_PER_SESSION_MAX {
             return Err(ErrorCode::Busy);
@@ -271,7 +271,7 @@ impl<S: Storage> Pipeline<S> {
             return self.refuse(frame.0, frame.1, Refusal { payment_id: id, ..Refusal::plain(code) });
         }
         let is_known = PaymentId::from_bytes(id).is_some_and(|id| self.decisions.engine.holds(id));
-        if !is_known || !self.directing.is_open {
+        if !is_known || self.directing.progress.is_none() {
             return self.ask_clerk(frame, participant, (MessageKind::AliasTransfer, id), order);
         }
         let digest = self.digester.digest(order);
@@ -303,6 +303,11 @@ impl<S: Storage> Pipeline<S> {
     /// What the directory is to apply next.
     pub fn take_directory_batch(&mut self) -> Option<DirectoryBatch> {
         self.directing.batches.pop_front()
+    }
+
+    /// The directory could not take it now: it comes first the next time.
+    pub fn keep_directory_batch(&mut self, batch: DirectoryBatch) {
+        self.directing.batches.push_front(batch);
     }
 
     /// The directory has decided a command. The next turn tells who gave it.
@@ -459,13 +464,13 @@ impl<S: Storage> Pipeline<S> {
             let position = first_sequence + place as u64;
             self.directing.commanded.push_back(Commanded { position, ..commanded });
         }
-        if !self.directing.is_open {
-            return;
-        }
-        let decided = &self.decisions;
-        if let Some(batch) = DirectoryBatch::of(first_sequence, time_ns, self.ingress.payload(), &decided.engine) {
+        let Some(progress) = &self.directing.progress else { return };
+        let engine = &self.decisions.engine;
+        if let Some(batch) = DirectoryBatch::of(first_sequence, time_ns, self.ingress.payload(), engine) {
+            progress.hand_over(batch.last_sequence);
             self.directing.batches.push_back(batch);
         }
+        progress.pass(engine.applied());
     }
 
     /// Takes what was held for the look-ups of a batch, with the engine's word about each, into its delay class.
@@ -578,7 +583,7 @@ impl<S: Storage> Pipeline<S> {
         if routing.form != QueryForm::Buckets as u8 {
             return self.ask_clerk(frame, participant, (MessageKind::DirectoryQuery, query_id), query);
         }
-        if !self.directing.is_open {
+        if self.directing.progress.is_none() {
             return self.refuse(
                 frame.0,
                 frame.1,

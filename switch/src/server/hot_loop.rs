@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use adapters::limits::STALL_MAX_MS;
-use adapters::message::ParticipantCode;
+use adapters::message::{MessageKind, ParticipantCode};
 use adapters::native::link::{Link, READ_BYTES};
 use adapters::stages;
 use crossbeam::channel::{Receiver, Sender, TrySendError};
@@ -21,7 +21,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::admin::Waiters;
 use super::{Holding, Message, Report, ServerError, Status, take};
+use crate::clerk::{Question, Reply};
 use crate::clock::JournalClock;
+use crate::directory::{CommandResult, DirectoryBatch};
 use crate::engine::accounts::AccountKind;
 use crate::history::{HistoryAnswer, HistoryQuestion};
 use crate::limits::{DRAIN_TIMEOUT_MS, INBOUND_BYTES_KEPT, LINGER_MS, NS_PER_MS, RECEIVE_BYTES_PER_TURN};
@@ -54,6 +56,12 @@ pub(super) struct Elsewhere {
     pub(super) rendered: Receiver<Rendered>,
     pub(super) questions: Sender<HistoryQuestion>,
     pub(super) answers: Receiver<HistoryAnswer>,
+    /// Look-ups, payment orders and questions for the clerk; commands for the registrar. Bounded by what the pipeline lets wait.
+    pub(super) clerk: Sender<Question>,
+    pub(super) registrar: Sender<Question>,
+    pub(super) replies: Receiver<(u64, Reply)>,
+    pub(super) batches: Sender<DirectoryBatch>,
+    pub(super) results: Receiver<CommandResult>,
     /// Whose keys are wanted; they come as messages.
     pub(super) keys_wanted: tokio::sync::mpsc::Sender<ParticipantCode>,
 }
@@ -134,10 +142,12 @@ impl HotLoop {
             // Before the turn, so that it can ask for the next portion: otherwise that would wait for whatever wakes the loop next.
             self.take_rendered();
             self.take_answers();
+            self.take_directory();
             let now_ns = self.clock.now_ns();
             self.pipeline.tick(now_ns).map_err(ServerError::Fault)?;
             self.ask_renderer();
             self.ask_history();
+            self.ask_directory();
             self.ask_for_keys();
             self.log_snapshot();
             self.operators.answer(&mut self.pipeline);
@@ -415,6 +425,29 @@ impl HotLoop {
         }
     }
 
+    fn take_directory(&mut self) {
+        while let Some((ticket, reply)) = take(&self.elsewhere.replies) {
+            self.pipeline.clerk_replied(ticket, reply);
+        }
+        while let Some(result) = take(&self.elsewhere.results) {
+            self.pipeline.directory_decided(result);
+        }
+    }
+
+    /// What finds the directory's queue full waits for a later turn. Where a thread has ended, it has said why; the message is on its way.
+    fn ask_directory(&mut self) {
+        while let Some(question) = self.pipeline.take_directory_question() {
+            let is_command = question.kind == MessageKind::AliasCommand;
+            let queue = if is_command { &self.elsewhere.registrar } else { &self.elsewhere.clerk };
+            let _ = queue.send(question);
+        }
+        while let Some(batch) = self.pipeline.take_directory_batch() {
+            if let Err(TrySendError::Full(batch)) = self.elsewhere.batches.try_send(batch) {
+                return self.pipeline.keep_directory_batch(batch);
+            }
+        }
+    }
+
     /// What finds the queue full is asked for in a later turn.
     fn ask_for_keys(&mut self) {
         while let Ok(room) = self.elsewhere.keys_wanted.try_reserve() {
@@ -469,6 +502,11 @@ impl HotLoop {
             Poll::Pending
         });
         let _ = tokio::time::timeout(Duration::from_millis(LINGER_MS), goodbye).await;
+        while let Some(batch) = self.pipeline.take_directory_batch() {
+            if self.elsewhere.batches.send(batch).is_err() {
+                break;
+            }
+        }
         self.pipeline.take_last_snapshot().map_err(ServerError::Fault)?;
         self.log_snapshot();
         Ok(())

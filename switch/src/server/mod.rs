@@ -18,6 +18,7 @@ mod accept;
 mod admin;
 mod asker;
 mod desk;
+mod directory;
 mod hot_loop;
 mod renderer;
 mod socket;
@@ -29,17 +30,19 @@ use std::thread::JoinHandle;
 
 use adapters::message::ParticipantCode;
 use adapters::native::link::UnregisteredLink;
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use ledger::journal::JournalReader;
 use tokio::sync::{Notify, watch};
 
+use crate::clerk::{Clerk, ClerkFault, Registrar};
 use crate::clock::JournalClock;
 use crate::config::Config;
-use crate::data::{self, OpenData, OpenError, Recovered};
+use crate::data::{self, OpenData, OpenDirectory, OpenError, Recovered};
 use crate::engine::PaymentCounts;
 use crate::history::{HistoryAsker, HistoryFault};
 use crate::limits::{
-    ARRIVALS_MAX, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, HANDSHAKES_MAX, HISTORY_WAITING_MAX, RENDER_REQUESTS_MAX,
+    ARRIVALS_MAX, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, DIRECTORY_BATCHES_MAX, HANDSHAKES_MAX, HISTORY_WAITING_MAX,
+    RENDER_REQUESTS_MAX,
 };
 use crate::pipeline::Fault;
 use crate::render::{RenderFault, Renderer};
@@ -65,6 +68,8 @@ pub enum ServerError {
     Render(RenderFault),
     /// Payments that have left memory cannot be looked up.
     History(HistoryFault),
+    /// The directory's store or vault cannot be read or written.
+    Directory(ClerkFault),
     /// Keys for a new day cannot be made.
     Seal(SealFault),
     /// The system refuses a thread or a runtime.
@@ -79,6 +84,7 @@ impl std::fmt::Display for ServerError {
             ServerError::Fault(fault) => fault.fmt(f),
             ServerError::Render(fault) => fault.fmt(f),
             ServerError::History(fault) => fault.fmt(f),
+            ServerError::Directory(fault) => fault.fmt(f),
             ServerError::Seal(fault) => fault.fmt(f),
             ServerError::System(error) => write!(f, "the system refuses what the switch needs: {error}"),
         }
@@ -170,7 +176,7 @@ pub struct Server {
 impl Server {
     /// Opens the data directory, recovers, listens, and runs until `drain` or a fault.
     pub fn start(config: &Config) -> Result<Server, ServerError> {
-        let OpenData { pipeline, ring, storage, last_time_ns, recovered } =
+        let OpenData { pipeline, ring, directory, storage, last_time_ns, recovered } =
             data::open(config).map_err(ServerError::Open)?;
         let clock = JournalClock::after(last_time_ns);
         let ring = Arc::new(Mutex::new(ring));
@@ -186,6 +192,12 @@ impl Server {
         // Neither of these is ever full: the pipeline has no more questions open than they hold.
         let (questions, asker_questions) = bounded(HISTORY_WAITING_MAX);
         let (answers_sender, answers) = bounded(HISTORY_WAITING_MAX);
+        // The pipeline lets only so much wait; room for all of it from the start would be 80 MB.
+        let (clerk, clerk_questions) = unbounded();
+        let (registrar, registrar_questions) = unbounded();
+        let (replies_sender, replies) = unbounded();
+        let (batches, directory_batches) = bounded(DIRECTORY_BATCHES_MAX);
+        let (results_sender, results) = unbounded();
         let (keys_wanted, keys_asked_for) = tokio::sync::mpsc::channel(ARRIVALS_MAX);
         let (stop_accepting, stop) = watch::channel(false);
 
@@ -212,17 +224,53 @@ impl Server {
             answers: answers_sender,
             queue: queue.clone(),
         };
+        let OpenDirectory { directory, vault, hashes } = directory;
+        let clerks = (
+            directory::ClerkThread {
+                clerk: Clerk::new(hashes.clone(), vault.reader(), directory.reader()),
+                questions: clerk_questions,
+                replies: replies_sender.clone(),
+                queue: queue.clone(),
+            },
+            directory::DirectoryThread {
+                vault: vault.reader(),
+                directory,
+                batches: directory_batches,
+                results: results_sender,
+                queue: queue.clone(),
+            },
+            directory::RegistrarThread {
+                registrar: Registrar::new(hashes, vault),
+                questions: registrar_questions,
+                replies: replies_sender,
+                queue: queue.clone(),
+            },
+        );
         let hot_loop = hot_loop::HotLoop::new(
             pipeline,
             clock,
             messages,
             queue.wake.clone(),
-            Elsewhere { requests, rendered, questions, answers, keys_wanted },
+            Elsewhere {
+                requests,
+                rendered,
+                questions,
+                answers,
+                clerk,
+                registrar,
+                replies,
+                batches,
+                results,
+                keys_wanted,
+            },
             connections_max,
         );
         let mut others = vec![
             spawn("render", move || renderer.run())?,
             spawn("history", move || asker.run())?,
+            spawn("clerk", move || clerks.0.run())?,
+            spawn("directory", move || clerks.1.run())?,
+            spawn("registrar", move || clerks.2.run())?,
             spawn("accept", {
                 let (queue, stop) = (queue.clone(), stop.clone());
                 move || acceptor.run(&queue, keys_asked_for, stop)

@@ -313,6 +313,7 @@ impl Plan {
             ..GenesisCurrency::default()
         };
         Genesis {
+            directory: None,
             rules: GenesisRules {
                 timeout_ms: self.rules.timeout_ns / NS_PER_MS,
                 payee_share_ms: self.rules.payee_share_ns / NS_PER_MS,

@@ -75,6 +75,7 @@ pub(crate) fn genesis(funds: [u64; 4], outcomes_kept: u32) -> (Vec<u8>, u32) {
         ..GenesisParticipant::default()
     };
     let genesis = Genesis {
+        directory: None,
         rules: GenesisRules { outcomes_kept, ..GenesisRules::default() },
         currency: vec![GenesisCurrency {
             code: "KES".to_owned(),

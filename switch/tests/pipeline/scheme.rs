@@ -81,7 +81,7 @@ impl SchemeDesk {
         });
         participant.push(GenesisParticipant { technical: true, ..other("TECH") });
         let currency = vec![currency("XTS", Model::Net), currency("KES", Model::Gross)];
-        let genesis = Genesis { rules: GenesisRules::default(), currency, participant };
+        let genesis = Genesis { rules: GenesisRules::default(), directory: None, currency, participant };
         let mut desk = SchemeDesk { engine: Engine::new(), payments: 0 };
         desk.apply(START_NS, &genesis::commands(&genesis).concat());
         desk

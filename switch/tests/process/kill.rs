@@ -323,6 +323,9 @@ impl Provider {
                 DisconnectReason::Ended(_) | DisconnectReason::Unreachable(_) | DisconnectReason::Handshake(_) => {}
                 why => panic!("a kill is no reason for: {why}"),
             },
+            Incoming::AliasResult(_) | Incoming::AliasFound(_) | Incoming::DirectoryAnswer(_) => {
+                panic!("nobody has asked for aliases")
+            }
             Incoming::Refused(refused) if refused.busy => {
                 assert!(refused.kind == Some(MessageKind::CreditTransfer), "{refused:?}");
                 let again = tokio::time::Instant::now() + Duration::from_millis(refused.retry_after_ms.into());

@@ -18,6 +18,7 @@ mod blocked;
 mod busy;
 mod cases;
 mod command;
+mod directory;
 mod disk;
 mod door;
 mod frames;

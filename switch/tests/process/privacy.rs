@@ -34,7 +34,7 @@ fn needles() -> Vec<Vec<u8>> {
 }
 
 /// Files below a directory in which the bytes are found.
-fn files_with(directory: &Path, needle: &[u8]) -> Vec<String> {
+pub(crate) fn files_with(directory: &Path, needle: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -112,7 +112,7 @@ type User = (ParticipantId, [u8; 16]);
 
 /// An end user's bucket that is not full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UserBucket {
+pub(in crate::engine) struct UserBucket {
     user: User,
     bucket: Bucket,
 }
@@ -143,7 +143,7 @@ impl Item<USER_BYTES> for UserBucket {
 
 /// A payment by alias that is in flight: to whom it gives back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AliasPayment {
+pub(in crate::engine) struct AliasPayment {
     /// Which payment.
     pub(in crate::engine) id: PaymentId,
     /// Who has sent it.
@@ -180,7 +180,7 @@ impl Item<PAYING_BYTES> for AliasPayment {
 
 /// What the engine keeps for look-ups beside the scheme.
 #[derive(Default)]
-pub struct Lookups {
+pub(in crate::engine) struct Lookups {
     /// Buckets of end users.
     pub(in crate::engine) users: Kept<UserBucket, USER_BYTES>,
     /// Payments by alias in flight.

@@ -10,7 +10,7 @@ use crate::engine::snapshot::slots::{Claims, SLOT_NUMBER_BYTES, SlotsCapture};
 use crate::engine::snapshot::{Checked, Part, RestoreFault, Table, ensure, length, read_items};
 
 /// What such a table holds.
-pub trait Item<const WIDTH: usize>: Copy {
+pub(in crate::engine) trait Item<const WIDTH: usize>: Copy {
     /// By what it is found.
     type Key: Copy + Eq + Hash;
 
@@ -25,7 +25,7 @@ pub trait Item<const WIDTH: usize>: Copy {
 }
 
 /// The table.
-pub struct Kept<T: Item<WIDTH>, const WIDTH: usize> {
+pub(in crate::engine) struct Kept<T: Item<WIDTH>, const WIDTH: usize> {
     slots: Vec<T>,
     /// Slots to be used again, the last one first.
     free: Vec<u32>,

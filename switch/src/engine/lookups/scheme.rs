@@ -63,6 +63,8 @@ pub struct DirectoryScheme {
     issuers: Vec<TrustedKey>,
     /// By the participant's number; those that are missing are full, and of the last category.
     buckets: Vec<ParticipantBucket>,
+    /// Journal position of the last batch that the directory has to apply.
+    pub(in crate::engine) due: u64,
     /// Of the ring of touched aliases: only in a snapshot.
     pub(in crate::engine) touched_floor: u64,
     /// The same.
@@ -87,6 +89,11 @@ impl DirectoryScheme {
     /// Grows with each change of what clerks must know.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Journal position of the last batch that has anything for the directory: where it has come so far, it has come as far as the engine.
+    pub fn due(&self) -> u64 {
+        self.due
     }
 
     /// What look-ups cost; none before that is set.

@@ -18,7 +18,7 @@ pub struct Touch {
 
 /// The ring.
 #[derive(Debug, Default)]
-pub struct Touched {
+pub(in crate::engine) struct Touched {
     /// In the order of positions.
     ring: VecDeque<Touch>,
     /// The newest position of each; never iterated.

@@ -85,6 +85,8 @@ pub struct Told {
     pub alias_outcomes: Vec<([u8; 16], Outcome)>,
     /// Look-ups that were let pass, of what was found, in order.
     pub lookups: Vec<LookupMade>,
+    /// Has the batch anything for the directory?
+    pub is_directorys: bool,
 }
 
 /// What a movement by order, of a settlement or of a fee does.
@@ -155,6 +157,7 @@ impl Engine {
         self.told.moves.clear();
         self.told.alias_outcomes.clear();
         self.told.lookups.clear();
+        self.told.is_directorys = false;
         self.close_due_windows(moment);
         self.advance_tariffs(moment);
     }

@@ -93,6 +93,7 @@ impl Office {
             ..GenesisParticipant::default()
         };
         let genesis = Genesis {
+            directory: None,
             rules: GenesisRules::default(),
             currency: CURRENCIES.iter().map(currency).collect(),
             participant: NAMES.iter().map(participant).collect(),

@@ -38,6 +38,7 @@ pub(super) fn genesis(funds: u64) -> Genesis {
         ..GenesisParticipant::default()
     };
     Genesis {
+        directory: None,
         rules: GenesisRules::default(),
         currency: vec![currency("XTS", Model::Net), currency("KES", Model::Gross)],
         participant: vec![direct("ALPHA", 0), direct("BRAVO", 0), direct("CHARLIE", 1), delta],
