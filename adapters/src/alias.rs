@@ -28,6 +28,8 @@ pub enum AliasFault {
     PrefixedZeros,
     /// Of a mobile number.
     NotDigits,
+    /// Of a mobile number: it has the zero that is dialled within the country.
+    TrunkZero,
     /// Of a mobile number.
     LengthOfNumber,
     /// Of a mobile number.
@@ -58,6 +60,7 @@ impl std::fmt::Display for AliasFault {
             AliasFault::NoPlus => "a mobile number begins with + and the country's code (E.164)",
             AliasFault::PrefixedZeros => "a mobile number begins with + instead of 00",
             AliasFault::NotDigits => "a mobile number has digits; spaces, hyphens, dots and brackets are left out",
+            AliasFault::TrunkZero => "a mobile number is written without the (0) that is dialled within the country",
             AliasFault::LengthOfNumber => "a mobile number has 7 to 15 digits, country code included",
             AliasFault::CountryCode => "the mobile number begins with no country code of E.164",
             AliasFault::NoAt => "an e-mail address has one @ between its two parts",
@@ -90,7 +93,9 @@ impl Alias {
             AliasType::Customer | AliasType::Wallet => identifier(text, 4..=35, b"-_.")?,
             AliasType::Merchant => identifier(text, 4..=20, b"")?,
             AliasType::Random => {
-                let key = uuid::Uuid::try_parse(text).ok().filter(|key| key.get_version_num() == 4);
+                let key = uuid::Uuid::try_parse(text)
+                    .ok()
+                    .filter(|key| key.get_version_num() == 4 && key.get_variant() == uuid::Variant::RFC4122);
                 key.ok_or(AliasFault::Key)?.hyphenated().to_string()
             }
         };
@@ -139,6 +144,9 @@ fn mobile(text: &str) -> Result<String, AliasFault> {
     let Some(number) = text.strip_prefix('+') else {
         return Err(if text.starts_with("00") { AliasFault::PrefixedZeros } else { AliasFault::NoPlus });
     };
+    if number.contains("(0)") {
+        return Err(AliasFault::TrunkZero);
+    }
     let mut canonical = String::with_capacity(16);
     canonical.push('+');
     for sign in number.chars() {
@@ -174,10 +182,10 @@ fn has_country_code(digits: &[u8]) -> bool {
         68 => digit(2) != 4,
         69 => matches!(digit(2), 0 | 1 | 2),
         85 => matches!(digit(2), 0 | 2 | 3 | 5 | 6),
-        87 => matches!(digit(2), 0 | 8),
-        88 => matches!(digit(2), 0 | 1 | 2 | 3 | 6 | 8),
+        87 => digit(2) == 0,
+        88 => matches!(digit(2), 0..=3 | 6),
         96 => digit(2) != 9,
-        97 => matches!(digit(2), 0..=7 | 9),
+        97 => digit(2) <= 7,
         99 => matches!(digit(2), 2 | 3 | 4 | 5 | 6 | 8),
         _ => false,
     }
@@ -231,7 +239,7 @@ mod tests {
         for (kind, written, canonical) in [
             (T::Mobile, "+254 712 345 678", "+254712345678"),
             (T::Mobile, "+254-712345678", "+254712345678"),
-            (T::Mobile, " +44 (0)20.7946-0958 ", "+4402079460958"),
+            (T::Mobile, " +44 (20)7946.0958 ", "+442079460958"),
             (T::Mobile, "+1 202 555 0143", "+12025550143"),
             (T::Email, "Amina.Diallo@Example.ORG", "amina.diallo@example.org"),
             (T::Email, "info@b\u{fc}cher.example", "info@xn--bcher-kva.example"),
@@ -258,6 +266,7 @@ mod tests {
             (T::Mobile, "0712345678", F::NoPlus),
             (T::Mobile, "00254712345678", F::PrefixedZeros),
             (T::Mobile, "+254 712 34x", F::NotDigits),
+            (T::Mobile, "+44 (0)20 7946 0958", F::TrunkZero),
             (T::Mobile, "+25471", F::LengthOfNumber),
             (T::Mobile, "+2547123456789012", F::LengthOfNumber),
             (T::Mobile, "+0712345678", F::CountryCode),

@@ -18,6 +18,9 @@ const LIFE_S_MAX: u64 = 86_400;
 /// How far an ID system's clock may be ahead, in seconds.
 const SKEW_S: u64 = 60;
 
+/// What the header of an attestation says that it is.
+pub const TYPE: &str = "clearspan-attestation+jwt";
+
 /// How an ID system signs. The numbers are in the journal.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +135,9 @@ pub enum AttestationFault {
 impl std::fmt::Display for AttestationFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            AttestationFault::Malformed => "the attestation is no compact JWS of at most 2,048 bytes",
+            AttestationFault::Malformed => {
+                "the attestation is no compact JWS of type clearspan-attestation+jwt and at most 2,048 bytes"
+            }
             AttestationFault::Algorithm => "the attestation must be signed with EdDSA (Ed25519) or ES256",
             AttestationFault::IssuerUnknown => "the scheme trusts no such ID system",
             AttestationFault::KeyUnknown => "the scheme knows no such key of the ID system",
@@ -156,6 +161,8 @@ impl std::error::Error for AttestationFault {}
 struct Header {
     alg: String,
     kid: String,
+    /// What the JWS is for: a key that signs other things too must not be heard for them (RFC 8725, 3.11).
+    typ: String,
     /// What must be understood and is not.
     crit: Option<serde_json::Value>,
 }
@@ -198,7 +205,7 @@ pub fn verify(jws: &[u8], expected: &Expected<'_>, keys: &[IssuerKey]) -> Result
         (Some(kind), Some(value)) => {
             let kind = AliasType::ALL.iter().copied().find(|known| known.name() == kind);
             let seen = Alias::parse(kind.ok_or(AttestationFault::Claims)?, &value);
-            Some(seen.map_err(|_| AttestationFault::Claims)?)
+            Some(seen.ok().filter(|seen| seen.as_str() == value).ok_or(AttestationFault::Claims)?)
         }
         (None, None) => None,
         _ => return Err(AttestationFault::Claims),
@@ -267,7 +274,7 @@ fn opened(jws: &[u8], keys: &[IssuerKey], now_s: u64) -> Result<Vec<u8>, Attesta
     let header: Header = serde_json::from_slice(&header).map_err(|_| AttestationFault::Malformed)?;
     let algorithm = [Algorithm::Ed25519, Algorithm::Es256].into_iter().find(|known| known.name() == header.alg);
     let algorithm = algorithm.ok_or(AttestationFault::Algorithm)?;
-    if header.crit.is_some() {
+    if header.crit.is_some() || header.typ != TYPE {
         return Err(AttestationFault::Malformed);
     }
     // Whose key it is stands in what the key is to open; it counts only once the signature holds.
@@ -392,14 +399,46 @@ mod tests {
             ("a.b".to_owned(), F::Malformed),
             ("a.b.c.d".to_owned(), F::Malformed),
             ("x".repeat(3_000), F::Malformed),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"none","kid":"k1"}"#)), F::Algorithm),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"HS256","kid":"k1"}"#)), F::Algorithm),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA"}"#)), F::Malformed),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","kid":"k1","crit":["b64"]}"#)), F::Malformed),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","alg":"none","kid":"k1"}"#)), F::Malformed),
-            (format!("{}.{}.AAAA", part(r#"{"alg":"EdDSA","kid":"k1"}"#), part("[]")), F::Claims),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","kid":"k1"}"#)), F::Signature),
-            (format!("{}=.{claims}.AAAA", part(r#"{"alg":"EdDSA","kid":"k1"}"#)), F::Malformed),
+            (
+                format!("{}.{claims}.AAAA", part(r#"{"alg":"none","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
+                F::Algorithm,
+            ),
+            (
+                format!("{}.{claims}.AAAA", part(r#"{"alg":"HS256","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
+                F::Algorithm,
+            ),
+            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt"}"#)), F::Malformed),
+            (
+                format!(
+                    "{}.{claims}.AAAA",
+                    part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1","crit":["b64"]}"#)
+                ),
+                F::Malformed,
+            ),
+            (
+                format!(
+                    "{}.{claims}.AAAA",
+                    part(r#"{"alg":"EdDSA","alg":"none","typ":"clearspan-attestation+jwt","kid":"k1"}"#)
+                ),
+                F::Malformed,
+            ),
+            (
+                format!(
+                    "{}.{}.AAAA",
+                    part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#),
+                    part("[]")
+                ),
+                F::Claims,
+            ),
+            (
+                format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
+                F::Signature,
+            ),
+            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"JWT","kid":"k1"}"#)), F::Malformed),
+            (
+                format!("{}=.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
+                F::Malformed,
+            ),
         ] {
             assert_eq!(verify_at(&jws, &keys, NOW_S), Err(fault), "{jws}");
         }

@@ -1250,12 +1250,16 @@ mod tests {
             let lengths: Vec<usize> = (0..=255).filter(|&bytes| kind.has_annotation_of(bytes)).collect();
             let annotation = match lengths[..] {
                 [0] => "none".to_owned(),
+                [short, long] if short != 0 => format!("{short} or {long} bytes"),
                 [bytes] => format!("{bytes} bytes"),
                 _ => "signature".to_owned(),
             };
             let (sender, routing) = match MessageKind::from_number(number) {
                 Some(message) => ("participant", format!("{} bytes, `native.md`", message.conduct().routing_bytes)),
-                None if matches!(kind, EntryKind::Presence | EntryKind::Acknowledged) => {
+                None if matches!(kind, EntryKind::AliasCommanded | EntryKind::AliasLookedUp) => {
+                    ("participant", format!("{} bytes", command_bytes(kind)))
+                }
+                None if matches!(kind, EntryKind::Presence | EntryKind::Acknowledged | EntryKind::Rehashed) => {
                     ("switch", format!("{} bytes", command_bytes(kind)))
                 }
                 None => ("operator", format!("{} bytes", command_bytes(kind))),
@@ -1286,6 +1290,13 @@ mod tests {
             EntryKind::CalendarSet => size_of::<ArchivedCalendarSet>(),
             EntryKind::TariffSet => size_of::<ArchivedTariffSet>(),
             EntryKind::FeesCollected => size_of::<ArchivedFeesCollected>(),
+            EntryKind::DirectoryRulesSet => size_of::<ArchivedDirectoryRulesSet>(),
+            EntryKind::LookupCategorySet => size_of::<ArchivedLookupCategorySet>(),
+            EntryKind::IssuerKeySet => size_of::<ArchivedIssuerKeySet>(),
+            EntryKind::HashKeySet => size_of::<ArchivedHashKeySet>(),
+            EntryKind::AliasCommanded => size_of::<ArchivedAliasCommanded>(),
+            EntryKind::AliasLookedUp => size_of::<ArchivedAliasLookedUp>(),
+            EntryKind::Rehashed => size_of::<ArchivedRehashed>(),
             _ => panic!("{kind:?} is no command"),
         }
     }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::attestation::{Algorithm, IssuerKey};
+use crate::attestation::{Algorithm, IssuerKey, TYPE};
 
 /// What is attested of a person.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,7 @@ impl DevelopmentIssuer {
             Pair::Ed25519(_) => Algorithm::Ed25519,
             Pair::Es256(_) => Algorithm::Es256,
         };
-        let header = json!({ "alg": algorithm.name(), "kid": self.key_id });
+        let header = json!({ "alg": algorithm.name(), "kid": self.key_id, "typ": TYPE });
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(claims));
         let signature = match &self.pair {

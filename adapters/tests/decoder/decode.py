@@ -54,6 +54,10 @@ def hexadecimal(raw):
     return raw.hex()
 
 
+def code_or_none(raw):
+    return None if raw == bytes(35) else code(raw)
+
+
 def cursors(raw):
     return list(struct.unpack("<3Q", raw))
 
@@ -67,6 +71,26 @@ PAYMENT_PRIVATE = (
     ("remittance", 560, TEXT),
     ("extension", 8_192, BYTES),
 )
+ALIAS_COMMAND_PRIVATE = (
+    ("alias", 320, TEXT),
+    ("identity", 64, TEXT),
+    ("account", 64, TEXT),
+    ("name", 560, TEXT),
+    ("attestation", 2_048, TEXT),
+)
+ALIAS_LOOKUP_PRIVATE = (("alias", 320, TEXT), ("end_user", 64, TEXT), ("account", 64, TEXT), ("name", 560, TEXT))
+ALIAS_FOUND_PRIVATE = (("account", 64, TEXT), ("name", 560, TEXT))
+ALIAS_TRANSFER_PRIVATE = (
+    ("payer_name", 560, TEXT),
+    ("payer_account", 64, TEXT),
+    ("payee_name", 560, TEXT),
+    ("end_to_end_id", 140, TEXT),
+    ("remittance", 560, TEXT),
+    ("extension", 8_192, BYTES),
+    ("alias", 320, TEXT),
+    ("end_user", 64, TEXT),
+)
+ITEMS = (("items", 8_192, BYTES),)
 NOTE = (("text", 560, TEXT), ("extension", 8_192, BYTES))
 
 ORDER = (
@@ -170,6 +194,65 @@ MESSAGES = {
     ),
     18: ("SignOn", (), None),
     19: ("SignOff", (), None),
+    20: (
+        "AliasCommand",
+        (
+            ("command_id", 16, payment_id),
+            ("operation", 1, number),
+            ("alias_type", 1, number),
+            ("defaults", 2, number),
+            ("consent_purpose", 1, number),
+            ("consent_until", 8, number),
+        ),
+        ALIAS_COMMAND_PRIVATE,
+    ),
+    21: (
+        "AliasResult",
+        (
+            ("command_id", 16, payment_id),
+            ("result", 1, number),
+            ("claim", 1, number),
+            ("at", 8, number),
+            ("position", 8, number),
+        ),
+        (("alias", 254, TEXT),),
+    ),
+    22: (
+        "AliasLookup",
+        (
+            ("lookup_id", 16, payment_id),
+            ("form", 1, number),
+            ("purpose", 1, number),
+            ("alias_type", 1, number),
+            ("participant", 35, code_or_none),
+        ),
+        ALIAS_LOOKUP_PRIVATE,
+    ),
+    23: (
+        "AliasFound",
+        (
+            ("lookup_id", 16, payment_id),
+            ("result", 1, number),
+            ("name_match", 1, number),
+            ("participant", 35, code_or_none),
+            ("owned_since", 8, number),
+            ("counters", 9, list),
+            ("retry_after_ms", 4, number),
+            ("position", 8, number),
+        ),
+        ALIAS_FOUND_PRIVATE,
+    ),
+    24: (
+        "AliasTransfer",
+        ORDER[:2] + ORDER[3:] + (("alias_type", 1, number),),
+        ALIAS_TRANSFER_PRIVATE,
+    ),
+    25: ("DirectoryQuery", (("query_id", 16, payment_id), ("form", 1, number), ("after", 8, number)), ITEMS),
+    26: (
+        "DirectoryAnswer",
+        (("query_id", 16, payment_id), ("form", 1, number), ("has_more", 1, number), ("after", 8, number)),
+        ITEMS,
+    ),
 }
 
 

@@ -62,6 +62,7 @@ fn width(field: &str) -> usize {
         "id" | "[16]" => 16,
         "code" => 35,
         "cursors" => 24,
+        "[9]" => 9,
         _ => panic!("a form that section 3 does not have: {field}"),
     }
 }

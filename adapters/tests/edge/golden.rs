@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use adapters::message::{Answer, CaseAnswer, HELLO_ALONE, Hello, Lane, MessageKind, Reason};
+use adapters::message::{
+    AliasFoundPrivate, AliasResultPrivate, Answer, CaseAnswer, HELLO_ALONE, Hello, Lane, MessageKind, Reason,
+};
 use adapters::native::frame::{self, Head};
 use serde_json::{Value, json};
 
@@ -133,12 +135,81 @@ fn about_returns_and_cases(all: &mut Vec<Golden>) {
         &note,
         note_json
     );
+    directory_goldens(all);
     for (name, kind) in [("sign_on", MessageKind::SignOn), ("sign_off", MessageKind::SignOff)] {
         let mut bytes = Vec::new();
         frame::encode_raw(&mut bytes, kind, FROM_PROVIDER, b"", b"");
         let decoded = frame_json(kind.conduct().name, bytes.len(), FROM_PROVIDER, &json!({}), &Value::Null);
         all.push(Golden { name, bytes, decoded });
     }
+}
+
+fn directory_goldens(all: &mut Vec<Golden>) {
+    let private = written(&sample::alias_command_private());
+    let command_json = json!({
+        "command_id": UUID,
+        "operation": 1,
+        "alias_type": 1,
+        "defaults": 1,
+        "consent_purpose": 5,
+        "consent_until": sample::TIME_NS + 1,
+    });
+    let private_json = json!({
+        "alias": "+254712345678",
+        "identity": "f3A9-kQ0_zzT81bbR7x",
+        "account": "KE12 0001",
+        "name": "Wanjik\u{169} Mwangi",
+        "attestation": "e30.e30.AA",
+    });
+    let command = sample::alias_command(5);
+    golden!(all, "alias_command", AliasCommand, FROM_PROVIDER, &command, command_json, &private, private_json);
+    let result_json = json!({"command_id": UUID, "result": 31, "claim": 1, "at": sample::TIME_NS, "position": 77});
+    golden!(all, "alias_result", AliasResult, REPLY, &sample::alias_result(5), result_json, b"", Value::Null);
+    let private = written(&AliasResultPrivate { alias: b"+254712345678".to_vec() });
+    let private_json = json!({"alias": "+254712345678"});
+    let result = sample::alias_result(5);
+    golden!(all, "alias_result_alias", AliasResult, REPLY, &result, result_json, &private, private_json);
+    let lookup_json = json!({"lookup_id": UUID, "form": 1, "purpose": 1, "alias_type": 1, "participant": null});
+    let private = written(&sample::alias_lookup_private());
+    let private_json = json!({"alias": "+254712345678", "end_user": "end-user-0001", "account": "", "name": ""});
+    let lookup = sample::alias_lookup(5);
+    golden!(all, "alias_lookup", AliasLookup, FROM_PROVIDER, &lookup, lookup_json, &private, private_json);
+    let found_json = json!({
+        "lookup_id": UUID,
+        "result": 1,
+        "name_match": 0,
+        "participant": "SOUTH-COOP_2",
+        "owned_since": sample::TIME_NS,
+        "counters": [1, 2, 3, 4, 5, 6, 0, 1, 2],
+        "retry_after_ms": 0,
+        "position": 78,
+    });
+    let private = written(&AliasFoundPrivate { account: b"KE12".to_vec(), name: b"W**** M****".to_vec() });
+    let private_json = json!({"account": "KE12", "name": "W**** M****"});
+    golden!(all, "alias_found", AliasFound, REPLY, &sample::alias_found(5), found_json, &private, private_json);
+    let mut transfer_json = with(order_json(), "alias_type", json!(2));
+    transfer_json.as_object_mut().unwrap().remove("payee");
+    let private = written(&sample::alias_transfer_private());
+    let private_json = json!({
+        "payer_name": "Amina Diallo",
+        "payer_account": "SN08 0001",
+        "payee_name": "",
+        "end_to_end_id": "E2E-1",
+        "remittance": "rent",
+        "extension": "000102",
+        "alias": "a@example.org",
+        "end_user": "end-user-0001",
+    });
+    let transfer = sample::alias_transfer(5);
+    golden!(all, "alias_transfer", AliasTransfer, FROM_PROVIDER, &transfer, transfer_json, &private, private_json);
+    let private = written(&sample::directory_items());
+    let items_json = json!({"items": "010203"});
+    let query_json = json!({"query_id": UUID, "form": 2, "after": 9});
+    let query = sample::directory_query(5);
+    golden!(all, "directory_query", DirectoryQuery, FROM_PROVIDER, &query, query_json, &private, items_json);
+    let answer_json = json!({"query_id": UUID, "form": 2, "has_more": 1, "after": 10});
+    let answer = sample::directory_answer(5);
+    golden!(all, "directory_answer", DirectoryAnswer, REPLY, &answer, answer_json, &private, items_json);
 }
 
 const UUID: &str = "05000000-0000-4a11-9b11-111111111111";

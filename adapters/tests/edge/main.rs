@@ -3,6 +3,7 @@
 
 mod check;
 mod client;
+mod directory;
 mod document;
 mod golden;
 mod properties;

@@ -1,9 +1,11 @@
 //! One of each message, and ways to make and to read them.
 
 use adapters::message::{
-    Ack, AmountForm, Answer, CaseAnswer, CaseCancel, CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus,
-    CreditTransfer, Echo, Error, Forward, Hello, MessageKind, Note, Part, ParticipantCode, PaymentId, PaymentPrivate,
-    Reason, Return, Returned, Status, StatusRequest, Welcome,
+    Ack, AliasCommand, AliasCommandPrivate, AliasFound, AliasLookup, AliasLookupPrivate, AliasResult, AliasTransfer,
+    AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel, CaseForward, CaseKind, CaseOpen, CaseState,
+    CaseStatus, CreditTransfer, DirectoryAnswer, DirectoryItems, DirectoryQuery, Echo, Error, Forward, Hello,
+    MessageKind, Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, Returned, Status,
+    StatusRequest, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame, Head};
 use ledger::{Amount, Currency};
@@ -225,4 +227,86 @@ pub(crate) fn take_frames(bytes: &mut Vec<u8>, mut on: impl FnMut(Frame<'_>)) {
         }
     }
     bytes.drain(..used);
+}
+
+pub(crate) fn alias_command(number: u64) -> AliasCommand {
+    AliasCommand {
+        command_id: id(number).bytes(),
+        operation: 1,
+        alias_type: 1,
+        defaults: 1,
+        consent_purpose: 0b101,
+        consent_until_ns: TIME_NS + 1,
+    }
+}
+
+pub(crate) fn alias_command_private() -> AliasCommandPrivate {
+    AliasCommandPrivate {
+        alias: b"+254712345678".to_vec(),
+        identity: b"f3A9-kQ0_zzT81bbR7x".to_vec(),
+        account: b"KE12 0001".to_vec(),
+        name: "Wanjik\u{169} Mwangi".into(),
+        attestation: b"e30.e30.AA".to_vec(),
+    }
+}
+
+pub(crate) fn alias_result(number: u64) -> AliasResult {
+    AliasResult { command_id: id(number).bytes(), result: 31, claim: 1, at_ns: TIME_NS, position: 77 }
+}
+
+pub(crate) fn alias_lookup(number: u64) -> AliasLookup {
+    AliasLookup { lookup_id: id(number).bytes(), form: 1, purpose: 1, alias_type: 1, participant: [0; 35] }
+}
+
+pub(crate) fn alias_lookup_private() -> AliasLookupPrivate {
+    AliasLookupPrivate {
+        alias: b"+254712345678".to_vec(),
+        end_user: b"end-user-0001".to_vec(),
+        account: Vec::new(),
+        name: Vec::new(),
+    }
+}
+
+pub(crate) fn alias_found(number: u64) -> AliasFound {
+    AliasFound {
+        lookup_id: id(number).bytes(),
+        result: 1,
+        name_match: 0,
+        participant: *code("SOUTH-COOP_2").bytes(),
+        owned_since_ns: TIME_NS,
+        counters: [1, 2, 3, 4, 5, 6, 0, 1, 2],
+        retry_after_ms: 0,
+        position: 78,
+    }
+}
+
+pub(crate) fn alias_transfer(number: u64) -> AliasTransfer {
+    let CreditTransfer { payment_id, payer, amount, currency, accepted_at_ns, purpose, lane, request_id, .. } =
+        transfer(number);
+    AliasTransfer { payment_id, payer, amount, currency, accepted_at_ns, purpose, lane, request_id, alias_type: 2 }
+}
+
+pub(crate) fn alias_transfer_private() -> AliasTransferPrivate {
+    AliasTransferPrivate {
+        payer_name: b"Amina Diallo".to_vec(),
+        payer_account: b"SN08 0001".to_vec(),
+        payee_name: Vec::new(),
+        end_to_end_id: b"E2E-1".to_vec(),
+        remittance: b"rent".to_vec(),
+        extension: vec![0, 1, 2],
+        alias: b"a@example.org".to_vec(),
+        end_user: b"end-user-0001".to_vec(),
+    }
+}
+
+pub(crate) fn directory_query(number: u64) -> DirectoryQuery {
+    DirectoryQuery { query_id: id(number).bytes(), form: 2, after: 9 }
+}
+
+pub(crate) fn directory_answer(number: u64) -> DirectoryAnswer {
+    DirectoryAnswer { query_id: id(number).bytes(), form: 2, has_more: 1, after: 10 }
+}
+
+pub(crate) fn directory_items() -> DirectoryItems {
+    DirectoryItems { items: vec![1, 2, 3] }
 }

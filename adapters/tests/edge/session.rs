@@ -110,6 +110,15 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
         Event::CaseStatus { routing, private, numbered } => {
             format!("case status {} +{} numbered {numbered}", payment(routing.case_id), private.len())
         }
+        Event::AliasResult { routing, private } => {
+            format!("alias result {} +{}", payment(routing.command_id), private.len())
+        }
+        Event::AliasFound { routing, private } => {
+            format!("alias found {} +{}", payment(routing.lookup_id), private.len())
+        }
+        Event::DirectoryAnswer { routing, private } => {
+            format!("directory answer {} +{}", payment(routing.query_id), private.len())
+        }
         Event::Refused { error, busy, ticket, .. } => {
             format!("refused ticket {ticket} {} busy {busy}", payment(error.payment_id))
         }
@@ -421,8 +430,9 @@ fn whatever_a_provider_submits_is_sent_again_until_it_is_acknowledged() {
     let mut bench = Bench::open();
     let kinds: Vec<MessageKind> = CONDUCT.iter().map(|row| row.kind).filter(|kind| kind.is_resent()).collect();
     let expected = ["CreditTransfer", "Answer", "StatusRequest", "Return", "CaseOpen", "CaseAnswer", "CaseCancel"];
+    let directory = ["AliasCommand", "AliasLookup", "AliasTransfer", "DirectoryQuery"];
     let names: Vec<&str> = kinds.iter().map(|kind| kind.conduct().name).collect();
-    assert_eq!(names, [&expected[..], &["SignOn", "SignOff"]].concat());
+    assert_eq!(names, [&expected[..], &["SignOn", "SignOff"], &directory].concat());
     for (ticket, kind) in (1..).zip(&kinds) {
         let routing = vec![7; kind.conduct().routing_bytes];
         assert_eq!(bench.session.submit_raw(*kind, &routing, b""), Ok(ticket));

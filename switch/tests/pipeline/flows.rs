@@ -109,7 +109,7 @@ impl Bookkeeper {
                 assert!(before.is_none_or(|before| !is_final(before) || before.1 == news.state), "T{name} ends once");
                 assert!(matches!(said.get(&name), Some(First::Case)) || news.kind == Some(CaseKind::Posting));
             }
-            News::Recheck => unreachable!("a recheck has no number"),
+            News::LookedUp { .. } | News::Recheck => unreachable!("what is for the edge alone has no number"),
         }
     }
 

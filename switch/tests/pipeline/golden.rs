@@ -224,6 +224,9 @@ fn hash_effect(hasher: &mut blake3::Hasher, effect: &Effect) {
             hasher.update(&decided_at_ns.to_le_bytes()).update(&position.to_le_bytes())
         }
         News::Recheck => hasher.update(&[3]),
+        News::LookedUp { is_granted, retry_after_ms } => {
+            hasher.update(&[7, u8::from(*is_granted)]).update(&retry_after_ms.to_le_bytes())
+        }
         News::Returned { total } => hasher.update(&[4]).update(&total.to_le_bytes()),
         News::CaseForward { deadline_ns } => hasher.update(&[5]).update(&deadline_ns.to_le_bytes()),
         News::CaseStatus(CaseNews { kind, state, reason, field, at_ns, position }) => {

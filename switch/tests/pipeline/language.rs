@@ -402,6 +402,8 @@ pub(crate) fn text_of(effect: &Effect) -> String {
     match effect.news {
         News::Forward { .. } => text += &format!("forward {payment}"),
         News::Recheck => text += &format!("recheck {payment}"),
+        News::LookedUp { is_granted: true, .. } => text += &format!("granted {payment}"),
+        News::LookedUp { is_granted: false, .. } => text += &format!("limited {payment}"),
         News::Status(status) => {
             text += &format!("{} {payment}", status.outcome.name());
             text += &because(status.reason, status.field);

@@ -199,6 +199,9 @@ fn owned(event: Event<'_>) -> Heard {
         Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } => {
             panic!("nobody here returns or asks anything")
         }
+        Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {
+            panic!("nobody here has to do with aliases")
+        }
         Event::Acknowledged { through } => Heard::Acknowledged { through },
         Event::Echo { .. } => Heard::Echo,
     }
