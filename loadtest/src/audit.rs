@@ -169,7 +169,7 @@ impl Walk {
                 self.facts.cases.add(agreement::case_told(&id, self.party(effect), news.state));
             }
             // Nothing that a provider is told for good.
-            News::Status(_) | News::Recheck => {}
+            News::Status(_) | News::LookedUp { .. } | News::Recheck => {}
         }
     }
 

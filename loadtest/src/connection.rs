@@ -478,6 +478,7 @@ impl Hearing<'_> {
             Event::Refused { error, ticket, .. } => self.refused(error, ticket),
             Event::Acknowledged { through } => self.acknowledged(through),
             // What is not numbered answers a repetition.
+            Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {}
             Event::CaseStatus { .. } | Event::Echo { .. } => {}
         }
     }

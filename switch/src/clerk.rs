@@ -521,16 +521,96 @@ fn aliases_of_items(mut items: &[u8]) -> Option<Vec<(Option<AliasType>, &[u8])>>
     (items.is_empty() && !aliases.is_empty() && aliases.len() <= EXISTENCE_ALIASES_MAX).then_some(aliases)
 }
 
+/// A row of a file that was checked.
+#[derive(Debug)]
+pub struct ImportRow {
+    /// The alias.
+    pub alias: Alias,
+    /// The token of whose it is.
+    pub identity: String,
+    /// Where the money goes.
+    pub account: String,
+    /// The holder's name.
+    pub name: String,
+}
+
+/// Whose customers a file has, and what attests it.
+struct ImportOf {
+    code: ParticipantCode,
+    participant: ParticipantId,
+    /// Until the first row has used it.
+    nonce: KeyedHash,
+    attested_until_ns: u64,
+    rows: u64,
+}
+
 /// Who makes entries of commands: checks what an ID system has signed, hashes, seals.
 pub struct Registrar {
     hashes: HashKeys,
     vault: Vault,
+    /// While a file is imported.
+    import: Option<ImportOf>,
 }
 
 impl Registrar {
     /// A registrar with these keys.
     pub fn new(hashes: HashKeys, vault: Vault) -> Registrar {
-        Registrar { hashes, vault }
+        Registrar { hashes, vault, import: None }
+    }
+
+    /// The same, for a file of a participant's customers that was attested so.
+    #[must_use]
+    pub fn for_import(
+        self,
+        (code, participant): (ParticipantCode, ParticipantId),
+        attested: &attestation::Attestation,
+    ) -> Registrar {
+        let nonce = self.hashes.nonce(attested.issuer.as_bytes(), attested.nonce.as_bytes());
+        let attested_until_ns = attested.expires_at_s.saturating_mul(NS_PER_S);
+        Registrar { import: Some(ImportOf { code, participant, nonce, attested_until_ns, rows: 0 }), ..self }
+    }
+
+    /// Makes the entry of a row. Nothing of it may be journaled before `sync`.
+    ///
+    /// # Panics
+    /// Where no file is imported.
+    pub fn import(&mut self, row: &ImportRow) -> Vec<u8> {
+        let Some(of) = &mut self.import else { panic!("a file is imported") };
+        of.rows += 1;
+        let (code, participant, nonce) = (of.code, of.participant, of.nonce);
+        let mut command_id = nonce.0;
+        command_id[..8].copy_from_slice(&of.rows.to_le_bytes());
+        let (kind, text) = (row.alias.kind() as u8, row.alias.as_str().as_bytes());
+        let (identity, account) = (row.identity.as_bytes(), row.account.as_bytes());
+        let hashes = &self.hashes;
+        let before = |hash: Option<KeyedHash>| hash.unwrap_or(KeyedHash::NONE).0;
+        let routing = AliasCommanded {
+            command_id,
+            digest: [0; 16],
+            participant: participant.0,
+            operation: Operation::Import as u8,
+            alias_type: kind,
+            generation: hashes.current.generation,
+            alias: hashes.alias(kind, text).0,
+            alias_before: before(hashes.alias_before(kind, text)),
+            identity: hashes.identity(&code, identity).0,
+            identity_before: before(hashes.identity_before(&code, identity)),
+            account: hashes.account(&code, account).0,
+            // The attestation is of the file as a whole, which says itself what has been taken in: rows that are there already.
+            nonce: [0; 16],
+            attested_until_ns: of.attested_until_ns,
+            defaults: 0,
+            consent_purpose: 1,
+            consent_until_ns: u64::MAX >> 1,
+        };
+        let private = AliasCommandPrivate {
+            alias: text.to_vec(),
+            identity: identity.to_vec(),
+            account: account.to_vec(),
+            name: row.name.as_bytes().to_vec(),
+            attestation: Vec::new(),
+        };
+        self.write(Sender::Operator, &routing, Some(&private))
     }
 
     /// Makes the entry of a command. Nothing of what it replies may be journaled before `sync`.

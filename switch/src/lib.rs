@@ -21,6 +21,7 @@ pub mod events;
 pub mod feed;
 pub mod genesis;
 pub mod history;
+pub mod import;
 pub mod ingress;
 pub mod limits;
 pub mod log;

@@ -120,6 +120,12 @@ pub const DIRECTORY_BATCHES_MAX: usize = 1_024;
 /// Batches that found no room on that way. With so many more nobody looks anything up until the directory has come after.
 pub const DIRECTORY_BATCHES_HELD_MAX: usize = 256;
 
+/// Rows of an imported file that are journaled as one batch: with 400 bytes each it is a batch of usual size, and one sync for all of them.
+pub const IMPORT_ROWS_PER_BATCH: usize = 2_048;
+
+/// Batches of an import that wait for the directory.
+pub const IMPORT_BATCHES_MAX: usize = 16;
+
 /// Rows of a tariff: they are read at each posting, and must fit into one entry.
 pub const TARIFF_ROWS_MAX: usize = 256;
 

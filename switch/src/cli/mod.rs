@@ -3,6 +3,7 @@
 
 mod admin;
 mod demo;
+mod directory;
 mod init;
 mod ledger;
 mod payments;
@@ -48,6 +49,9 @@ enum Command {
     /// Report on participants, settlement and the whole scheme, from the journal of a data directory
     #[command(subcommand)]
     Report(report::Command),
+    /// Work on the directory of aliases while the switch does not run
+    #[command(subcommand)]
+    Directory(directory::Command),
     /// Look at one payment, of a running switch or of a data directory
     #[command(subcommand)]
     Payment(payments::Payment),
@@ -86,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => Ok(simulate::run(&arguments)),
         Command::Ledger(command) => ledger::run(&command),
         Command::Report(command) => report::run(&command),
+        Command::Directory(command) => directory::run(&command),
         Command::Payment(command) => payments::run_payment(&command),
         Command::Payments(command) => payments::run_payments(&command),
         Command::Admin(command) => admin::run(&command),

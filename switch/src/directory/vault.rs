@@ -8,11 +8,10 @@
 //! A record's key is keyed BLAKE3, under the vault's key, over the slot's number and its 16 random bytes: neither the file nor the key is of use without the other. A slot
 //! of zeros was destroyed. A key seals once, so its nonce is always the first. The vault's key lies in the key ring, wrapped.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::seal::{DataKey, SealFault, random_into};
 
@@ -33,14 +32,8 @@ pub struct Vault {
 #[derive(Clone)]
 pub struct VaultReader {
     key: [u8; 32],
-    secrets: Secrets,
-}
-
-#[derive(Clone)]
-enum Secrets {
-    File(Arc<File>, PathBuf),
-    /// The simulator's: a function of the seed; what was destroyed is remembered.
-    Simulated(Arc<Mutex<BTreeSet<u64>>>),
+    file: Arc<File>,
+    path: Arc<PathBuf>,
 }
 
 impl Vault {
@@ -65,14 +58,8 @@ impl Vault {
             }
         }
         let next = (length / SECRET_BYTES as u64).max(1);
-        let secrets = Secrets::File(Arc::new(file), path.to_owned());
-        Ok(Vault { reader: VaultReader { key, secrets }, next, fresh: Vec::new() })
-    }
-
-    /// A vault without a file. It outlives the simulated process as a file would.
-    pub(crate) fn simulated(key: [u8; 32]) -> Vault {
-        let secrets = Secrets::Simulated(Arc::default());
-        Vault { reader: VaultReader { key, secrets }, next: 1, fresh: Vec::new() }
+        let reader = VaultReader { key, file: Arc::new(file), path: Arc::new(path.to_owned()) };
+        Ok(Vault { reader, next, fresh: Vec::new() })
     }
 
     /// Who reads it.
@@ -85,28 +72,23 @@ impl Vault {
         let slot = self.next;
         self.next += 1;
         let mut secret = [0; SECRET_BYTES];
-        match &self.reader.secrets {
-            Secrets::File(..) => {
-                while secret == [0; SECRET_BYTES] {
-                    random_into(&mut secret);
-                }
-                self.fresh.extend_from_slice(&secret);
-            }
-            Secrets::Simulated(_) => secret = simulated_secret(slot),
+        while secret == [0; SECRET_BYTES] {
+            random_into(&mut secret);
         }
+        self.fresh.extend_from_slice(&secret);
         (slot, self.reader.key_of(slot, &secret))
     }
 
     /// The new slots are on disk.
     pub fn sync(&mut self) -> Result<(), SealFault> {
-        let Secrets::File(file, path) = &self.reader.secrets else { return Ok(()) };
         if self.fresh.is_empty() {
             return Ok(());
         }
+        let VaultReader { file, path, .. } = &self.reader;
         let slots = (self.fresh.len() / SECRET_BYTES) as u64;
         let at = (self.next - slots) * SECRET_BYTES as u64;
         let written = file.write_all_at(&self.fresh, at).and_then(|()| file.sync_data());
-        written.map_err(|error| SealFault::File(path.clone(), error))?;
+        written.map_err(|error| SealFault::File(path.to_path_buf(), error))?;
         self.fresh.clear();
         Ok(())
     }
@@ -120,38 +102,22 @@ impl Vault {
 impl VaultReader {
     /// The key of a slot; none where it was destroyed, or never was.
     pub fn key(&self, slot: u64) -> Result<Option<DataKey>, SealFault> {
-        let secret = match &self.secrets {
-            Secrets::File(file, path) => {
-                let mut secret = [0; SECRET_BYTES];
-                match file.read_exact_at(&mut secret, slot * SECRET_BYTES as u64) {
-                    Ok(()) => secret,
-                    Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-                    Err(error) => return Err(SealFault::File(path.clone(), error)),
-                }
-            }
-            Secrets::Simulated(destroyed) => {
-                let destroyed = destroyed.lock().unwrap_or_else(PoisonError::into_inner);
-                if destroyed.contains(&slot) { [0; SECRET_BYTES] } else { simulated_secret(slot) }
-            }
-        };
+        let mut secret = [0; SECRET_BYTES];
+        match self.file.read_exact_at(&mut secret, slot * SECRET_BYTES as u64) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(SealFault::File(self.path.to_path_buf(), error)),
+        }
         Ok((slot > 0 && secret != [0; SECRET_BYTES]).then(|| self.key_of(slot, &secret)))
     }
 
     /// Destroys slots; on disk before it returns. What was destroyed stays so.
     pub fn destroy(&self, slots: &[u64]) -> Result<(), SealFault> {
-        match &self.secrets {
-            Secrets::File(file, path) => {
-                let fault = |error| SealFault::File(path.clone(), error);
-                for &slot in slots.iter().filter(|&&slot| slot > 0) {
-                    file.write_all_at(&[0; SECRET_BYTES], slot * SECRET_BYTES as u64).map_err(fault)?;
-                }
-                file.sync_data().map_err(fault)
-            }
-            Secrets::Simulated(destroyed) => {
-                destroyed.lock().unwrap_or_else(PoisonError::into_inner).extend(slots);
-                Ok(())
-            }
+        let fault = |error| SealFault::File(self.path.to_path_buf(), error);
+        for &slot in slots.iter().filter(|&&slot| slot > 0) {
+            self.file.write_all_at(&[0; SECRET_BYTES], slot * SECRET_BYTES as u64).map_err(fault)?;
         }
+        self.file.sync_data().map_err(fault)
     }
 
     fn key_of(&self, slot: u64, secret: &[u8; SECRET_BYTES]) -> DataKey {
@@ -159,12 +125,6 @@ impl VaultReader {
         hasher.update(b"slot").update(&slot.to_le_bytes()).update(secret);
         DataKey::of_slot(slot, hasher.finalize().as_bytes())
     }
-}
-
-fn simulated_secret(slot: u64) -> [u8; SECRET_BYTES] {
-    let mut secret = [1; SECRET_BYTES];
-    secret[..8].copy_from_slice(&slot.to_le_bytes());
-    secret
 }
 
 #[cfg(test)]

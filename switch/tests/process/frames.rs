@@ -206,7 +206,7 @@ fn a_header_that_this_version_does_not_know_is_refused_and_the_session_goes_on()
         ("routing part longer than the frame", |frame| frame[25] = 0xff, ErrorCode::BadMessage),
         ("version 1", |frame| frame[4] = 1, ErrorCode::BadVersion),
         ("kind 0", |frame| frame[5] = 0, ErrorCode::UnknownKind),
-        ("kind 20", |frame| frame[5] = 20, ErrorCode::UnknownKind),
+        ("kind 27", |frame| frame[5] = 27, ErrorCode::UnknownKind),
         ("routing part one too short", |frame| frame[24] -= 1, ErrorCode::BadMessage),
         ("no routing part", |frame| frame[24] = 0, ErrorCode::BadMessage),
         (
