@@ -19,6 +19,7 @@
 compile_error!("loadtest measures through timerfd and /proc: Linux only");
 
 pub mod agreement;
+pub mod aliases;
 mod audit;
 pub mod cli;
 mod clock;

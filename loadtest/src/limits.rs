@@ -8,6 +8,9 @@ pub const NS_PER_MS: u64 = 1_000_000;
 /// Nanoseconds of a second.
 pub const NS_PER_S: u64 = 1_000_000_000;
 
+/// Rows of a file of aliases: mobile numbers of eight digits behind the country's code and a 7.
+pub const ALIASES_MAX: u64 = 100_000_000;
+
 /// Payments a second that can be asked for: above what any one core can send.
 pub const RATE_MAX: u64 = 10_000_000;
 

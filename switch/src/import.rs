@@ -139,7 +139,7 @@ fn survey(path: &Path) -> Result<([u8; 32], u64), ImportError> {
     }
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(hash.finish().as_ref());
-    let mut reader = csv::Reader::from_path(path).map_err(|error| not_csv(path, &error))?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|error| not_csv(path, &error))?;
     let mut record = csv::ByteRecord::new();
     let mut rows = 0;
     while reader.read_byte_record(&mut record).map_err(|error| not_csv(path, &error))? {

@@ -1,6 +1,7 @@
 //! The command line. Exit status 0: done, and right. 1: a payment has no outcome, the books are wrong, or a service level was missed. 2: it could not
 //! begin, or its report could not be written.
 
+mod aliases;
 mod compare;
 mod fill;
 mod max;
@@ -31,6 +32,8 @@ enum Command {
     Max(max::Arguments),
     /// Make a large history quickly, through the real engine and journal
     Fill(fill::Arguments),
+    /// Write a file of aliases, and its attestation, for `switch directory import`
+    Aliases(aliases::Arguments),
     /// Set two reports side by side
     Compare(compare::Arguments),
     /// List the scenarios that come along, or print one to begin from
@@ -44,6 +47,7 @@ pub fn run() -> ExitCode {
         Command::Run(arguments) => in_runtime(run::run(&arguments)),
         Command::Max(arguments) => in_runtime(max::run(&arguments)),
         Command::Fill(arguments) => in_runtime(fill::run(&arguments)),
+        Command::Aliases(arguments) => aliases::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Scenarios(arguments) => run::list(&arguments),
     };

@@ -12,7 +12,7 @@ use adapters::native::client::{
 use adapters::sandbox::issuer::{DevelopmentIssuer, PersonClaims};
 use tokio::runtime::Runtime;
 
-use crate::harness::{CURRENCY, Data, PATIENCE, Switch, code};
+use crate::harness::{BINARY, CURRENCY, Data, PATIENCE, Switch, code};
 use crate::privacy::files_with;
 use crate::wire::now_ns;
 
@@ -408,4 +408,71 @@ fn what_does_not_hold_is_refused_by_name_and_changes_nothing() {
     drop((one, two));
     switch.stop();
     data.verified();
+}
+
+/// `switch directory import` of these rows for PSP0002, attested: exit status, what it counted, and the file of errors.
+fn import(data: &Data, issuer: &DevelopmentIssuer, text: &str, nonce: &str) -> (i32, String, String) {
+    let [file, jws, errors] = ["rows.csv", "rows.jws", "rows.errors.csv"].map(|name| data.path("..").join(name));
+    std::fs::write(&file, text).unwrap();
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref());
+    let now_s = now_ns() / 1_000_000_000;
+    let rows = text.lines().count() as u64 - 1;
+    std::fs::write(&jws, issuer.attest_file("PSP0002", (&sha256, rows), (now_s, now_s + 60), nonce)).unwrap();
+    let mut command = std::process::Command::new(BINARY);
+    command.args(["directory", "import", "--json", "--participant", "PSP0002", "--config"]);
+    command.arg(data.path("switch.toml")).arg("--file").arg(&file).arg("--attestation").arg(&jws);
+    let output = command.output().unwrap();
+    let said = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    let errors = std::fs::read_to_string(errors).unwrap_or_default();
+    (output.status.code().unwrap(), String::from_utf8(said).unwrap(), errors)
+}
+
+#[test]
+fn a_file_of_aliases_is_imported_row_by_row_and_what_is_not_taken_is_named() {
+    let data = Data::new();
+    let (issuer, switch) = begin(&data);
+    let head = "type,alias,identity,account,name\n";
+    let good = format!(
+        "{head}MBNO,{PHONE},{TOKEN},{ACCOUNT},{NAME}\nEMAL,Q@Xyl.example,{TOKEN},{ACCOUNT},\"Mwangi, Wanjiku\"\n"
+    );
+    let (status, said, _) = import(&data, &issuer, &good, "nonce-of-a-file-0001");
+    assert!(status == 1 && said.contains("is open in another process"), "{said}");
+    switch.stop();
+    let (status, said, errors) = import(&data, &issuer, &good, "nonce-of-a-file-0001");
+    assert_eq!((status, said.trim()), (0, r#"{"rows":2,"registered":2,"refused":0}"#), "{errors}");
+
+    let bad = format!(
+        "{good}MBNO,0712,{TOKEN},{ACCOUNT},{NAME}\nMBNO,+254700000001,1234567890123456,{ACCOUNT},{NAME}\nMBNO,+254700000002,{TOKEN}\nRAND,x,{TOKEN},{ACCOUNT},{NAME}\nMBNO,+254700000003,{TOKEN},{ACCOUNT},{NAME}\n"
+    );
+    let (status, said, errors) = import(&data, &issuer, &bad, "nonce-of-a-file-0002");
+    assert_eq!((status, said.trim()), (1, r#"{"rows":7,"registered":1,"refused":6}"#), "{errors}");
+    for (line, why) in [
+        ("2,", "alias_taken_here"),
+        ("3,", "alias_taken_here"),
+        ("4,", "begins with +"),
+        ("5,", "ID number itself"),
+        ("6,", "3 fields instead of 5"),
+        ("7,", "no such type"),
+    ] {
+        let found = errors.lines().find(|text| text.starts_with(line)).unwrap_or_default();
+        assert!(found.contains(why), "line {line} {why}: {errors}");
+    }
+    assert!(!errors.contains("0712") && !errors.contains("1234567890123456"), "what was wrong is not quoted");
+    let stranger = DevelopmentIssuer::of_seed("dev-id", "k1", &[8; 32]);
+    let (status, said, _) = import(&data, &stranger, &good, "nonce-of-a-file-0003");
+    assert!(status == 2 && said.contains("signature does not hold"), "{said}");
+    let (status, said, _) = import(&data, &issuer, "a,b\n1,2\n", "nonce-of-a-file-0004");
+    assert!(status == 2 && said.contains("the head must be type,alias,identity,account,name"), "{said}");
+
+    let switch = data.serve();
+    let runtime = runtime();
+    let mut payer = Desk::open(&runtime, &data, 1);
+    assert_eq!(payer.look_up(PHONE).account, ACCOUNT.as_bytes());
+    drop(payer);
+    switch.stop();
+    data.verified();
+    for needle in [PHONE, "254712345678", TOKEN, "Qqzwxvyk", ACCOUNT, "q@xyl.example"] {
+        assert_eq!(files_with(&data.path(""), needle.as_bytes()), [""; 0], "`{needle}` lies readable on disk");
+    }
 }
