@@ -3,7 +3,7 @@
 //! A command is decided in the order of `AliasOutcome`, the first that applies, and changes nothing unless it is done. Every change goes through [`Changes`], which sees
 //! what a batch has changed before it is written, and keeps the digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use adapters::directory::{AliasOutcome, AliasType, Claim, Operation};
@@ -173,6 +173,29 @@ impl<S: Store> Changes<'_, S> {
         read_list(self.get(space, &of.0)?.as_deref())
     }
 
+    /// Keys that begin with a hash, as they are now.
+    fn keys_of(&self, space: Space, of: KeyedHash) -> Result<BTreeSet<Vec<u8>>, StoreFault> {
+        let mut keys = BTreeSet::new();
+        self.store.scan(space, &of.0, &mut |key, _| {
+            let is_of = key.starts_with(&of.0);
+            if is_of {
+                keys.insert(key.to_vec());
+            }
+            is_of
+        })?;
+        let changed = self.changed.range((space, of.0.to_vec())..);
+        for ((_, key), (_, new)) in
+            changed.take_while(|((in_space, key), _)| *in_space == space && key.starts_with(&of.0))
+        {
+            if new.is_some() {
+                keys.insert(key.clone())
+            } else {
+                keys.remove(key)
+            };
+        }
+        Ok(keys)
+    }
+
     fn set_list(&mut self, space: Space, of: KeyedHash, list: &[Listed]) -> Result<(), StoreFault> {
         self.set(space, &of.0, list_bytes(list))
     }
@@ -318,8 +341,11 @@ impl<S: Store> Directory<S> {
     pub fn free_slots(&self, count_max: usize) -> Result<Vec<u64>, StoreFault> {
         let mut slots = Vec::new();
         self.store.scan(Space::FreeSlots, &[], &mut |key, _| {
+            if slots.len() == count_max {
+                return false;
+            }
             slots.extend(<[u8; 8]>::try_from(key).map(u64::from_be_bytes));
-            slots.len() < count_max
+            true
         })?;
         Ok(slots)
     }
@@ -495,7 +521,9 @@ impl<S: Store> Applying<'_, S> {
             entry: position,
             sealed: sealed.to_vec(),
         };
-        self.add(KeyedHash(command.alias), &record, command.defaults.to_native())?;
+        let before = KeyedHash(command.identity_before);
+        let defaults = self.defaults_of(command, command.defaults.to_native())?;
+        self.add(KeyedHash(command.alias), &record, defaults, before)?;
         if !nonce.is_none() {
             let end = attested_until_ns.to_be_bytes();
             self.changes.set(Space::Nonces, &nonce.0, Some(end.to_vec()))?;
@@ -504,20 +532,39 @@ impl<S: Store> Applying<'_, S> {
         Ok(Ok(()))
     }
 
-    /// Puts an entry in, and into the lists that lead to it.
-    fn add(&mut self, alias: KeyedHash, record: &Record, defaults: u16) -> Result<(), StoreFault> {
+    /// Puts an entry in, and into the lists that lead to it. While hashes are made anew an identity has a second list, under its hash before: a default is a default in both.
+    fn add(
+        &mut self,
+        alias: KeyedHash,
+        record: &Record,
+        defaults: u16,
+        identity_before: KeyedHash,
+    ) -> Result<(), StoreFault> {
         self.changes.set(Space::Aliases, &alias.0, Some(record.bytes()))?;
         let mut owned = self.changes.list(Space::Identities, record.identity)?;
-        // Who has one alias is paid there.
-        let defaults = defaults | u16::from(owned.iter().all(|listed| listed.defaults & 1 == 0));
-        owned.iter_mut().for_each(|listed| listed.defaults &= !defaults);
+        let has_before = !identity_before.is_none() && identity_before != record.identity;
+        let mut before = if has_before { self.changes.list(Space::Identities, identity_before)? } else { Vec::new() };
+        owned.iter_mut().chain(&mut before).for_each(|listed| listed.defaults &= !defaults);
         owned.push(Listed { alias, defaults });
+        if has_before {
+            self.changes.set_list(Space::Identities, identity_before, &before)?;
+        }
         self.changes.set_list(Space::Identities, record.identity, &owned)?;
         let mut leading = self.changes.list(Space::Accounts, record.account)?;
         leading.push(Listed { alias, defaults: 0 });
         self.changes.set_list(Space::Accounts, record.account, &leading)?;
         self.changes.meta.entries += 1;
         Ok(())
+    }
+
+    /// For what an alias is to be the default, of what was asked: who has none in general is paid there.
+    fn defaults_of(&self, command: &ArchivedAliasCommanded, asked: u16) -> Result<u16, StoreFault> {
+        let mut has_default = false;
+        for identity in [command.identity, command.identity_before] {
+            let owned = self.changes.list(Space::Identities, KeyedHash(identity))?;
+            has_default |= owned.iter().any(|listed| listed.defaults & 1 != 0);
+        }
+        Ok(asked | u16::from(!has_default))
     }
 
     /// Takes an entry out, and out of the lists; gives for what it was the default. Its slot is the caller's.
@@ -569,12 +616,14 @@ impl<S: Store> Applying<'_, S> {
             sealed: sealed.to_vec(),
             ..old
         };
-        self.add(KeyedHash(command.alias), &record, command.defaults.to_native() | was_default)?;
+        let defaults = self.defaults_of(command, command.defaults.to_native() | was_default)?;
+        let before = KeyedHash(command.identity_before);
+        self.add(KeyedHash(command.alias), &record, defaults, before)?;
         self.move_traces(alias, KeyedHash(command.alias))?;
         Ok(Ok(()))
     }
 
-    /// What is counted of an alias goes along where its hash changes.
+    /// What is counted of an alias, and who has reported it, goes along where its hash changes.
     fn move_traces(&mut self, from: KeyedHash, to: KeyedHash) -> Result<(), StoreFault> {
         if from == to {
             return Ok(());
@@ -582,6 +631,12 @@ impl<S: Store> Applying<'_, S> {
         if let Some(counters) = self.changes.get(Space::Counters, &from.0)? {
             self.changes.set(Space::Counters, &to.0, Some(counters))?;
             self.changes.set(Space::Counters, &from.0, None)?;
+        }
+        for key in self.changes.keys_of(Space::Reports, from)? {
+            let there = [&to.0[..], &key[from.0.len()..]].concat();
+            let last = self.last_report(&key)?.max(self.last_report(&there)?);
+            self.changes.set(Space::Reports, &there, last.map(|last| last.to_le_bytes().to_vec()))?;
+            self.changes.set(Space::Reports, &key, None)?;
         }
         Ok(())
     }
@@ -639,15 +694,23 @@ impl<S: Store> Applying<'_, S> {
 
     /// Counts a report. Of an alias that nobody has too: the answer must not tell.
     fn report(&mut self, participant: ParticipantId, command: &ArchivedAliasCommanded) -> Decided<()> {
-        let alias = self.find(command)?.map_or(KeyedHash(command.alias), |(alias, _)| alias);
-        let key = [&alias.0[..], &participant.0.to_be_bytes()].concat();
-        let last = self.changes.get(Space::Reports, &key)?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        if last.is_some_and(|last| u64::from_le_bytes(last) + REPORT_AGAIN_NS > self.time_ns) {
-            return Ok(Err(AliasOutcome::ReportRepeated.into()));
+        let key = |alias: [u8; 16]| [&alias[..], &participant.0.to_be_bytes()].concat();
+        for alias in [command.alias, command.alias_before] {
+            if self.last_report(&key(alias))?.is_some_and(|last| last + REPORT_AGAIN_NS > self.time_ns) {
+                return Ok(Err(AliasOutcome::ReportRepeated.into()));
+            }
         }
-        self.changes.set(Space::Reports, &key, Some(self.time_ns.to_le_bytes().to_vec()))?;
+        let alias = self.find(command)?.map_or(KeyedHash(command.alias), |(alias, _)| alias);
+        self.changes.set(Space::Reports, &key(alias.0), Some(self.time_ns.to_le_bytes().to_vec()))?;
         self.count(alias, day_of(self.time_ns), Counted::Reported)?;
         Ok(Ok(()))
+    }
+
+    /// When a participant has last reported an alias.
+    fn last_report(&self, key: &[u8]) -> Result<Option<u64>, StoreFault> {
+        let Some(bytes) = self.changes.get(Space::Reports, key)? else { return Ok(None) };
+        let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| StoreFault::damaged("a report that is none"))?;
+        Ok(Some(u64::from_le_bytes(bytes)))
     }
 
     fn count(&mut self, alias: KeyedHash, today: u32, what: Counted) -> Result<(), StoreFault> {
@@ -656,16 +719,25 @@ impl<S: Store> Applying<'_, S> {
         self.changes.set(Space::Counters, &alias.0, counters.bytes())
     }
 
-    /// An entry goes over to the hashes of a new key. One that has gone, or has gone over by itself, is left alone.
+    /// An entry goes over to the hashes of a new key. One that has gone, or has gone over by itself, is left alone. Where its alias was registered under both keys, by a command
+    /// that was hashed before the new key came and journaled behind it, the first registration stays.
     fn rehash(&mut self, generation: u8, row: &ArchivedRehashedRow) -> Result<(), StoreFault> {
         let before = KeyedHash(row.alias_before);
         let Some(old) = self.changes.record(before)?.filter(|record| record.generation < generation) else {
             return Ok(());
         };
         let defaults = self.take_out(before, &old)?;
+        if let Some(twin) = self.changes.record(KeyedHash(row.alias))? {
+            if twin.entry < old.entry {
+                return self.free_slot(old.slot);
+            }
+            self.take_out(KeyedHash(row.alias), &twin)?;
+            self.free_slot(twin.slot)?;
+        }
         let (identity, account) = (KeyedHash(row.identity), KeyedHash(row.account));
+        let identity_before = old.identity;
         let record = Record { generation, identity, account, ..old };
-        self.add(KeyedHash(row.alias), &record, defaults)?;
+        self.add(KeyedHash(row.alias), &record, defaults, identity_before)?;
         self.move_traces(before, KeyedHash(row.alias))
     }
 

@@ -41,6 +41,8 @@ impl DirectoryThread {
 
     fn follow(&mut self) -> Result<(), ClerkFault> {
         let (mut results, mut persisted_at, mut is_unpersisted) = (Vec::new(), Instant::now(), false);
+        // Those that a stop has left, or that were freed in the replay: an erasure must not wait for the next command.
+        self.destroy_slots()?;
         loop {
             let first = self.batches.recv_timeout(PERSIST_EVERY);
             let is_over = matches!(first, Err(RecvTimeoutError::Disconnected));

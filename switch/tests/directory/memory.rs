@@ -1,0 +1,178 @@
+//! The simulator's store: every result, every byte, and what is left of them when the machine stops.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use switch::directory::hashes::KeyedHash;
+use switch::directory::store::{MemoryStore, Space, Store};
+use switch::directory::{CommandResult, Directory, DirectoryBatch};
+use switch::entry::ParticipantId;
+
+use crate::edge::{
+    ACCOUNTS, ALIASES, Edge, PARTICIPANTS, PEOPLE, Plan, Telling, account_hash, alias_hash, identity_hash, plan,
+};
+use crate::model::{Answer, Model};
+
+/// All that a store holds, but slots that are to be destroyed.
+pub(crate) fn stored(store: &impl Store) -> BTreeMap<(Space, Vec<u8>), Vec<u8>> {
+    let mut stored = BTreeMap::new();
+    for space in Space::ALL.into_iter().filter(|space| *space != Space::FreeSlots) {
+        let mut visit = |key: &[u8], value: &[u8]| stored.insert((space, key.to_vec()), value.to_vec()).is_none();
+        store.scan(space, &[], &mut visit).unwrap();
+    }
+    stored
+}
+
+pub(crate) fn applied(directory: &mut Directory<impl Store>, batch: &DirectoryBatch) -> Vec<CommandResult> {
+    let mut results = Vec::new();
+    directory.apply(batch, &mut results).unwrap();
+    results
+}
+
+/// Each result is that of the model, and told to who has asked.
+pub(crate) fn check_results(results: &[CommandResult], answers: &[Answer], telling: &Telling) {
+    let commands = (telling.first_sequence + 1..).zip(&telling.entries).filter_map(|(position, told)| match told {
+        crate::edge::Told::Command { sent, .. } => Some((position, sent)),
+        crate::edge::Told::Rehash(_) => None,
+    });
+    let commands: Vec<_> = commands.collect();
+    assert_eq!(results.len(), commands.len());
+    for ((result, &(outcome, claim, at_ns)), (position, sent)) in results.iter().zip(answers).zip(commands) {
+        assert_eq!((result.outcome, result.claim, result.at_ns), (outcome, claim, at_ns), "{sent:?}");
+        assert_eq!((result.position, result.command_id), (position, sent.id));
+        assert_eq!(result.participant, ParticipantId(sent.participant));
+    }
+}
+
+/// The store is the model's, byte by byte, and so are digest and count.
+pub(crate) fn check_state<S: Store>(directory: &Directory<S>, store: &S, model: &Model) {
+    let (found, meant) = (stored(store), model.stored());
+    // The head last: it only tells that something differs.
+    for (key, value) in meant.iter().rev() {
+        assert_eq!(found.get(key), Some(value), "{key:?}");
+    }
+    assert_eq!(found.len(), meant.len(), "what nobody has put there");
+    assert_eq!(directory.applied(), model.applied);
+    assert_eq!(directory.entries(), model.held.len() as u64);
+    assert_eq!(directory.digest(), directory.recount().unwrap());
+    assert_eq!(directory.digest()[..], meant[&(Space::Meta, b"meta".to_vec())][8..40]);
+}
+
+/// What others read is what the model has.
+fn check_reads(directory: &Directory<MemoryStore>, model: &Model, telling: &Telling) {
+    let reader = directory.reader();
+    assert_eq!(reader.through(), model.applied);
+    let today = (telling.time_ns / 86_400_000_000_000) as u32;
+    for generation in 1..=telling.generation {
+        for alias in 0..ALIASES {
+            let hash = KeyedHash(alias_hash(alias, generation));
+            let held = model.held.get(&alias).filter(|held| held.generation == generation);
+            let found = reader.find(hash).unwrap();
+            assert_eq!(found.is_some(), held.is_some());
+            if let (Some(found), Some(held)) = (found, held) {
+                assert_eq!((found.participant.0, found.is_paused), (held.participant, held.is_paused));
+                assert_eq!((found.slot, &found.sealed), (held.slot, &held.sealed));
+                assert_eq!((found.entry, found.owned_since_ns), (held.entry, held.owned_since_ns));
+            }
+            for day in [today, today + 2, today + 40, today + 200] {
+                let classes = reader.counters(hash).unwrap().classes(day);
+                assert_eq!(classes, model.classes((alias, generation), day), "alias {alias} on day {day}");
+            }
+        }
+        for participant in 1..=PARTICIPANTS {
+            for identity in 0..PEOPLE {
+                let hash = KeyedHash(identity_hash(participant, identity, generation));
+                let listed = model.listed(participant, identity, generation);
+                let found =
+                    reader.aliases_of(hash).unwrap().into_iter().map(|listed| (listed.alias.0, listed.defaults));
+                let meant = listed.iter().map(|&(alias, bits)| (alias_hash(alias, generation), bits));
+                assert!(found.eq(meant), "identity {identity} at {participant}: {listed:?}");
+                for purpose in 0..4 {
+                    let meant = listed.iter().find(|(_, bits)| bits & (1 << purpose) != 0);
+                    let meant = meant.map(|&(alias, _)| KeyedHash(alias_hash(alias, generation)));
+                    assert_eq!(reader.default_of(hash, purpose).unwrap(), meant);
+                }
+            }
+            for account in 0..ACCOUNTS {
+                let hash = KeyedHash(account_hash(participant, account, generation));
+                let found = reader.aliases_at(hash).unwrap().into_iter().map(|listed| listed.alias.0);
+                let leading = model.leading(participant, account, generation);
+                assert!(found.eq(leading.into_iter().map(|alias| alias_hash(alias, generation))));
+            }
+        }
+    }
+    let entries: BTreeSet<u64> = model.lookups.iter().map(|made| made.entry).collect();
+    for entry in entries {
+        let of = model.lookups.iter().rev().filter(|made| made.entry == entry).copied().collect::<Vec<_>>();
+        assert_eq!(reader.lookups_of(entry, 0, usize::MAX).unwrap(), of);
+        assert_eq!(reader.lookups_of(entry, of[0].position, 2).unwrap(), of[1..of.len().min(3)]);
+    }
+    let (earlier, next) = reader.of_earlier_generation(telling.generation, KeyedHash::NONE, 100).unwrap();
+    let before = model.held.values().filter(|held| held.generation < telling.generation).count();
+    assert_eq!((earlier.len(), next), (before, None));
+}
+
+/// To be destroyed is what no entry has any more, and what was never taken in.
+fn check_slots(directory: &Directory<MemoryStore>, model: &Model, edge: &Edge, destroyed: &BTreeSet<u64>) {
+    let held = model.slots();
+    let meant: Vec<u64> = (1..=edge.slots).filter(|slot| !held.contains(slot) && !destroyed.contains(slot)).collect();
+    assert_eq!(directory.free_slots(usize::MAX).unwrap(), meant);
+    assert_eq!(directory.free_slots(1).unwrap(), meant[..meant.len().min(1)]);
+}
+
+fn run(plans: &[Plan]) {
+    let (mut edge, mut model) = (Edge::new(), Model::default());
+    let store = MemoryStore::default();
+    let mut directory = Directory::open(store.clone()).unwrap();
+    let mut batches: Vec<DirectoryBatch> = Vec::new();
+    let (mut destroyed, mut destroyed_at_mark) = (BTreeSet::new(), BTreeSet::new());
+    for plan in plans {
+        let (batch, telling) = edge.batch(plan, &model);
+        let answers = model.apply(&telling);
+        check_results(&applied(&mut directory, &batch), &answers, &telling);
+        batches.push(batch);
+        check_state(&directory, &store, &model);
+        check_reads(&directory, &model, &telling);
+        check_slots(&directory, &model, &edge, &destroyed);
+
+        assert!(applied(&mut directory, plan.again.get(&batches)).is_empty());
+        check_state(&directory, &store, &model);
+
+        let slots = directory.free_slots(plan.destroyed).unwrap();
+        assert!(slots.len() <= plan.destroyed);
+        directory.slots_destroyed(&slots).unwrap();
+        destroyed.extend(slots);
+        check_slots(&directory, &model, &edge, &destroyed);
+        if plan.is_persisted {
+            directory.persist().unwrap();
+            assert_eq!(directory.progress().persisted(), model.applied);
+            destroyed_at_mark = destroyed.clone();
+        }
+        if plan.is_crash {
+            store.forget_unpersisted();
+            directory = Directory::open(store.clone()).unwrap();
+            let mark = directory.applied();
+            assert_eq!(directory.progress().persisted(), mark);
+            assert_eq!(directory.digest(), directory.recount().unwrap());
+            batches.iter().for_each(|batch| drop(applied(&mut directory, batch)));
+            assert!(mark <= model.applied);
+            destroyed = destroyed_at_mark.clone();
+            check_state(&directory, &store, &model);
+            check_slots(&directory, &model, &edge, &destroyed);
+        }
+    }
+    let again = MemoryStore::default();
+    let mut directory = Directory::open(again.clone()).unwrap();
+    batches.iter().for_each(|batch| drop(applied(&mut directory, batch)));
+    check_state(&directory, &again, &model);
+    check_slots(&directory, &model, &edge, &BTreeSet::new());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_directory_agrees_with_the_rules(plans in prop::collection::vec(plan(24), 1..24)) {
+        run(&plans);
+    }
+}
