@@ -180,7 +180,7 @@ fn has_country_code(digits: &[u8]) -> bool {
         38 => matches!(digit(2), 0 | 1 | 2 | 3 | 5 | 6 | 7 | 9),
         67 => matches!(digit(2), 0 | 2..=9),
         68 => digit(2) != 4,
-        69 => matches!(digit(2), 0 | 1 | 2),
+        69 => digit(2) <= 2,
         85 => matches!(digit(2), 0 | 2 | 3 | 5 | 6),
         87 => digit(2) == 0,
         88 => matches!(digit(2), 0..=3 | 6),

@@ -106,7 +106,7 @@ impl<'a, M: Part> Checked<'a, M> {
             Private::Payment(private) => private_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),
             Private::Note(note) => [&note.text, &note.extension].into_iter().for_each(|bytes| take(bytes)),
             Private::AliasTransfer(private) => {
-                transfer_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes))
+                transfer_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes));
             }
             Private::AliasCommand(private) => command_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),
             Private::AliasLookup(private) => lookup_fields(private).into_iter().for_each(|(_, _, bytes)| take(bytes)),

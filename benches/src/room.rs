@@ -206,6 +206,9 @@ impl Room {
                 Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } => {
                     panic!("nothing is returned or asked here")
                 }
+                Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {
+                    panic!("nobody has asked for aliases here")
+                }
                 Event::Welcomed(_) | Event::Acknowledged { .. } | Event::Echo { .. } => {}
             });
             received.expect("the switch keeps to the protocol");

@@ -39,7 +39,7 @@ pub fn number_of(row: u64) -> String {
 /// The token of the person of a row, as the ID system would have made it for this participant.
 pub fn token_of(participant: &str, row: u64) -> String {
     let seed = participant.bytes().fold(row, |seed, byte| scattered(seed ^ u64::from(byte)));
-    format!("t{:016x}-{:06x}", scattered(seed), scattered(seed ^ 1) & 0xff_ffff)
+    format!("person-{:016x}", scattered(seed))
 }
 
 /// The holder's name of a row.

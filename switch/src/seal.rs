@@ -86,7 +86,7 @@ impl std::fmt::Display for SealFault {
             }
             SealFault::Incomplete(path, held, named) => write!(
                 f,
-                "{} holds {held} keys, the journal names {named}: restore the ring that belongs to this journal",
+                "{} holds {held} keys, the journal names {named}: restore the one that belongs to this journal",
                 path.display()
             ),
             SealFault::Unusable(id) => write!(f, "key {id} of the ring is not a data key that the sealing key opens"),

@@ -12,7 +12,7 @@
 //! that snapshot and no payment.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ledger::journal::{JournalPlace, Lineage, Storage, check_place};
 use ledger::snapshot::{
@@ -28,9 +28,6 @@ use crate::limits::{SNAPSHOT_BYTES_PER_TURN, SNAPSHOT_LOOK_NS};
 
 /// A stop waits so long for the directory, which is seconds behind at most; else the next start replays more.
 const DIRECTORY_WAIT: Duration = Duration::from_secs(10);
-
-/// And looks so often.
-const DIRECTORY_LOOK: Duration = Duration::from_millis(1);
 
 /// What came of a snapshot, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,14 +135,7 @@ impl<S: Storage> SnapshotTaker<S> {
 
     /// Waits for the directory; false where it does not come.
     fn wait_for_directory(&self) -> bool {
-        let until = Instant::now() + DIRECTORY_WAIT;
-        while self.directory.as_ref().is_some_and(|directory| directory.persisted() < self.due) {
-            if Instant::now() > until {
-                return false;
-            }
-            std::thread::sleep(DIRECTORY_LOOK);
-        }
-        true
+        self.directory.as_ref().is_none_or(|directory| directory.wait_persisted(self.due, DIRECTORY_WAIT))
     }
 
     /// Is one being made?

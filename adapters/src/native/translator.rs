@@ -101,7 +101,7 @@ impl Translator {
                 self.came(MessageKind::CaseStatus, case_status(routing, private, numbered));
             }
             Event::AliasResult { routing, private } => {
-                self.came(MessageKind::AliasResult, alias_result(routing, private))
+                self.came(MessageKind::AliasResult, alias_result(routing, private));
             }
             Event::AliasFound { routing, private } => self.came(MessageKind::AliasFound, alias_found(routing, private)),
             Event::DirectoryAnswer { routing, private } => {

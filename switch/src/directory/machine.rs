@@ -136,12 +136,15 @@ impl Meta {
     }
 }
 
+/// What a key held, and what it will hold; none for nothing.
+type OldAndNew = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a batch changes, before it is written.
 struct Changes<'a, S: Store> {
     store: &'a S,
     meta: Meta,
     /// What was there, and what will be.
-    changed: BTreeMap<(Space, Vec<u8>), (Option<Vec<u8>>, Option<Vec<u8>>)>,
+    changed: BTreeMap<(Space, Vec<u8>), OldAndNew>,
 }
 
 impl<S: Store> Changes<'_, S> {

@@ -1,7 +1,8 @@
 //! How other threads read the directory: without locks of ours, at a position that they know.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::counters::Counters;
 use super::hashes::KeyedHash;
@@ -20,7 +21,9 @@ pub struct DirectoryProgress {
     /// Every batch up to here has nothing for it, or was handed over.
     passed: AtomicU64,
     /// The last batch whose changes survive the machine.
-    persisted: AtomicU64,
+    persisted: Mutex<u64>,
+    /// That has moved.
+    has_persisted: Condvar,
 }
 
 impl DirectoryProgress {
@@ -36,11 +39,19 @@ impl DirectoryProgress {
 
     /// What was applied up to here survives the machine.
     pub fn persisted(&self) -> u64 {
-        self.persisted.load(Ordering::Acquire)
+        *self.persisted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until what was applied up to here survives the machine; false where that takes too long.
+    pub fn wait_persisted(&self, position: u64, patience: Duration) -> bool {
+        let persisted = self.persisted.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.has_persisted.wait_timeout_while(persisted, patience, |persisted| *persisted < position);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     pub(super) fn persist(&self, position: u64) {
-        self.persisted.store(position, Ordering::Release);
+        *self.persisted.lock().unwrap_or_else(PoisonError::into_inner) = position;
+        self.has_persisted.notify_all();
     }
 
     pub(super) fn apply(&self, position: u64) {
@@ -56,6 +67,9 @@ impl DirectoryProgress {
         if applied >= handed { passed.max(applied) } else { applied }
     }
 }
+
+/// Entries of earlier generations, and where to go on.
+pub type EarlierPage = (Vec<(KeyedHash, Record)>, Option<KeyedHash>);
 
 /// Reads a directory's store.
 #[derive(Clone)]
@@ -120,7 +134,7 @@ impl<S: Store> DirectoryReader<S> {
         generation: u8,
         after: KeyedHash,
         count_max: usize,
-    ) -> Result<(Vec<(KeyedHash, Record)>, Option<KeyedHash>), StoreFault> {
+    ) -> Result<EarlierPage, StoreFault> {
         let (mut found, mut looked, mut next, mut fault) = (Vec::new(), 0, None, None);
         self.store.scan(Space::Aliases, &after.0, &mut |key, value| {
             let Ok(key) = <[u8; 16]>::try_from(key) else { return true };

@@ -93,6 +93,11 @@ impl Vault {
         Ok(())
     }
 
+    /// How many slots there are.
+    pub fn held(&self) -> u64 {
+        self.next - 1
+    }
+
     /// Are there this many slots? What the journal names must be there.
     pub fn has(&self, slot: u64) -> bool {
         slot < self.next

@@ -253,6 +253,8 @@ impl Engine {
     fn apply_entry(&mut self, moment: Moment, entry: &Entry<'_>, effects: &mut Vec<Effect>) -> Result<(), String> {
         if entry.seal_key & SLOT_KEY == 0 {
             self.seal_key_max = self.seal_key_max.max(entry.seal_key);
+        } else {
+            self.scheme.directory.note_slot(entry.seal_key & !SLOT_KEY);
         }
         match (entry.body, entry.sender) {
             (Body::CreditTransfer(order, annotation), Sender::Participant(sender)) => {

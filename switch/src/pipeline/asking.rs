@@ -51,7 +51,7 @@ pub(super) struct Order {
     pub(super) routing: Vec<u8>,
     pub(super) private: Vec<u8>,
     /// Of a payment order that named an alias.
-    pub(super) alias: Option<AliasOrder>,
+    pub(super) alias: Option<Box<AliasOrder>>,
 }
 
 impl Order {

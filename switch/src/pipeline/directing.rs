@@ -417,7 +417,7 @@ impl<S: Storage> Pipeline<S> {
         checked_through: u64,
     ) {
         let Order { digest, routing, private, alias, .. } = order;
-        if let Some(AliasOrder { resolved: Err(entry), received_ns, .. }) = &alias
+        if let Some(AliasOrder { resolved: Err(entry), received_ns, .. }) = alias.as_deref()
             && !self.decisions.engine.holds(id)
         {
             if let Some(session) = self.sessions.get_mut(frame.0) {
@@ -644,5 +644,5 @@ fn transfer_of(digest: [u8; 16], alias: AliasOrder, account: &[u8], payee: [u8; 
     let (mut routing, mut private) = (Vec::with_capacity(126), Vec::with_capacity(256));
     order.write(&mut routing);
     details.write(&mut private);
-    Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private, alias: Some(alias) }
+    Order { kind: EntryKind::CreditTransfer, digest, original: None, routing, private, alias: Some(Box::new(alias)) }
 }

@@ -294,7 +294,7 @@ impl<S: Storage> Pipeline<S> {
         frame: (SessionKey, u64),
         (digest, checked_through): ([u8; 16], u64),
         [routing, private]: [&[u8]; 2],
-        alias: Option<AliasOrder>,
+        alias: Option<Box<AliasOrder>>,
     ) {
         let annotation = TransferAnnotation { digest, checked_through };
         let participant = self.sessions.get(frame.0).and_then(Session::participant);
@@ -306,7 +306,7 @@ impl<S: Storage> Pipeline<S> {
         };
         let resolution = alias.resolved.clone().unwrap_or(AliasResolution::NONE);
         self.seal(frame, EntryKind::CreditTransfer, [&resolution.annotation(&annotation), routing, private]);
-        self.keep_sent(alias);
+        self.keep_sent(*alias);
     }
 
     /// Why something new gets no room now.

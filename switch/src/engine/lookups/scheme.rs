@@ -65,6 +65,8 @@ pub struct DirectoryScheme {
     buckets: Vec<ParticipantBucket>,
     /// Journal position of the last batch that the directory has to apply.
     pub(in crate::engine) due: u64,
+    /// The highest slot of the vault of any entry: what the vault must at least hold.
+    slot_max: u64,
     /// Of the ring of touched aliases: only in a snapshot.
     pub(in crate::engine) touched_floor: u64,
     /// The same.
@@ -81,7 +83,9 @@ pub struct ParticipantBucket {
 }
 
 /// Whoever is new learns little.
-const LAST_CATEGORY: u8 = LOOKUP_CATEGORIES as u8 - 1;
+const LAST_CATEGORY: u8 = 7;
+
+const _: () = assert!(LAST_CATEGORY as usize + 1 == LOOKUP_CATEGORIES);
 
 const NEW: ParticipantBucket = ParticipantBucket { category: LAST_CATEGORY, bucket: None };
 
@@ -94,6 +98,15 @@ impl DirectoryScheme {
     /// Journal position of the last batch that has anything for the directory: where it has come so far, it has come as far as the engine.
     pub fn due(&self) -> u64 {
         self.due
+    }
+
+    /// The highest slot of the vault of any entry; 0 for none.
+    pub fn slot_max(&self) -> u64 {
+        self.slot_max
+    }
+
+    pub(in crate::engine) fn note_slot(&mut self, slot: u64) {
+        self.slot_max = self.slot_max.max(slot);
     }
 
     /// What look-ups cost; none before that is set.
