@@ -3,6 +3,7 @@
 //! A command is decided in the order of `AliasOutcome`, the first that applies, and changes nothing unless it is done. Every change goes through [`Changes`], which sees
 //! what a batch has changed before it is written, and keeps the digest.
 
+use std::collections::btree_map::Entry as Known;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -143,36 +144,39 @@ type OldAndNew = (Option<Vec<u8>>, Option<Vec<u8>>);
 struct Changes<'a, S: Store> {
     store: &'a S,
     meta: Meta,
-    /// What was there, and what will be.
+    /// What was looked at or changed: what was there, and what will be.
     changed: BTreeMap<(Space, Vec<u8>), OldAndNew>,
 }
 
 impl<S: Store> Changes<'_, S> {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
-        match self.changed.get(&(space, key.to_vec())) {
-            Some((_, new)) => Ok(new.clone()),
-            None => self.store.get(space, key),
+    /// What a key holds. The store is asked once in a batch.
+    fn get(&mut self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+        match self.changed.entry((space, key.to_vec())) {
+            Known::Occupied(known) => Ok(known.get().1.clone()),
+            Known::Vacant(unknown) => {
+                let held = self.store.get(space, key)?;
+                unknown.insert((held.clone(), held.clone()));
+                Ok(held)
+            }
         }
     }
 
     fn set(&mut self, space: Space, key: &[u8], value: Option<Vec<u8>>) -> Result<(), StoreFault> {
-        let key = (space, key.to_vec());
-        if let Some((_, new)) = self.changed.get_mut(&key) {
-            *new = value;
-            return Ok(());
-        }
-        let old = self.store.get(space, &key.1)?;
-        if old != value {
-            self.changed.insert(key, (old, value));
+        match self.changed.entry((space, key.to_vec())) {
+            Known::Occupied(mut known) => known.get_mut().1 = value,
+            Known::Vacant(unknown) => {
+                let held = self.store.get(space, key)?;
+                unknown.insert((held, value));
+            }
         }
         Ok(())
     }
 
-    fn record(&self, alias: KeyedHash) -> Result<Option<Record>, StoreFault> {
+    fn record(&mut self, alias: KeyedHash) -> Result<Option<Record>, StoreFault> {
         self.get(Space::Aliases, &alias.0)?.map(|bytes| Record::read(&bytes)).transpose()
     }
 
-    fn list(&self, space: Space, of: KeyedHash) -> Result<Vec<Listed>, StoreFault> {
+    fn list(&mut self, space: Space, of: KeyedHash) -> Result<Vec<Listed>, StoreFault> {
         read_list(self.get(space, &of.0)?.as_deref())
     }
 
@@ -205,6 +209,7 @@ impl<S: Store> Changes<'_, S> {
 
     /// Everything, with the new head, as the store takes it.
     fn finish(mut self) -> (Meta, Vec<Change>) {
+        self.changed.retain(|_, (old, new)| old != new);
         for ((space, key), (old, new)) in self.changed.iter().filter(|((space, _), _)| space.is_state()) {
             if let Some(old) = old {
                 let gone = digest_of(*space, key, old);
@@ -458,7 +463,7 @@ impl<S: Store> Applying<'_, S> {
     }
 
     /// The entry of a command's alias, under whichever key it is hashed.
-    fn find(&self, command: &ArchivedAliasCommanded) -> Result<Option<Found>, StoreFault> {
+    fn find(&mut self, command: &ArchivedAliasCommanded) -> Result<Option<Found>, StoreFault> {
         for alias in [KeyedHash(command.alias), KeyedHash(command.alias_before)] {
             if !alias.is_none()
                 && let Some(record) = self.changes.record(alias)?
@@ -470,7 +475,7 @@ impl<S: Store> Applying<'_, S> {
     }
 
     /// The same, if it is the sender's.
-    fn find_own(&self, participant: ParticipantId, command: &ArchivedAliasCommanded) -> Decided<Found> {
+    fn find_own(&mut self, participant: ParticipantId, command: &ArchivedAliasCommanded) -> Decided<Found> {
         let found = self.find(command)?.filter(|(_, record)| record.participant == participant);
         Ok(found.ok_or(AliasOutcome::AliasNotYours.into()))
     }

@@ -54,6 +54,8 @@ mod conduct;
 
 mod lanes;
 
+mod lookups;
+
 mod pauses;
 
 mod door;
