@@ -279,7 +279,8 @@ impl Engine {
                 self.note_alias_command(moment, command)
             }
             (Body::AliasLookedUp(lookup), Sender::Participant(sender)) => self.look_up(moment, sender, lookup, effects),
-            (Body::Rehashed(_, rows), Sender::Switch) => self.note_rehashed(moment, rows),
+            (Body::Rehashed(head, rows), Sender::Switch) => self.note_rehashed(moment, head, rows),
+            (Body::HashKeySet(command), Sender::Switch) => self.end_rehash(moment, command),
             (_, Sender::Operator) => self.command(moment, entry),
             (Body::SignOn, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOn),
             (Body::SignOff, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOff),

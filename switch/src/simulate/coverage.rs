@@ -243,7 +243,10 @@ fn rules() -> impl Iterator<Item = String> {
     let commands = (134..=147).map(|kind| command_name(kind).to_owned());
     // So many orders of money as fill the switch are made in no run, nor such sums as no movement can carry.
     let is_unmet = |reject: &CommandReject| {
-        let is_directorys = matches!(reject, CommandReject::IssuerKeysFull | CommandReject::IssuerKeyUnknown);
+        let is_directorys = matches!(
+            reject,
+            CommandReject::IssuerKeysFull | CommandReject::IssuerKeyUnknown | CommandReject::RehashRuns
+        );
         is_directorys || matches!(reject, CommandReject::OrdersFull | CommandReject::NetTooLarge)
     };
     let refused = CommandReject::ALL.into_iter().filter(move |reject| !is_unmet(reject));

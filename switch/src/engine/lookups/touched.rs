@@ -55,6 +55,11 @@ impl Touched {
         position < self.floor || self.newest.get(&alias).is_some_and(|&newest| position < newest)
     }
 
+    /// Position of the newest entry that may have touched any; 0 for none.
+    pub(super) fn newest(&self) -> u64 {
+        self.ring.back().map_or(0, |touch| touch.position).max(self.floor)
+    }
+
     /// What a snapshot has: the touches in their order, and the floor.
     pub(in crate::engine) fn parts(&self) -> (u64, Vec<Touch>) {
         (self.floor, self.ring.iter().copied().collect())
