@@ -15,9 +15,8 @@ pub(super) use self::buckets::Lookups;
 pub(super) use self::kept::{Item, Kept};
 pub use self::scheme::{DirectoryRules, DirectoryScheme, RehashStep, TrustedKey};
 pub(super) use self::touched::Touched;
-use super::effect::{Effect, News};
+use super::effect::{Effect, News, Status};
 use super::payments::Traits;
-use super::rules::Reject;
 use super::snapshot::{Checked, ensure};
 use super::{Engine, Moment, reply};
 use crate::entry::{
@@ -143,20 +142,34 @@ impl Engine {
         self.lookups.touched.since(resolution.alias, resolution.resolved_at.to_native())
     }
 
-    /// Debits the resolution of a payment's alias.
-    pub(super) fn debit_payment(
+    /// Debits the resolution of a payment's alias. What it says where a bucket holds too little is what a look-up is told, and so is what an order to an alias that
+    /// nobody has is told: so a refusal tells nothing. Such an order leaves no trace.
+    pub(super) fn debit_resolution(
         &mut self,
         moment: Moment,
         sender: ParticipantId,
         resolution: &ArchivedAliasResolution,
-    ) -> Result<(), Reject> {
+    ) -> Option<News> {
         match self.debit(moment, sender, resolution.end_user, true) {
             Allowed::Yes => {
                 self.note_found(moment, sender, (resolution.entry.to_native(), LookupPurpose::Payment as u8));
-                Ok(())
+                None
             }
-            Allowed::After { .. } => Err(Reject::LookupsLimited),
+            Allowed::After { retry_after_ms } => Some(News::LookedUp { is_granted: false, retry_after_ms }),
         }
+    }
+
+    /// The same of an order under an id that is known. Who is told of a duplicate has learned that the alias is somebody's; the same order again asks for nothing new,
+    /// and one that the edge knew to be a repetition was not resolved.
+    pub(super) fn debit_reuse(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        resolution: &ArchivedAliasResolution,
+        told: News,
+    ) -> Option<News> {
+        let is_reuse = told == News::Status(Status::DUPLICATE) && resolution.alias != [0; 16];
+        if is_reuse { self.debit_resolution(moment, sender, resolution) } else { None }
     }
 
     /// Keeps for the holder who has found its entry, and why.

@@ -8,6 +8,7 @@ mod orders;
 
 mod language;
 
+mod aliases;
 mod cases;
 mod returns;
 mod rules;
