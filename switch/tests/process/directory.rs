@@ -403,6 +403,13 @@ fn what_does_not_hold_is_refused_by_name_and_changes_nothing() {
         assert!(answered < 10, "a bucket of 100 is not endless");
     };
     assert!(limited.retry_after_ms > 0 && limited.participant.is_none());
+    // Neither does an order say whether its alias is somebody's: it is refused in the same words, and leaves no trace.
+    for alias in [PHONE, "+254799999999"] {
+        let id = one.pay(alias, 100);
+        let refused = one.refusal(id);
+        assert_eq!((refused.code, refused.field), (Some(ErrorCode::LookupLimited), Field::None), "{alias}");
+        assert!((1..=limited.retry_after_ms).contains(&refused.retry_after_ms), "{}", refused.retry_after_ms);
+    }
     let buckets = one.query(QueryForm::Buckets, Vec::new()).items;
     assert_eq!(buckets.len(), 12);
     drop((one, two));

@@ -252,3 +252,208 @@ impl Lookups {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limits::LOOKUP_CATEGORIES;
+
+    const NS_PER_MINUTE: u128 = 60_000_000_000;
+
+    /// A bucket as the rules have it: what it holds is a fraction whose denominator is a minute, and nothing is ever forgotten.
+    #[derive(Clone, Copy)]
+    struct Plain {
+        numerator: u128,
+        at_ns: u64,
+        capacity: u128,
+        per_minute: u128,
+    }
+
+    impl Plain {
+        fn full(size: Size) -> Plain {
+            let capacity = u128::from(size.capacity);
+            Plain { numerator: capacity * NS_PER_MINUTE, at_ns: 0, capacity, per_minute: size.per_minute.into() }
+        }
+
+        fn pass(&mut self, now_ns: u64) {
+            let elapsed_ns = u128::from(now_ns - self.at_ns);
+            self.numerator = (self.numerator + elapsed_ns * self.per_minute).min(self.capacity * NS_PER_MINUTE);
+            self.at_ns = now_ns;
+        }
+
+        fn tokens(self) -> u128 {
+            self.numerator / NS_PER_MINUTE
+        }
+
+        fn give(&mut self, tokens: u32) {
+            let more = self.numerator + u128::from(tokens) * NS_PER_MINUTE;
+            self.numerator = more.min(self.capacity * NS_PER_MINUTE);
+        }
+    }
+
+    fn rules_of(costs: (u32, u32, u32), user: (u32, u32), ours: (u32, u32)) -> DirectoryRules {
+        let (cost_found, cost_missed, payment_gives_back) = costs;
+        DirectoryRules {
+            cost_found,
+            cost_missed,
+            payment_gives_back,
+            end_user_capacity: user.0,
+            end_user_per_minute: user.1,
+            category_capacity: [ours.0; LOOKUP_CATEGORIES],
+            category_per_minute: [ours.1; LOOKUP_CATEGORIES],
+            aliases_per_identity: 1,
+            aliases_per_account: 1,
+            mask: 1,
+        }
+    }
+
+    fn rules() -> impl Strategy<Value = DirectoryRules> {
+        let costs = (1u32..4, 0u32..8, 0u32..9);
+        // Rates that divide a minute and rates that do not; nothing may come at all.
+        let rate = prop_oneof![Just(0u32), 1u32..20, Just(7), Just(60_000), 100_000u32..1_000_000];
+        (costs, (0u32..20, rate.clone()), (0u32..40, rate)).prop_map(|((found, more, back), user, ours)| {
+            let missed = found + more;
+            rules_of((found, missed, back), (missed + user.0, user.1), (missed + ours.0, ours.1))
+        })
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Doing {
+        Debit { user: u8, is_found: bool },
+        GiveBack { user: u8 },
+    }
+
+    fn doings() -> impl Strategy<Value = Vec<(u64, Doing)>> {
+        let elapsed_ns =
+            prop_oneof![3 => Just(0u64), 2 => 1u64..1_000, 3 => 1u64..2_000_000_000, 1 => 1u64..200_000_000_000];
+        let doing = prop_oneof![
+            4 => (0u8..4, any::<bool>()).prop_map(|(user, is_found)| Doing::Debit { user, is_found }),
+            1 => (0u8..4).prop_map(|user| Doing::GiveBack { user }),
+        ];
+        prop::collection::vec((elapsed_ns, doing), 1..200)
+    }
+
+    const US: ParticipantId = ParticipantId(1);
+
+    fn user(number: u8) -> User {
+        (US, [number; 16])
+    }
+
+    /// Would both hold the dearest cost then?
+    fn would_hold(plain: [Plain; 2], cost: u32, at_ns: u64) -> bool {
+        plain.into_iter().all(|mut bucket| {
+            bucket.pass(at_ns);
+            u128::from(cost) <= bucket.tokens()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn buckets_are_what_the_rules_say(rules in rules(), doings in doings()) {
+            let (mut lookups, mut ours) = (Lookups::default(), ParticipantBucket { category: 3, bucket: None });
+            let mut plain_ours = Plain::full(rules.size_of(3));
+            let mut plain_users: BTreeMap<u8, Plain> = BTreeMap::new();
+            let mut now_ns = 1_790_000_000_000_000_000;
+            for (elapsed_ns, doing) in doings {
+                now_ns += elapsed_ns;
+                let (Doing::Debit { user: number, .. } | Doing::GiveBack { user: number }) = doing;
+                let theirs = plain_users.entry(number).or_insert_with(|| Plain::full(rules.size_of_users()));
+                plain_ours.pass(now_ns);
+                theirs.pass(now_ns);
+                match doing {
+                    Doing::Debit { is_found, .. } => {
+                        let cost = if is_found { rules.cost_found } else { rules.cost_missed };
+                        let allowed = lookups.debit(rules, &mut ours, user(number), cost, now_ns);
+                        let both = [plain_ours, *theirs];
+                        let holds = would_hold(both, rules.cost_missed, now_ns);
+                        prop_assert_eq!(allowed == Allowed::Yes, holds);
+                        match allowed {
+                            Allowed::Yes => {
+                                plain_ours.numerator -= u128::from(cost) * NS_PER_MINUTE;
+                                theirs.numerator -= u128::from(cost) * NS_PER_MINUTE;
+                            }
+                            Allowed::After { retry_after_ms: u32::MAX } => {
+                                let later_ns = now_ns + (u64::from(u32::MAX) - 1) * NS_PER_MS;
+                                prop_assert!(!would_hold(both, rules.cost_missed, later_ns));
+                            }
+                            Allowed::After { retry_after_ms } => {
+                                let then_ns = now_ns + u64::from(retry_after_ms) * NS_PER_MS;
+                                prop_assert!(would_hold(both, rules.cost_missed, then_ns), "long enough");
+                                prop_assert!(!would_hold(both, rules.cost_missed, then_ns - NS_PER_MS), "not too long");
+                            }
+                        }
+                    }
+                    Doing::GiveBack { .. } => {
+                        lookups.give_back(rules, &mut ours, user(number), now_ns);
+                        plain_ours.give(rules.payment_gives_back);
+                        theirs.give(rules.payment_gives_back);
+                    }
+                }
+                prop_assert_eq!(u128::from(rules.size_of(3).level(ours.bucket, now_ns)), plain_ours.tokens());
+                for (&number, bucket) in &mut plain_users {
+                    bucket.pass(now_ns);
+                    let level = lookups.level_of(&rules, user(number), now_ns);
+                    prop_assert_eq!(u128::from(level), bucket.tokens());
+                    prop_assert!(level <= rules.end_user_capacity);
+                }
+            }
+        }
+    }
+
+    /// Rounded down at each step, nothing would ever come; rounded up, too much.
+    #[test]
+    fn small_steps_lose_nothing() {
+        let size = Size { capacity: 100, per_minute: 7 };
+        let mut bucket = Some(size.less(None, 100, 0));
+        let step_ns = 13;
+        for step in 1..=1_000_000 {
+            bucket = size.refilled(bucket, step * step_ns);
+        }
+        let parts = bucket.unwrap().parts;
+        assert_eq!(parts, 1_000_000 * step_ns * 7, "as in one step");
+        assert_eq!(size.level(bucket, 60_000_000_000 - 1), 6);
+        assert_eq!(size.level(bucket, 60_000_000_000), 7);
+    }
+
+    #[test]
+    fn who_is_full_again_is_forgotten() {
+        let rules = rules_of((1, 20, 2), (100, 2), (100_000_000, 0));
+        let (mut lookups, mut ours) = (Lookups::default(), ParticipantBucket { category: 0, bucket: None });
+        for number in 0..200 {
+            assert_eq!(lookups.debit(rules, &mut ours, user(number), 1, 0), Allowed::Yes);
+        }
+        assert_eq!(lookups.users.len(), 200);
+        // A token comes in half a minute; two are looked at with each debit, and it comes itself.
+        for number in 0..150 {
+            let _ = lookups.debit(rules, &mut ours, user(200 + number % 10), 1, 30_000_000_000);
+        }
+        assert!(lookups.users.len() <= 10, "{} are left", lookups.users.len());
+    }
+
+    #[test]
+    fn a_full_table_refuses_whoever_is_not_in_it_and_debits_nothing() {
+        let rules = rules_of((1, 20, 2), (100, 2), (100_000_000, 0));
+        let (mut lookups, mut ours) = (Lookups::default(), ParticipantBucket { category: 0, bucket: None });
+        let user = |number: usize| {
+            let mut hash = [0; 16];
+            hash[..8].copy_from_slice(&(number as u64).to_le_bytes());
+            (US, hash)
+        };
+        for number in 0..LOOKUP_USERS_MAX {
+            assert_eq!(lookups.debit(rules, &mut ours, user(number), 1, 0), Allowed::Yes);
+        }
+        let before = ours;
+        let refused = lookups.debit(rules, &mut ours, user(LOOKUP_USERS_MAX), 1, 0);
+        assert_eq!(refused, Allowed::After { retry_after_ms: FULL_RETRY_MS });
+        assert_eq!((ours, lookups.users.len()), (before, LOOKUP_USERS_MAX));
+        assert_eq!(lookups.debit(rules, &mut ours, user(5), 1, 0), Allowed::Yes);
+        assert_eq!(lookups.debit(rules, &mut ours, user(LOOKUP_USERS_MAX), 1, 30_000_000_000), Allowed::Yes);
+    }
+}
