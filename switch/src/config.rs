@@ -288,7 +288,8 @@ pub struct GenesisIssuer {
 }
 
 impl GenesisDirectory {
-    fn check(&self) -> Result<(), String> {
+    /// Can a directory have these? An error names the key, and what it may be.
+    pub fn check(&self) -> Result<(), String> {
         let capacities = self.category_capacity.iter().chain([&self.end_user_capacity]);
         if !(1..=self.cost_missed).contains(&self.cost_found) {
             return Err("directory: cost_found must be at least 1, and at most cost_missed".to_owned());
@@ -310,6 +311,14 @@ impl GenesisDirectory {
 }
 
 impl GenesisIssuer {
+    /// A key that is trusted, as people write it. `public_key` may have zeros behind its end.
+    pub fn of(name: String, key_id: String, algorithm: u8, public_key: &[u8]) -> GenesisIssuer {
+        let algorithm = Algorithm::from_number(algorithm);
+        let length = algorithm.map_or(0, Algorithm::key_bytes).min(public_key.len());
+        let public_key = public_key[..length].iter().map(|byte| format!("{byte:02x}")).collect();
+        GenesisIssuer { name, key_id, algorithm: algorithm.map_or("", Algorithm::name).to_owned(), public_key }
+    }
+
     /// As it is journaled.
     pub fn key(&self) -> Result<IssuerKeySet, String> {
         let problem = |what: &str| format!("directory.issuer `{}`: {what}", self.name);
