@@ -15,8 +15,9 @@ use crate::engine::scheme::Model;
 use crate::entry::IssuerKeySet;
 use crate::limits::{
     BATCH_BYTES_MAX, BULK_PURPOSES_MAX, CASE_DAYS_MAX, CUT_OFFS_PER_DAY_MAX, IN_FLIGHT_MAX, INGRESS_TRANSFERS_MAX,
-    LOOKUP_CATEGORIES, MINOR_DIGITS_MAX, NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX, PARTICIPANTS_MAX,
-    PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_MIN,
+    LOOKUP_CAPACITY_MAX, LOOKUP_CATEGORIES, MINOR_DIGITS_MAX, NS_PER_MS, OUTCOMES_KEPT_DEFAULT, OUTCOMES_KEPT_MAX,
+    PARTICIPANTS_MAX, PRESENCE_WAIT_MS_MAX, SEGMENT_BYTES_DEFAULT, SNAPSHOT_EVERY_ENTRIES_DEFAULT,
+    SNAPSHOT_EVERY_ENTRIES_MIN,
 };
 use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
@@ -287,13 +288,17 @@ pub struct GenesisIssuer {
 }
 
 impl GenesisDirectory {
-    fn check(&self) -> Result<(), String> {
+    /// Can a directory have these? An error names the key, and what it may be.
+    pub fn check(&self) -> Result<(), String> {
         let capacities = self.category_capacity.iter().chain([&self.end_user_capacity]);
         if !(1..=self.cost_missed).contains(&self.cost_found) {
             return Err("directory: cost_found must be at least 1, and at most cost_missed".to_owned());
         }
-        if capacities.into_iter().any(|&capacity| capacity < self.cost_missed) {
+        if capacities.clone().any(|&capacity| capacity < self.cost_missed) {
             return Err("directory: every capacity must be at least cost_missed, or nobody is ever answered".to_owned());
+        }
+        if capacities.into_iter().any(|&capacity| capacity > LOOKUP_CAPACITY_MAX) {
+            return Err(format!("directory: every capacity must be at most {LOOKUP_CAPACITY_MAX}"));
         }
         if self.aliases_per_identity == 0 || self.aliases_per_account == 0 {
             return Err("directory: aliases_per_identity and aliases_per_account must be at least 1".to_owned());
@@ -306,6 +311,14 @@ impl GenesisDirectory {
 }
 
 impl GenesisIssuer {
+    /// A key that is trusted, as people write it. `public_key` may have zeros behind its end.
+    pub fn of(name: String, key_id: String, algorithm: u8, public_key: &[u8]) -> GenesisIssuer {
+        let algorithm = Algorithm::from_number(algorithm);
+        let length = algorithm.map_or(0, Algorithm::key_bytes).min(public_key.len());
+        let public_key = public_key[..length].iter().map(|byte| format!("{byte:02x}")).collect();
+        GenesisIssuer { name, key_id, algorithm: algorithm.map_or("", Algorithm::name).to_owned(), public_key }
+    }
+
     /// As it is journaled.
     pub fn key(&self) -> Result<IssuerKeySet, String> {
         let problem = |what: &str| format!("directory.issuer `{}`: {what}", self.name);

@@ -108,8 +108,11 @@ pub const NONCES_PURGED_PER_BATCH_MAX: usize = 256;
 /// Aliases that the engine remembers to have been touched. A payment that was resolved before the oldest of them is resolved once more: at 50,000 commands a second that is a second.
 pub const TOUCHED_ALIASES_MAX: usize = 1 << 16;
 
-/// End users whose buckets are not full, 150 MiB: those of an answer each, at 50,000 a second, until it has refilled.
+/// End users whose buckets are not full, 400 MB where all are there: those of an answer each, at 50,000 a second, until it has refilled.
 pub const LOOKUP_USERS_MAX: usize = 1 << 22;
+
+/// Tokens that a bucket of look-ups can hold: they are counted in parts, 60 billion of each, in 64 bits.
+pub const LOOKUP_CAPACITY_MAX: u32 = 100_000_000;
 
 /// Keys of ID systems that are trusted at a time.
 pub const ISSUER_KEYS_MAX: usize = 64;

@@ -8,6 +8,7 @@
 //! `switch admin` -> socket or `--offline` -> pipeline -> journal -> engine -> [`Decided`]. What operators look at are [`view`]s.
 
 mod action;
+pub mod directory;
 pub mod reference;
 pub mod story;
 pub mod tariff;

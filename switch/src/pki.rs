@@ -6,12 +6,15 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use adapters::attestation::Algorithm;
 use adapters::message::ParticipantCode;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::session::PeerCertificate;
 
@@ -151,6 +154,25 @@ pub fn facts_of(certificate: &CertificateDer<'static>) -> Option<CertificateFact
     })
 }
 
+/// The public key in a file's bytes, PEM or DER (`SubjectPublicKeyInfo`, RFC 5280), in the form in which keys of ID systems are journaled; none where it is none of Ed25519 or P-256.
+pub fn public_key_of(file: &[u8]) -> Option<(Algorithm, Vec<u8>)> {
+    let pem = x509_parser::pem::parse_x509_pem(file).ok().map(|(_, pem)| pem);
+    let der = match &pem {
+        Some(pem) if pem.label == "PUBLIC KEY" => pem.contents.as_slice(),
+        Some(_) => return None,
+        None => file,
+    };
+    let (rest, parsed) = SubjectPublicKeyInfo::from_der(der).ok()?;
+    let curve = parsed.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let algorithm = match (parsed.algorithm.algorithm.to_id_string().as_str(), curve) {
+        ("1.3.101.112", None) => Algorithm::Ed25519,
+        ("1.2.840.10045.2.1", Some(curve)) if curve.to_id_string() == "1.2.840.10045.3.1.7" => Algorithm::Es256,
+        _ => return None,
+    };
+    let key = parsed.subject_public_key.data.to_vec();
+    (rest.is_empty() && key.len() == algorithm.key_bytes()).then_some((algorithm, key))
+}
+
 /// The participants whose certificates lie in a directory, in order of their codes.
 pub fn participants_in(directory: &Path) -> std::io::Result<Vec<ParticipantCode>> {
     let mut codes = Vec::new();
@@ -173,6 +195,26 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_public_key_is_read_of_pem_and_of_der() {
+        for (kind, algorithm) in
+            [(&rcgen::PKCS_ED25519, Algorithm::Ed25519), (&rcgen::PKCS_ECDSA_P256_SHA256, Algorithm::Es256)]
+        {
+            use rcgen::PublicKeyData;
+            let pair = KeyPair::generate_for(kind).unwrap();
+            let expected = Some((algorithm, pair.der_bytes().to_vec()));
+            assert_eq!(public_key_of(pair.public_key_pem().as_bytes()), expected);
+            let der = pair.subject_public_key_info();
+            assert_eq!(public_key_of(&der), expected);
+            assert_eq!(public_key_of(&der[..der.len() - 1]), None);
+            assert_eq!(public_key_of(&[&der[..], &[0]].concat()), None, "nothing stands behind it");
+            assert_eq!(public_key_of(pair.serialize_pem().as_bytes()), None, "a private key is none");
+        }
+        let other = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        assert_eq!(public_key_of(other.public_key_pem().as_bytes()), None);
+        assert_eq!(public_key_of(b""), None);
+    }
 
     #[test]
     fn a_certificate_names_its_participant_and_keys_are_private() {

@@ -4,6 +4,7 @@ mod rules;
 // In the order of the help.
 mod calendar;
 mod currencies;
+mod directory;
 mod events;
 mod fees;
 mod liquidity;
@@ -48,6 +49,9 @@ pub(super) enum Command {
     /// Look at tariffs and fees, set and collect them
     #[command(subcommand)]
     Fees(fees::Command),
+    /// Set what look-ups cost and who may make how many, and which ID systems are trusted
+    #[command(subcommand)]
+    Directory(directory::Command),
     /// Hear what happened, in one numbered stream
     Events(events::Arguments),
 }
@@ -62,6 +66,7 @@ pub(super) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Liquidity(command) => liquidity::run(command),
         Command::Settlement(command) => settlement::run(command),
         Command::Fees(command) => fees::run(command),
+        Command::Directory(command) => directory::run(command),
         Command::Events(arguments) => events::run(arguments),
     };
     match done {

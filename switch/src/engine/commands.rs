@@ -97,6 +97,7 @@ pub fn needs_two_people(command: Body<'_>) -> bool {
             | Body::DirectoryRulesSet(_)
             | Body::LookupCategorySet(_)
             | Body::IssuerKeySet(_)
+            | Body::HashKeySet(_)
     )
 }
 

@@ -13,14 +13,17 @@ use adapters::message::{Outcome, PaymentId};
 pub(super) use self::buckets::AliasPayment;
 pub(super) use self::buckets::Lookups;
 pub(super) use self::kept::{Item, Kept};
-pub use self::scheme::{DirectoryRules, DirectoryScheme, TrustedKey};
+pub use self::scheme::{DirectoryRules, DirectoryScheme, RehashStep, TrustedKey};
 pub(super) use self::touched::Touched;
-use super::effect::{Effect, News};
-use super::rules::Reject;
+use super::effect::{Effect, News, Status};
+use super::payments::Traits;
+use super::snapshot::{Checked, ensure};
 use super::{Engine, Moment, reply};
 use crate::entry::{
-    ArchivedAliasCommanded, ArchivedAliasLookedUp, ArchivedAliasResolution, ParticipantId, rehashed_rows,
+    ArchivedAliasCommanded, ArchivedAliasLookedUp, ArchivedAliasResolution, ArchivedRehashed, ParticipantId,
+    rehashed_rows,
 };
+use crate::limits::LOOKUP_USERS_MAX;
 
 /// A look-up that was let pass, of what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,13 @@ impl Engine {
         self.scheme.directory.allowance(participant, self.time_ns)
     }
 
+    /// The whole tokens that the buckets of a participant and of an end user of it hold now; none before the rules are set.
+    pub fn allowance(&self, participant: ParticipantId, end_user: [u8; 16]) -> Option<(u32, u32)> {
+        let rules = self.scheme.directory.rules.as_ref()?;
+        let [ours, ..] = self.participant_allowance(participant);
+        Some((ours, self.lookups.level_of(rules, (participant, end_user), self.time_ns)))
+    }
+
     /// A command about an alias: the directory decides it. Whatever that says, who was resolved before is resolved once more.
     pub(super) fn note_alias_command(
         &mut self,
@@ -83,7 +93,11 @@ impl Engine {
     }
 
     /// Entries of the directory have new hashes.
-    pub(super) fn note_rehashed(&mut self, moment: Moment, rows: &[u8]) -> Result<(), String> {
+    pub(super) fn note_rehashed(&mut self, moment: Moment, head: &ArchivedRehashed, rows: &[u8]) -> Result<(), String> {
+        let directory = &self.scheme.directory;
+        if !directory.is_rehashing() || head.generation != directory.generation() {
+            return Err("hashes under a key that is not being gone over to".to_owned());
+        }
         self.told.is_directorys = true;
         for row in rehashed_rows(rows) {
             let row = row.ok_or("a row that is none")?;
@@ -128,20 +142,34 @@ impl Engine {
         self.lookups.touched.since(resolution.alias, resolution.resolved_at.to_native())
     }
 
-    /// Debits the resolution of a payment's alias.
-    pub(super) fn debit_payment(
+    /// Debits the resolution of a payment's alias. What it says where a bucket holds too little is what a look-up is told, and so is what an order to an alias that
+    /// nobody has is told: so a refusal tells nothing. Such an order leaves no trace.
+    pub(super) fn debit_resolution(
         &mut self,
         moment: Moment,
         sender: ParticipantId,
         resolution: &ArchivedAliasResolution,
-    ) -> Result<(), Reject> {
+    ) -> Option<News> {
         match self.debit(moment, sender, resolution.end_user, true) {
             Allowed::Yes => {
                 self.note_found(moment, sender, (resolution.entry.to_native(), LookupPurpose::Payment as u8));
-                Ok(())
+                None
             }
-            Allowed::After { .. } => Err(Reject::LookupsLimited),
+            Allowed::After { retry_after_ms } => Some(News::LookedUp { is_granted: false, retry_after_ms }),
         }
+    }
+
+    /// The same of an order under an id that is known. Who is told of a duplicate has learned that the alias is somebody's; the same order again asks for nothing new,
+    /// and one that the edge knew to be a repetition was not resolved.
+    pub(super) fn debit_reuse(
+        &mut self,
+        moment: Moment,
+        sender: ParticipantId,
+        resolution: &ArchivedAliasResolution,
+        told: News,
+    ) -> Option<News> {
+        let is_reuse = told == News::Status(Status::DUPLICATE) && resolution.alias != [0; 16];
+        if is_reuse { self.debit_resolution(moment, sender, resolution) } else { None }
     }
 
     /// Keeps for the holder who has found its entry, and why.
@@ -173,5 +201,24 @@ impl Engine {
             let bucket = self.scheme.directory.bucket_mut(payment.participant);
             self.lookups.give_back(rules, bucket, (payment.participant, payment.end_user), moment.time_ns);
         }
+    }
+
+    /// What a restored engine says of look-ups can be so: each payment by alias in flight is kept, and nothing is of nobody.
+    pub(super) fn check_lookups(&self) -> Checked<()> {
+        let Lookups { users, paying, touched } = &self.lookups;
+        self.scheme.directory.check(self.participants.length())?;
+        let open = self.payments.open();
+        let mut by_alias = 0;
+        for payment in open.into_iter().filter(|payment| payment.traits.has(Traits::BY_ALIAS)) {
+            let is_kept = paying.find(&payment.id).is_some_and(|kept| kept.participant == payment.payer);
+            ensure(is_kept, "a payment by alias in flight is not kept")?;
+            by_alias += 1;
+        }
+        ensure(paying.len() == by_alias, "a payment by alias that is not in flight")?;
+        let is_one = |id| self.participants.get(id).is_some();
+        ensure(users.iter().all(|held| is_one(held.participant())), "an end user of nobody")?;
+        ensure(users.len() == 0 || self.scheme.directory.rules.is_some(), "end users without rules")?;
+        ensure(users.len() <= LOOKUP_USERS_MAX, "more end users than there may be")?;
+        ensure(touched.newest() <= self.applied, "an alias that is to be touched yet")
     }
 }

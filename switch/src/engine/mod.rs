@@ -279,7 +279,8 @@ impl Engine {
                 self.note_alias_command(moment, command)
             }
             (Body::AliasLookedUp(lookup), Sender::Participant(sender)) => self.look_up(moment, sender, lookup, effects),
-            (Body::Rehashed(_, rows), Sender::Switch) => self.note_rehashed(moment, rows),
+            (Body::Rehashed(head, rows), Sender::Switch) => self.note_rehashed(moment, head, rows),
+            (Body::HashKeySet(command), Sender::Switch) => self.end_rehash(moment, command),
             (_, Sender::Operator) => self.command(moment, entry),
             (Body::SignOn, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOn),
             (Body::SignOff, Sender::Participant(sender)) => self.sign(moment, sender, PresenceInput::SignOff),
@@ -305,21 +306,20 @@ impl Engine {
         let lane = Lane::from_number(order.lane).filter(|lane| matches!(lane, Lane::Payments | Lane::Bulk));
         let lane = lane.ok_or("a lane that no payment goes in")?;
         if let Some(repeated) = self.repeated(moment, sender, id, annotation.digest) {
-            effects.push(repeated);
+            let limited = resolution.and_then(|resolution| self.debit_reuse(moment, sender, resolution, repeated.news));
+            effects.push(limited.map_or(repeated, |limited| reply(moment, sender, id, limited)));
             return Ok(());
         }
-        if annotation.checked_through < self.payments.floor() {
+        let is_stale = resolution.is_some_and(|resolution| self.must_resolve_again(resolution));
+        if annotation.checked_through < self.payments.floor() || is_stale {
             effects.push(reply(moment, sender, id, News::Recheck));
             return Ok(());
         }
-        if let Some(resolution) = resolution
-            && self.must_resolve_again(resolution)
-        {
-            effects.push(reply(moment, sender, id, News::Recheck));
+        if let Some(limited) = resolution.and_then(|resolution| self.debit_resolution(moment, sender, resolution)) {
+            effects.push(reply(moment, sender, id, limited));
             return Ok(());
         }
-        let debited = resolution.map_or(Ok(()), |resolution| self.debit_payment(moment, sender, resolution));
-        let admitted = debited.and_then(|()| self.admit(moment, (sender, lane), order));
+        let admitted = self.admit(moment, (sender, lane), order);
         let (payee, state) = match admitted {
             Ok(Admitted { payee, reservation, deadline_ns, .. }) => {
                 (Some(payee), State::InFlight { reservation, deadline_ns, position: moment.position })

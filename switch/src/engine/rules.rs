@@ -86,8 +86,6 @@ pub enum Reject {
     SenderIsNotPayer = 10,
     /// The sender may not pay now, or its sponsor may not.
     SenderSuspended = 11,
-    /// The end user, or the sender, has asked for more aliases than it may.
-    LookupsLimited = 12,
     /// The payee provider is not in the scheme.
     PayeeUnknown = 20,
     /// Payer and payee provider are one, and the scheme does not want payments within one institution.
@@ -183,10 +181,9 @@ pub const REASON_DUPLICATE: Reason = Reason::of(b"AM05");
 
 impl Reject {
     /// All of them, in order of precedence.
-    pub const ALL: [Reject; 40] = [
+    pub const ALL: [Reject; 39] = [
         Reject::SenderIsNotPayer,
         Reject::SenderSuspended,
-        Reject::LookupsLimited,
         Reject::PayeeUnknown,
         Reject::PayeeIsPayer,
         Reject::PayeeUnreachable,
@@ -232,7 +229,6 @@ impl Reject {
         match self {
             Reject::SenderIsNotPayer => (b"AGNT", Field::Payer, false, "the payer provider is not the sender"),
             Reject::SenderSuspended => (b"AG10", Field::Payer, true, "the sender may not pay now"),
-            Reject::LookupsLimited => (b"AM18", Field::EndUser, true, "too many aliases were asked for"),
             Reject::PayeeUnknown => (b"CNOR", Field::Payee, false, "the payee provider is not in the scheme"),
             Reject::PayeeIsPayer => (b"AG12", Field::Payee, false, "payer and payee provider are the same"),
             Reject::PayeeUnreachable => (b"AB08", Field::Payee, true, "the payee provider cannot be reached"),

@@ -28,7 +28,7 @@ use crate::entry::ParticipantId;
 use crate::limits::{BULK_PURPOSES_MAX, CURRENCIES_MAX, MINOR_DIGITS_MAX, OUTCOMES_KEPT_MAX, SCHEME_BYTES_MAX};
 
 /// What a snapshot of the engine is called in the file around it. Changed whenever the bytes below mean something else.
-pub const ENGINE_SNAPSHOT_FORMAT: u32 = 0x5000_0002;
+pub const ENGINE_SNAPSHOT_FORMAT: u32 = 0x5000_0003;
 
 /// The first bytes.
 const MAGIC: [u8; 8] = *b"CLSPENGS";
@@ -317,7 +317,8 @@ impl Engine {
         let outcomes = (self.payments.outcomes_held() + self.cases.closed().len()) as u64;
         ensure(outcomes <= self.counts.decided(), "more outcomes than were ever decided")?;
         ensure(self.payments.floor() <= self.applied, "more has left than was applied")?;
-        self.check_named()
+        self.check_named()?;
+        self.check_lookups()
     }
 
     /// Participants and currencies that are named exist.

@@ -4,10 +4,11 @@
 use adapters::message::ParticipantCode;
 use serde::{Deserialize, Serialize};
 
+use super::directory;
 use super::reference::Reference;
 use super::tariff::{TariffLine, entry_rows};
 use super::{Refusal, letters};
-use crate::config::GenesisRules;
+use crate::config::{GenesisDirectory, GenesisIssuer, GenesisRules};
 use crate::engine::Engine;
 use crate::engine::participants::Participant;
 use crate::engine::scheme::Model;
@@ -15,11 +16,11 @@ use crate::engine::scheme::members::Standing;
 use crate::engine::scheme::money::Operation;
 use crate::engine::scheme::settlement::Cycle;
 use crate::entry::{
-    AgencySet, CalendarSet, CertificateSet, CurrencyOpened, CutOff, EntryKind, FeesCollected, LimitsSet,
-    LiquidityRulesSet, MoneyDecided, MoneyOrdered, ParticipantId, ParticipantOpened, SettlementStep, Signature,
-    StandingSet, TariffSet, TermsSet, TransferAllowed, write_signed_command, write_tariff,
+    AgencySet, CalendarSet, CertificateSet, CurrencyOpened, CutOff, EntryKind, FeesCollected, IssuerKeySet, LimitsSet,
+    LiquidityRulesSet, LookupCategorySet, MoneyDecided, MoneyOrdered, ParticipantId, ParticipantOpened, SettlementStep,
+    Signature, StandingSet, TariffSet, TermsSet, TransferAllowed, write_signed_command, write_tariff,
 };
-use crate::genesis::scheme_rules;
+use crate::genesis::{directory_rules, scheme_rules};
 use crate::limits::{
     CURRENCIES_MAX, CUT_OFFS_PER_DAY_MAX, HOLIDAYS_MAX, MINOR_DIGITS_MAX, PARTICIPANTS_MAX, TARIFF_ROWS_MAX,
 };
@@ -84,6 +85,21 @@ pub enum Action {
     SetTariff { tariff: u32, effective_at_ns: u64, rows: Vec<TariffLine> },
     /// What stands on fee accounts is paid.
     CollectFees { currency: String },
+    /// What look-ups cost, and what the directory allows.
+    SetDirectoryRules {
+        /// Those that are in force, none where none are: where they are others meanwhile, nothing is done.
+        #[serde(deserialize_with = "directory::whole_rules_if_any")]
+        from: Option<GenesisDirectory>,
+        /// Those that are to be. Keys of ID systems are not among them.
+        #[serde(deserialize_with = "directory::whole_rules")]
+        to: GenesisDirectory,
+    },
+    /// How many look-ups a participant may make: a letter from A to H.
+    SetLookupCategory { participant: String, category: char },
+    /// A key of an ID system is trusted.
+    TrustIssuerKey { key: GenesisIssuer, not_before_s: u64, not_after_s: u64 },
+    /// A key of an ID system is trusted no more.
+    RevokeIssuerKey { issuer: String, key_id: String },
 }
 
 /// What happens to a closed window.
@@ -154,6 +170,9 @@ impl Action {
             Action::SetCalendar { .. } => EntryKind::CalendarSet,
             Action::SetTariff { .. } => EntryKind::TariffSet,
             Action::CollectFees { .. } => EntryKind::FeesCollected,
+            Action::SetDirectoryRules { .. } => EntryKind::DirectoryRulesSet,
+            Action::SetLookupCategory { .. } => EntryKind::LookupCategorySet,
+            Action::TrustIssuerKey { .. } | Action::RevokeIssuerKey { .. } => EntryKind::IssuerKeySet,
         }
     }
 
@@ -168,6 +187,9 @@ impl Action {
                 filled::<u16, CUT_OFFS_PER_DAY_MAX>("cut-offs a day", times_min, 0).map(drop)?;
                 filled::<u32, HOLIDAYS_MAX>("holidays", holidays, 0).map(drop)
             }
+            Action::SetDirectoryRules { to, .. } => directory::check_rules_alone(to),
+            Action::SetLookupCategory { category, .. } => directory::category_number(*category).map(drop),
+            Action::TrustIssuerKey { key, .. } => key.key().map(drop),
             _ => Ok(()),
         }
     }
@@ -196,6 +218,10 @@ impl Action {
             | Action::SetTerms { .. }
             | Action::SetAgency { .. }
             | Action::SetCertificate { .. } => self.write_member(engine, by, out).map_err(Refusal::Asked),
+            Action::SetDirectoryRules { .. }
+            | Action::SetLookupCategory { .. }
+            | Action::TrustIssuerKey { .. }
+            | Action::RevokeIssuerKey { .. } => self.write_directory(engine, by, out).map_err(Refusal::Asked),
         }
     }
 
@@ -338,6 +364,32 @@ impl Action {
                 write_signed_command(out, kind, by, &FeesCollected { currency: letters(currency)? });
             }
             other => unreachable!("{other:?} settles nothing"),
+        }
+        Ok(())
+    }
+}
+
+impl Action {
+    fn write_directory(&self, engine: &Engine, by: &Signature, out: &mut Vec<u8>) -> Result<(), String> {
+        let kind = self.kind();
+        match self {
+            Action::SetDirectoryRules { from, to } => {
+                directory::check_rules(from.as_ref(), to, engine)?;
+                write_signed_command(out, kind, by, &directory_rules(to));
+            }
+            Action::SetLookupCategory { participant, category } => {
+                let participant = number_of(engine, participant)?;
+                let category = directory::category_number(*category)?;
+                write_signed_command(out, kind, by, &LookupCategorySet { participant, category });
+            }
+            Action::TrustIssuerKey { key, not_before_s, not_after_s } => {
+                let (not_before_s, not_after_s) = (*not_before_s, *not_after_s);
+                write_signed_command(out, kind, by, &IssuerKeySet { not_before_s, not_after_s, ..key.key()? });
+            }
+            Action::RevokeIssuerKey { issuer, key_id } => {
+                write_signed_command(out, kind, by, &directory::revocation_of(engine, issuer, key_id)?);
+            }
+            other => unreachable!("{other:?} is not about the directory"),
         }
         Ok(())
     }

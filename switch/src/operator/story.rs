@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::directory::category_letter;
 use super::view::{NamesView, minor_units};
 use crate::engine::scheme::Model;
 use crate::engine::scheme::events::{Event, EventKind};
@@ -126,6 +127,9 @@ fn says(event: &Event) -> String {
             word("by its own word", "by its connection")
         }
         EventKind::TariffSet | EventKind::TariffInForce => format!("tariff {}", event.detail),
+        EventKind::LookupCategoryChanged => format!("category {}", category_letter(small)),
+        EventKind::IssuerKeyChanged => word("trusted", "trusted no longer"),
+        EventKind::HashKeyChanged => format!("key {} {}", event.detail, word("begun", "done")),
         _ => String::new(),
     }
 }

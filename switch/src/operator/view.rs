@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::participant::ParticipantView;
 use super::action::{TermsWords, number_of};
+use super::directory::{self, AllowanceRow, DirectoryView};
 use super::reference::Reference;
 use super::tariff::TariffLine;
 use super::{Refusal, letters};
@@ -39,6 +40,10 @@ pub enum Question {
     Tariffs {},
     /// What participants owe for fees, or are owed.
     FeeBalances { currency: String, after: u64 },
+    /// The directory's rules, and the keys of ID systems that are trusted.
+    Directory {},
+    /// How many look-ups participants may make, and what is left of that.
+    Allowances { after: u64 },
     /// Codes of participants, by their numbers, and the digits of currencies: for those who read the stream of events.
     Names { participants: Vec<u32> },
 }
@@ -56,6 +61,8 @@ pub enum View {
     Nets(Page<NetRow>),
     Tariffs(Page<TariffView>),
     FeeBalances(Page<BalanceRow>),
+    Directory(Box<DirectoryView>),
+    Allowances(Page<AllowanceRow>),
     Names(NamesView),
 }
 
@@ -330,6 +337,8 @@ pub fn look(engine: &Engine, question: &Question) -> Result<View, Refusal> {
             });
             View::FeeBalances(page_of_participants(rows, *after))
         }
+        Question::Directory {} => View::Directory(Box::new(directory::directory(engine))),
+        Question::Allowances { after } => View::Allowances(directory::allowances(engine, *after)),
         Question::Names { participants } => View::Names(NamesView {
             participants: participants
                 .iter()
@@ -341,7 +350,7 @@ pub fn look(engine: &Engine, question: &Question) -> Result<View, Refusal> {
 }
 
 /// Rows of participants behind the one with this number.
-fn page_of_participants<T>(rows: impl Iterator<Item = (ParticipantId, T)>, after: u64) -> Page<T> {
+pub(super) fn page_of_participants<T>(rows: impl Iterator<Item = (ParticipantId, T)>, after: u64) -> Page<T> {
     let behind = rows.filter(|(id, _)| u64::from(id.0) > after).take(VIEW_ROWS_MAX);
     let (ids, rows): (Vec<ParticipantId>, Vec<T>) = behind.unzip();
     let next = if rows.len() == VIEW_ROWS_MAX { ids.last().map(|id| id.0.into()) } else { None };

@@ -487,6 +487,10 @@ impl<S: Storage> Pipeline<S> {
             };
             let (session, number) = self.ingress.origin_of(entry as usize);
             let Some(held) = self.directing.take_held(entry as usize) else { continue };
+            // An order was to be decided with its batch; now it is told later, as one is whose alias nobody has.
+            if let (HeldWhat::Order(_), Some(session)) = (&held.what, self.sessions.get_mut(session)) {
+                session.hold(number);
+            }
             let what = match (held.what, is_granted) {
                 (HeldWhat::Missed | HeldWhat::Order(_), _) => {
                     let code = if is_granted { ErrorCode::AliasNotFound } else { ErrorCode::LookupLimited };

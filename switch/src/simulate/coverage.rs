@@ -237,13 +237,15 @@ impl Doing {
 /// Every row of the table of what can happen to a case, every reason for which a rule says no, every command and every reason to refuse one.
 fn rules() -> impl Iterator<Item = String> {
     let rows = TRANSITIONS.iter().map(|row| row_name(row.kind as u8, row.state as u8, row.input));
-    // The directory is no part of the simulated switch yet: nobody asks for aliases there, and no ID system is trusted.
-    let rejects = Reject::ALL.into_iter().filter(|reject| *reject != Reject::LookupsLimited);
-    let rejects = rejects.map(|reject| no_name((reject.reason().bytes(), reject.field() as u8)));
+    let rejects = Reject::ALL.into_iter().map(|reject| no_name((reject.reason().bytes(), reject.field() as u8)));
     let commands = (134..=147).map(|kind| command_name(kind).to_owned());
+    // The directory is no part of the simulated switch yet: no ID system is trusted there.
     // So many orders of money as fill the switch are made in no run, nor such sums as no movement can carry.
     let is_unmet = |reject: &CommandReject| {
-        let is_directorys = matches!(reject, CommandReject::IssuerKeysFull | CommandReject::IssuerKeyUnknown);
+        let is_directorys = matches!(
+            reject,
+            CommandReject::IssuerKeysFull | CommandReject::IssuerKeyUnknown | CommandReject::RehashRuns
+        );
         is_directorys || matches!(reject, CommandReject::OrdersFull | CommandReject::NetTooLarge)
     };
     let refused = CommandReject::ALL.into_iter().filter(move |reject| !is_unmet(reject));

@@ -17,10 +17,16 @@
 //! at 29.0  ALPHA cancels T5                              -> ALPHA recall cancelled T5 CUST, BRAVO recall cancelled T5 CUST
 //! at 29.0  ALPHA pays BRAVO T8 60 request T7             -> BRAVO forward T8
 //! at 29.0  BRAVO takes T8                                -> ...   accepts it without posting it
+//! at 30.0  directory cost_missed 20                      ->       the default rules of the directory, with changes
+//! at 30.0  category ALPHA A                              ->
+//! at 30.0  BRAVO does remove to A1                       ->       a command about an alias
+//! at 30.0  ALPHA looks up A1 for U1 found as T9          -> reply ALPHA granted T9
+//! at 30.0  ALPHA looks up A2 for U1 missed as T10        -> reply ALPHA limited T10 600000
+//! buckets  ALPHA U1 399 99                               tokens of the participant, and of its end user
 //! ```
 //!
 //! Times are seconds since the start, up to nine decimals. An order may go on with `accepted 9.5` (default: when this payment was first
-//! ordered), `currency EUR`, `for CHARLIE` (the payer provider it names, default the sender), `purpose SALA`, `lane bulk`, `request T7` and `checked 12` (the journal position through which
+//! ordered), `alias A1 user U1` with `resolved 12` (the journal position at which the directory was read, default everything), `currency EUR`, `for CHARLIE` (the payer provider it names, default the sender), `purpose SALA`, `lane bulk`, `request T7` and `checked 12` (the journal position through which
 //! history was asked for its id, default everything). A return may go on with `case T5`, `currency EUR` and `checked 12`; it and a case with `known ALPHA,BRAVO,60,20` (what the history says of
 //! a committed payment: parties, amount, what was returned). A case may go on with `amount 10`, `upto 60`, `expires 20` (seconds since the start), `for CHARLIE` and `checked 12`. Everything that the engine
 //! tells stands behind the arrow, in order: numbered messages as `WHO what PAYMENT [reason] [field]`, answers to the asker with `reply` before it.
@@ -28,18 +34,19 @@
 
 use std::collections::BTreeMap;
 
+use adapters::directory::{LookupForm, LookupPurpose, Operation};
 use adapters::message::{
     AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, Field, Lane, NO_ID,
     Part, PaymentId, Reason, Return,
 };
-use switch::config::GenesisRules;
+use switch::config::{GenesisDirectory, GenesisRules};
 use switch::engine::effect::{Delivery, Effect, News};
 use switch::engine::{Batch, Engine};
 use switch::entry::{
-    self, ActivateRules, EntryHead, EntryKind, OriginalFound, ParticipantId, ReferenceAnnotation, Sender,
-    TransferAnnotation,
+    self, ActivateRules, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, LookupCategorySet,
+    OriginalFound, ParticipantId, ReferenceAnnotation, Sender, Signature, TransferAnnotation,
 };
-use switch::genesis::scheme_rules;
+use switch::genesis::{directory_rules, scheme_rules};
 
 use crate::orders::{NAMES, NS_PER_S, START_NS, TIMEOUT_NS, WINDOW_DEFAULT, code, genesis, id, kes, number_of, order};
 
@@ -85,7 +92,12 @@ impl Desk {
             assert_eq!(found, wanted, "available and reserved, in: {line}");
             return;
         }
-        assert_eq!(words[0], "at", "a line says `at`, `balance` or `funds`: {line}");
+        if words[0] == "buckets" {
+            let wanted = (words[3].parse().unwrap(), words[4].parse().unwrap());
+            assert_eq!(self.engine.allowance(number(words[1]), hash_of(words[2])), Some(wanted), "in: {line}");
+            return;
+        }
+        assert_eq!(words[0], "at", "a line says `at`, `balance`, `buckets` or `funds`: {line}");
         let time_ns = time(words[1]);
         let payload = self.entry(time_ns, &words[2..]);
         assert_eq!(self.apply(time_ns, &payload), expected, "in: {line}");
@@ -98,6 +110,17 @@ impl Desk {
         let time_ns = time(words[1]).max(self.engine.time_ns());
         let payload = self.entry(time_ns, &words[2..]);
         self.apply(time_ns, &payload)
+    }
+
+    /// The same of an engine that was put in the place of another, whose numbers were told to others.
+    pub(crate) fn say_unnumbered(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let time_ns = time(words[1]).max(self.engine.time_ns());
+        let payload = self.entry(time_ns, &words[2..]);
+        let mut effects = Vec::new();
+        let batch = Batch { first_sequence: self.engine.applied() + 1, time_ns, payload: &payload };
+        self.engine.apply(batch, &mut effects).unwrap();
+        effects.iter().map(text_of).collect()
     }
 
     /// Kind and state of a case that the engine holds.
@@ -137,6 +160,29 @@ impl Desk {
             ["time"] => {}
             ["rules", "keep", outcomes, "outcomes"] => write_rules(&mut out, outcomes.parse().unwrap()),
             ["rules", ref changes @ ..] => write_command_of_rules(&mut out, changes),
+            ["directory", ref changes @ ..] => write_directory_rules(&mut out, changes),
+            ["category", participant, letter] => {
+                let category = letter.as_bytes()[0] - b'A';
+                write_signed(
+                    &mut out,
+                    EntryKind::LookupCategorySet,
+                    &LookupCategorySet { participant: number(participant).0, category },
+                );
+            }
+            [sender, "does", operation, "to", alias] => write_alias_command(&mut out, sender, operation, alias),
+            [sender, "looks", "up", alias, "for", user, found @ ("found" | "missed"), "as", name] => {
+                let lookup = AliasLookedUp {
+                    lookup_id: id(number_in(name)).bytes(),
+                    alias: hash_of(alias),
+                    end_user: hash_of(user),
+                    form: LookupForm::Lookup as u8,
+                    purpose: LookupPurpose::Payment as u8,
+                    is_found: u8::from(found == "found"),
+                    resolved_at: self.engine.applied(),
+                    entry: u64::from(found == "found"),
+                };
+                entry::write(&mut out, head(EntryKind::AliasLookedUp, sender), &[], &lookup.bytes(), |_, _| {});
+            }
             [sender, "takes", payment] => {
                 let answer = Answer::accept_without_posting(id(number_in(payment)));
                 write_answer(&mut out, sender, &answer);
@@ -172,13 +218,22 @@ impl Desk {
                 let mut order = order(payment, sender, payee, amount.parse().unwrap(), time_ns);
                 order.accepted_at_ns = *self.first_accepted_ns.entry(payment).or_insert(time_ns);
                 let mut checked_through = self.engine.applied();
+                let mut resolution =
+                    AliasResolution { resolved_at: self.engine.applied(), entry: 1, ..AliasResolution::NONE };
                 for pair in rest.chunks(2) {
                     match pair[0] {
                         "checked" => checked_through = pair[1].parse().unwrap(),
+                        "alias" => resolution.alias = hash_of(pair[1]),
+                        "user" => resolution.end_user = hash_of(pair[1]),
+                        "resolved" => resolution.resolved_at = pair[1].parse().unwrap(),
                         what => alter(&mut order, what, pair[1]),
                     }
                 }
-                write_order(&mut out, sender, &order, checked_through);
+                if resolution.end_user == [0; 16] {
+                    write_order(&mut out, sender, &order, checked_through);
+                } else {
+                    write_order_to_alias(&mut out, sender, &order, checked_through, &resolution);
+                }
             }
             [sender, "accepts", payment] => write_answer(&mut out, sender, &Answer::accept(id(number_in(payment)))),
             [sender, "rejects", payment, reason] => {
@@ -330,6 +385,85 @@ fn write_command_of_rules(out: &mut Vec<u8>, changes: &[&str]) {
     entry::write_command(out, EntryKind::ActivateRules, &rules);
 }
 
+/// Stands for an alias or an end user.
+pub(crate) fn hash_of(name: &str) -> [u8; 16] {
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..16]);
+    hash
+}
+
+fn write_signed<C>(out: &mut Vec<u8>, kind: EntryKind, command: &C)
+where
+    C: for<'a> rkyv::Serialize<
+            rkyv::api::low::LowSerializer<
+                &'a mut Vec<u8>,
+                rkyv::ser::allocator::SubAllocator<'a>,
+                rkyv::rancor::Failure,
+            >,
+        >,
+{
+    let signature = Signature { operator: [b'o'; 35], approver: [b'a'; 35], reason: [b'r'; 140] };
+    entry::write_signed_command(out, kind, &signature, command);
+}
+
+/// The default rules of the directory, with changes; `capacity` and `per_minute` are of all participants.
+fn write_directory_rules(out: &mut Vec<u8>, changes: &[&str]) {
+    let mut rules = directory_rules(&GenesisDirectory::default());
+    for pair in changes.chunks(2) {
+        let value: u32 = pair[1].parse().unwrap();
+        match pair[0] {
+            "cost_found" => rules.cost_found = value,
+            "cost_missed" => rules.cost_missed = value,
+            "payment_gives_back" => rules.payment_gives_back = value,
+            "end_user_capacity" => rules.end_user_capacity = value,
+            "end_user_per_minute" => rules.end_user_per_minute = value,
+            "capacity" => rules.category_capacity = [value; 8],
+            "per_minute" => rules.category_per_minute = [value; 8],
+            what => panic!("the directory has no `{what}`"),
+        }
+    }
+    write_signed(out, EntryKind::DirectoryRulesSet, &rules);
+}
+
+fn write_alias_command(out: &mut Vec<u8>, sender: &str, operation: &str, alias: &str) {
+    let operation = Operation::ALL.iter().find(|known| known.name() == operation).unwrap();
+    let is_erasure = *operation == Operation::Erase;
+    let command = AliasCommanded {
+        command_id: id(1).bytes(),
+        digest: [0; 16],
+        participant: number(sender).0,
+        operation: *operation as u8,
+        alias_type: u8::from(!is_erasure),
+        generation: 1,
+        alias: if is_erasure { [0; 16] } else { hash_of(alias) },
+        alias_before: [0; 16],
+        identity: [0; 16],
+        identity_before: [0; 16],
+        account: [0; 16],
+        nonce: [0; 16],
+        attested_until_ns: 0,
+        defaults: 0,
+        consent_purpose: 0,
+        consent_until_ns: 0,
+    };
+    entry::write(out, head(EntryKind::AliasCommanded, sender), &[], &command.bytes(), |_, _| {});
+}
+
+/// Appends the entry of an order to an alias, of which the edge has said what it stands for.
+pub(crate) fn write_order_to_alias(
+    out: &mut Vec<u8>,
+    sender: &str,
+    order: &CreditTransfer,
+    checked_through: u64,
+    resolution: &AliasResolution,
+) {
+    let mut routing = Vec::new();
+    order.write(&mut routing);
+    let digest = digest_of(&[&routing[..], &resolution.alias, &resolution.end_user].concat());
+    let annotation = resolution.annotation(&TransferAnnotation { digest, checked_through });
+    entry::write(out, head(EntryKind::CreditTransfer, sender), &annotation, &routing, |_, _| {});
+}
+
 fn alter(order: &mut CreditTransfer, what: &str, value: &str) {
     match what {
         "lane" => order.lane = if value == "bulk" { Lane::Bulk as u8 } else { Lane::Payments as u8 },
@@ -403,7 +537,7 @@ pub(crate) fn text_of(effect: &Effect) -> String {
         News::Forward { .. } => text += &format!("forward {payment}"),
         News::Recheck => text += &format!("recheck {payment}"),
         News::LookedUp { is_granted: true, .. } => text += &format!("granted {payment}"),
-        News::LookedUp { is_granted: false, .. } => text += &format!("limited {payment}"),
+        News::LookedUp { is_granted: false, retry_after_ms } => text += &format!("limited {payment} {retry_after_ms}"),
         News::Status(status) => {
             text += &format!("{} {payment}", status.outcome.name());
             text += &because(status.reason, status.field);

@@ -8,6 +8,7 @@ mod orders;
 
 mod language;
 
+mod aliases;
 mod cases;
 mod returns;
 mod rules;
@@ -53,8 +54,6 @@ mod cursors;
 mod conduct;
 
 mod lanes;
-
-mod lookups;
 
 mod pauses;
 

@@ -13,6 +13,7 @@ use adapters::sandbox::issuer::{DevelopmentIssuer, PersonClaims};
 use tokio::runtime::Runtime;
 
 use crate::harness::{BINARY, CURRENCY, Data, PATIENCE, Switch, code};
+use crate::operators::{BY, complaint, done, text};
 use crate::privacy::files_with;
 use crate::wire::now_ns;
 
@@ -403,6 +404,13 @@ fn what_does_not_hold_is_refused_by_name_and_changes_nothing() {
         assert!(answered < 10, "a bucket of 100 is not endless");
     };
     assert!(limited.retry_after_ms > 0 && limited.participant.is_none());
+    // Neither does an order say whether its alias is somebody's: it is refused in the same words, and leaves no trace.
+    for alias in [PHONE, "+254799999999"] {
+        let id = one.pay(alias, 100);
+        let refused = one.refusal(id);
+        assert_eq!((refused.code, refused.field), (Some(ErrorCode::LookupLimited), Field::None), "{alias}");
+        assert!((1..=limited.retry_after_ms).contains(&refused.retry_after_ms), "{}", refused.retry_after_ms);
+    }
     let buckets = one.query(QueryForm::Buckets, Vec::new()).items;
     assert_eq!(buckets.len(), 12);
     drop((one, two));
@@ -475,4 +483,84 @@ fn a_file_of_aliases_is_imported_row_by_row_and_what_is_not_taken_is_named() {
     for needle in [PHONE, "254712345678", TOKEN, "Qqzwxvyk", ACCOUNT, "q@xyl.example"] {
         assert_eq!(files_with(&data.path(""), needle.as_bytes()), [""; 0], "`{needle}` lies readable on disk");
     }
+}
+
+/// The row of a participant in `directory show`: category, tokens, capacity, refill a minute.
+fn allowance(data: &Data, participant: &str, words: &str) -> (String, [u64; 3]) {
+    let said = text(data, &format!("directory show {words}"), &["--json"]);
+    let mut rows = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let row = rows.find(|row| row["participant"] == participant).unwrap();
+    let numbers = ["level", "capacity", "per_minute"].map(|key| row[key].as_u64().unwrap());
+    (row["category"].as_str().unwrap().to_owned(), numbers)
+}
+
+#[test]
+fn operators_set_rules_categories_and_keys_and_these_are_in_force_at_once_and_over_a_kill() {
+    let data = Data::new();
+    let (issuer, switch) = begin(&data);
+    let runtime = runtime();
+    let (mut one, mut two) = (Desk::open(&runtime, &data, 1), Desk::open(&runtime, &data, 2));
+    let shown = text(&data, "directory show", &[]);
+    assert!(shown.contains("cost_missed = 20\n") && shown.contains("hash key     1\nmade anew    no\n"), "{shown}");
+    assert!(shown.contains("trusted      dev-id k1 EdDSA until revoked "), "{shown}");
+
+    for (words, status, says) in [
+        ("directory category PSP0001 I", 2, "expected a letter from A to H"),
+        ("directory category NOBODY A", 2, "the scheme has no participant NOBODY"),
+        ("directory rules --set cost=1", 2, "the directory's rules have no `cost`"),
+        ("directory rules --set cost_missed=500", 2, "every capacity must be at least cost_missed"),
+        ("directory rules --set cost_missed=20", 2, "in force already"),
+        ("directory issuer revoke dev-id k2", 2, "no key `k2` of `dev-id` is trusted"),
+        ("directory issuer add dev-id k2 --public-key 00ff", 2, "64 of Ed25519 or 130 of P-256"),
+        ("directory issuer add dev-id k2 --file /nowhere.pem", 2, "/nowhere.pem: "),
+    ] {
+        let (found, said) = complaint(&data, words, &BY);
+        assert!(found == status && said.contains(says), "{words}: {found} {said}");
+    }
+    let alone = [&BY[..2], &BY[4..]].concat();
+    for words in ["directory category PSP0001 A", "directory rules --set mask=2", "directory issuer revoke dev-id k1"] {
+        let (status, said) = complaint(&data, words, &BY[..6]);
+        assert!(status == 2 && said.contains("nothing is done"), "{words}: {said}");
+        let (status, said) = complaint(&data, words, &alone);
+        assert!(status == 1 && said.contains("refused with 102: "), "{words}: {said}");
+    }
+
+    // What nobody trusts any more proves nothing, until somebody trusts it again.
+    done(&data, "directory issuer revoke dev-id k1");
+    let (command, private) = AMINA.message("PSP0002", &issuer);
+    two.send(Message::AliasCommand(&command, &private));
+    let refused = two.refusal(command.command_id);
+    assert!(refused.text.contains("trusts no such ID system"), "{}", refused.text);
+    // SubjectPublicKeyInfo of Ed25519, by RFC 8410.
+    let der = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", &issuer.key().public_key[..]].concat();
+    std::fs::write(data.path("dev-id.der"), der).unwrap();
+    done(&data, &format!("directory issuer add dev-id k1 --file {}", data.path("dev-id.der").display()));
+    assert_eq!(two.register(&AMINA, &issuer).outcome, AliasOutcome::Done);
+
+    // Another cost, and another category.
+    done(&data, "directory rules --set cost_missed=30 --set end_user_capacity=60");
+    assert_eq!(one.look_up("+254799999999").result, LookupResult::NotFound);
+    let (category, [level, capacity, per_minute]) = allowance(&data, "PSP0001", "");
+    assert_eq!((category.as_str(), capacity, per_minute), ("H", 400, 5));
+    assert!((370..=372).contains(&level), "{level} are left of 400");
+    done(&data, "directory category PSP0001 F");
+    let (category, [level, capacity, per_minute]) = allowance(&data, "PSP0001", "");
+    assert_eq!((category.as_str(), capacity, per_minute), ("F", 1_000, 25));
+    assert!((370..=380).contains(&level), "what it has used stays used: {level}");
+    drop((one, two));
+
+    let rules_of = |shown: &str| shown.split("participant").next().unwrap().to_owned();
+    let before = rules_of(&text(&data, "directory show", &[]));
+    switch.kill();
+    assert_eq!(rules_of(&text(&data, "directory show --offline", &[])), before);
+    assert_eq!(allowance(&data, "PSP0001", "--offline").0, "F");
+    done(&data, "directory category PSP0003 A --offline");
+    let switch = data.serve();
+    assert_eq!(allowance(&data, "PSP0003", "").0, "A");
+    let events = text(&data, "events", &[]);
+    for says in ["category F", "trusted no longer", "DirectoryRulesChanged"] {
+        assert!(events.contains(says), "{says}: {events}");
+    }
+    switch.stop();
+    data.verified();
 }

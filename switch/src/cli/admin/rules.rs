@@ -1,7 +1,7 @@
 //! `switch admin rules`: the parameters of the scheme, looked at and changed.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -76,18 +76,10 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble> {
 fn activate(arguments: &Activate, out: &mut dyn Write) -> Result<(), Trouble> {
     let Activate { place, changes, file, signature } = arguments;
     let config = place.config()?;
-    let mut changed = Vec::new();
-    if let Some(file) = file {
-        let text = std::fs::read_to_string(file);
-        let text = text.map_err(|error| Trouble::Asked(format!("{}: {error}", file.display())))?;
-        changed.push(parse(&text).map_err(|what| Trouble::Asked(format!("{}: {what}", file.display())))?);
-    }
-    for change in changes {
-        changed.push(parse(change).map_err(|what| Trouble::Asked(format!("--set {change}: {what}")))?);
-    }
+    let changed = changes_of(file.as_deref(), changes)?;
     let from = place.rules(&config)?;
     let to = apply(&from, changed).map_err(Trouble::Asked)?;
-    write_changes(&from, &to, out).map_err(Trouble::Output)?;
+    write_changes(&rules_as_keys(&from), &rules_as_keys(&to), out).map_err(Trouble::Output)?;
     if from == to {
         return Err(Trouble::Asked("these rules are in force already: nothing to do".to_owned()));
     }
@@ -97,8 +89,22 @@ fn activate(arguments: &Activate, out: &mut dyn Write) -> Result<(), Trouble> {
     writeln!(out, "in force since {at}; payments in flight keep their deadlines").map_err(Trouble::Output)
 }
 
+/// What is to change: by a file, and then by `--set`, which wins.
+pub(super) fn changes_of(file: Option<&Path>, changes: &[String]) -> Result<Vec<Map<String, Value>>, Trouble> {
+    let mut changed = Vec::new();
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file);
+        let text = text.map_err(|error| Trouble::Asked(format!("{}: {error}", file.display())))?;
+        changed.push(parse(&text).map_err(|what| Trouble::Asked(format!("{}: {what}", file.display())))?);
+    }
+    for change in changes {
+        changed.push(parse(change).map_err(|what| Trouble::Asked(format!("--set {change}: {what}")))?);
+    }
+    Ok(changed)
+}
+
 /// Lines of `KEY = VALUE`, as in `genesis.toml`. An error is one line.
-fn parse(text: &str) -> Result<Map<String, Value>, String> {
+pub(super) fn parse(text: &str) -> Result<Map<String, Value>, String> {
     toml::from_str(text).map_err(|error| {
         let place = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
         let place = place.filter(|_| text.contains('\n')).map_or(String::new(), |line| format!("line {line}: "));
@@ -127,10 +133,9 @@ fn apply(from: &GenesisRules, changed: Vec<Map<String, Value>>) -> Result<Genesi
 }
 
 /// Each key with its value before; where it changes, also after.
-fn write_changes(from: &GenesisRules, to: &GenesisRules, out: &mut dyn Write) -> io::Result<()> {
-    let (from, to) = (rules_as_keys(from), rules_as_keys(to));
+pub(super) fn write_changes(from: &Map<String, Value>, to: &Map<String, Value>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{:<24} {:<16} after", "rules", "before")?;
-    for (key, before) in &from {
+    for (key, before) in from {
         let (before, after) = (before.to_string(), to[key].to_string());
         let line =
             if before == after { format!("{key:<24} {before}") } else { format!("{key:<24} {before:<16} {after}") };
@@ -155,7 +160,7 @@ mod tests {
             GenesisRules { timeout_ms: 8_000, bulk_purposes: vec!["SALA".into()], ..GenesisRules::default() };
         assert_eq!(rules, expected);
         let mut shown = Vec::new();
-        write_changes(&GenesisRules::default(), &rules, &mut shown).unwrap();
+        write_changes(&rules_as_keys(&GenesisRules::default()), &rules_as_keys(&rules), &mut shown).unwrap();
         let shown = String::from_utf8(shown).unwrap();
         assert!(shown.contains("timeout_ms               10000            8000\n"), "{shown}");
         assert!(shown.contains("skew_ms                  1000\n"), "{shown}");

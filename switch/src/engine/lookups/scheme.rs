@@ -1,14 +1,18 @@
 //! What the operator sets for the directory, and the buckets of participants.
 
+use adapters::directory::MaskRule;
 use rkyv::{Archive, Deserialize, Serialize};
 
 use super::buckets::Bucket;
 use super::touched::Touch;
 use crate::engine::scheme::events::{Event, EventKind};
 use crate::engine::scheme::rejects::CommandReject;
+use crate::engine::snapshot::{Checked, ensure};
 use crate::engine::{Engine, Moment};
-use crate::entry::{ArchivedDirectoryRulesSet, ArchivedIssuerKeySet, ArchivedLookupCategorySet, ParticipantId};
-use crate::limits::{ISSUER_KEYS_MAX, LOOKUP_CATEGORIES};
+use crate::entry::{
+    ArchivedDirectoryRulesSet, ArchivedHashKeySet, ArchivedIssuerKeySet, ArchivedLookupCategorySet, ParticipantId,
+};
+use crate::limits::{ISSUER_KEYS_MAX, LOOKUP_CAPACITY_MAX, LOOKUP_CATEGORIES};
 
 /// What look-ups cost, and what the directory allows.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,20 @@ pub struct DirectoryRules {
     pub aliases_per_account: u16,
     /// How names are masked.
     pub mask: u8,
+}
+
+impl DirectoryRules {
+    /// Can a directory have these?
+    fn mean_something(&self) -> bool {
+        let dearest = self.cost_missed;
+        // Who pays less for what is not there could ask until it is; a bucket below the dearest cost never opens.
+        let is_costly = (1..=dearest).contains(&self.cost_found);
+        let can_hold = dearest..=LOOKUP_CAPACITY_MAX;
+        let mut capacities = self.category_capacity.iter().chain([&self.end_user_capacity]);
+        let has_room = 0 < self.aliases_per_identity && 0 < self.aliases_per_account;
+        let is_mask = MaskRule::from_number(self.mask).is_some();
+        is_costly && capacities.all(|capacity| can_hold.contains(capacity)) && has_room && is_mask
+    }
 }
 
 /// A key of an ID system whose attestations count.
@@ -61,6 +79,10 @@ pub struct DirectoryScheme {
     pub(super) rules: Option<DirectoryRules>,
     /// In the order in which they were trusted.
     issuers: Vec<TrustedKey>,
+    /// Hash keys that were set after the first.
+    rehashes: u8,
+    /// Are hashes being made under the last of them?
+    is_rehashing: bool,
     /// By the participant's number; those that are missing are full, and of the last category.
     buckets: Vec<ParticipantBucket>,
     /// Journal position of the last batch that the directory has to apply.
@@ -80,6 +102,34 @@ pub struct ParticipantBucket {
     pub(super) category: u8,
     /// What it holds; none where it is full.
     pub(super) bucket: Option<Bucket>,
+}
+
+/// What a `HashKeySet` says. The numbers are in the journal and in events.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RehashStep {
+    /// There is a new key, and the hashes of what is there are made under it.
+    Begin = 1,
+    /// All are; the key before is gone.
+    Done = 2,
+}
+
+impl RehashStep {
+    /// The step with a number.
+    pub fn from_number(number: u8) -> Option<RehashStep> {
+        match number {
+            1 => Some(RehashStep::Begin),
+            2 => Some(RehashStep::Done),
+            _ => None,
+        }
+    }
+}
+
+impl ParticipantBucket {
+    /// Takes in what has come to it until now.
+    fn settle(&mut self, rules: &DirectoryRules, now_ns: u64) {
+        self.bucket = rules.size_of(self.category).refilled(self.bucket, now_ns);
+    }
 }
 
 /// Whoever is new learns little.
@@ -119,6 +169,16 @@ impl DirectoryScheme {
         &self.issuers
     }
 
+    /// Which hash key new hashes are made under, from 1.
+    pub fn generation(&self) -> u8 {
+        self.rehashes + 1
+    }
+
+    /// Are hashes being made anew? Then some are of this generation, and some of the one before.
+    pub fn is_rehashing(&self) -> bool {
+        self.is_rehashing
+    }
+
     /// How many look-ups a participant may make: 0 for A to 7 for H.
     pub fn category(&self, participant: ParticipantId) -> u8 {
         self.bucket(participant).category
@@ -127,6 +187,14 @@ impl DirectoryScheme {
     fn bucket(&self, participant: ParticipantId) -> ParticipantBucket {
         let place = (participant.0 as usize).checked_sub(1);
         place.and_then(|place| self.buckets.get(place)).copied().unwrap_or(NEW)
+    }
+
+    /// What a restored one says of so many participants can be so.
+    pub(super) fn check(&self, participants: u32) -> Checked<()> {
+        ensure(self.rules.is_none_or(|rules| rules.mean_something()), "rules of the directory that mean nothing")?;
+        ensure(self.issuers.len() <= ISSUER_KEYS_MAX, "more keys of ID systems than may be")?;
+        ensure(self.buckets.len() <= participants as usize, "a bucket of nobody")?;
+        ensure(self.buckets.iter().all(|bucket| bucket.category <= LAST_CATEGORY), "a category that does not exist")
     }
 
     pub(super) fn bucket_mut(&mut self, participant: ParticipantId) -> &mut ParticipantBucket {
@@ -164,18 +232,16 @@ impl Engine {
             aliases_per_account: command.aliases_per_account.to_native(),
             mask: command.mask,
         };
-        // Who pays for less than is found learns by what it costs; a bucket below the dearest cost never opens.
-        let dearest = rules.cost_missed;
-        let is_costly = 0 < rules.cost_found && rules.cost_found <= dearest;
-        let holds =
-            rules.category_capacity.iter().chain([&rules.end_user_capacity]).all(|&capacity| dearest <= capacity);
-        let has_room = 0 < rules.aliases_per_identity && 0 < rules.aliases_per_account;
-        let is_mask = (1..=3).contains(&rules.mask);
-        if !(is_costly && holds && has_room && is_mask) {
+        if !rules.mean_something() {
             return Err(CommandReject::ValueMeaningless);
         }
-        self.scheme.directory.rules = Some(rules);
-        self.scheme.directory.version += 1;
+        let directory = &mut self.scheme.directory;
+        // What has come so far has come by the rules that were. There are too many buckets of end users for that.
+        if let Some(before) = directory.rules {
+            directory.buckets.iter_mut().for_each(|bucket| bucket.settle(&before, moment.time_ns));
+        }
+        directory.rules = Some(rules);
+        directory.version += 1;
         self.announce(moment, Event::of(EventKind::DirectoryRulesChanged));
         Ok(())
     }
@@ -190,8 +256,13 @@ impl Engine {
         if command.category > LAST_CATEGORY {
             return Err(CommandReject::ValueMeaningless);
         }
-        // What it has used stays used.
-        self.scheme.directory.bucket_mut(participant).category = command.category;
+        // What it has used stays used, and what has come so far has come by the category that was.
+        let rules = self.scheme.directory.rules;
+        let bucket = self.scheme.directory.bucket_mut(participant);
+        if let Some(rules) = &rules {
+            bucket.settle(rules, moment.time_ns);
+        }
+        bucket.category = command.category;
         let event = Event { participant: participant.0, ..Event::of(EventKind::LookupCategoryChanged) };
         self.announce(moment, Event { code: command.category.into(), ..event });
         Ok(())
@@ -227,5 +298,43 @@ impl Engine {
         let event = Event { code: command.is_valid.into(), ..Event::of(EventKind::IssuerKeyChanged) };
         self.announce(moment, event);
         Ok(())
+    }
+
+    /// The operator has all hashes made anew, under the next key.
+    pub(in crate::engine) fn begin_rehash(
+        &mut self,
+        moment: Moment,
+        command: &ArchivedHashKeySet,
+    ) -> Result<(), CommandReject> {
+        let directory = &mut self.scheme.directory;
+        if directory.is_rehashing {
+            return Err(CommandReject::RehashRuns);
+        }
+        // When it is done the switch says, which knows.
+        let is_next = directory.generation().checked_add(1) == Some(command.generation);
+        if RehashStep::from_number(command.step) != Some(RehashStep::Begin) || !is_next {
+            return Err(CommandReject::ValueMeaningless);
+        }
+        (directory.rehashes, directory.is_rehashing) = (directory.rehashes + 1, true);
+        self.announce_rehash(moment, RehashStep::Begin);
+        Ok(())
+    }
+
+    /// The switch has made all hashes anew.
+    pub(in crate::engine) fn end_rehash(&mut self, moment: Moment, command: &ArchivedHashKeySet) -> Result<(), String> {
+        let directory = &mut self.scheme.directory;
+        let is_end = RehashStep::from_number(command.step) == Some(RehashStep::Done);
+        if !is_end || !directory.is_rehashing || command.generation != directory.generation() {
+            return Err("the end of what does not run".to_owned());
+        }
+        directory.is_rehashing = false;
+        self.announce_rehash(moment, RehashStep::Done);
+        Ok(())
+    }
+
+    fn announce_rehash(&mut self, moment: Moment, step: RehashStep) {
+        self.scheme.directory.version += 1;
+        let (code, detail) = (step as u16, self.scheme.directory.generation().into());
+        self.announce(moment, Event { code, detail, ..Event::of(EventKind::HashKeyChanged) });
     }
 }

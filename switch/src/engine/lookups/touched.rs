@@ -55,6 +55,11 @@ impl Touched {
         position < self.floor || self.newest.get(&alias).is_some_and(|&newest| position < newest)
     }
 
+    /// Position of the newest entry that may have touched any; 0 for none.
+    pub(super) fn newest(&self) -> u64 {
+        self.ring.back().map_or(0, |touch| touch.position).max(self.floor)
+    }
+
     /// What a snapshot has: the touches in their order, and the floor.
     pub(in crate::engine) fn parts(&self) -> (u64, Vec<Touch>) {
         (self.floor, self.ring.iter().copied().collect())
@@ -94,6 +99,34 @@ mod tests {
         assert!(touched.since([9; 16], 19), "nobody knows what was touched before the floor");
         touched.touch_all(1 << 20);
         assert!(touched.since([9; 16], (1 << 20) - 1) && !touched.since([9; 16], 1 << 20));
+    }
+
+    /// Against all touches there ever were: what is not touched since is never said to be untouched wrongly, and of what is remembered nothing is said in vain.
+    #[test]
+    fn the_ring_says_what_all_touches_say() {
+        let mut touched = Touched::default();
+        let mut all: Vec<([u8; 16], u64)> = Vec::new();
+        let (mut erased_at, mut number) = (0, 12_345usize);
+        for position in 1..TOUCHED_ALIASES_MAX as u64 * 2 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let drawn = alias((number >> 40) % 50_000);
+            if position % 70_001 == 0 {
+                touched.touch_all(position);
+                erased_at = position;
+            } else {
+                touched.touch(drawn, position);
+                all.push((drawn, position));
+            }
+            if position % 5_000 == 0 {
+                let floor = all.len().checked_sub(TOUCHED_ALIASES_MAX + 1).map_or(0, |place| all[place].1);
+                for resolved_at in [0, floor.saturating_sub(1), floor, position / 2, position - 1, position] {
+                    let is_behind = |touch: &&([u8; 16], u64)| touch.0 == drawn && touch.1 > resolved_at;
+                    let is_touched = all.iter().any(|touch| is_behind(&touch)) || resolved_at < erased_at;
+                    let said = touched.since(drawn, resolved_at);
+                    assert_eq!(said, is_touched || resolved_at < floor, "{resolved_at} at {position}");
+                }
+            }
+        }
     }
 
     #[test]

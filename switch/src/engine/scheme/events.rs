@@ -100,11 +100,13 @@ pub enum EventKind {
     LookupCategoryChanged = 61,
     /// A key of an ID system is trusted: `code` 1, or no longer: 0.
     IssuerKeyChanged = 62,
+    /// The directory's hashes are made under a new key: `code` 1 that has begun, 2 it is done; `detail` is the key's generation.
+    HashKeyChanged = 63,
 }
 
 impl EventKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [EventKind; 37] = [
+    pub const ALL: [EventKind; 38] = [
         EventKind::CommandRefused,
         EventKind::StandingChanged,
         EventKind::LimitsChanged,
@@ -142,6 +144,7 @@ impl EventKind {
         EventKind::DirectoryRulesChanged,
         EventKind::LookupCategoryChanged,
         EventKind::IssuerKeyChanged,
+        EventKind::HashKeyChanged,
     ];
 
     /// The kind with a number.

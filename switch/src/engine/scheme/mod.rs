@@ -196,6 +196,7 @@ impl Engine {
             Body::DirectoryRulesSet(command) => self.set_directory_rules(moment, command),
             Body::LookupCategorySet(command) => self.set_lookup_category(moment, command),
             Body::IssuerKeySet(command) => self.set_issuer_key(moment, command),
+            Body::HashKeySet(command) => self.begin_rehash(moment, command),
             other => return Err(format!("{other:?} from the operator")),
         })
     }

@@ -78,6 +78,8 @@ pub enum CommandReject {
     IssuerKeysFull = 80,
     /// No such key is trusted.
     IssuerKeyUnknown = 81,
+    /// The directory's hashes are being made anew.
+    RehashRuns = 82,
     /// No name stands under it.
     OperatorMissing = 100,
     /// Two people means two: who gives a command does not approve it.
@@ -88,7 +90,7 @@ pub enum CommandReject {
 
 impl CommandReject {
     /// All of them, in the order of their numbers.
-    pub const ALL: [CommandReject; 40] = [
+    pub const ALL: [CommandReject; 41] = [
         CommandReject::ParticipantUnknown,
         CommandReject::CurrencyUnknown,
         CommandReject::ValueMeaningless,
@@ -126,6 +128,7 @@ impl CommandReject {
         CommandReject::TariffsFull,
         CommandReject::IssuerKeysFull,
         CommandReject::IssuerKeyUnknown,
+        CommandReject::RehashRuns,
         CommandReject::OperatorMissing,
         CommandReject::ApproverIsOperator,
         CommandReject::ApproverMissing,
@@ -183,6 +186,7 @@ impl CommandReject {
             CommandReject::TariffsFull => "so many tariffs wait to come into force as the switch keeps",
             CommandReject::IssuerKeysFull => "so many keys of ID systems are trusted as may be: revoke one first",
             CommandReject::IssuerKeyUnknown => "no such key of an ID system is trusted",
+            CommandReject::RehashRuns => "the directory's hashes are being made anew: wait until that is done",
             CommandReject::OperatorMissing => "it names no operator: give it with a name",
             CommandReject::ApproverIsOperator => "who approves it is who gives it: let another person approve it",
             CommandReject::ApproverMissing => "it moves money or opens doors: let another person approve it",
