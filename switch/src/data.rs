@@ -159,6 +159,8 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
             }
         }
         None => {
+            // Before the journal's files, which may take what is left of a small disk.
+            replay.open_directory()?;
             let created = Journal::create(storage.clone(), options, Lineage(random()));
             (created.map_err(OpenError::Journal)?, None)
         }
@@ -282,8 +284,16 @@ impl<'a> Replay<'a> {
         self.history = Some(history);
         let path = events_directory(&self.config.directory);
         self.events = Some(EventFiles::open(&path, lineage.0).map_err(OpenError::Events)?);
-        let store = DiskStore::open(&directory_directory(&self.config.directory)).map_err(OpenError::Store)?;
-        self.directory = Some(Directory::open(store).map_err(OpenError::Store)?);
+        self.open_directory()?;
+        Ok(())
+    }
+
+    /// Opens the directory unless it is open.
+    fn open_directory(&mut self) -> Result<(), OpenError> {
+        if self.directory.is_none() {
+            let store = DiskStore::open(&directory_directory(&self.config.directory)).map_err(OpenError::Store)?;
+            self.directory = Some(Directory::open(store).map_err(OpenError::Store)?);
+        }
         Ok(())
     }
 

@@ -566,7 +566,7 @@ impl<S: Store> Applying<'_, S> {
     }
 
     /// For what an alias is to be the default, of what was asked: who has none in general is paid there.
-    fn defaults_of(&self, command: &ArchivedAliasCommanded, asked: u16) -> Result<u16, StoreFault> {
+    fn defaults_of(&mut self, command: &ArchivedAliasCommanded, asked: u16) -> Result<u16, StoreFault> {
         let mut has_default = false;
         for identity in [command.identity, command.identity_before] {
             let owned = self.changes.list(Space::Identities, KeyedHash(identity))?;
@@ -715,7 +715,7 @@ impl<S: Store> Applying<'_, S> {
     }
 
     /// When a participant has last reported an alias.
-    fn last_report(&self, key: &[u8]) -> Result<Option<u64>, StoreFault> {
+    fn last_report(&mut self, key: &[u8]) -> Result<Option<u64>, StoreFault> {
         let Some(bytes) = self.changes.get(Space::Reports, key)? else { return Ok(None) };
         let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| StoreFault::damaged("a report that is none"))?;
         Ok(Some(u64::from_le_bytes(bytes)))
