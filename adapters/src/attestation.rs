@@ -75,8 +75,8 @@ pub struct IssuerKey {
     pub not_after_s: u64,
 }
 
-/// What an attestation must be for.
-#[derive(Clone, Copy, Debug)]
+/// What an attestation must be for. It has no `Debug`, because a token stays out of logs.
+#[derive(Clone, Copy)]
 pub struct Expected<'a> {
     /// The participant's code.
     pub audience: &'a str,
@@ -88,7 +88,7 @@ pub struct Expected<'a> {
     pub now_s: u64,
 }
 
-/// What an attestation says.
+/// What an attestation says. It has no `Debug`, because who knows a nonce may be first to use it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attestation {
     /// Who has signed.
@@ -163,8 +163,14 @@ struct Header {
     kid: String,
     /// What the JWS is for: a key that signs other things too must not be heard for them (RFC 8725, 3.11).
     typ: String,
-    /// What must be understood and is not.
-    crit: Option<serde_json::Value>,
+    /// What must be understood and is not: whatever it holds, nothing included.
+    #[serde(default, deserialize_with = "refused")]
+    #[expect(dead_code, reason = "it is never there")]
+    crit: (),
+}
+
+fn refused<'de, D: serde::Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(serde::de::Error::custom("no extension is understood"))
 }
 
 #[derive(Deserialize)]
@@ -274,7 +280,7 @@ fn opened(jws: &[u8], keys: &[IssuerKey], now_s: u64) -> Result<Vec<u8>, Attesta
     let header: Header = serde_json::from_slice(&header).map_err(|_| AttestationFault::Malformed)?;
     let algorithm = [Algorithm::Ed25519, Algorithm::Es256].into_iter().find(|known| known.name() == header.alg);
     let algorithm = algorithm.ok_or(AttestationFault::Algorithm)?;
-    if header.crit.is_some() || header.typ != TYPE {
+    if header.typ != TYPE {
         return Err(AttestationFault::Malformed);
     }
     // Whose key it is stands in what the key is to open; it counts only once the signature holds.
@@ -303,6 +309,8 @@ fn opened(jws: &[u8], keys: &[IssuerKey], now_s: u64) -> Result<Vec<u8>, Attesta
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
     use super::*;
+    use proptest::prelude::*;
+
     use crate::sandbox::issuer::{DevelopmentIssuer, PersonClaims};
     use AttestationFault as F;
 
@@ -393,54 +401,81 @@ mod tests {
     fn what_is_no_jws_of_ours_is_refused() {
         let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
         let claims = part(r#"{"iss":"dev-id"}"#);
+        let right = r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#;
         let keys = [issuers()[0].key()];
-        for (jws, fault) in [
-            (String::new(), F::Malformed),
-            ("a.b".to_owned(), F::Malformed),
-            ("a.b.c.d".to_owned(), F::Malformed),
-            ("x".repeat(3_000), F::Malformed),
-            (
-                format!("{}.{claims}.AAAA", part(r#"{"alg":"none","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
-                F::Algorithm,
-            ),
-            (
-                format!("{}.{claims}.AAAA", part(r#"{"alg":"HS256","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
-                F::Algorithm,
-            ),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt"}"#)), F::Malformed),
-            (
-                format!(
-                    "{}.{claims}.AAAA",
-                    part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1","crit":["b64"]}"#)
-                ),
-                F::Malformed,
-            ),
-            (
-                format!(
-                    "{}.{claims}.AAAA",
-                    part(r#"{"alg":"EdDSA","alg":"none","typ":"clearspan-attestation+jwt","kid":"k1"}"#)
-                ),
-                F::Malformed,
-            ),
-            (
-                format!(
-                    "{}.{}.AAAA",
-                    part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#),
-                    part("[]")
-                ),
-                F::Claims,
-            ),
-            (
-                format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
-                F::Signature,
-            ),
-            (format!("{}.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"JWT","kid":"k1"}"#)), F::Malformed),
-            (
-                format!("{}=.{claims}.AAAA", part(r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1"}"#)),
-                F::Malformed,
-            ),
+        let refused = |jws: &str, fault: F| assert_eq!(verify_at(jws, &keys, NOW_S), Err(fault), "{jws}");
+
+        for (header, fault) in [
+            (right, F::Signature),
+            (r#"{"alg":"none","typ":"clearspan-attestation+jwt","kid":"k1"}"#, F::Algorithm),
+            (r#"{"alg":"None","typ":"clearspan-attestation+jwt","kid":"k1"}"#, F::Algorithm),
+            (r#"{"alg":"HS256","typ":"clearspan-attestation+jwt","kid":"k1"}"#, F::Algorithm),
+            (r#"{"alg":"RS256","typ":"clearspan-attestation+jwt","kid":"k1"}"#, F::Algorithm),
+            // One of ours, and not that of the key.
+            (r#"{"alg":"ES256","typ":"clearspan-attestation+jwt","kid":"k1"}"#, F::Algorithm),
+            (r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt"}"#, F::Malformed),
+            (r#"{"alg":"EdDSA","kid":"k1"}"#, F::Malformed),
+            (r#"{"alg":"EdDSA","typ":"JWT","kid":"k1"}"#, F::Malformed),
+            (r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1","crit":["b64"]}"#, F::Malformed),
+            (r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1","crit":[]}"#, F::Malformed),
+            (r#"{"alg":"EdDSA","typ":"clearspan-attestation+jwt","kid":"k1","crit":null}"#, F::Malformed),
+            (r#"{"alg":"EdDSA","alg":"none","typ":"clearspan-attestation+jwt","kid":"k1"}"#, F::Malformed),
+            (r#"["EdDSA"]"#, F::Malformed),
         ] {
-            assert_eq!(verify_at(&jws, &keys, NOW_S), Err(fault), "{jws}");
+            refused(&format!("{}.{claims}.AAAA", part(header)), fault);
+        }
+        let header = part(right);
+        refused("", F::Malformed);
+        refused("a.b", F::Malformed);
+        refused("a.b.c.d", F::Malformed);
+        refused(&"x".repeat(3_000), F::Malformed);
+        refused(&format!("{header}.{}.AAAA", part("[]")), F::Claims);
+        refused(&format!("{header}.{}.AAAA", part("{")), F::Malformed);
+        refused(&format!("{header}=.{claims}.AAAA"), F::Malformed);
+        // Two texts for the same bytes would be two attestations.
+        refused(&format!("{header}.{claims}.AB"), F::Malformed);
+    }
+
+    #[test]
+    fn claims_are_said_once() {
+        let [issuer, _] = issuers();
+        let body = |more: &str| {
+            format!(
+                r#"{{"iss":"dev-id","sub":"{TOKEN}","aud":"ALPHA","exp":{},"iat":{NOW_S},"nonce":"0123456789abcdef","typ":"MBNO","val":"+254712345678"{more}}}"#,
+                NOW_S + 600
+            )
+        };
+        let check = |more: &str| verify_at(&issuer.sign_text(&body(more)), &[issuer.key()], NOW_S);
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check(r#","acr":"high""#), Ok(()), "what an ID system says beside is its own");
+        for twice in [r#","aud":"ALPHA""#, r#","sub":"another-token-00ab12""#, r#","iss":"dev-id""#, r#","exp":1"#] {
+            assert_eq!(check(twice), Err(F::Claims), "{twice}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_near_an_attestation_holds(place: prop::sample::Index, with: u8, kind in 0..3) {
+            for issuer in issuers() {
+                let jws = issuer.attest(&claims());
+                let mut changed = jws.clone().into_bytes();
+                let place = place.index(changed.len());
+                match kind {
+                    0 => changed[place] = with,
+                    1 => changed.insert(place, with),
+                    _ => changed.truncate(place),
+                }
+                let alias = Alias::parse(AliasType::Mobile, "+254712345678").unwrap();
+                let expected = Expected { audience: "ALPHA", alias: Some(&alias), subject: TOKEN, now_s: NOW_S };
+                let holds = verify(&changed, &expected, &[issuer.key()]).is_ok();
+                prop_assert_eq!(holds, changed == jws.as_bytes());
+            }
+        }
+
+        #[test]
+        fn nothing_stops_the_check(jws: Vec<u8>) {
+            let expected = Expected { audience: "ALPHA", alias: None, subject: TOKEN, now_s: NOW_S };
+            prop_assert!(verify(&jws, &expected, &[]).is_err());
         }
     }
 

@@ -106,13 +106,18 @@ impl DevelopmentIssuer {
     }
 
     fn sign(&self, claims: &serde_json::Value) -> String {
+        self.sign_text(&claims.to_string())
+    }
+
+    /// Claims as they stand here, right or not.
+    pub(crate) fn sign_text(&self, claims: &str) -> String {
         let algorithm = match self.pair {
             Pair::Ed25519(_) => Algorithm::Ed25519,
             Pair::Es256(_) => Algorithm::Es256,
         };
         let header = json!({ "alg": algorithm.name(), "kid": self.key_id, "typ": TYPE });
-        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(claims));
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let signed = format!("{}.{}", part(&header.to_string()), part(claims));
         let signature = match &self.pair {
             Pair::Ed25519(pair) => pair.sign(signed.as_bytes()).as_ref().to_vec(),
             Pair::Es256(pair) => {
