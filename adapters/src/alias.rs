@@ -223,9 +223,17 @@ fn identifier(text: &str, lengths: std::ops::RangeInclusive<usize>, signs: &[u8]
 
 fn country_id(text: &str) -> Result<String, AliasFault> {
     let text = identifier(text, 4..=35, b"")?;
-    let is_country = text.bytes().take(2).all(|byte| byte.is_ascii_uppercase());
+    let is_country = COUNTRIES.chunks_exact(2).any(|country| text.as_bytes().starts_with(country));
     if is_country { Ok(text) } else { Err(AliasFault::Country) }
 }
+
+/// Countries in two letters (ISO 3166-1), and XK, which is assigned by its users and stands in BICs and IBANs.
+const COUNTRIES: &[u8] = b"\
+    ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCICKCLCMCNCOCRCUCVCWCXCYCZ\
+    DEDJDKDMDODZECEEEGEHERESETFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHKHMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJP\
+    KEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONPNRNUNZOM\
+    PAPEPFPGPHPKPLPMPNPRPSPTPWPYQARERORSRURWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTCTDTFTGTHTJTKTLTMTNTOTRTTTVTWTZ\
+    UAUGUMUSUYUZVAVCVEVGVIVNVUWFWSXKYEYTZAZMZW";
 
 #[cfg(test)]
 mod tests {
@@ -292,11 +300,19 @@ mod tests {
             (T::Corporate, "abc", F::Identifier),
             (T::Corporate, "-abcd", F::Identifier),
             (T::CountryId, "12345678", F::Country),
+            (T::CountryId, "XX0001234", F::Country),
             (T::Merchant, "17-4379", F::Identifier),
             (T::Random, "5f0c7e2e-9a42-1c7a-8b1e-0123456789ab", F::Key),
         ] {
             assert_eq!(Alias::parse(kind, written).map(|alias| alias.text), Err(fault), "{written}");
         }
+    }
+
+    #[test]
+    fn countries_stand_in_order() {
+        let countries: Vec<&[u8]> = COUNTRIES.chunks(2).collect();
+        assert_eq!(countries.len(), 249 + 1, "ISO 3166-1 has 249");
+        assert!(countries.is_sorted_by(|one, other| one < other));
     }
 
     proptest! {
