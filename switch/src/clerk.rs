@@ -28,7 +28,7 @@ use crate::engine::lookups::TrustedKey;
 use crate::entry::{
     self, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender,
 };
-use crate::limits::NS_PER_S;
+use crate::limits::{ENTRY_READS_MAX, NS_PER_S};
 use crate::seal::{SealFault, Sealer, day_of};
 
 /// What clerks must know of the scheme. It follows from the engine's state; a new one is made when that has changed.
@@ -357,9 +357,21 @@ impl<S: Store> Clerk<S> {
     fn find(&mut self, alias: &Alias, purpose: u8) -> Result<(KeyedHash, Option<(Record, Opened)>), ClerkFault> {
         let (kind, text) = (alias.kind(), alias.as_str().as_bytes());
         let hash = self.hashes.alias(kind as u8, text);
+        let before = self.hashes.alias_before(kind as u8, text);
+        let found = self.opened_of(|clerk| clerk.entry_of(kind, (hash, before), purpose))?;
+        Ok((hash, found))
+    }
+
+    /// The same, still sealed.
+    fn entry_of(
+        &self,
+        kind: AliasType,
+        (hash, before): (KeyedHash, Option<KeyedHash>),
+        purpose: u8,
+    ) -> Result<Option<Record>, ClerkFault> {
         let mut record = self.directory.find(hash)?;
         if record.is_none()
-            && let Some(before) = self.hashes.alias_before(kind as u8, text)
+            && let Some(before) = before
         {
             record = self.directory.find(before)?;
         }
@@ -370,16 +382,14 @@ impl<S: Store> Clerk<S> {
             let default = self.default_of(token.identity, purpose)?;
             record = default.or(record);
         }
-        let Some(record) = record.filter(|record| !record.is_paused) else { return Ok((hash, None)) };
-        let opened = self.open(&record)?;
-        Ok((hash, opened.map(|opened| (record, opened))))
+        Ok(record.filter(|record| !record.is_paused))
     }
 
-    /// Where money for this purpose goes, of all that a holder has.
+    /// Where money for this purpose goes, of all that a holder has. The list is read before the entry: one that has passed to somebody else in between is not the holder's.
     fn default_of(&self, identity: KeyedHash, purpose: u8) -> Result<Option<Record>, ClerkFault> {
         for purpose in [purpose, 0] {
             if let Some(alias) = self.directory.default_of(identity, purpose)? {
-                return Ok(self.directory.find(alias)?);
+                return Ok(self.directory.find(alias)?.filter(|record| record.identity == identity));
             }
         }
         Ok(None)
@@ -391,10 +401,39 @@ impl<S: Store> Clerk<S> {
         account: &[u8],
     ) -> Result<(KeyedHash, Option<(Record, Opened)>), ClerkFault> {
         let hash = self.hashes.account(participant, account);
-        let Some(listed) = self.directory.aliases_at(hash)?.into_iter().next() else { return Ok((hash, None)) };
-        let Some(record) = self.directory.find(listed.alias)? else { return Ok((hash, None)) };
-        let opened = self.open(&record)?;
-        Ok((hash, opened.map(|opened| (record, opened))))
+        let found = self.opened_of(|clerk| clerk.entry_at(hash))?;
+        Ok((hash, found))
+    }
+
+    /// The first of the entries that lead to an account, of those that everybody may find. The list is read before the entry: one that has moved in between leads elsewhere.
+    fn entry_at(&self, account: KeyedHash) -> Result<Option<Record>, ClerkFault> {
+        for listed in self.directory.aliases_at(account)? {
+            let leads_here = |record: &Record| record.account == account && !record.is_paused;
+            if let Some(record) = self.directory.find(listed.alias)?.filter(leads_here) {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry that `find` gives, opened. Between the store and the vault a command may be applied that destroys what the entry was sealed under: then there is
+    /// another entry, or none, and `find` gives that. An alias that is updated is never said to be nobody's.
+    fn opened_of(
+        &mut self,
+        find: impl Fn(&Self) -> Result<Option<Record>, ClerkFault>,
+    ) -> Result<Option<(Record, Opened)>, ClerkFault> {
+        let mut destroyed = 0;
+        for _ in 0..ENTRY_READS_MAX {
+            let Some(record) = find(self)? else { return Ok(None) };
+            if let Some(opened) = self.open(&record)? {
+                return Ok(Some((record, opened)));
+            }
+            if record.slot == destroyed {
+                break;
+            }
+            destroyed = record.slot;
+        }
+        Ok(None)
     }
 
     /// What is sealed of a record; none where its key was destroyed meanwhile.
@@ -488,8 +527,8 @@ impl<S: Store> Clerk<S> {
         let page = &listed[first..listed.len().min(first + ENTRIES_PER_ANSWER_MAX)];
         let mut items = Vec::new();
         for listed in page {
-            let Some(record) = self.directory.find(listed.alias)? else { continue };
-            let Some(opened) = self.open(&record)? else { continue };
+            let found = self.opened_of(|clerk| Ok(clerk.directory.find(listed.alias)?))?;
+            let Some((record, opened)) = found else { continue };
             items.extend_from_slice(&[record.alias_type, u8::from(record.is_paused)]);
             items.extend_from_slice(&listed.defaults.to_le_bytes());
             items.extend_from_slice(&record.owned_since_ns.to_le_bytes());

@@ -102,6 +102,9 @@ pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
 /// Results of commands that the directory keeps for whoever repeats one: those of a busy day.
 pub const DIRECTORY_COMMANDS_KEPT: u64 = 1 << 20;
 
+/// How often an entry is read again because a command destroyed what it was sealed under: each time takes a command about the same alias, within microseconds.
+pub const ENTRY_READS_MAX: usize = 8;
+
 /// Attestations that have ended and are let go with one batch.
 pub const NONCES_PURGED_PER_BATCH_MAX: usize = 256;
 

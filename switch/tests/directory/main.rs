@@ -14,3 +14,5 @@ mod disk;
 mod twins;
 
 mod sizes;
+
+mod clerk;
