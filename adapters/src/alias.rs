@@ -122,11 +122,16 @@ impl Alias {
 
 /// A token of an ID system: opaque, and nothing that could be an ID number itself.
 pub fn token(text: &str) -> Result<&str, AliasFault> {
-    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if !(16..=64).contains(&text.len()) || !text.bytes().all(is_sign) {
+    if !is_random_word(text) {
         return Err(AliasFault::Token);
     }
     if looks_like_an_id_number(text) { Err(AliasFault::RawIdNumber) } else { Ok(text) }
+}
+
+/// 16 to 64 letters, digits, `-` and `_`: the form of tokens and of nonces.
+pub(crate) fn is_random_word(text: &str) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (16..=64).contains(&text.len()) && text.bytes().all(is_sign)
 }
 
 /// ID numbers are digits, with a few letters before or behind them (a country, a check letter) and signs between groups. A token of random letters and digits

@@ -32,13 +32,17 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 2] = [Algorithm::Ed25519, Algorithm::Es256];
+
     /// The algorithm with this number.
     pub fn from_number(number: u8) -> Option<Algorithm> {
-        match number {
-            1 => Some(Algorithm::Ed25519),
-            2 => Some(Algorithm::Es256),
-            _ => None,
-        }
+        Algorithm::ALL.into_iter().find(|&known| known as u8 == number)
+    }
+
+    /// The algorithm that a JWS calls so.
+    pub fn from_name(name: &str) -> Option<Algorithm> {
+        Algorithm::ALL.into_iter().find(|known| known.name() == name)
     }
 
     /// Length of its public keys.
@@ -243,9 +247,7 @@ pub fn verify_file(
 }
 
 fn check_audience(attestation: &Attestation, (named, expected): (&str, &str)) -> Result<(), AttestationFault> {
-    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let nonce = &attestation.nonce;
-    if !(16..=64).contains(&nonce.len()) || !nonce.bytes().all(is_sign) {
+    if !alias::is_random_word(&attestation.nonce) {
         return Err(AttestationFault::Claims);
     }
     if named == expected { Ok(()) } else { Err(AttestationFault::Audience) }
@@ -278,8 +280,7 @@ fn opened(jws: &[u8], keys: &[IssuerKey], now_s: u64) -> Result<Vec<u8>, Attesta
     let decoded = |part: &[u8]| URL_SAFE_NO_PAD.decode(part).map_err(|_| AttestationFault::Malformed);
     let (header, claims, signature) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
     let header: Header = serde_json::from_slice(&header).map_err(|_| AttestationFault::Malformed)?;
-    let algorithm = [Algorithm::Ed25519, Algorithm::Es256].into_iter().find(|known| known.name() == header.alg);
-    let algorithm = algorithm.ok_or(AttestationFault::Algorithm)?;
+    let algorithm = Algorithm::from_name(&header.alg).ok_or(AttestationFault::Algorithm)?;
     if header.typ != TYPE {
         return Err(AttestationFault::Malformed);
     }
@@ -339,7 +340,7 @@ mod tests {
     }
 
     fn issuers() -> [DevelopmentIssuer; 2] {
-        [Algorithm::Ed25519, Algorithm::Es256].map(|algorithm| DevelopmentIssuer::generate("dev-id", "k1", algorithm))
+        Algorithm::ALL.map(|algorithm| DevelopmentIssuer::generate("dev-id", "k1", algorithm))
     }
 
     #[test]

@@ -288,6 +288,20 @@ impl Blame {
         }
     }
 
+    /// What a payment order is of, and when it was accepted.
+    fn terms(&self, amount: u64, currency: &[u8; 3], accepted_at_ns: u64) -> Result<(), Refusal> {
+        self.unless(Amount::new(amount).is_some(), Field::Amount)?;
+        self.unless(Currency::parse(currency).is_some(), Field::Currency)?;
+        self.unless(0 < accepted_at_ns && accepted_at_ns <= TIME_NS_MAX, Field::AcceptedAt)
+    }
+
+    /// How a payment order is to be dealt with.
+    fn handling(&self, purpose: [u8; 4], lane: u8, request_id: [u8; 16]) -> Result<(), Refusal> {
+        self.unless(Reason::from_bytes(purpose).is_some(), Field::Purpose)?;
+        self.unless(matches!(Lane::from_number(lane), Some(Lane::Payments | Lane::Bulk)), Field::Lane)?;
+        self.id_or_none(request_id, Field::RequestId)
+    }
+
     fn text(&self, bytes: &[u8], bytes_max: usize, field: Field) -> Result<(), Refusal> {
         self.unless(bytes.len() <= bytes_max && is_plain_text(bytes), field)
     }
@@ -307,16 +321,12 @@ const TIME_NS_MAX: u64 = i64::MAX as u64;
 fn transfer<'a>(frame: &Frame<'a>) -> Result<CheckedTransfer<'a>, Refusal> {
     let routing = CreditTransfer::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let blame = Blame(routing.payment_id);
-    let accepted_at_ns = routing.accepted_at_ns.to_native();
     blame.id(routing.payment_id, Field::PaymentId)?;
     blame.unless(ParticipantCode::from_bytes(routing.payer).is_some(), Field::Payer)?;
     blame.unless(ParticipantCode::from_bytes(routing.payee).is_some(), Field::Payee)?;
-    blame.unless(Amount::new(routing.amount.to_native()).is_some(), Field::Amount)?;
-    blame.unless(Currency::parse(&routing.currency).is_some(), Field::Currency)?;
-    blame.unless(0 < accepted_at_ns && accepted_at_ns <= TIME_NS_MAX, Field::AcceptedAt)?;
-    blame.unless(Reason::from_bytes(routing.purpose).is_some(), Field::Purpose)?;
-    blame.unless(matches!(Lane::from_number(routing.lane), Some(Lane::Payments | Lane::Bulk)), Field::Lane)?;
-    blame.id_or_none(routing.request_id, Field::RequestId)?;
+    let (amount, accepted_at_ns) = (routing.amount.to_native(), routing.accepted_at_ns.to_native());
+    blame.terms(amount, &routing.currency, accepted_at_ns)?;
+    blame.handling(routing.purpose, routing.lane, routing.request_id)?;
     let private = payment_private(&blame, frame.private)?;
     Ok(CheckedTransfer { routing_bytes: frame.routing, routing, private_bytes: frame.private, private })
 }
@@ -326,13 +336,7 @@ fn payment_private<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Private<'a>, Re
         return Ok(Private::EmptyPayment);
     }
     let private = PaymentPrivate::read(bytes).ok_or(blame.layout())?;
-    for (field, bytes_max, bytes) in private_fields(private) {
-        if field == Field::Extension {
-            blame.unless(bytes.len() <= bytes_max, field)?;
-        } else {
-            blame.text(bytes, bytes_max, field)?;
-        }
-    }
+    fields_of(blame, &private_fields(private))?;
     Ok(Private::Payment(private))
 }
 
@@ -462,15 +466,11 @@ fn fields_of(blame: &Blame, fields: &[(Field, usize, &[u8])]) -> Result<(), Refu
 fn alias_transfer<'a>(frame: &Frame<'a>) -> Result<Checked<'a, AliasTransfer>, Refusal> {
     let routing = AliasTransfer::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let blame = Blame(routing.payment_id);
-    let accepted_at_ns = routing.accepted_at_ns.to_native();
     blame.id(routing.payment_id, Field::PaymentId)?;
     blame.unless(ParticipantCode::from_bytes(routing.payer).is_some(), Field::Payer)?;
-    blame.unless(Amount::new(routing.amount.to_native()).is_some(), Field::Amount)?;
-    blame.unless(Currency::parse(&routing.currency).is_some(), Field::Currency)?;
-    blame.unless(0 < accepted_at_ns && accepted_at_ns <= TIME_NS_MAX, Field::AcceptedAt)?;
-    blame.unless(Reason::from_bytes(routing.purpose).is_some(), Field::Purpose)?;
-    blame.unless(matches!(Lane::from_number(routing.lane), Some(Lane::Payments | Lane::Bulk)), Field::Lane)?;
-    blame.id_or_none(routing.request_id, Field::RequestId)?;
+    let (amount, accepted_at_ns) = (routing.amount.to_native(), routing.accepted_at_ns.to_native());
+    blame.terms(amount, &routing.currency, accepted_at_ns)?;
+    blame.handling(routing.purpose, routing.lane, routing.request_id)?;
     blame.unless(AliasType::from_number(routing.alias_type).is_some(), Field::AliasType)?;
     let private = AliasTransferPrivate::read(frame.private).ok_or(blame.layout())?;
     fields_of(&blame, &transfer_fields(private))?;

@@ -24,7 +24,7 @@ use crate::directory::store::{Store, StoreFault};
 use crate::directory::vault::{Vault, VaultReader};
 use crate::directory::{DirectoryReader, Record};
 use crate::engine::Engine;
-use crate::engine::lookups::TrustedKey;
+use crate::engine::lookups::{TrustedKey, unpadded};
 use crate::entry::{
     self, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender,
 };
@@ -53,10 +53,7 @@ impl ClerkScheme {
 }
 
 fn issuer_key(key: &TrustedKey) -> Option<IssuerKey> {
-    let text = |bytes: &[u8]| {
-        let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-        String::from_utf8(bytes[..length].to_vec()).ok()
-    };
+    let text = |padded: &[u8; 64]| String::from_utf8(unpadded(padded).to_vec()).ok();
     let algorithm = Algorithm::from_number(key.algorithm)?;
     Some(IssuerKey {
         issuer: text(&key.issuer)?,
@@ -577,10 +574,47 @@ pub struct ImportRow {
 struct ImportOf {
     code: ParticipantCode,
     participant: ParticipantId,
-    /// Until the first row has used it.
+    /// Of the file: the ids of its rows are made of it.
     nonce: KeyedHash,
     attested_until_ns: u64,
     rows: u64,
+}
+
+/// The entry of a command with its hashes and nothing else. What a command does not name has zeros.
+fn hashed(
+    hashes: &HashKeys,
+    code: &ParticipantCode,
+    alias: Option<&Alias>,
+    (identity, account): (&[u8], &[u8]),
+) -> AliasCommanded {
+    let alias = alias.map(|alias| (alias.kind() as u8, alias.as_str().as_bytes()));
+    let (identity, account) = (Some(identity), Some(account));
+    let (identity, account) = (identity.filter(|text| !text.is_empty()), account.filter(|text| !text.is_empty()));
+    let zeros_if_none = |hash: Option<KeyedHash>| hash.unwrap_or(KeyedHash::NONE).0;
+    AliasCommanded {
+        command_id: [0; 16],
+        digest: [0; 16],
+        participant: 0,
+        operation: 0,
+        alias_type: 0,
+        generation: hashes.current.generation,
+        alias: zeros_if_none(alias.map(|(kind, text)| hashes.alias(kind, text))),
+        alias_before: zeros_if_none(alias.and_then(|(kind, text)| hashes.alias_before(kind, text))),
+        identity: zeros_if_none(identity.map(|text| hashes.identity(code, text))),
+        identity_before: zeros_if_none(identity.and_then(|text| hashes.identity_before(code, text))),
+        account: zeros_if_none(account.map(|text| hashes.account(code, text))),
+        nonce: [0; 16],
+        attested_until_ns: 0,
+        defaults: 0,
+        consent_purpose: 0,
+        consent_until_ns: 0,
+    }
+}
+
+/// What of a command is sealed: its attestation has been checked, and is not kept.
+fn private_of(alias: &[u8], identity: &[u8], account: &[u8], name: &[u8]) -> AliasCommandPrivate {
+    let [alias, identity, account, name] = [alias, identity, account, name].map(<[u8]>::to_vec);
+    AliasCommandPrivate { alias, identity, account, name, attestation: Vec::new() }
 }
 
 /// Who makes entries of commands: checks what an ID system has signed, hashes, seals.
@@ -616,39 +650,21 @@ impl Registrar {
     pub fn import(&mut self, row: &ImportRow) -> Vec<u8> {
         let Some(of) = &mut self.import else { panic!("a file is imported") };
         of.rows += 1;
-        let (code, participant, nonce) = (of.code, of.participant, of.nonce);
-        let mut command_id = nonce.0;
+        let mut command_id = of.nonce.0;
         command_id[..8].copy_from_slice(&of.rows.to_le_bytes());
-        let (kind, text) = (row.alias.kind() as u8, row.alias.as_str().as_bytes());
         let (identity, account) = (row.identity.as_bytes(), row.account.as_bytes());
-        let hashes = &self.hashes;
-        let before = |hash: Option<KeyedHash>| hash.unwrap_or(KeyedHash::NONE).0;
         let routing = AliasCommanded {
             command_id,
-            digest: [0; 16],
-            participant: participant.0,
+            participant: of.participant.0,
             operation: Operation::Import as u8,
-            alias_type: kind,
-            generation: hashes.current.generation,
-            alias: hashes.alias(kind, text).0,
-            alias_before: before(hashes.alias_before(kind, text)),
-            identity: hashes.identity(&code, identity).0,
-            identity_before: before(hashes.identity_before(&code, identity)),
-            account: hashes.account(&code, account).0,
-            // The attestation is of the file as a whole, which says itself what has been taken in: rows that are there already.
-            nonce: [0; 16],
+            alias_type: row.alias.kind() as u8,
+            // Its nonce is none: the attestation is of the file as a whole, which says itself what has been taken in, rows that are there already.
             attested_until_ns: of.attested_until_ns,
-            defaults: 0,
             consent_purpose: 1,
             consent_until_ns: u64::MAX >> 1,
+            ..hashed(&self.hashes, &of.code, Some(&row.alias), (identity, account))
         };
-        let private = AliasCommandPrivate {
-            alias: text.to_vec(),
-            identity: identity.to_vec(),
-            account: account.to_vec(),
-            name: row.name.as_bytes().to_vec(),
-            attestation: Vec::new(),
-        };
+        let private = private_of(row.alias.as_str().as_bytes(), identity, account, row.name.as_bytes());
         self.write(Sender::Operator, &routing, Some(&private))
     }
 
@@ -698,13 +714,6 @@ impl Registrar {
             nonce = self.hashes.nonce(attested.issuer.as_bytes(), attested.nonce.as_bytes());
             attested_until_ns = attested.expires_at_s.saturating_mul(NS_PER_S);
         }
-        let (code, hashes) = (&question.code, &self.hashes);
-        let of_alias = |hash: &dyn Fn(u8, &[u8]) -> Option<KeyedHash>| {
-            let alias = alias.as_ref()?;
-            hash(alias.kind() as u8, alias.as_str().as_bytes())
-        };
-        let none_if_empty = |text: &[u8], hash: Option<KeyedHash>| if text.is_empty() { None } else { hash };
-        let zeros_if_none = |hash: Option<KeyedHash>| hash.unwrap_or(KeyedHash::NONE).0;
         let (identity, account) = (&private.identity[..], &private.account[..]);
         let routing = AliasCommanded {
             command_id: command.command_id,
@@ -712,26 +721,16 @@ impl Registrar {
             participant: question.participant.0,
             operation: command.operation,
             alias_type: command.alias_type,
-            generation: hashes.current.generation,
-            alias: zeros_if_none(of_alias(&|kind, text| Some(hashes.alias(kind, text)))),
-            alias_before: zeros_if_none(of_alias(&|kind, text| hashes.alias_before(kind, text))),
-            identity: zeros_if_none(none_if_empty(identity, Some(hashes.identity(code, identity)))),
-            identity_before: zeros_if_none(none_if_empty(identity, hashes.identity_before(code, identity))),
-            account: zeros_if_none(none_if_empty(account, Some(hashes.account(code, account)))),
             nonce: nonce.0,
             attested_until_ns,
             defaults: command.defaults.to_native(),
             consent_purpose: command.consent_purpose,
             consent_until_ns: command.consent_until_ns.to_native(),
+            ..hashed(&self.hashes, &question.code, alias.as_ref(), (identity, account))
         };
         let text = alias.as_ref().map_or(&b""[..], |alias| alias.as_str().as_bytes());
-        let sealed = matches!(operation, Operation::Register | Operation::Update).then(|| AliasCommandPrivate {
-            alias: text.to_vec(),
-            identity: identity.to_vec(),
-            account: account.to_vec(),
-            name: private.name.to_vec(),
-            attestation: Vec::new(),
-        });
+        let is_sealed = matches!(operation, Operation::Register | Operation::Update);
+        let sealed = is_sealed.then(|| private_of(text, identity, account, &private.name));
         let entry = self.write(Sender::Participant(question.participant), &routing, sealed.as_ref());
         let told = if operation == Operation::Register { text.to_vec() } else { Vec::new() };
         Ok(Reply::Commanded { entry, alias: told })

@@ -329,8 +329,8 @@ impl GenesisIssuer {
         };
         let issuer = padded(&self.name).ok_or_else(|| problem("a name has 1 to 64 bytes"))?;
         let key_id = padded(&self.key_id).ok_or_else(|| problem("a key_id has 1 to 64 bytes"))?;
-        let algorithm = [Algorithm::Ed25519, Algorithm::Es256].into_iter().find(|known| known.name() == self.algorithm);
-        let algorithm = algorithm.ok_or_else(|| problem("the algorithm is EdDSA or ES256"))?;
+        let algorithm =
+            Algorithm::from_name(&self.algorithm).ok_or_else(|| problem("the algorithm is EdDSA or ES256"))?;
         let digits = self.public_key.as_bytes();
         let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let byte = |pair: &[u8]| Some(digit(pair.first()?)? * 16 + digit(pair.get(1)?)?);

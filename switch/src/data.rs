@@ -175,12 +175,12 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
     let snapshot = replay.snapshot;
     let (decisions, history, events, directory) = replay.finish(lineage)?;
     let (hashes, vault_key) = ring.directory_keys().map_err(OpenError::Seal)?;
-    let vault = Vault::open(&keys_directory(&config.directory).join("vault"), vault_key).map_err(OpenError::Seal)?;
+    let vault_path = keys_directory(&config.directory).join("vault");
+    let vault = Vault::open(&vault_path, vault_key).map_err(OpenError::Seal)?;
     // Slots that the journal names are never made anew: whoever destroyed a new one would destroy an old record's.
     let slot_max = decisions.engine.directory().slot_max();
     if slot_max > 0 && !vault.has(slot_max) {
-        let path = keys_directory(&config.directory).join("vault");
-        return Err(OpenError::Seal(SealFault::Incomplete(path, vault.held(), slot_max)));
+        return Err(OpenError::Seal(SealFault::Incomplete(vault_path, vault.held(), slot_max)));
     }
     let last_time_ns = decisions.engine.time_ns();
     let snapshots = open_snapshots(config, lineage)?;

@@ -13,7 +13,7 @@ use adapters::message::Outcome;
 use super::counters::{Counted, Counters};
 use super::hashes::KeyedHash;
 use super::reader::{DirectoryProgress, DirectoryReader};
-use super::record::{Listed, Record, list_bytes, read_list};
+use super::record::{Listed, Record, list_bytes, lookup_bytes, read_list};
 use super::store::{Change, Space, Store, StoreFault};
 use crate::engine::Engine;
 use crate::engine::lookups::LookupMade;
@@ -237,6 +237,14 @@ fn digest_of(space: Space, key: &[u8], value: &[u8]) -> [u64; 4] {
     std::array::from_fn(|place| u64::from_le_bytes(words[place]))
 }
 
+fn digest_bytes(words: [u64; 4]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (place, word) in bytes.chunks_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
 /// Modulo 2^256.
 fn sum(one: [u64; 4], other: [u64; 4]) -> [u64; 4] {
     let mut carry = false;
@@ -270,11 +278,7 @@ impl<S: Store> Directory<S> {
 
     /// Of all its state: equal wherever the same journal was applied.
     pub fn digest(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        for (place, word) in bytes.chunks_mut(8).zip(self.meta.digest) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
+        digest_bytes(self.meta.digest)
     }
 
     /// The same, from every entry: it takes as long as they are many.
@@ -286,8 +290,7 @@ impl<S: Store> Directory<S> {
                 true
             })?;
         }
-        Ok(Directory { store: self.store.clone(), progress: Arc::default(), meta: Meta { digest, ..self.meta } }
-            .digest())
+        Ok(digest_bytes(digest))
     }
 
     /// Who reads it.
@@ -338,7 +341,10 @@ impl<S: Store> Directory<S> {
         }
         applying.changes.meta.applied = batch.last_sequence;
         let (meta, mut changes) = applying.changes.finish();
-        changes.extend(batch.lookups.iter().map(|made| lookup_change(made, batch.time_ns)));
+        changes.extend(batch.lookups.iter().map(|made| {
+            let (key, value) = lookup_bytes(made);
+            Change { space: Space::Lookups, key, value: Some(value) }
+        }));
         self.store.write(changes)?;
         self.meta = meta;
         self.progress.apply(batch.last_sequence);
@@ -766,15 +772,6 @@ impl<S: Store> Applying<'_, S> {
         }
         Ok(())
     }
-}
-
-/// Newest first, because that is how they are asked for.
-fn lookup_change(made: &LookupMade, time_ns: u64) -> Change {
-    let key = [made.entry.to_be_bytes(), (u64::MAX - made.position).to_be_bytes()].concat();
-    let mut value = time_ns.to_le_bytes().to_vec();
-    value.extend_from_slice(&made.participant.0.to_le_bytes());
-    value.push(made.purpose);
-    Change { space: Space::Lookups, key, value: Some(value) }
 }
 
 fn command_key(participant: ParticipantId, command_id: &[u8; 16]) -> Vec<u8> {

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::counters::Counters;
 use super::hashes::KeyedHash;
-use super::record::{Listed, Record, read_list};
+use super::record::{Listed, Record, lookup_key, read_list, read_lookup};
 use super::store::{Space, Store, StoreFault};
 use crate::engine::lookups::LookupMade;
-use crate::entry::ParticipantId;
 
 /// How far the directory has come. Most batches have nothing for it: they are not handed over, and it has come past them all the same once it has applied what was.
 #[derive(Debug, Default)]
@@ -112,18 +111,13 @@ impl<S: Store> DirectoryReader<S> {
 
     /// Who has looked up an entry, newest first, from behind `after` on (a journal position; 0: from the newest), at most so many.
     pub fn lookups_of(&self, entry: u64, after: u64, count_max: usize) -> Result<Vec<LookupMade>, StoreFault> {
-        let from = if after == 0 { 0 } else { u64::MAX - after + 1 };
-        let (prefix, mut made) = (entry.to_be_bytes(), Vec::new());
-        self.store.scan(Space::Lookups, &[prefix, from.to_be_bytes()].concat(), &mut |key, value| {
-            let (Ok(key), Ok(value)) = (<[u8; 16]>::try_from(key), <[u8; 13]>::try_from(value)) else { return false };
-            if key[..8] != prefix || made.len() == count_max {
-                return false;
-            }
-            let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
-            let position = u64::MAX - key[8..].iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
-            let participant = ParticipantId(u32::try_from(word(&value[8..12])).unwrap_or(0));
-            made.push(LookupMade { position, entry, participant, purpose: value[12], time_ns: word(&value[..8]) });
-            true
+        let from = if after == 0 { lookup_key(entry, u64::MAX) } else { lookup_key(entry, after - 1) };
+        let mut made = Vec::new();
+        self.store.scan(Space::Lookups, &from, &mut |key, value| {
+            let next = read_lookup(key, value).filter(|next| next.entry == entry && made.len() < count_max);
+            let is_wanted = next.is_some();
+            made.extend(next);
+            is_wanted
         })?;
         Ok(made)
     }

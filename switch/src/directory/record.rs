@@ -2,6 +2,7 @@
 
 use super::hashes::KeyedHash;
 use super::store::StoreFault;
+use crate::engine::lookups::LookupMade;
 use crate::entry::ParticipantId;
 
 /// Length of a record without its sealed part.
@@ -88,6 +89,29 @@ fn hash_at(bytes: &[u8], at: usize) -> KeyedHash {
     let mut hash = [0; 16];
     hash.copy_from_slice(&bytes[at..at + 16]);
     KeyedHash(hash)
+}
+
+/// Under which a look-up is kept: the newest of an entry first, because that is how they are asked for.
+pub(super) fn lookup_key(entry: u64, position: u64) -> Vec<u8> {
+    [entry.to_be_bytes(), (u64::MAX - position).to_be_bytes()].concat()
+}
+
+/// A look-up's key, and its value.
+pub(super) fn lookup_bytes(made: &LookupMade) -> (Vec<u8>, Vec<u8>) {
+    let &LookupMade { position, entry, participant, purpose, time_ns } = made;
+    let value = [&time_ns.to_le_bytes()[..], &participant.0.to_le_bytes(), &[purpose]].concat();
+    (lookup_key(entry, position), value)
+}
+
+pub(super) fn read_lookup(key: &[u8], value: &[u8]) -> Option<LookupMade> {
+    let (entry, position) = key.split_first_chunk::<8>()?;
+    let position = u64::MAX - u64::from_be_bytes(position.try_into().ok()?);
+    let (time_ns, rest) = value.split_first_chunk::<8>()?;
+    let (participant, rest) = rest.split_first_chunk::<4>()?;
+    let &[purpose] = rest else { return None };
+    let participant = ParticipantId(u32::from_le_bytes(*participant));
+    let (entry, time_ns) = (u64::from_be_bytes(*entry), u64::from_le_bytes(*time_ns));
+    Some(LookupMade { position, entry, participant, purpose, time_ns })
 }
 
 /// An alias of an identity, or one that leads to an account.

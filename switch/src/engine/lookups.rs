@@ -13,7 +13,7 @@ use adapters::message::{Outcome, PaymentId};
 pub(super) use self::buckets::AliasPayment;
 pub(super) use self::buckets::Lookups;
 pub(super) use self::kept::{Item, Kept};
-pub use self::scheme::{DirectoryRules, DirectoryScheme, RehashStep, TrustedKey};
+pub use self::scheme::{DirectoryRules, DirectoryScheme, RehashStep, TrustedKey, unpadded};
 pub(super) use self::touched::Touched;
 use super::effect::{Effect, News, Status};
 use super::payments::Traits;

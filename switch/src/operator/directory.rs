@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use super::view::{Page, page_of_participants};
 use crate::config::{GenesisDirectory, GenesisIssuer};
 use crate::engine::Engine;
-use crate::engine::lookups::{DirectoryRules, TrustedKey};
+use crate::engine::lookups::{DirectoryRules, TrustedKey, unpadded};
 use crate::entry::IssuerKeySet;
 use crate::limits::LOOKUP_CATEGORIES;
 
@@ -86,10 +86,8 @@ pub(super) fn revocation_of(engine: &Engine, issuer: &str, key_id: &str) -> Resu
     Ok(IssuerKeySet { issuer, key_id, algorithm, public_key, not_before_s, not_after_s, is_valid: 0 })
 }
 
-/// A name without the zeros behind its end.
 fn text_of(padded: &[u8; 64]) -> String {
-    let end = padded.iter().position(|&byte| byte == 0).unwrap_or(padded.len());
-    String::from_utf8_lossy(&padded[..end]).into_owned()
+    String::from_utf8_lossy(unpadded(padded)).into_owned()
 }
 
 /// The directory, but for what is registered in it.

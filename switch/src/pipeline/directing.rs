@@ -71,7 +71,8 @@ struct Held {
     /// The entry's place in the batch, from 1.
     place: usize,
     received_ns: u64,
-    what: HeldWhat,
+    /// None once it was taken.
+    what: Option<HeldWhat>,
 }
 
 enum HeldWhat {
@@ -166,10 +167,11 @@ impl Directing {
         Some(delayed.unwrap_or_else(|| unreachable!("what is delayed is kept")))
     }
 
-    fn take_held(&mut self, place: usize) -> Option<Held> {
+    /// What is held for a place, and when it came.
+    fn take_held(&mut self, place: usize) -> Option<(HeldWhat, u64)> {
         let index = self.held.binary_search_by_key(&place, |held| held.place).ok()?;
-        let taken = Held { place, received_ns: self.held[index].received_ns, what: HeldWhat::Missed };
-        Some(std::mem::replace(&mut self.held[index], taken))
+        let held = &mut self.held[index];
+        held.what.take().map(|what| (what, held.received_ns))
     }
 }
 
@@ -327,11 +329,15 @@ impl<S: Storage> Pipeline<S> {
             let Some((ticket, reply)) = self.directing.replies.pop_front() else { return };
             let waited = self.directing.with_clerk.remove(&ticket);
             let waited = waited.unwrap_or_else(|| unreachable!("every reply has a question"));
-            let Some(session) = self.sessions.get_mut(waited.session) else { continue };
-            if session.participant() == Some(waited.participant) {
+            if self.is_still(waited.session, waited.participant) {
                 self.resume_one(waited, reply);
             }
         }
+    }
+
+    /// Is a session still that of who has sent what it waits for?
+    fn is_still(&self, session: SessionKey, participant: ParticipantId) -> bool {
+        self.sessions.get(session).and_then(Session::participant) == Some(participant)
     }
 
     /// The frame waits no longer; the end of the turn counts it.
@@ -374,7 +380,7 @@ impl<S: Storage> Pipeline<S> {
     fn sequence_lookup(&mut self, frame: (SessionKey, u64), entry: &AliasLookedUp, received_ns: u64, what: HeldWhat) {
         self.seal(frame, EntryKind::AliasLookedUp, [&[], &entry.bytes(), &[]]);
         let place = self.ingress.count() as usize;
-        self.directing.held.push(Held { place, received_ns, what });
+        self.directing.held.push(Held { place, received_ns, what: Some(what) });
     }
 
     /// A payment order goes on as any other, with the account that its alias stands for.
@@ -432,13 +438,13 @@ impl<S: Storage> Pipeline<S> {
     pub(super) fn keep_sent(&mut self, alias: AliasOrder) {
         let place = self.ingress.count() as usize;
         let AliasOrder { sent, received_ns, .. } = alias;
-        self.directing.held.push(Held { place, received_ns, what: HeldWhat::Order(sent) });
+        self.directing.held.push(Held { place, received_ns, what: Some(HeldWhat::Order(sent)) });
     }
 
     /// Has an order resolved once more whose alias was touched since: by a directory that has come as far as the engine.
     pub(super) fn resolve_again(&mut self, place: usize, participant: ParticipantId, id: PaymentId, digest: [u8; 16]) {
         let frame @ (session, number) = self.ingress.origin_of(place);
-        let Some(Held { received_ns, what: HeldWhat::Order(sent), .. }) = self.directing.take_held(place) else {
+        let Some((HeldWhat::Order(sent), received_ns)) = self.directing.take_held(place) else {
             unreachable!("a payment to an alias is kept until it is decided")
         };
         if let Err(code) = self.hold_for_clerk(frame) {
@@ -486,12 +492,12 @@ impl<S: Storage> Pipeline<S> {
                 continue;
             };
             let (session, number) = self.ingress.origin_of(entry as usize);
-            let Some(held) = self.directing.take_held(entry as usize) else { continue };
+            let Some((held, received_ns)) = self.directing.take_held(entry as usize) else { continue };
             // An order was to be decided with its batch; now it is told later, as one is whose alias nobody has.
-            if let (HeldWhat::Order(_), Some(session)) = (&held.what, self.sessions.get_mut(session)) {
+            if let (HeldWhat::Order(_), Some(session)) = (&held, self.sessions.get_mut(session)) {
                 session.hold(number);
             }
-            let what = match (held.what, is_granted) {
+            let what = match (held, is_granted) {
                 (HeldWhat::Missed | HeldWhat::Order(_), _) => {
                     let code = if is_granted { ErrorCode::AliasNotFound } else { ErrorCode::LookupLimited };
                     let refusal = Refusal { payment_id: effect.id.bytes(), ..Refusal::plain(code) };
@@ -501,7 +507,7 @@ impl<S: Storage> Pipeline<S> {
                 (HeldWhat::Answer(_), false) => limited(effect.id, retry_after_ms),
             };
             let delayed = Delayed { session, number, participant: effect.participant, what };
-            self.directing.delay(held.received_ns, self.now_ns, delayed);
+            self.directing.delay(received_ns, self.now_ns, delayed);
         }
         self.decisions.effects = effects;
         self.directing.held.clear();
@@ -526,7 +532,7 @@ impl<S: Storage> Pipeline<S> {
 
     fn tell_delayed(&mut self, delayed: Delayed) {
         let Delayed { session, number, participant, what } = delayed;
-        if self.sessions.get(session).and_then(Session::participant) != Some(participant) {
+        if !self.is_still(session, participant) {
             return;
         }
         self.release(session, number);
@@ -550,7 +556,7 @@ impl<S: Storage> Pipeline<S> {
         while let Some(commanded) = self.directing.commanded.pop_front_if(|first| first.position <= result.position) {
             assert!(commanded.position == result.position, "the directory decides every command, in order");
             let Commanded { position, session, number, participant, command_id, alias } = commanded;
-            if self.sessions.get(session).and_then(Session::participant) != Some(participant) {
+            if !self.is_still(session, participant) {
                 continue;
             }
             self.release(session, number);

@@ -225,27 +225,25 @@ impl Server {
             queue: queue.clone(),
         };
         let OpenDirectory { directory, vault, hashes } = directory;
-        let clerks = (
-            directory::ClerkThread {
-                clerk: Clerk::new(hashes.clone(), vault.reader(), directory.reader()),
-                questions: clerk_questions,
-                replies: replies_sender.clone(),
-                queue: queue.clone(),
-            },
-            directory::DirectoryThread {
-                vault: vault.reader(),
-                directory,
-                batches: directory_batches,
-                results: results_sender,
-                queue: queue.clone(),
-            },
-            directory::RegistrarThread {
-                registrar: Registrar::new(hashes, vault),
-                questions: registrar_questions,
-                replies: replies_sender,
-                queue: queue.clone(),
-            },
-        );
+        let clerk_thread = directory::ClerkThread {
+            clerk: Clerk::new(hashes.clone(), vault.reader(), directory.reader()),
+            questions: clerk_questions,
+            replies: replies_sender.clone(),
+            queue: queue.clone(),
+        };
+        let directory_thread = directory::DirectoryThread {
+            vault: vault.reader(),
+            directory,
+            batches: directory_batches,
+            results: results_sender,
+            queue: queue.clone(),
+        };
+        let registrar_thread = directory::RegistrarThread {
+            registrar: Registrar::new(hashes, vault),
+            questions: registrar_questions,
+            replies: replies_sender,
+            queue: queue.clone(),
+        };
         let hot_loop = hot_loop::HotLoop::new(
             pipeline,
             clock,
@@ -268,9 +266,9 @@ impl Server {
         let mut others = vec![
             spawn("render", move || renderer.run())?,
             spawn("history", move || asker.run())?,
-            spawn("clerk", move || clerks.0.run())?,
-            spawn("directory", move || clerks.1.run())?,
-            spawn("registrar", move || clerks.2.run())?,
+            spawn("clerk", move || clerk_thread.run())?,
+            spawn("directory", move || directory_thread.run())?,
+            spawn("registrar", move || registrar_thread.run())?,
             spawn("accept", {
                 let (queue, stop) = (queue.clone(), stop.clone());
                 move || acceptor.run(&queue, keys_asked_for, stop)

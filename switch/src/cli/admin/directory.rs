@@ -197,20 +197,8 @@ fn set_rules(Rules { changes, file, by }: &Rules, out: &mut dyn Write) -> Result
 
 /// The rules with changes, checked.
 fn apply(from: &GenesisDirectory, changed: Vec<Map<String, Value>>) -> Result<GenesisDirectory, String> {
-    let mut keys = directory_as_keys(from);
-    let known = keys.keys().cloned().collect::<Vec<_>>().join(", ");
-    for (key, value) in changed.into_iter().flatten() {
-        if !keys.contains_key(&key) {
-            return Err(format!("the directory's rules have no `{key}`; they have {known}"));
-        }
-        let as_it_is: Map<String, Value> = [(key.clone(), value.clone())].into_iter().collect();
-        if let Err(error) = serde_json::from_value::<GenesisDirectory>(Value::Object(as_it_is)) {
-            return Err(format!("directory: {key}: {error}"));
-        }
-        keys.insert(key, value);
-    }
     let to: GenesisDirectory =
-        serde_json::from_value(Value::Object(keys)).map_err(|error| format!("directory: {error}"))?;
+        rules::with_changes(directory_as_keys(from), changed, ("the directory's rules", "directory"))?;
     to.check().map_err(|what| format!("{what}; nothing is changed"))?;
     Ok(to)
 }
@@ -244,7 +232,7 @@ fn add(arguments: &Add, out: &mut dyn Write) -> Result<(), Trouble> {
 
 /// The kind of key that has so many digits.
 fn algorithm_of(digits: &str) -> Result<Algorithm, Trouble> {
-    let known = [Algorithm::Ed25519, Algorithm::Es256].into_iter().find(|known| known.key_bytes() * 2 == digits.len());
+    let known = Algorithm::ALL.into_iter().find(|known| known.key_bytes() * 2 == digits.len());
     known.ok_or_else(|| {
         let text = "--public-key: expected hexadecimal digits, 64 of Ed25519 or 130 of P-256 (the uncompressed point)";
         Trouble::Asked(text.to_owned())

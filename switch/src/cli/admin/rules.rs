@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Place, Signature};
@@ -115,21 +116,29 @@ pub(super) fn parse(text: &str) -> Result<Map<String, Value>, String> {
 
 /// The rules with changes, checked.
 fn apply(from: &GenesisRules, changed: Vec<Map<String, Value>>) -> Result<GenesisRules, String> {
-    let mut keys = rules_as_keys(from);
+    let to: GenesisRules = with_changes(rules_as_keys(from), changed, ("the rules", "rules"))?;
+    to.check().map_err(|what| format!("{what}; nothing is changed"))?;
+    Ok(to)
+}
+
+/// Keys with changes, as the type that has them, whose other keys have defaults. An error says what they are called, and the table in which they stand.
+pub(super) fn with_changes<R: DeserializeOwned>(
+    mut keys: Map<String, Value>,
+    changed: Vec<Map<String, Value>>,
+    (called, table): (&str, &str),
+) -> Result<R, String> {
     let known = keys.keys().cloned().collect::<Vec<_>>().join(", ");
     for (key, value) in changed.into_iter().flatten() {
         if !keys.contains_key(&key) {
-            return Err(format!("the rules have no `{key}`; they have {known}"));
+            return Err(format!("{called} have no `{key}`; they have {known}"));
         }
         let as_it_is: Map<String, Value> = [(key.clone(), value.clone())].into_iter().collect();
-        if let Err(error) = serde_json::from_value::<GenesisRules>(Value::Object(as_it_is)) {
-            return Err(format!("rules: {key}: {error}"));
+        if let Err(error) = serde_json::from_value::<R>(Value::Object(as_it_is)) {
+            return Err(format!("{table}: {key}: {error}"));
         }
         keys.insert(key, value);
     }
-    let to: GenesisRules = serde_json::from_value(Value::Object(keys)).map_err(|error| format!("rules: {error}"))?;
-    to.check().map_err(|what| format!("{what}; nothing is changed"))?;
-    Ok(to)
+    serde_json::from_value(Value::Object(keys)).map_err(|error| format!("{table}: {error}"))
 }
 
 /// Each key with its value before; where it changes, also after.

@@ -70,6 +70,12 @@ pub struct TrustedKey {
     pub not_after_s: u64,
 }
 
+/// A name of a key without the zeros behind its end.
+pub fn unpadded(name: &[u8; 64]) -> &[u8] {
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    &name[..end]
+}
+
 /// All of it.
 #[derive(Archive, Serialize, Deserialize, Debug, Default)]
 pub struct DirectoryScheme {
