@@ -19,16 +19,17 @@ use adapters::message::{
 };
 use adapters::name;
 
-use crate::directory::hashes::{HashKeys, KeyedHash};
+use crate::directory::hashes::{HashKeyHolder, HashKeyRing, HashKeys, KeyedHash, nonce_hash};
 use crate::directory::store::{Store, StoreFault};
 use crate::directory::vault::{Vault, VaultReader};
 use crate::directory::{DirectoryReader, Record};
 use crate::engine::Engine;
 use crate::engine::lookups::{TrustedKey, unpadded};
 use crate::entry::{
-    self, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender,
+    self, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, ParticipantId, RehashedRow, SLOT_KEY,
+    Sender,
 };
-use crate::limits::{ENTRY_READS_MAX, NS_PER_S};
+use crate::limits::{ENTRY_READS_MAX, NS_PER_S, REHASHED_ROWS_MAX};
 use crate::seal::{SealFault, Sealer, day_of};
 
 /// What clerks must know of the scheme. It follows from the engine's state; a new one is made when that has changed.
@@ -40,6 +41,10 @@ pub struct ClerkScheme {
     pub mask: MaskRule,
     /// Keys of ID systems.
     pub issuers: Vec<IssuerKey>,
+    /// Of the key under which hashes are made; 0 where that is not said.
+    pub generation: u8,
+    /// Are hashes being made anew?
+    pub is_rehashing: bool,
 }
 
 impl ClerkScheme {
@@ -48,7 +53,8 @@ impl ClerkScheme {
         let directory = engine.directory();
         let mask = directory.rules().and_then(|rules| MaskRule::from_number(rules.mask)).unwrap_or_default();
         let issuers = directory.issuers().iter().filter_map(issuer_key).collect();
-        ClerkScheme { version: directory.version(), mask, issuers }
+        let (generation, is_rehashing) = (directory.generation(), directory.is_rehashing());
+        ClerkScheme { version: directory.version(), mask, issuers, generation, is_rehashing }
     }
 }
 
@@ -90,6 +96,35 @@ pub struct Question {
     pub scheme: Arc<ClerkScheme>,
 }
 
+/// Hashes are to be made anew: the next portion of them.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// The directory must have come so far before it is read: a journal position.
+    pub not_before: u64,
+    /// The scheme by now.
+    pub scheme: Arc<ClerkScheme>,
+    /// All participants, by their numbers from 1.
+    pub codes: Arc<[ParticipantCode]>,
+}
+
+/// What a clerk makes of that.
+#[derive(Clone, Debug)]
+pub enum Renewed {
+    /// Rows to be journaled; there may be none this time.
+    Rows {
+        /// Of the new key.
+        generation: u8,
+        /// At most `REHASHED_ROWS_MAX`.
+        rows: Vec<RehashedRow>,
+        /// Entries whose secret is not in the vault: nobody could open them, and they are left as they are.
+        unreadable: usize,
+    },
+    /// All are under the new key.
+    Done,
+    /// That was said, and the key before is gone.
+    KeyDestroyed,
+}
+
 /// What a clerk makes of a question.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -120,6 +155,8 @@ pub enum Reply {
     Missed(AliasLookedUp),
     /// A command: the whole entry, sealed.
     Commanded {
+        /// Of the key under which it is hashed.
+        generation: u8,
         /// Its bytes.
         entry: Vec<u8>,
         /// The alias in canonical form, for whoever registers it.
@@ -206,18 +243,48 @@ fn parsed(kind: AliasType, written: &[u8]) -> Result<Alias, Box<Reply>> {
 
 /// Who reads the directory for those who ask.
 pub struct Clerk<S: Store> {
-    hashes: HashKeys,
+    hashes: HashKeyHolder,
     vault: VaultReader,
     directory: DirectoryReader<S>,
     /// A record that was opened last.
     opened: Vec<u8>,
+    renewing: Renewing,
+}
+
+/// How far a clerk has come with making hashes anew. Who starts again begins anew, which changes nothing of what is done.
+#[derive(Default)]
+struct Renewing {
+    /// Where the next portion begins.
+    from: KeyedHash,
+    /// Has this round found any that was left?
+    has_found: bool,
 }
 
 /// What is sealed of an entry.
 struct Opened {
     alias: Vec<u8>,
+    identity: Vec<u8>,
     account: Vec<u8>,
     name: String,
+}
+
+/// What a token has led by: its holder, and the alias that its holder is paid by. Zeros where nothing was in between.
+#[derive(Clone, Copy, Default)]
+struct Via {
+    identity: KeyedHash,
+    default: KeyedHash,
+}
+
+/// An entry, still sealed, and what has led to it.
+struct Reached {
+    record: Record,
+    via: Via,
+}
+
+impl From<Record> for Reached {
+    fn from(record: Record) -> Reached {
+        Reached { record, via: Via::default() }
+    }
 }
 
 /// A reply, or the refusal of what was asked; the outer no is the switch's.
@@ -226,12 +293,24 @@ type Answered = Result<Result<Reply, Box<Reply>>, ClerkFault>;
 impl<S: Store> Clerk<S> {
     /// A clerk that reads this directory.
     pub fn new(hashes: HashKeys, vault: VaultReader, directory: DirectoryReader<S>) -> Clerk<S> {
-        Clerk { hashes, vault, directory, opened: Vec::new() }
+        let (hashes, renewing) = (HashKeyHolder::new(hashes), Renewing::default());
+        Clerk { hashes, vault, directory, opened: Vec::new(), renewing }
     }
 
-    /// Has the directory come so far that the question can be answered?
-    pub fn can_answer(&self, question: &Question) -> bool {
-        question.not_before <= self.directory.through()
+    /// The same, who goes over to newer hash keys as the scheme does.
+    #[must_use]
+    pub fn with_ring(self, ring: Box<dyn HashKeyRing>) -> Clerk<S> {
+        Clerk { hashes: self.hashes.with_ring(ring), ..self }
+    }
+
+    /// Has the directory come so far that what asks for this position can be answered?
+    pub fn has_come(&self, not_before: u64) -> bool {
+        not_before <= self.directory.through()
+    }
+
+    /// Comes it no further?
+    pub fn has_ended(&self) -> bool {
+        self.directory.has_ended()
     }
 
     /// Answers a look-up, a payment order or a question about the sender's own entries.
@@ -239,6 +318,7 @@ impl<S: Store> Clerk<S> {
     /// # Panics
     /// Of a command: those are the registrar's.
     pub fn answer(&mut self, question: &Question) -> Result<Reply, ClerkFault> {
+        self.hashes.follow(question.scheme.generation, question.scheme.is_rehashing)?;
         let answered = match question.kind {
             MessageKind::AliasLookup => self.look_up(question)?,
             MessageKind::AliasTransfer => self.resolve(question)?,
@@ -246,6 +326,59 @@ impl<S: Store> Clerk<S> {
             kind => unreachable!("{} is nothing that a clerk answers", kind.conduct().name),
         };
         Ok(answered.unwrap_or_else(|refused| *refused))
+    }
+
+    /// Makes the next portion of hashes anew, under the newest key. While that is not done it finds something sooner or later, and then nothing, once.
+    pub fn renew(&mut self, renewal: &Renewal) -> Result<Renewed, ClerkFault> {
+        self.hashes.follow(renewal.scheme.generation, renewal.scheme.is_rehashing)?;
+        if !renewal.scheme.is_rehashing {
+            self.hashes.destroy_before()?;
+            return Ok(Renewed::KeyDestroyed);
+        }
+        let generation = self.hashes.keys().current.generation;
+        let page = self.directory.of_earlier_generation(generation, self.renewing.from, REHASHED_ROWS_MAX)?;
+        let (earlier, next) = page;
+        let (mut rows, mut unreadable) = (Vec::with_capacity(earlier.len()), 0);
+        for (alias_before, _) in &earlier {
+            match self.row_of(*alias_before, generation, &renewal.codes)? {
+                Some(row) => rows.push(row),
+                None if self.earlier(*alias_before, generation)?.is_some() => unreadable += 1,
+                None => {}
+            }
+        }
+        let has_found = self.renewing.has_found || !rows.is_empty();
+        self.renewing = match next {
+            Some(from) => Renewing { from, has_found },
+            // Once more from the beginning, until nothing is left.
+            None => Renewing::default(),
+        };
+        Ok(if next.is_none() && !has_found { Renewed::Done } else { Renewed::Rows { generation, rows, unreadable } })
+    }
+
+    /// The row of an entry of an earlier generation; none where it has gone, or gone over by itself, meanwhile, or cannot be read.
+    fn row_of(
+        &mut self,
+        alias_before: KeyedHash,
+        generation: u8,
+        codes: &[ParticipantCode],
+    ) -> Result<Option<RehashedRow>, ClerkFault> {
+        let found = self.opened_of(|clerk| Ok(clerk.earlier(alias_before, generation)?.map(Reached::from)))?;
+        let Some((Reached { record, .. }, opened)) = found else { return Ok(None) };
+        let Some(code) = codes.get(record.participant.0 as usize - 1) else {
+            unreachable!("whose entry it is was in the scheme before")
+        };
+        let keys = self.hashes.keys();
+        Ok(Some(RehashedRow {
+            alias_before: alias_before.0,
+            alias: keys.alias(record.alias_type, &opened.alias).0,
+            identity_before: record.identity.0,
+            identity: keys.identity(code, &opened.identity).0,
+            account: keys.account(code, &opened.account).0,
+        }))
+    }
+
+    fn earlier(&self, alias: KeyedHash, generation: u8) -> Result<Option<Record>, ClerkFault> {
+        Ok(self.directory.find(alias)?.filter(|record| record.generation < generation))
     }
 
     fn look_up(&mut self, question: &Question) -> Answered {
@@ -271,18 +404,18 @@ impl<S: Store> Clerk<S> {
         let entry = AliasLookedUp {
             lookup_id: asked.lookup_id,
             alias: alias.0,
-            end_user: self.hashes.end_user(&question.code, &private.end_user).0,
+            end_user: self.hashes.keys().end_user(&question.code, &private.end_user).0,
             form: asked.form,
             purpose: asked.purpose,
             is_found: u8::from(found.is_some()),
             resolved_at,
-            entry: found.as_ref().map_or(0, |(record, _)| record.entry),
+            entry: found.as_ref().map_or(0, |(reached, _)| reached.record.entry),
         };
         let is_verification = asked.form == LookupForm::Verification as u8;
         let given = is_verification.then(|| String::from_utf8_lossy(&private.name).into_owned());
         let found = match found {
-            Some((record, opened)) => {
-                Some(Box::new(self.found_of(question, alias, &record, opened, given.as_deref())?))
+            Some((reached, opened)) => {
+                Some(Box::new(self.found_of(question, alias, &reached.record, opened, given.as_deref())?))
             }
             None => None,
         };
@@ -326,15 +459,22 @@ impl<S: Store> Clerk<S> {
             Ok(alias) => alias,
             Err(refused) => return Ok(Err(refused)),
         };
-        let end_user = self.hashes.end_user(&question.code, &private.end_user).0;
+        let end_user = self.hashes.keys().end_user(&question.code, &private.end_user).0;
         let resolved_at = self.directory.through();
         let purpose = if order.purpose == *b"GOVT" { LookupPurpose::GovernmentPayment } else { LookupPurpose::Payment };
         let (alias, found) = self.find(&alias, purpose as u8)?;
         Ok(Ok(match found {
-            Some((record, opened)) => Reply::Resolved {
+            Some((Reached { record, via }, opened)) => Reply::Resolved {
                 payee: record.participant,
                 account: opened.account,
-                resolution: AliasResolution { alias: alias.0, end_user, resolved_at, entry: record.entry },
+                resolution: AliasResolution {
+                    alias: alias.0,
+                    end_user,
+                    resolved_at,
+                    entry: record.entry,
+                    identity: via.identity.0,
+                    default: via.default.0,
+                },
             },
             None => Reply::Missed(AliasLookedUp {
                 lookup_id: order.payment_id,
@@ -351,10 +491,10 @@ impl<S: Store> Clerk<S> {
 
     /// The entry that an alias leads to, for a purpose, if everybody may find it: that of the alias itself, or, of an ID token, the default of its holder. The hash is that of
     /// the alias that was asked for, under the newest key.
-    fn find(&mut self, alias: &Alias, purpose: u8) -> Result<(KeyedHash, Option<(Record, Opened)>), ClerkFault> {
+    fn find(&mut self, alias: &Alias, purpose: u8) -> Result<(KeyedHash, Option<(Reached, Opened)>), ClerkFault> {
         let (kind, text) = (alias.kind(), alias.as_str().as_bytes());
-        let hash = self.hashes.alias(kind as u8, text);
-        let before = self.hashes.alias_before(kind as u8, text);
+        let hash = self.hashes.keys().alias(kind as u8, text);
+        let before = self.hashes.keys().alias_before(kind as u8, text);
         let found = self.opened_of(|clerk| clerk.entry_of(kind, (hash, before), purpose))?;
         Ok((hash, found))
     }
@@ -363,30 +503,46 @@ impl<S: Store> Clerk<S> {
     fn entry_of(
         &self,
         kind: AliasType,
-        (hash, before): (KeyedHash, Option<KeyedHash>),
+        hashes: (KeyedHash, Option<KeyedHash>),
         purpose: u8,
-    ) -> Result<Option<Record>, ClerkFault> {
-        let mut record = self.directory.find(hash)?;
-        if record.is_none()
-            && let Some(before) = before
-        {
-            record = self.directory.find(before)?;
+    ) -> Result<Option<Reached>, ClerkFault> {
+        let may_be_found = |reached: Reached| (!reached.record.is_paused).then_some(reached);
+        let Some(mut record) = self.record_of(hashes)? else { return Ok(None) };
+        if !matches!(kind, AliasType::NationalIdToken | AliasType::IdToken) || record.is_paused {
+            return Ok(may_be_found(record.into()));
         }
-        if let Some(token) = &record
-            && matches!(kind, AliasType::NationalIdToken | AliasType::IdToken)
-            && !token.is_paused
-        {
-            let default = self.default_of(token.identity, purpose)?;
-            record = default.or(record);
+        loop {
+            let identity = record.identity;
+            if let Some((default, entry)) = self.default_of(identity, purpose)? {
+                let record = entry.unwrap_or(record);
+                return Ok(may_be_found(Reached { record, via: Via { identity, default } }));
+            }
+            // The holder may have gone over to the hash of a new key before its list was read.
+            match self.record_of(hashes)? {
+                Some(now) if now.identity != identity => record = now,
+                _ => return Ok(Some(Reached { record, via: Via { identity, ..Via::default() } })),
+            }
         }
-        Ok(record.filter(|record| !record.is_paused))
     }
 
-    /// Where money for this purpose goes, of all that a holder has. The list is read before the entry: one that has passed to somebody else in between is not the holder's.
-    fn default_of(&self, identity: KeyedHash, purpose: u8) -> Result<Option<Record>, ClerkFault> {
+    /// The entry of an alias, under whichever key it is hashed. It may go over to the new one between two reads.
+    fn record_of(&self, (hash, before): (KeyedHash, Option<KeyedHash>)) -> Result<Option<Record>, ClerkFault> {
+        let Some(before) = before else { return Ok(self.directory.find(hash)?) };
+        for hash in [hash, before, hash] {
+            if let Some(record) = self.directory.find(hash)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where money for this purpose goes, of all that a holder has: the alias, and its entry. The list is read before the entry: one that has passed to somebody else in
+    /// between is not the holder's, and is none.
+    fn default_of(&self, identity: KeyedHash, purpose: u8) -> Result<Option<(KeyedHash, Option<Record>)>, ClerkFault> {
         for purpose in [purpose, 0] {
             if let Some(alias) = self.directory.default_of(identity, purpose)? {
-                return Ok(self.directory.find(alias)?.filter(|record| record.identity == identity));
+                let record = self.directory.find(alias)?.filter(|record| record.identity == identity);
+                return Ok(Some((alias, record)));
             }
         }
         Ok(None)
@@ -396,9 +552,18 @@ impl<S: Store> Clerk<S> {
         &mut self,
         participant: &ParticipantCode,
         account: &[u8],
-    ) -> Result<(KeyedHash, Option<(Record, Opened)>), ClerkFault> {
-        let hash = self.hashes.account(participant, account);
-        let found = self.opened_of(|clerk| clerk.entry_at(hash))?;
+    ) -> Result<(KeyedHash, Option<(Reached, Opened)>), ClerkFault> {
+        let hash = self.hashes.keys().account(participant, account);
+        let before = self.hashes.keys().account_before(participant, account);
+        let found = self.opened_of(|clerk| {
+            // In this order: what goes over to the new hash meanwhile is there by the last.
+            for account in [Some(hash), before, before.map(|_| hash)].into_iter().flatten() {
+                if let Some(record) = clerk.entry_at(account)? {
+                    return Ok(Some(record.into()));
+                }
+            }
+            Ok(None)
+        })?;
         Ok((hash, found))
     }
 
@@ -417,18 +582,18 @@ impl<S: Store> Clerk<S> {
     /// another entry, or none, and `find` gives that. An alias that is updated is never said to be nobody's.
     fn opened_of(
         &mut self,
-        find: impl Fn(&Self) -> Result<Option<Record>, ClerkFault>,
-    ) -> Result<Option<(Record, Opened)>, ClerkFault> {
+        find: impl Fn(&Self) -> Result<Option<Reached>, ClerkFault>,
+    ) -> Result<Option<(Reached, Opened)>, ClerkFault> {
         let mut destroyed = 0;
         for _ in 0..ENTRY_READS_MAX {
-            let Some(record) = find(self)? else { return Ok(None) };
-            if let Some(opened) = self.open(&record)? {
-                return Ok(Some((record, opened)));
+            let Some(reached) = find(self)? else { return Ok(None) };
+            if let Some(opened) = self.open(&reached.record)? {
+                return Ok(Some((reached, opened)));
             }
-            if record.slot == destroyed {
+            if reached.record.slot == destroyed {
                 break;
             }
-            destroyed = record.slot;
+            destroyed = reached.record.slot;
         }
         Ok(None)
     }
@@ -440,6 +605,7 @@ impl<S: Store> Clerk<S> {
         let Some(private) = AliasCommandPrivate::read(sealed) else { return Ok(None) };
         Ok(Some(Opened {
             alias: private.alias.to_vec(),
+            identity: private.identity.to_vec(),
             account: private.account.to_vec(),
             name: String::from_utf8_lossy(&private.name).into_owned(),
         }))
@@ -477,13 +643,9 @@ impl<S: Store> Clerk<S> {
     /// The sender's own entry, paused or not.
     fn find_own(&self, participant: ParticipantId, alias: &Alias) -> Result<Option<Record>, ClerkFault> {
         let (kind, text) = (alias.kind() as u8, alias.as_str().as_bytes());
-        let hashes = [Some(self.hashes.alias(kind, text)), self.hashes.alias_before(kind, text)];
-        for hash in hashes.into_iter().flatten() {
-            if let Some(record) = self.directory.find(hash)?.filter(|record| record.participant == participant) {
-                return Ok(Some(record));
-            }
-        }
-        Ok(None)
+        let keys = self.hashes.keys();
+        let record = self.record_of((keys.alias(kind, text), keys.alias_before(kind, text)))?;
+        Ok(record.filter(|record| record.participant == participant))
     }
 
     /// Who has looked up an entry of the sender's.
@@ -514,18 +676,21 @@ impl<S: Store> Clerk<S> {
 
     /// What the sender has registered of an identity.
     fn entries(&mut self, question: &Question, token: &[u8], after: u64) -> Answered {
-        let identities =
-            [Some(self.hashes.identity(&question.code, token)), self.hashes.identity_before(&question.code, token)];
+        let keys = self.hashes.keys();
+        let (identity, before) = (keys.identity(&question.code, token), keys.identity_before(&question.code, token));
+        // It has one list, which may go over to the new hash between two reads.
         let mut listed = Vec::new();
-        for identity in identities.into_iter().flatten() {
-            listed.extend(self.directory.aliases_of(identity)?);
+        for identity in [Some(identity), before, before.map(|_| identity)].into_iter().flatten() {
+            if listed.is_empty() {
+                listed = self.directory.aliases_of(identity)?;
+            }
         }
         let first = usize::try_from(after).unwrap_or(usize::MAX).min(listed.len());
         let page = &listed[first..listed.len().min(first + ENTRIES_PER_ANSWER_MAX)];
         let mut items = Vec::new();
         for listed in page {
-            let found = self.opened_of(|clerk| Ok(clerk.directory.find(listed.alias)?))?;
-            let Some((record, opened)) = found else { continue };
+            let found = self.opened_of(|clerk| Ok(clerk.directory.find(listed.alias)?.map(Reached::from)))?;
+            let Some((Reached { record, .. }, opened)) = found else { continue };
             items.extend_from_slice(&[record.alias_type, u8::from(record.is_paused)]);
             items.extend_from_slice(&listed.defaults.to_le_bytes());
             items.extend_from_slice(&record.owned_since_ns.to_le_bytes());
@@ -603,6 +768,7 @@ fn hashed(
         identity: zeros_if_none(identity.map(|text| hashes.identity(code, text))),
         identity_before: zeros_if_none(identity.and_then(|text| hashes.identity_before(code, text))),
         account: zeros_if_none(account.map(|text| hashes.account(code, text))),
+        account_before: zeros_if_none(account.and_then(|text| hashes.account_before(code, text))),
         nonce: [0; 16],
         attested_until_ns: 0,
         defaults: 0,
@@ -619,7 +785,7 @@ fn private_of(alias: &[u8], identity: &[u8], account: &[u8], name: &[u8]) -> Ali
 
 /// Who makes entries of commands: checks what an ID system has signed, hashes, seals.
 pub struct Registrar {
-    hashes: HashKeys,
+    hashes: HashKeyHolder,
     vault: Vault,
     /// While a file is imported.
     import: Option<ImportOf>,
@@ -628,7 +794,13 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar with these keys.
     pub fn new(hashes: HashKeys, vault: Vault) -> Registrar {
-        Registrar { hashes, vault, import: None }
+        Registrar { hashes: HashKeyHolder::new(hashes), vault, import: None }
+    }
+
+    /// The same, who goes over to newer hash keys as the scheme does.
+    #[must_use]
+    pub fn with_ring(self, ring: Box<dyn HashKeyRing>) -> Registrar {
+        Registrar { hashes: self.hashes.with_ring(ring), ..self }
     }
 
     /// The same, for a file of a participant's customers that was attested so.
@@ -638,7 +810,7 @@ impl Registrar {
         (code, participant): (ParticipantCode, ParticipantId),
         attested: &attestation::Attestation,
     ) -> Registrar {
-        let nonce = self.hashes.nonce(attested.issuer.as_bytes(), attested.nonce.as_bytes());
+        let nonce = nonce_hash(attested.issuer.as_bytes(), attested.nonce.as_bytes());
         let attested_until_ns = attested.expires_at_s.saturating_mul(NS_PER_S);
         Registrar { import: Some(ImportOf { code, participant, nonce, attested_until_ns, rows: 0 }), ..self }
     }
@@ -662,15 +834,16 @@ impl Registrar {
             attested_until_ns: of.attested_until_ns,
             consent_purpose: 1,
             consent_until_ns: u64::MAX >> 1,
-            ..hashed(&self.hashes, &of.code, Some(&row.alias), (identity, account))
+            ..hashed(self.hashes.keys(), &of.code, Some(&row.alias), (identity, account))
         };
         let private = private_of(row.alias.as_str().as_bytes(), identity, account, row.name.as_bytes());
         self.write(Sender::Operator, &routing, Some(&private))
     }
 
     /// Makes the entry of a command. Nothing of what it replies may be journaled before `sync`.
-    pub fn take(&mut self, question: &Question) -> Reply {
-        self.commanded(question).unwrap_or_else(|refused| *refused)
+    pub fn take(&mut self, question: &Question) -> Result<Reply, SealFault> {
+        self.hashes.follow(question.scheme.generation, question.scheme.is_rehashing)?;
+        Ok(self.commanded(question).unwrap_or_else(|refused| *refused))
     }
 
     /// The slots of what was taken are on disk.
@@ -689,7 +862,7 @@ impl Registrar {
         };
         let alias = match AliasType::from_number(command.alias_type) {
             Some(AliasType::Random) if operation == Operation::Register => {
-                Some(Alias::random_key(self.hashes.random_key(&question.code, &command.command_id)))
+                Some(Alias::random_key(self.vault.random_key(&question.code, &command.command_id)))
             }
             Some(kind) => Some(parsed(kind, &private.alias)?),
             None => None,
@@ -711,7 +884,7 @@ impl Registrar {
             let attested = attestation::verify(&private.attestation, &expected, &question.scheme.issuers);
             let attested = attested
                 .map_err(|fault| Box::new(refused(ErrorCode::AttestationRefused, Field::Attestation, &fault)))?;
-            nonce = self.hashes.nonce(attested.issuer.as_bytes(), attested.nonce.as_bytes());
+            nonce = nonce_hash(attested.issuer.as_bytes(), attested.nonce.as_bytes());
             attested_until_ns = attested.expires_at_s.saturating_mul(NS_PER_S);
         }
         let (identity, account) = (&private.identity[..], &private.account[..]);
@@ -726,14 +899,14 @@ impl Registrar {
             defaults: command.defaults.to_native(),
             consent_purpose: command.consent_purpose,
             consent_until_ns: command.consent_until_ns.to_native(),
-            ..hashed(&self.hashes, &question.code, alias.as_ref(), (identity, account))
+            ..hashed(self.hashes.keys(), &question.code, alias.as_ref(), (identity, account))
         };
         let text = alias.as_ref().map_or(&b""[..], |alias| alias.as_str().as_bytes());
         let is_sealed = matches!(operation, Operation::Register | Operation::Update);
         let sealed = is_sealed.then(|| private_of(text, identity, account, &private.name));
         let entry = self.write(Sender::Participant(question.participant), &routing, sealed.as_ref());
         let told = if operation == Operation::Register { text.to_vec() } else { Vec::new() };
-        Ok(Reply::Commanded { entry, alias: told })
+        Ok(Reply::Commanded { generation: self.hashes.keys().current.generation, entry, alias: told })
     }
 
     /// An entry, what is personal of it sealed under a slot of its own.

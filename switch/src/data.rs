@@ -174,7 +174,9 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
     }
     let snapshot = replay.snapshot;
     let (decisions, history, events, directory) = replay.finish(lineage)?;
-    let (hashes, vault_key) = ring.directory_keys().map_err(OpenError::Seal)?;
+    let of_directory = decisions.engine.directory();
+    let hashes = ring.hash_keys(of_directory.generation(), of_directory.is_rehashing()).map_err(OpenError::Seal)?;
+    let vault_key = ring.vault_key().map_err(OpenError::Seal)?;
     let vault_path = keys_directory(&config.directory).join("vault");
     let vault = Vault::open(&vault_path, vault_key).map_err(OpenError::Seal)?;
     // Slots that the journal names are never made anew: whoever destroyed a new one would destroy an old record's.

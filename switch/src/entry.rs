@@ -194,6 +194,10 @@ mod layout {
         pub resolved_at: u64,
         /// The directory's entry: the journal position of its registration.
         pub entry: u64,
+        /// Of an ID token: keyed hash of its holder, whose defaults led to the account; else zeros.
+        pub identity: [u8; 16],
+        /// The same: keyed hash of the alias whose account it is.
+        pub default: [u8; 16],
     }
 
     /// What is to become of an alias.
@@ -219,7 +223,9 @@ mod layout {
         pub identity_before: [u8; 16],
         /// Keyed hash of participant and account; zeros where none was sent.
         pub account: [u8; 16],
-        /// Keyed hash of the attestation's issuer and nonce; zeros where none was sent.
+        /// The same under the key before.
+        pub account_before: [u8; 16],
+        /// Hash of the attestation's issuer and nonce; zeros where none was sent.
         pub nonce: [u8; 16],
         /// Journal time at which the attestation ends; 0 for none.
         pub attested_until_ns: u64,
@@ -308,6 +314,7 @@ mod layout {
     pub struct RehashedRow {
         pub alias_before: [u8; 16],
         pub alias: [u8; 16],
+        pub identity_before: [u8; 16],
         pub identity: [u8; 16],
         pub account: [u8; 16],
     }
@@ -585,15 +592,15 @@ pub const SLOT_KEY: u64 = 1 << 63;
 
 const _: () = {
     assert!(size_of::<ArchivedTransferAnnotation>() == 24);
-    assert!(size_of::<ArchivedAliasResolution>() == 48);
-    assert!(size_of::<ArchivedAliasCommanded>() == 154);
+    assert!(size_of::<ArchivedAliasResolution>() == 80);
+    assert!(size_of::<ArchivedAliasCommanded>() == 170);
     assert!(size_of::<ArchivedAliasLookedUp>() == 67);
     assert!(size_of::<ArchivedDirectoryRulesSet>() == 89);
     assert!(size_of::<ArchivedLookupCategorySet>() == 5);
     assert!(size_of::<ArchivedIssuerKeySet>() == 211);
     assert!(size_of::<ArchivedHashKeySet>() == 2);
     assert!(size_of::<ArchivedRehashed>() == 3);
-    assert!(size_of::<ArchivedRehashedRow>() == 64);
+    assert!(size_of::<ArchivedRehashedRow>() == 80);
     assert!(size_of::<ArchivedReferenceAnnotation>() == 61);
     assert!(size_of::<ArchivedSignature>() == 210);
     assert!(size_of::<ArchivedActivateRules>() == 113);
@@ -631,7 +638,14 @@ impl TransferAnnotation {
 
 impl AliasResolution {
     /// Of an order that is known to be a repetition: nobody resolves it.
-    pub const NONE: AliasResolution = AliasResolution { alias: [0; 16], end_user: [0; 16], resolved_at: 0, entry: 0 };
+    pub const NONE: AliasResolution = AliasResolution {
+        alias: [0; 16],
+        end_user: [0; 16],
+        resolved_at: 0,
+        entry: 0,
+        identity: [0; 16],
+        default: [0; 16],
+    };
 
     /// The bytes of the annotation of an order that it resolves; a test compares them with the archives.
     pub fn annotation(&self, order: &TransferAnnotation) -> [u8; ALIAS_ANNOTATION_BYTES] {
@@ -640,7 +654,9 @@ impl AliasResolution {
         bytes[24..40].copy_from_slice(&self.alias);
         bytes[40..56].copy_from_slice(&self.end_user);
         bytes[56..64].copy_from_slice(&self.resolved_at.to_le_bytes());
-        bytes[64..].copy_from_slice(&self.entry.to_le_bytes());
+        bytes[64..72].copy_from_slice(&self.entry.to_le_bytes());
+        bytes[72..88].copy_from_slice(&self.identity);
+        bytes[88..].copy_from_slice(&self.default);
         bytes
     }
 }
@@ -1210,8 +1226,14 @@ mod tests {
         let (presence, mut archived) = (Presence { participant: 0x0102_0304, present: 1 }, Vec::new());
         archive(&mut archived, &presence);
         assert_eq!(archived, presence.bytes());
-        let resolution =
-            AliasResolution { alias: [4; 16], end_user: [5; 16], resolved_at: 0x0807_0605_0403_0201, entry: 9 };
+        let resolution = AliasResolution {
+            alias: [4; 16],
+            end_user: [5; 16],
+            resolved_at: 0x0807_0605_0403_0201,
+            entry: 9,
+            identity: [6; 16],
+            default: [7; 16],
+        };
         let mut archived = annotation.bytes().to_vec();
         archive(&mut archived, &resolution);
         assert_eq!(archived, resolution.annotation(&annotation));

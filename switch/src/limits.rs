@@ -80,8 +80,8 @@ pub const HOLIDAYS_MAX: usize = 64;
 /// Categories of participants by how many aliases they may look up: A to H, as in Brazil's DICT.
 pub const LOOKUP_CATEGORIES: usize = 8;
 
-/// Entries of the directory that one journal entry puts under a new hash key: 16 KiB, a millisecond of the directory's thread.
-pub const REHASHED_ROWS_MAX: usize = 256;
+/// Entries of the directory that one journal entry puts under a new hash key: 10 KiB, a millisecond of the directory's thread.
+pub const REHASHED_ROWS_MAX: usize = 128;
 
 /// Ends of the classes in which look-ups are answered, in milliseconds after their frame was read: found or not, with the page in memory or not, the answer leaves at
 /// the end of the first that it reaches. The first is what a look-up takes at the most where all is at hand.
@@ -374,7 +374,8 @@ const _: () = {
     assert!(2 * CONNECTION_SLOTS <= CONNECTIONS_PER_PARTICIPANT_MAX);
     // A batch that one connection's turn has taken beyond the cut has room for what the switch observes, entries of at most 64 bytes, and for a command.
     let observed = 64 * (ACKNOWLEDGED_PER_BATCH_MAX + PRESENCES_PER_BATCH_MAX);
-    assert!(BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + observed + COMMAND_BYTES_MAX <= BATCH_BYTES_MAX);
+    assert!(BATCH_BYTES_CUT + 2 * RECEIVE_BYTES_PER_TURN + observed + 2 * COMMAND_BYTES_MAX <= BATCH_BYTES_MAX);
+    assert!(REHASHED_ROWS_MAX * 80 + 64 <= COMMAND_BYTES_MAX);
     // The length of an annotation is a byte.
     assert!(2 * OPERATOR_NAME_BYTES + REASON_TEXT_BYTES <= 255);
     // A batch must fit a segment with room to spare.

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::directory::hashes::{HashKey, HashKeys};
+use crate::directory::hashes::{HashKey, HashKeyRing, HashKeys};
 use crate::entry::SLOT_KEY;
 use adapters::limits::PARTICIPANT_CODE_BYTES;
 use adapters::message::ParticipantCode;
@@ -58,6 +58,8 @@ pub enum SealFault {
     Unusable(u64),
     /// This key was erased.
     Erased(u64),
+    /// The hash key of this generation is missing.
+    NoHashKey(PathBuf, u8),
     /// An earlier write failed; what is on disk is not known.
     Poisoned(PathBuf),
 }
@@ -91,6 +93,13 @@ impl std::fmt::Display for SealFault {
             ),
             SealFault::Unusable(id) => write!(f, "key {id} of the ring is not a data key that the sealing key opens"),
             SealFault::Erased(id) => write!(f, "key {id} of the ring was erased"),
+            SealFault::NoHashKey(path, generation) => {
+                write!(
+                    f,
+                    "{} lacks hash key {generation}, which the journal names: restore the one that belongs to this journal",
+                    path.display()
+                )
+            }
             SealFault::Poisoned(path) => {
                 write!(f, "{}: an earlier write failed; make space or mend the disk, then start again", path.display())
             }
@@ -270,32 +279,67 @@ impl KeyRing {
         self.digest_key
     }
 
-    /// The keys of the directory: of its hashes and of the vault. A ring that has none gets them.
-    pub fn directory_keys(&mut self) -> Result<(HashKeys, [u8; 32]), SealFault> {
-        let hash = match self.last_of(KIND_HASH) {
-            Some(found) => found?,
-            None => self.make_key(KIND_HASH, 1)?,
-        };
-        let vault = match self.last_of(KIND_VAULT) {
-            Some(found) => found?,
-            None => self.make_key(KIND_VAULT, 0)?,
-        };
-        let generation = u8::try_from(hash.0).map_err(|_| SealFault::Unusable(u64::from(hash.0)))?;
-        Ok((HashKeys { current: HashKey { generation, secret: hash.1 }, before: None }, vault.1))
+    /// The key of the directory's vault. A ring that has none gets it.
+    pub fn vault_key(&mut self) -> Result<[u8; 32], SealFault> {
+        self.key_of(KIND_VAULT, 0)?.map_or_else(|| self.make_key(KIND_VAULT, 0), Ok)
     }
 
-    fn make_key(&mut self, kind: u8, generation: u32) -> Result<(u32, [u8; 32]), SealFault> {
+    /// The keys of the directory's hashes, as the journal has them: under which generation new ones are made, and whether old ones may still be under the one before.
+    /// Keys that are of no use any more are destroyed. A key that was never used is made: the first, and one that was to be used when the switch stopped.
+    pub fn hash_keys(&mut self, generation: u8, is_rehashing: bool) -> Result<HashKeys, SealFault> {
+        let before = if is_rehashing { Some(self.hash_key(generation - 1)?) } else { None };
+        let current = self.hash_key(generation)?;
+        self.destroy_hash_keys_before(if is_rehashing { generation - 1 } else { generation })?;
+        Ok(HashKeys { current, before })
+    }
+
+    /// The hash key of a generation. The one behind the newest is made, and is on disk before it is returned.
+    pub fn hash_key(&mut self, generation: u8) -> Result<HashKey, SealFault> {
+        if let Some(secret) = self.key_of(KIND_HASH, generation.into())? {
+            return Ok(HashKey { generation, secret });
+        }
+        let hash_keys = self.records.iter().filter(|record| record[16] == KIND_HASH).count();
+        // One that is missing among those that were made is lost, and everything that was hashed under it: a new one would find nothing.
+        if hash_keys + 1 != usize::from(generation) {
+            return Err(SealFault::NoHashKey(self.path.clone(), generation));
+        }
+        Ok(HashKey { generation, secret: self.make_key(KIND_HASH, generation.into())? })
+    }
+
+    /// Overwrites the hash keys of earlier generations: what was hashed under them can no longer be tried. On disk before it returns.
+    pub fn destroy_hash_keys_before(&mut self, generation: u8) -> Result<(), SealFault> {
+        for (index, record) in self.records.iter_mut().enumerate() {
+            if record[16] != KIND_HASH || day_in(record) >= u32::from(generation) || is_erased(record) {
+                continue;
+            }
+            record[NONCE.start..WRAPPED.end].fill(0);
+            let at = (index * RECORD_BYTES + NONCE.start) as u64;
+            // The ring is appended to by another handle, whose place a write there would not heed.
+            let written = OpenOptions::new().write(true).open(&self.path);
+            let written = written.and_then(|file| {
+                file.write_all_at(&record[NONCE.start..WRAPPED.end], at).and_then(|()| file.sync_data())
+            });
+            written.map_err(|error| SealFault::File(self.path.clone(), error))?;
+        }
+        Ok(())
+    }
+
+    fn make_key(&mut self, kind: u8, generation: u32) -> Result<[u8; 32], SealFault> {
         let secret = random();
         self.append(kind, &[0; PARTICIPANT_CODE_BYTES], generation, &secret)?;
-        Ok((generation, secret))
+        Ok(secret)
     }
 
-    /// The newest key of a kind, and what stands in place of its day.
-    fn last_of(&self, kind: u8) -> Option<Result<(u32, [u8; 32]), SealFault>> {
-        let record = self.records.iter().rev().find(|record| record[16] == kind)?;
-        let generation = u32::from_le_bytes([record[52], record[53], record[54], record[55]]);
-        let secret = self.unwrap(record).ok_or(SealFault::WrongKey(self.path.clone()));
-        Some(secret.map(|secret| (generation, secret)))
+    /// The key of a kind with this generation in place of its day; none where the ring has none.
+    fn key_of(&self, kind: u8, generation: u32) -> Result<Option<[u8; 32]>, SealFault> {
+        let is_meant = |record: &&[u8; RECORD_BYTES]| record[16] == kind && day_in(record) == generation;
+        let Some((index, record)) = self.records.iter().enumerate().find(|(_, record)| is_meant(record)) else {
+            return Ok(None);
+        };
+        if is_erased(record) {
+            return Err(SealFault::Erased(index as u64 + 1));
+        }
+        self.unwrap(record).map(Some).ok_or(SealFault::WrongKey(self.path.clone()))
     }
 
     /// The key that seals a participant's private parts today; on disk before it is returned. One for each participant and day
@@ -366,6 +410,22 @@ impl KeyRing {
         let aad = Aad::from(&record[ADDITIONAL]);
         let opened = self.sealing_key.open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut wrapped);
         <[u8; 32]>::try_from(&*opened.ok()?).ok()
+    }
+}
+
+/// The day of a record, or what stands in its place.
+fn day_in(record: &[u8; RECORD_BYTES]) -> u32 {
+    u32::from_le_bytes([record[52], record[53], record[54], record[55]])
+}
+
+/// The ring of a running switch.
+impl HashKeyRing for Arc<Mutex<KeyRing>> {
+    fn key(&self, generation: u8) -> Result<HashKey, SealFault> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).hash_key(generation)
+    }
+
+    fn destroy_before(&self, generation: u8) -> Result<(), SealFault> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).destroy_hash_keys_before(generation)
     }
 }
 

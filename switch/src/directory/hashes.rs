@@ -4,6 +4,8 @@
 
 use adapters::message::ParticipantCode;
 
+use crate::seal::SealFault;
+
 /// The first 16 bytes of keyed BLAKE3.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct KeyedHash(pub [u8; 16]);
@@ -43,6 +45,60 @@ pub struct HashKeys {
     pub before: Option<HashKey>,
 }
 
+/// Where hash keys are kept.
+pub trait HashKeyRing: Send {
+    /// The key of a generation. The one behind the newest is made, and kept before it is given.
+    fn key(&self, generation: u8) -> Result<HashKey, SealFault>;
+
+    /// Destroys the keys of earlier generations: what was hashed under them can no longer be tried.
+    fn destroy_before(&self, generation: u8) -> Result<(), SealFault>;
+}
+
+/// The keys in use, and where newer ones come from.
+pub(crate) struct HashKeyHolder {
+    keys: HashKeys,
+    ring: Option<Box<dyn HashKeyRing>>,
+}
+
+impl HashKeyHolder {
+    /// With these keys, and no others.
+    pub(crate) fn new(keys: HashKeys) -> HashKeyHolder {
+        HashKeyHolder { keys, ring: None }
+    }
+
+    /// The same, with newer ones once they are needed.
+    pub(crate) fn with_ring(self, ring: Box<dyn HashKeyRing>) -> HashKeyHolder {
+        HashKeyHolder { ring: Some(ring), ..self }
+    }
+
+    /// Those in use.
+    pub(crate) fn keys(&self) -> &HashKeys {
+        &self.keys
+    }
+
+    /// Goes over to what the scheme has by now. What is older than what was followed already changes nothing.
+    ///
+    /// # Panics
+    /// Where there are no newer keys to be had.
+    pub(crate) fn follow(&mut self, generation: u8, is_rehashing: bool) -> Result<(), SealFault> {
+        let HashKeys { current, before } = &mut self.keys;
+        if generation > current.generation {
+            let Some(ring) = &self.ring else { panic!("hash key {generation} is in use, and there is no ring") };
+            let next = ring.key(generation)?;
+            *before = if is_rehashing { Some(ring.key(generation - 1)?) } else { None };
+            *current = next;
+        } else if generation == current.generation && !is_rehashing {
+            *before = None;
+        }
+        Ok(())
+    }
+
+    /// Destroys the keys before the newest.
+    pub(crate) fn destroy_before(&self) -> Result<(), SealFault> {
+        self.ring.as_ref().map_or(Ok(()), |ring| ring.destroy_before(self.keys.current.generation))
+    }
+}
+
 impl HashKeys {
     /// Of an alias in canonical form.
     pub fn alias(&self, kind: u8, canonical: &[u8]) -> KeyedHash {
@@ -69,24 +125,27 @@ impl HashKeys {
         hash(&self.current, "account", &[participant.bytes(), account])
     }
 
+    /// The same under the key before, if there is one.
+    pub fn account_before(&self, participant: &ParticipantCode, account: &[u8]) -> Option<KeyedHash> {
+        self.before.as_ref().map(|key| hash(key, "account", &[participant.bytes(), account]))
+    }
+
     /// Of the token of an end user, which its participant has made.
     pub fn end_user(&self, participant: &ParticipantCode, token: &[u8]) -> KeyedHash {
         hash(&self.current, "end user", &[participant.bytes(), token])
     }
+}
 
-    /// Of an attestation's nonce.
-    pub fn nonce(&self, issuer: &[u8], nonce: &[u8]) -> KeyedHash {
-        hash(&self.current, "nonce", &[issuer, &[0], nonce])
-    }
-
-    /// The identity of a random key that a command asks for: a function of the command, so that the same command gets the same key.
-    pub fn random_key(&self, participant: &ParticipantCode, command_id: &[u8; 16]) -> [u8; 16] {
-        hash(&self.current, "random key", &[participant.bytes(), command_id]).0
-    }
+/// Of an attestation's nonce. A nonce is random and nobody's, so it needs no key; and what was used stays so when keys are renewed.
+pub fn nonce_hash(issuer: &[u8], nonce: &[u8]) -> KeyedHash {
+    first_of(blake3::Hasher::new(), "nonce", &[issuer, &[0], nonce])
 }
 
 fn hash(key: &HashKey, domain: &str, parts: &[&[u8]]) -> KeyedHash {
-    let mut hasher = blake3::Hasher::new_keyed(&key.secret);
+    first_of(blake3::Hasher::new_keyed(&key.secret), domain, parts)
+}
+
+fn first_of(mut hasher: blake3::Hasher, domain: &str, parts: &[&[u8]]) -> KeyedHash {
     hasher.update(domain.as_bytes());
     hasher.update(&[0]);
     parts.iter().for_each(|part| {
@@ -120,7 +179,7 @@ mod tests {
             one.identity(&beta, b"token"),
             one.account(&alpha, b"token"),
             one.end_user(&alpha, b"token"),
-            one.nonce(b"id", b"token"),
+            nonce_hash(b"id", b"token"),
         ];
         for (index, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..index].contains(hash), "hash {index}");

@@ -256,6 +256,12 @@ fn sum(one: [u64; 4], other: [u64; 4]) -> [u64; 4] {
     })
 }
 
+impl<S: Store> Drop for Directory<S> {
+    fn drop(&mut self) {
+        self.progress.end();
+    }
+}
+
 impl<S: Store> Directory<S> {
     /// The directory of a store, where it stands.
     pub fn open(store: S) -> Result<Directory<S>, StoreFault> {
@@ -515,11 +521,12 @@ impl<S: Store> Applying<'_, S> {
         if owned >= usize::from(self.limits.per_identity) {
             return Ok(Err(AliasOutcome::IdentityFull.into()));
         }
-        if self.changes.list(Space::Accounts, account)?.len() >= usize::from(self.limits.per_account) {
+        if self.leading_beside(None, command)? >= usize::from(self.limits.per_account) {
             return Ok(Err(AliasOutcome::AccountFull.into()));
         }
 
         // From here it must succeed.
+        self.bring_over(KeyedHash(command.identity_before), identity)?;
         let record = Record {
             participant,
             alias_type: command.alias_type,
@@ -535,9 +542,8 @@ impl<S: Store> Applying<'_, S> {
             entry: position,
             sealed: sealed.to_vec(),
         };
-        let before = KeyedHash(command.identity_before);
-        let defaults = self.defaults_of(command, command.defaults.to_native())?;
-        self.add(KeyedHash(command.alias), &record, defaults, before)?;
+        let defaults = self.defaults_of(identity, command.defaults.to_native())?;
+        self.add(KeyedHash(command.alias), &record, defaults)?;
         if !nonce.is_none() {
             let end = attested_until_ns.to_be_bytes();
             self.changes.set(Space::Nonces, &nonce.0, Some(end.to_vec()))?;
@@ -546,23 +552,12 @@ impl<S: Store> Applying<'_, S> {
         Ok(Ok(()))
     }
 
-    /// Puts an entry in, and into the lists that lead to it. While hashes are made anew an identity has a second list, under its hash before: a default is a default in both.
-    fn add(
-        &mut self,
-        alias: KeyedHash,
-        record: &Record,
-        defaults: u16,
-        identity_before: KeyedHash,
-    ) -> Result<(), StoreFault> {
+    /// Puts an entry in, and into the lists that lead to it.
+    fn add(&mut self, alias: KeyedHash, record: &Record, defaults: u16) -> Result<(), StoreFault> {
         self.changes.set(Space::Aliases, &alias.0, Some(record.bytes()))?;
         let mut owned = self.changes.list(Space::Identities, record.identity)?;
-        let has_before = !identity_before.is_none() && identity_before != record.identity;
-        let mut before = if has_before { self.changes.list(Space::Identities, identity_before)? } else { Vec::new() };
-        owned.iter_mut().chain(&mut before).for_each(|listed| listed.defaults &= !defaults);
+        owned.iter_mut().for_each(|listed| listed.defaults &= !defaults);
         owned.push(Listed { alias, defaults });
-        if has_before {
-            self.changes.set_list(Space::Identities, identity_before, &before)?;
-        }
         self.changes.set_list(Space::Identities, record.identity, &owned)?;
         let mut leading = self.changes.list(Space::Accounts, record.account)?;
         leading.push(Listed { alias, defaults: 0 });
@@ -571,14 +566,41 @@ impl<S: Store> Applying<'_, S> {
         Ok(())
     }
 
-    /// For what an alias is to be the default, of what was asked: who has none in general is paid there.
-    fn defaults_of(&mut self, command: &ArchivedAliasCommanded, asked: u16) -> Result<u16, StoreFault> {
-        let mut has_default = false;
-        for identity in [command.identity, command.identity_before] {
-            let owned = self.changes.list(Space::Identities, KeyedHash(identity))?;
-            has_default |= owned.iter().any(|listed| listed.defaults & 1 != 0);
+    /// An identity goes over to its hash under a new key, with all that it has: it has one list at any time, and so one default for each purpose.
+    fn bring_over(&mut self, before: KeyedHash, identity: KeyedHash) -> Result<(), StoreFault> {
+        let mut moving = self.changes.list(Space::Identities, before)?;
+        if before.is_none() || before == identity || moving.is_empty() {
+            return Ok(());
         }
+        for listed in &moving {
+            let Some(record) = self.changes.record(listed.alias)? else {
+                return Err(StoreFault::damaged("an identity's list names an alias that is not there"));
+            };
+            self.changes.set(Space::Aliases, &listed.alias.0, Some(Record { identity, ..record }.bytes()))?;
+        }
+        let there = self.changes.list(Space::Identities, identity)?;
+        let taken = there.iter().fold(0, |all, listed| all | listed.defaults);
+        moving.iter_mut().for_each(|listed| listed.defaults &= !taken);
+        self.changes.set_list(Space::Identities, before, &[])?;
+        self.changes.set_list(Space::Identities, identity, &[moving, there].concat())
+    }
+
+    /// For what an alias is to be the default, of what was asked: who has none in general is paid there.
+    fn defaults_of(&mut self, identity: KeyedHash, asked: u16) -> Result<u16, StoreFault> {
+        let owned = self.changes.list(Space::Identities, identity)?;
+        let has_default = owned.iter().any(|listed| listed.defaults & 1 != 0);
         Ok(asked | u16::from(!has_default))
+    }
+
+    /// How many aliases lead to a command's account, under whichever key it is hashed, beside one.
+    fn leading_beside(
+        &mut self,
+        alias: Option<KeyedHash>,
+        command: &ArchivedAliasCommanded,
+    ) -> Result<usize, StoreFault> {
+        let mut leading = self.changes.list(Space::Accounts, KeyedHash(command.account))?;
+        leading.extend(self.changes.list(Space::Accounts, KeyedHash(command.account_before))?);
+        Ok(leading.iter().filter(|listed| Some(listed.alias) != alias).count())
     }
 
     /// Takes an entry out, and out of the lists; gives for what it was the default. Its slot is the caller's.
@@ -610,16 +632,15 @@ impl<S: Store> Applying<'_, S> {
         if !identities.contains(&old.identity) {
             return Ok(Err(AliasOutcome::IdentityDiffers.into()));
         }
-        let account = KeyedHash(command.account);
-        let leading = self.changes.list(Space::Accounts, account)?;
-        let others = leading.iter().filter(|listed| listed.alias != alias).count();
-        if others >= usize::from(self.limits.per_account) {
+        if self.leading_beside(Some(alias), command)? >= usize::from(self.limits.per_account) {
             return Ok(Err(AliasOutcome::AccountFull.into()));
         }
 
         // From here it must succeed. The entry goes over to the newest hashes, whatever it had.
+        let (identity, account) = (KeyedHash(command.identity), KeyedHash(command.account));
+        self.bring_over(KeyedHash(command.identity_before), identity)?;
+        let old = Record { identity, ..old };
         let was_default = self.take_out(alias, &old)?;
-        let identity = KeyedHash(command.identity);
         self.free_slot(old.slot)?;
         let record = Record {
             slot,
@@ -630,9 +651,8 @@ impl<S: Store> Applying<'_, S> {
             sealed: sealed.to_vec(),
             ..old
         };
-        let defaults = self.defaults_of(command, command.defaults.to_native() | was_default)?;
-        let before = KeyedHash(command.identity_before);
-        self.add(KeyedHash(command.alias), &record, defaults, before)?;
+        let defaults = self.defaults_of(identity, command.defaults.to_native() | was_default)?;
+        self.add(KeyedHash(command.alias), &record, defaults)?;
         self.move_traces(alias, KeyedHash(command.alias))?;
         Ok(Ok(()))
     }
@@ -737,8 +757,12 @@ impl<S: Store> Applying<'_, S> {
     /// that was hashed before the new key came and journaled behind it, the first registration stays.
     fn rehash(&mut self, generation: u8, row: &ArchivedRehashedRow) -> Result<(), StoreFault> {
         let before = KeyedHash(row.alias_before);
-        let Some(old) = self.changes.record(before)?.filter(|record| record.generation < generation) else {
+        if self.changes.record(before)?.is_none_or(|record| record.generation >= generation) {
             return Ok(());
+        }
+        self.bring_over(KeyedHash(row.identity_before), KeyedHash(row.identity))?;
+        let Some(old) = self.changes.record(before)? else {
+            unreachable!("an identity that goes over keeps what it has")
         };
         let defaults = self.take_out(before, &old)?;
         if let Some(twin) = self.changes.record(KeyedHash(row.alias))? {
@@ -749,9 +773,8 @@ impl<S: Store> Applying<'_, S> {
             self.free_slot(twin.slot)?;
         }
         let (identity, account) = (KeyedHash(row.identity), KeyedHash(row.account));
-        let identity_before = old.identity;
         let record = Record { generation, identity, account, ..old };
-        self.add(KeyedHash(row.alias), &record, defaults, identity_before)?;
+        self.add(KeyedHash(row.alias), &record, defaults)?;
         self.move_traces(before, KeyedHash(row.alias))
     }
 

@@ -1,6 +1,6 @@
 //! How other threads read the directory: without locks of ours, at a position that they know.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct DirectoryProgress {
     persisted: Mutex<u64>,
     /// That has moved.
     has_persisted: Condvar,
+    /// It comes no further.
+    has_ended: AtomicBool,
 }
 
 impl DirectoryProgress {
@@ -53,6 +55,15 @@ impl DirectoryProgress {
         self.has_persisted.notify_all();
     }
 
+    /// It comes no further: whoever waits for that waits in vain.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+    }
+
     pub(super) fn apply(&self, position: u64) {
         self.applied.store(position, Ordering::Release);
     }
@@ -81,6 +92,11 @@ impl<S: Store> DirectoryReader<S> {
     /// The directory has come through this journal position.
     pub fn through(&self) -> u64 {
         self.progress.through()
+    }
+
+    /// It comes no further.
+    pub fn has_ended(&self) -> bool {
+        self.progress.has_ended()
     }
 
     /// An entry, by the hash of its alias.

@@ -13,6 +13,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use adapters::message::ParticipantCode;
+
 use crate::seal::{DataKey, SealFault, random_into};
 
 const MAGIC: &[u8; 8] = b"CLSPNVLT";
@@ -77,6 +79,15 @@ impl Vault {
         }
         self.fresh.extend_from_slice(&secret);
         (slot, self.reader.key_of(slot, &secret))
+    }
+
+    /// The random key that a command asks for: a function of the command, so that the same command gets the same key, whatever keys hashes are made under by then.
+    pub fn random_key(&self, participant: &ParticipantCode, command_id: &[u8; 16]) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.reader.key);
+        hasher.update(b"random key").update(&[0]).update(participant.bytes()).update(command_id);
+        let mut first = [0; 16];
+        first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        first
     }
 
     /// The new slots are on disk.

@@ -84,8 +84,9 @@ impl Engine {
             // Which aliases go the directory alone knows.
             Operation::Erase => self.lookups.touched.touch_all(moment.position),
             _ => {
-                for alias in [command.alias, command.alias_before] {
-                    self.lookups.touched.touch(alias, moment.position);
+                // Whoever is paid by an ID token is paid by what its holder has set: that counts as touched, too.
+                for hash in [command.alias, command.alias_before, command.identity, command.identity_before] {
+                    self.lookups.touched.touch(hash, moment.position);
                 }
             }
         }
@@ -101,8 +102,9 @@ impl Engine {
         self.told.is_directorys = true;
         for row in rehashed_rows(rows) {
             let row = row.ok_or("a row that is none")?;
-            self.lookups.touched.touch(row.alias_before, moment.position);
-            self.lookups.touched.touch(row.alias, moment.position);
+            for hash in [row.alias_before, row.alias, row.identity_before, row.identity] {
+                self.lookups.touched.touch(hash, moment.position);
+            }
         }
         Ok(())
     }
@@ -137,9 +139,13 @@ impl Engine {
         self.lookups.debit(rules, participant, (sender, end_user), cost, moment.time_ns)
     }
 
-    /// Was this alias touched since it was resolved, as far as is remembered?
+    /// Was this alias touched since it was resolved, as far as is remembered? Or, of an ID token, its holder, or the alias that its holder is paid by?
     pub(super) fn must_resolve_again(&self, resolution: &ArchivedAliasResolution) -> bool {
-        self.lookups.touched.since(resolution.alias, resolution.resolved_at.to_native())
+        let resolved_at = resolution.resolved_at.to_native();
+        let is_touched = |hash| self.lookups.touched.since(hash, resolved_at);
+        let is_by_token = resolution.identity != [0; 16];
+        is_touched(resolution.alias)
+            || is_by_token && (is_touched(resolution.identity) || is_touched(resolution.default))
     }
 
     /// Debits the resolution of a payment's alias. What it says where a bucket holds too little is what a look-up is told, and so is what an order to an alias that

@@ -10,15 +10,16 @@ use super::tariff::{TariffLine, entry_rows};
 use super::{Refusal, letters};
 use crate::config::{GenesisDirectory, GenesisIssuer, GenesisRules};
 use crate::engine::Engine;
+use crate::engine::lookups::RehashStep;
 use crate::engine::participants::Participant;
 use crate::engine::scheme::Model;
 use crate::engine::scheme::members::Standing;
 use crate::engine::scheme::money::Operation;
 use crate::engine::scheme::settlement::Cycle;
 use crate::entry::{
-    AgencySet, CalendarSet, CertificateSet, CurrencyOpened, CutOff, EntryKind, FeesCollected, IssuerKeySet, LimitsSet,
-    LiquidityRulesSet, LookupCategorySet, MoneyDecided, MoneyOrdered, ParticipantId, ParticipantOpened, SettlementStep,
-    Signature, StandingSet, TariffSet, TermsSet, TransferAllowed, write_signed_command, write_tariff,
+    AgencySet, CalendarSet, CertificateSet, CurrencyOpened, CutOff, EntryKind, FeesCollected, HashKeySet, IssuerKeySet,
+    LimitsSet, LiquidityRulesSet, LookupCategorySet, MoneyDecided, MoneyOrdered, ParticipantId, ParticipantOpened,
+    SettlementStep, Signature, StandingSet, TariffSet, TermsSet, TransferAllowed, write_signed_command, write_tariff,
 };
 use crate::genesis::{directory_rules, scheme_rules};
 use crate::limits::{
@@ -100,6 +101,8 @@ pub enum Action {
     TrustIssuerKey { key: GenesisIssuer, not_before_s: u64, not_after_s: u64 },
     /// A key of an ID system is trusted no more.
     RevokeIssuerKey { issuer: String, key_id: String },
+    /// The directory's hashes are made anew under the key of this generation, one more than the one in use.
+    RenewHashKey { generation: u8 },
 }
 
 /// What happens to a closed window.
@@ -173,6 +176,7 @@ impl Action {
             Action::SetDirectoryRules { .. } => EntryKind::DirectoryRulesSet,
             Action::SetLookupCategory { .. } => EntryKind::LookupCategorySet,
             Action::TrustIssuerKey { .. } | Action::RevokeIssuerKey { .. } => EntryKind::IssuerKeySet,
+            Action::RenewHashKey { .. } => EntryKind::HashKeySet,
         }
     }
 
@@ -221,7 +225,8 @@ impl Action {
             Action::SetDirectoryRules { .. }
             | Action::SetLookupCategory { .. }
             | Action::TrustIssuerKey { .. }
-            | Action::RevokeIssuerKey { .. } => self.write_directory(engine, by, out).map_err(Refusal::Asked),
+            | Action::RevokeIssuerKey { .. }
+            | Action::RenewHashKey { .. } => self.write_directory(engine, by, out).map_err(Refusal::Asked),
         }
     }
 
@@ -388,6 +393,11 @@ impl Action {
             }
             Action::RevokeIssuerKey { issuer, key_id } => {
                 write_signed_command(out, kind, by, &directory::revocation_of(engine, issuer, key_id)?);
+            }
+            Action::RenewHashKey { generation } => {
+                directory::check_generation(engine, *generation)?;
+                let step = RehashStep::Begin as u8;
+                write_signed_command(out, kind, by, &HashKeySet { generation: *generation, step });
             }
             other => unreachable!("{other:?} is not about the directory"),
         }

@@ -86,6 +86,18 @@ pub(super) fn revocation_of(engine: &Engine, issuer: &str, key_id: &str) -> Resu
     Ok(IssuerKeySet { issuer, key_id, algorithm, public_key, not_before_s, not_after_s, is_valid: 0 })
 }
 
+/// Is it the next hash key? Whether the one before it is done the engine says.
+pub(super) fn check_generation(engine: &Engine, generation: u8) -> Result<(), String> {
+    let now = engine.directory().generation();
+    match now.checked_add(1) {
+        Some(next) if next == generation => Ok(()),
+        Some(next) => {
+            Err(format!("hash key {generation} does not follow hash key {now}, which is in use: the next is {next}"))
+        }
+        None => Err(format!("hash key {now} is the last: there are no more generations")),
+    }
+}
+
 fn text_of(padded: &[u8; 64]) -> String {
     String::from_utf8_lossy(unpadded(padded)).into_owned()
 }

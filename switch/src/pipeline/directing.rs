@@ -28,10 +28,11 @@ use ledger::journal::Storage;
 
 use super::Pipeline;
 use super::asking::{Asked, Order, What};
-use crate::clerk::{ClerkScheme, Found, Question, Reply};
+use crate::clerk::{ClerkScheme, Found, Question, Renewal, Renewed, Reply};
 use crate::directory::{CommandResult, DirectoryBatch, DirectoryProgress};
 use crate::engine::effect::{Delivery, News};
-use crate::entry::{AliasLookedUp, AliasResolution, EntryKind, ParticipantId};
+use crate::engine::lookups::RehashStep;
+use crate::entry::{self, AliasLookedUp, AliasResolution, EntryKind, ParticipantId};
 use crate::limits::{DELAY_CLASSES_MS, DIRECTORY_BATCHES_HELD_MAX, DIRECTORY_WAITING_PER_SESSION_MAX, NS_PER_MS};
 use crate::session::{Session, SessionKey};
 
@@ -62,7 +63,7 @@ struct WithClerk {
     kind: MessageKind,
     received_ns: u64,
     digest: [u8; 16],
-    /// Of a payment order.
+    /// Of a payment order, and of a command: they may have to be dealt with once more.
     sent: Option<Sent>,
 }
 
@@ -128,7 +129,24 @@ pub(super) struct Directing {
     delayed_whats: HashMap<u64, Delayed, foldhash::fast::RandomState>,
     /// For the directory's thread.
     batches: VecDeque<DirectoryBatch>,
+    /// What a clerk has made of a portion.
+    renewed: Option<Renewed>,
     scheme: Arc<ClerkScheme>,
+    rehashing: Rehashing,
+}
+
+/// How hashes are made anew: one portion at a time, and the next once the last is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Rehashing {
+    /// Nothing is.
+    #[default]
+    Idle,
+    /// The next portion can be asked for. What stood in the journal before this position is under the key before.
+    Due { not_before: u64 },
+    /// A clerk has it.
+    Asked { not_before: u64 },
+    /// The open batch has it.
+    InBatch { not_before: u64 },
 }
 
 impl Directing {
@@ -144,7 +162,7 @@ impl Directing {
 
     /// When the next turn is due for its sake.
     pub(super) fn next_ns(&self) -> Option<u64> {
-        if !self.replies.is_empty() || !self.results.is_empty() {
+        if !self.replies.is_empty() || !self.results.is_empty() || self.renewed.is_some() {
             return Some(0);
         }
         self.delayed.peek().map(|&Reverse((at_ns, _))| at_ns)
@@ -186,6 +204,10 @@ impl<S: Storage> Pipeline<S> {
     #[must_use]
     pub fn with_directory(mut self, progress: Arc<DirectoryProgress>) -> Pipeline<S> {
         self.directing.progress = Some(progress);
+        let not_before = self.decisions.engine.applied();
+        if self.decisions.engine.directory().is_rehashing() {
+            self.directing.rehashing = Rehashing::Due { not_before };
+        }
         self
     }
 
@@ -203,7 +225,7 @@ impl<S: Storage> Pipeline<S> {
             return self.refuse(frame.0, frame.1, Refusal { payment_id: id, ..Refusal::plain(code) });
         }
         let received_ns = self.received_ns;
-        let is_order = kind == MessageKind::AliasTransfer;
+        let is_kept = matches!(kind, MessageKind::AliasTransfer | MessageKind::AliasCommand);
         let with_clerk = WithClerk {
             session: frame.0,
             number: frame.1,
@@ -212,7 +234,7 @@ impl<S: Storage> Pipeline<S> {
             kind,
             received_ns,
             digest,
-            sent: is_order.then(|| sent.clone()),
+            sent: is_kept.then(|| sent.clone()),
         };
         self.hand_to_clerk(with_clerk, sent, 0);
     }
@@ -237,11 +259,8 @@ impl<S: Storage> Pipeline<S> {
     }
 
     fn hand_to_clerk(&mut self, with_clerk: WithClerk, sent: Sent, not_before: u64) {
+        let scheme = self.clerk_scheme();
         let directing = &mut self.directing;
-        let version = self.decisions.engine.directory().version();
-        if directing.scheme.version != version {
-            directing.scheme = Arc::new(ClerkScheme::of(&self.decisions.engine));
-        }
         directing.tickets += 1;
         let Some(&code) = self.decisions.engine.code_of(with_clerk.participant) else {
             unreachable!("who is connected is in the scheme")
@@ -256,9 +275,18 @@ impl<S: Storage> Pipeline<S> {
             kind: with_clerk.kind,
             routing: sent.routing,
             private: sent.private,
-            scheme: Arc::clone(&directing.scheme),
+            scheme,
         });
         directing.with_clerk.insert(directing.tickets, with_clerk);
+    }
+
+    /// What clerks must know of the scheme by now.
+    fn clerk_scheme(&mut self) -> Arc<ClerkScheme> {
+        let (scheme, engine) = (&mut self.directing.scheme, &self.decisions.engine);
+        if scheme.version != engine.directory().version() {
+            *scheme = Arc::new(ClerkScheme::of(engine));
+        }
+        Arc::clone(scheme)
     }
 
     /// Takes a payment order that names an alias. One whose id the engine holds is a repetition, whoever has the alias now.
@@ -302,6 +330,43 @@ impl<S: Storage> Pipeline<S> {
         self.directing.replies.push_back((ticket, reply));
     }
 
+    /// Hashes are to be made anew: what a clerk is to do, behind all questions that were taken before.
+    pub fn take_renewal(&mut self) -> Option<Renewal> {
+        let Rehashing::Due { not_before } = self.directing.rehashing else { return None };
+        // A directory that is behind has its batches taken first.
+        if !self.directing.batches.is_empty() || self.is_draining {
+            return None;
+        }
+        self.directing.rehashing = Rehashing::Asked { not_before };
+        let codes = self.decisions.engine.participants().map(|(_, code)| code).collect();
+        Some(Renewal { not_before, scheme: self.clerk_scheme(), codes })
+    }
+
+    /// A clerk has made hashes anew. The next turn journals it.
+    pub fn renewed(&mut self, renewed: Renewed) {
+        self.directing.renewed = Some(renewed);
+    }
+
+    /// Journals what a clerk has made anew.
+    fn journal_renewed(&mut self) {
+        let Some(renewed) = self.directing.renewed.take() else { return };
+        let Rehashing::Asked { not_before } = self.directing.rehashing else { unreachable!("a portion was asked for") };
+        let generation = self.decisions.engine.directory().generation();
+        self.directing.rehashing = match renewed {
+            Renewed::Rows { rows, .. } if rows.is_empty() => Rehashing::Due { not_before },
+            Renewed::Rows { generation, rows, .. } => {
+                self.ingress.add_command(|out| entry::write_rehashed(out, generation, &rows));
+                Rehashing::InBatch { not_before }
+            }
+            Renewed::Done => {
+                let done = [generation, RehashStep::Done as u8];
+                self.ingress.add_command(|out| entry::write_observation(out, EntryKind::HashKeySet, &done));
+                Rehashing::InBatch { not_before }
+            }
+            Renewed::KeyDestroyed => Rehashing::Idle,
+        };
+    }
+
     /// What the directory is to apply next.
     pub fn take_directory_batch(&mut self) -> Option<DirectoryBatch> {
         self.directing.batches.pop_front()
@@ -324,6 +389,9 @@ impl<S: Storage> Pipeline<S> {
         }
         while let Some(result) = self.directing.results.pop_front() {
             self.tell_result(&result);
+        }
+        if !self.ingress.is_full() {
+            self.journal_renewed();
         }
         while !self.ingress.is_full() {
             let Some((ticket, reply)) = self.directing.replies.pop_front() else { return };
@@ -361,7 +429,12 @@ impl<S: Storage> Pipeline<S> {
                 let routing = DirectoryAnswer { query_id: id, form: form as u8, has_more: u8::from(has_more), after };
                 self.tell_answer(session, &routing, items);
             }
-            Reply::Commanded { entry, alias } => {
+            // It was hashed under the key before: the directory would not find what has gone over to the new one.
+            Reply::Commanded { generation, .. } if generation != self.decisions.engine.directory().generation() => {
+                let Some(sent) = waited.sent.clone() else { unreachable!("a command is kept as it was sent") };
+                self.hand_to_clerk(waited, sent, 0);
+            }
+            Reply::Commanded { entry, alias, .. } => {
                 let place = self.ingress.add_written((session, number), &entry);
                 let commanded = Commanded { position: 0, session, number, participant, command_id: id, alias };
                 self.directing.commands.push((place, commanded));
@@ -477,6 +550,13 @@ impl<S: Storage> Pipeline<S> {
             self.directing.batches.push_back(batch);
         }
         progress.pass(engine.applied());
+        let (is_rehashing, not_before) = (engine.directory().is_rehashing(), engine.applied());
+        self.directing.rehashing = match self.directing.rehashing {
+            Rehashing::Idle if is_rehashing => Rehashing::Due { not_before },
+            // Behind the end one more is asked for: the key before is destroyed.
+            Rehashing::InBatch { not_before } => Rehashing::Due { not_before },
+            other => other,
+        };
     }
 
     /// Takes what was held for the look-ups of a batch, with the engine's word about each, into its delay class.

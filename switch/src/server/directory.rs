@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::{HotLoopQueue, Message, ServerError};
-use crate::clerk::{Clerk, ClerkFault, Question, Registrar, Reply};
+use crate::clerk::{Clerk, ClerkFault, Question, Registrar, Renewal, Renewed, Reply};
 use crate::directory::store::DiskStore;
 use crate::directory::vault::VaultReader;
 use crate::directory::{CommandResult, Directory, DirectoryBatch};
+use crate::seal::SealFault;
 
 /// Between two syncs of the store, where there is anything to sync: what was not synced is applied again at the next start.
 const PERSIST_EVERY: Duration = Duration::from_secs(1);
@@ -81,28 +82,42 @@ impl DirectoryThread {
     }
 }
 
-/// Answers questions, in their order.
+/// What a clerk is given to do.
+pub(super) enum ClerkWork {
+    Question(Question),
+    Renewal(Renewal),
+}
+
+/// What came of it.
+pub(super) enum ClerkDone {
+    Reply(u64, Reply),
+    Renewed(Renewed),
+}
+
+/// Answers questions and makes hashes anew, in the order in which it is asked: a question about hashes under the key before must not come behind the new ones.
 pub(super) struct ClerkThread {
     pub(super) clerk: Clerk<DiskStore>,
-    pub(super) questions: Receiver<Question>,
-    pub(super) replies: Sender<(u64, Reply)>,
+    pub(super) work: Receiver<ClerkWork>,
+    pub(super) done: Sender<ClerkDone>,
     pub(super) queue: HotLoopQueue,
 }
 
 impl ClerkThread {
     /// Runs until the hot loop has ended.
     pub(super) fn run(mut self) {
-        while let Ok(first) = self.questions.recv() {
-            let waiting: Vec<Question> = self.questions.try_iter().take(AT_ONCE_MAX).collect();
-            for question in std::iter::once(first).chain(waiting) {
-                while !self.clerk.can_answer(&question) {
-                    // Whoever waits for this must not wait for the wake-up of those before it.
-                    self.queue.wake.notify_one();
-                    std::thread::sleep(BEHIND_PAUSE);
+        while let Ok(first) = self.work.recv() {
+            let waiting: Vec<ClerkWork> = self.work.try_iter().take(AT_ONCE_MAX).collect();
+            for work in std::iter::once(first).chain(waiting) {
+                let not_before = match &work {
+                    ClerkWork::Question(question) => question.not_before,
+                    ClerkWork::Renewal(renewal) => renewal.not_before,
+                };
+                if !self.wait_for_directory(not_before) {
+                    return;
                 }
-                match self.clerk.answer(&question) {
-                    Ok(reply) => {
-                        if self.replies.send((question.ticket, reply)).is_err() {
+                match self.work_on(work) {
+                    Ok(done) => {
+                        if self.done.send(done).is_err() {
                             return;
                         }
                     }
@@ -112,34 +127,71 @@ impl ClerkThread {
             self.queue.wake.notify_one();
         }
     }
+
+    fn work_on(&mut self, work: ClerkWork) -> Result<ClerkDone, ClerkFault> {
+        Ok(match work {
+            ClerkWork::Question(question) => ClerkDone::Reply(question.ticket, self.clerk.answer(&question)?),
+            ClerkWork::Renewal(renewal) => {
+                let renewed = self.clerk.renew(&renewal)?;
+                match &renewed {
+                    Renewed::Rows { unreadable: 1.., .. } => {
+                        tracing::warn!(
+                            "an alias whose secret is not in the vault is left under the key before: nobody is paid by it; its provider may register it anew"
+                        );
+                    }
+                    Renewed::Done => tracing::info!("the directory's hashes are made anew"),
+                    Renewed::KeyDestroyed => tracing::info!("the hash key before is destroyed"),
+                    Renewed::Rows { .. } => {}
+                }
+                ClerkDone::Renewed(renewed)
+            }
+        })
+    }
+
+    /// Waits until the directory has come so far; false where it ends before. Whoever waits for this must not wait for the wake-up of those before it.
+    fn wait_for_directory(&self, not_before: u64) -> bool {
+        while !self.clerk.has_come(not_before) {
+            if self.clerk.has_ended() {
+                return false;
+            }
+            self.queue.wake.notify_one();
+            std::thread::sleep(BEHIND_PAUSE);
+        }
+        true
+    }
 }
 
 /// Takes commands in, in their order.
 pub(super) struct RegistrarThread {
     pub(super) registrar: Registrar,
     pub(super) questions: Receiver<Question>,
-    pub(super) replies: Sender<(u64, Reply)>,
+    pub(super) done: Sender<ClerkDone>,
     pub(super) queue: HotLoopQueue,
 }
 
 impl RegistrarThread {
-    /// Runs until the hot loop has ended. New slots are on disk before anything sealed under them can be journaled.
+    /// Runs until the hot loop has ended.
     pub(super) fn run(mut self) {
+        if let Err(fault) = self.take_in() {
+            self.queue.send(Message::Failed(ServerError::Directory(ClerkFault::Vault(fault))));
+        }
+    }
+
+    /// New slots are on disk before anything sealed under them can be journaled.
+    fn take_in(&mut self) -> Result<(), SealFault> {
+        let mut taken = Vec::new();
         while let Ok(first) = self.questions.recv() {
-            let waiting = self.questions.try_iter().take(AT_ONCE_MAX);
-            let taken: Vec<(u64, Reply)> = std::iter::once(first)
-                .chain(waiting)
-                .map(|question| (question.ticket, self.registrar.take(&question)))
-                .collect();
-            if let Err(fault) = self.registrar.sync() {
-                return self.queue.send(Message::Failed(ServerError::Directory(ClerkFault::Vault(fault))));
+            for question in std::iter::once(first).chain(self.questions.try_iter().take(AT_ONCE_MAX)) {
+                taken.push((question.ticket, self.registrar.take(&question)?));
             }
-            for reply in taken {
-                if self.replies.send(reply).is_err() {
-                    return;
+            self.registrar.sync()?;
+            for (ticket, reply) in taken.drain(..) {
+                if self.done.send(ClerkDone::Reply(ticket, reply)).is_err() {
+                    return Ok(());
                 }
             }
             self.queue.wake.notify_one();
         }
+        Ok(())
     }
 }

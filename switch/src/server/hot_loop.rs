@@ -20,8 +20,9 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
 use super::admin::Waiters;
+use super::directory::{ClerkDone, ClerkWork};
 use super::{Holding, Message, Report, ServerError, Status, take};
-use crate::clerk::{Question, Reply};
+use crate::clerk::Question;
 use crate::clock::JournalClock;
 use crate::directory::{CommandResult, DirectoryBatch};
 use crate::engine::accounts::AccountKind;
@@ -57,9 +58,9 @@ pub(super) struct Elsewhere {
     pub(super) questions: Sender<HistoryQuestion>,
     pub(super) answers: Receiver<HistoryAnswer>,
     /// Look-ups, payment orders and questions for the clerk; commands for the registrar. Bounded by what the pipeline lets wait.
-    pub(super) clerk: Sender<Question>,
+    pub(super) clerk: Sender<ClerkWork>,
     pub(super) registrar: Sender<Question>,
-    pub(super) replies: Receiver<(u64, Reply)>,
+    pub(super) done: Receiver<ClerkDone>,
     pub(super) batches: Sender<DirectoryBatch>,
     pub(super) results: Receiver<CommandResult>,
     /// Whose keys are wanted; they come as messages.
@@ -426,8 +427,11 @@ impl HotLoop {
     }
 
     fn take_directory(&mut self) {
-        while let Some((ticket, reply)) = take(&self.elsewhere.replies) {
-            self.pipeline.clerk_replied(ticket, reply);
+        while let Some(done) = take(&self.elsewhere.done) {
+            match done {
+                ClerkDone::Reply(ticket, reply) => self.pipeline.clerk_replied(ticket, reply),
+                ClerkDone::Renewed(renewed) => self.pipeline.renewed(renewed),
+            }
         }
         while let Some(result) = take(&self.elsewhere.results) {
             self.pipeline.directory_decided(result);
@@ -437,9 +441,13 @@ impl HotLoop {
     /// What finds the directory's queue full waits for a later turn. Where a thread has ended, it has said why; the message is on its way.
     fn ask_directory(&mut self) {
         while let Some(question) = self.pipeline.take_directory_question() {
-            let is_command = question.kind == MessageKind::AliasCommand;
-            let queue = if is_command { &self.elsewhere.registrar } else { &self.elsewhere.clerk };
-            let _ = queue.send(question);
+            let _ = match question.kind {
+                MessageKind::AliasCommand => self.elsewhere.registrar.send(question).is_ok(),
+                _ => self.elsewhere.clerk.send(ClerkWork::Question(question)).is_ok(),
+            };
+        }
+        if let Some(renewal) = self.pipeline.take_renewal() {
+            let _ = self.elsewhere.clerk.send(ClerkWork::Renewal(renewal));
         }
         while let Some(batch) = self.pipeline.take_directory_batch() {
             if let Err(TrySendError::Full(batch)) = self.elsewhere.batches.try_send(batch) {

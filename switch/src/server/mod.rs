@@ -193,9 +193,9 @@ impl Server {
         let (questions, asker_questions) = bounded(HISTORY_WAITING_MAX);
         let (answers_sender, answers) = bounded(HISTORY_WAITING_MAX);
         // The pipeline lets only so much wait; room for all of it from the start would be 80 MB.
-        let (clerk, clerk_questions) = unbounded();
+        let (clerk, clerk_work) = unbounded();
         let (registrar, registrar_questions) = unbounded();
-        let (replies_sender, replies) = unbounded();
+        let (done_sender, done) = unbounded();
         let (batches, directory_batches) = bounded(DIRECTORY_BATCHES_MAX);
         let (results_sender, results) = unbounded();
         let (keys_wanted, keys_asked_for) = tokio::sync::mpsc::channel(ARRIVALS_MAX);
@@ -213,7 +213,7 @@ impl Server {
         let journal = JournalReader::open(storage).map_err(|fault| ServerError::Fault(Fault::Journal(fault)))?;
         let renderer = renderer::RenderThread {
             renderer: Renderer::new(journal, pipeline.history_reader()),
-            ring,
+            ring: Arc::clone(&ring),
             requests: render_requests,
             rendered: rendered_sender,
             queue: queue.clone(),
@@ -226,9 +226,10 @@ impl Server {
         };
         let OpenDirectory { directory, vault, hashes } = directory;
         let clerk_thread = directory::ClerkThread {
-            clerk: Clerk::new(hashes.clone(), vault.reader(), directory.reader()),
-            questions: clerk_questions,
-            replies: replies_sender.clone(),
+            clerk: Clerk::new(hashes.clone(), vault.reader(), directory.reader())
+                .with_ring(Box::new(Arc::clone(&ring))),
+            work: clerk_work,
+            done: done_sender.clone(),
             queue: queue.clone(),
         };
         let directory_thread = directory::DirectoryThread {
@@ -239,9 +240,9 @@ impl Server {
             queue: queue.clone(),
         };
         let registrar_thread = directory::RegistrarThread {
-            registrar: Registrar::new(hashes, vault),
+            registrar: Registrar::new(hashes, vault).with_ring(Box::new(Arc::clone(&ring))),
             questions: registrar_questions,
-            replies: replies_sender,
+            done: done_sender,
             queue: queue.clone(),
         };
         let hot_loop = hot_loop::HotLoop::new(
@@ -249,18 +250,7 @@ impl Server {
             clock,
             messages,
             queue.wake.clone(),
-            Elsewhere {
-                requests,
-                rendered,
-                questions,
-                answers,
-                clerk,
-                registrar,
-                replies,
-                batches,
-                results,
-                keys_wanted,
-            },
+            Elsewhere { requests, rendered, questions, answers, clerk, registrar, done, batches, results, keys_wanted },
             connections_max,
         );
         let mut others = vec![

@@ -133,6 +133,7 @@ impl Place {
             identity: self.hashes.identity(&of, person.as_bytes()).0,
             identity_before: [0; 16],
             account: self.hashes.account(&of, account.as_bytes()).0,
+            account_before: [0; 16],
             nonce: [0; 16],
             attested_until_ns: 0,
             defaults: 0,

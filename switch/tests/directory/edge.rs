@@ -342,7 +342,7 @@ impl Edge {
         let (alias, alias_before) = hashed(operation != Erase, &|of| alias_hash(sent.alias, of));
         let (identity, identity_before) =
             hashed(has_identity, &|of| identity_hash(sent.participant, sent.identity, of));
-        let (account, _) = hashed(is_sealed, &|of| account_hash(sent.participant, sent.account, of));
+        let (account, account_before) = hashed(is_sealed, &|of| account_hash(sent.participant, sent.account, of));
         let (nonce, attested_until_ns) = sent.attested.unwrap_or_default();
         let command = AliasCommanded {
             command_id: sent.id,
@@ -356,6 +356,7 @@ impl Edge {
             identity,
             identity_before,
             account,
+            account_before,
             nonce,
             attested_until_ns,
             defaults: sent.defaults,
@@ -383,6 +384,7 @@ impl Edge {
                 RehashedRow {
                     alias_before: alias_hash(alias, self.generation - 1),
                     alias: alias_hash(alias, self.generation),
+                    identity_before: identity_hash(whose.0, whose.1, self.generation - 1),
                     identity: identity_hash(whose.0, whose.1, self.generation),
                     account: account_hash(whose.0, whose.2, self.generation),
                 }

@@ -85,11 +85,12 @@ fn check_reads(directory: &Directory<MemoryStore>, model: &Model, telling: &Tell
                 let listed = model.listed(participant, identity, generation);
                 let found =
                     reader.aliases_of(hash).unwrap().into_iter().map(|listed| (listed.alias.0, listed.defaults));
-                let meant = listed.iter().map(|&(alias, bits)| (alias_hash(alias, generation), bits));
+                let of_alias = |alias| alias_hash(alias, model.held[&alias].generation);
+                let meant = listed.iter().map(|&(alias, bits)| (of_alias(alias), bits));
                 assert!(found.eq(meant), "identity {identity} at {participant}: {listed:?}");
                 for purpose in 0..4 {
                     let meant = listed.iter().find(|(_, bits)| bits & (1 << purpose) != 0);
-                    let meant = meant.map(|&(alias, _)| KeyedHash(alias_hash(alias, generation)));
+                    let meant = meant.map(|&(alias, _)| KeyedHash(of_alias(alias)));
                     assert_eq!(reader.default_of(hash, purpose).unwrap(), meant);
                 }
             }

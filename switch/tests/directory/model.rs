@@ -14,7 +14,7 @@ pub(crate) struct Held {
     pub(crate) participant: u32,
     pub(crate) identity: u8,
     pub(crate) account: u8,
-    /// Under which key's hashes it is.
+    /// Under which key's hashes it is; its identity's may be newer.
     pub(crate) generation: u8,
     pub(crate) is_paused: bool,
     pub(crate) consent_purpose: u8,
@@ -47,6 +47,8 @@ pub(crate) type Answer = (AliasOutcome, Claim, u64);
 pub(crate) struct Model {
     /// By alias.
     pub(crate) held: BTreeMap<u8, Held>,
+    /// By participant and identity: under which key's hash it is, with all that it has.
+    persons: BTreeMap<(u32, u8), u8>,
     /// By participant, identity and bit: which alias is the default.
     defaults: BTreeMap<(u32, u8, u8), u8>,
     results: BTreeMap<(u32, [u8; 16]), Kept>,
@@ -152,7 +154,7 @@ impl Model {
         if self.of(sent).count() >= usize::from(batch.limits.0) {
             return (IdentityFull, Claim::None, 0);
         }
-        if self.at(batch, sent).count() >= usize::from(batch.limits.1) {
+        if self.at(sent).count() >= usize::from(batch.limits.1) {
             return (AccountFull, Claim::None, 0);
         }
         let held = Held {
@@ -181,7 +183,7 @@ impl Model {
         if !self.of(sent).any(|alias| alias == sent.alias) {
             return (AliasOutcome::IdentityDiffers, Claim::None, 0);
         }
-        if self.at(batch, sent).filter(|&alias| alias != sent.alias).count() >= usize::from(batch.limits.1) {
+        if self.at(sent).filter(|&alias| alias != sent.alias).count() >= usize::from(batch.limits.1) {
             return (AliasOutcome::AccountFull, Claim::None, 0);
         }
         let old = self.held.remove(&sent.alias).unwrap();
@@ -238,6 +240,7 @@ impl Model {
         let before = std::mem::replace(&mut held.generation, generation);
         self.placings += 1;
         held.placed = self.placings;
+        self.persons.insert((held.participant, held.identity), generation);
         self.move_traces(alias, before, generation);
     }
 
@@ -249,6 +252,7 @@ impl Model {
         }
         self.defaults.entry((whose.0, whose.1, 0)).or_insert(alias);
         self.placings += 1;
+        self.persons.insert(whose, held.generation);
         self.held.insert(alias, Held { placed: self.placings, ..held });
     }
 
@@ -285,18 +289,22 @@ impl Model {
         own.map(|(&alias, _)| alias)
     }
 
-    /// What leads to an account. Entries under the key before are not seen: no hash of the account under it comes with a command.
-    fn at(&self, batch: &Telling, sent: &Sent) -> impl Iterator<Item = u8> {
-        let place = (sent.participant, sent.account, batch.generation);
-        let there =
-            self.held.iter().filter(move |(_, held)| (held.participant, held.account, held.generation) == place);
+    /// What leads to an account.
+    fn at(&self, sent: &Sent) -> impl Iterator<Item = u8> {
+        let place = (sent.participant, sent.account);
+        let there = self.held.iter().filter(move |(_, held)| (held.participant, held.account) == place);
         there.map(|(&alias, _)| alias)
+    }
+
+    /// Under which key's hash the identity of an entry is.
+    fn person(&self, held: &Held) -> u8 {
+        self.persons[&(held.participant, held.identity)]
     }
 
     /// Which aliases an identity has, and which is its default, by the hash of a generation; in the order of its list.
     pub(crate) fn listed(&self, participant: u32, identity: u8, generation: u8) -> Vec<(u8, u16)> {
         let whose =
-            |held: &&Held| (held.participant, held.identity, held.generation) == (participant, identity, generation);
+            |held: &&Held| (held.participant, held.identity, self.person(held)) == (participant, identity, generation);
         self.in_order(|held| whose(&held))
             .into_iter()
             .map(|alias| {
@@ -343,19 +351,20 @@ impl Model {
             |space: Space, key: Vec<u8>, value: Vec<u8>| assert!(stored.insert((space, key), value).is_none());
         let mut lists = BTreeSet::new();
         for (&alias, held) in &self.held {
-            put(Space::Aliases, alias_hash(alias, held.generation).to_vec(), record(alias, held));
-            lists.insert((held.participant, held.identity, held.account, held.generation));
+            put(Space::Aliases, alias_hash(alias, held.generation).to_vec(), record(alias, held, self.person(held)));
+            lists.insert((held.participant, held.account, held.generation));
         }
         let identities: BTreeSet<_> =
-            lists.iter().map(|&(participant, identity, _, of)| (participant, identity, of)).collect();
+            self.held.values().map(|held| (held.participant, held.identity, self.person(held))).collect();
         for (participant, identity, of) in identities {
             let listed = self.listed(participant, identity, of).into_iter();
-            let value = listed.flat_map(|(alias, bits)| [&alias_hash(alias, of)[..], &bits.to_le_bytes()].concat());
+            let value = listed.flat_map(|(alias, bits)| {
+                let hash = alias_hash(alias, self.held[&alias].generation);
+                [&hash[..], &bits.to_le_bytes()].concat()
+            });
             put(Space::Identities, identity_hash(participant, identity, of).to_vec(), value.collect());
         }
-        let accounts: BTreeSet<_> =
-            lists.iter().map(|&(participant, _, account, of)| (participant, account, of)).collect();
-        for (participant, account, of) in accounts {
+        for (participant, account, of) in lists {
             let leading = self.leading(participant, account, of).into_iter();
             let value = leading.flat_map(|alias| [&alias_hash(alias, of)[..], &[0; 2]].concat());
             put(Space::Accounts, account_hash(participant, account, of).to_vec(), value.collect());
@@ -412,14 +421,14 @@ impl Model {
     }
 }
 
-fn record(alias: u8, held: &Held) -> Vec<u8> {
+fn record(alias: u8, held: &Held, person: u8) -> Vec<u8> {
     let mut bytes = held.participant.to_le_bytes().to_vec();
     bytes.extend([kind_of(alias), u8::from(held.is_paused), held.generation, held.consent_purpose]);
     bytes.extend((u64::from(held.consent_purpose) * HOUR_NS).to_le_bytes());
     bytes.extend(held.owned_since_ns.to_le_bytes());
     bytes.extend(held.slot.to_le_bytes());
     bytes.extend(held.position.to_le_bytes());
-    bytes.extend(identity_hash(held.participant, held.identity, held.generation));
+    bytes.extend(identity_hash(held.participant, held.identity, person));
     bytes.extend(account_hash(held.participant, held.account, held.generation));
     bytes.extend(held.entry.to_le_bytes());
     bytes.extend(&held.sealed);

@@ -28,6 +28,7 @@ fn command(out: &mut Vec<u8>, operation: Operation, participant: u32, generation
         identity: identity_hash(participant, 0, generation),
         identity_before: [0; 16],
         account: account_hash(participant, 0, generation),
+        account_before: [0; 16],
         nonce: [0; 16],
         attested_until_ns: 0,
         defaults: 0,
@@ -67,6 +68,7 @@ fn check_twins(first_generation: u8, later_generation: u8) {
     let row = RehashedRow {
         alias_before: alias_hash(0, 1),
         alias: alias_hash(0, 2),
+        identity_before: identity_hash(of_row, 0, 1),
         identity: identity_hash(of_row, 0, 2),
         account: account_hash(of_row, 0, 2),
     };

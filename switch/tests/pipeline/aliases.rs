@@ -106,6 +106,29 @@ fn a_payment_is_resolved_again_once_its_alias_was_touched() {
     );
 }
 
+/// The account was that of the holder's phone number, and only the token was watched: the number could pass to somebody else, or the holder choose another account,
+/// and the payment went where it had gone before.
+#[test]
+fn a_payment_to_a_token_is_resolved_again_once_what_its_holder_is_paid_by_was_touched() {
+    check(
+        "
+        funds    ALPHA 100
+        at 1     directory                              ->
+        at 2     BRAVO does register to A1 of H1        ->
+        at 2     BRAVO does register to A2 of H2        ->
+        at 3     ALPHA pays BRAVO T1 10 alias A3 holder H3 default A4 user U1 resolved 0   -> BRAVO forward T1
+        # What the holder is paid by has moved.
+        at 3     ALPHA pays BRAVO T2 10 alias A3 holder H3 default A1 user U1 resolved 0   -> reply ALPHA recheck T2
+        # The holder has something new, and may want to be paid there.
+        at 3     ALPHA pays BRAVO T2 10 alias A3 holder H2 default A4 user U1 resolved 0   -> reply ALPHA recheck T2
+        at 3     ALPHA pays BRAVO T2 10 alias A3 holder H2 user U1 resolved 0              -> reply ALPHA recheck T2
+        at 3     ALPHA pays BRAVO T2 10 alias A3 holder H2 default A1 user U1              -> BRAVO forward T2
+        # No token: the default of nobody is nothing.
+        at 3     ALPHA pays BRAVO T3 10 alias A4 default A1 user U1 resolved 0             -> BRAVO forward T3
+        ",
+    );
+}
+
 /// A found alias was told by a `Status` and one that nobody has by an `Error`, so an empty bucket told everything; and orders under an id that was used told it
 /// for nothing, because a duplicate was told before anything was debited.
 #[test]
@@ -348,7 +371,7 @@ fn who_pays_whom_it_looks_up_is_never_refused() {
         for (payment, end_user) in to_pay.drain(..) {
             let order = order(payment, "ALPHA", "BRAVO", 1, time_ns);
             let (alias, end_user) = (hash(b'a', payment), hash(b'u', end_user));
-            let resolution = AliasResolution { alias, end_user, resolved_at, entry: 1 };
+            let resolution = AliasResolution { alias, end_user, resolved_at, entry: 1, ..AliasResolution::NONE };
             write_order_to_alias(&mut batch.payload, "ALPHA", &order, u64::MAX, &resolution);
             to_accept.push(payment);
         }

@@ -169,7 +169,10 @@ impl Desk {
                     &LookupCategorySet { participant: number(participant).0, category },
                 );
             }
-            [sender, "does", operation, "to", alias] => write_alias_command(&mut out, sender, operation, alias),
+            [sender, "does", operation, "to", alias] => write_alias_command(&mut out, sender, operation, (alias, None)),
+            [sender, "does", operation, "to", alias, "of", holder] => {
+                write_alias_command(&mut out, sender, operation, (alias, Some(holder)));
+            }
             [sender, "looks", "up", alias, "for", user, found @ ("found" | "missed"), "as", name] => {
                 let lookup = AliasLookedUp {
                     lookup_id: id(number_in(name)).bytes(),
@@ -225,6 +228,8 @@ impl Desk {
                         "checked" => checked_through = pair[1].parse().unwrap(),
                         "alias" => resolution.alias = hash_of(pair[1]),
                         "user" => resolution.end_user = hash_of(pair[1]),
+                        "holder" => resolution.identity = hash_of(pair[1]),
+                        "default" => resolution.default = hash_of(pair[1]),
                         "resolved" => resolution.resolved_at = pair[1].parse().unwrap(),
                         what => alter(&mut order, what, pair[1]),
                     }
@@ -425,7 +430,7 @@ fn write_directory_rules(out: &mut Vec<u8>, changes: &[&str]) {
     write_signed(out, EntryKind::DirectoryRulesSet, &rules);
 }
 
-fn write_alias_command(out: &mut Vec<u8>, sender: &str, operation: &str, alias: &str) {
+fn write_alias_command(out: &mut Vec<u8>, sender: &str, operation: &str, (alias, holder): (&str, Option<&str>)) {
     let operation = Operation::ALL.iter().find(|known| known.name() == operation).unwrap();
     let is_erasure = *operation == Operation::Erase;
     let command = AliasCommanded {
@@ -437,9 +442,10 @@ fn write_alias_command(out: &mut Vec<u8>, sender: &str, operation: &str, alias: 
         generation: 1,
         alias: if is_erasure { [0; 16] } else { hash_of(alias) },
         alias_before: [0; 16],
-        identity: [0; 16],
+        identity: holder.map_or([0; 16], hash_of),
         identity_before: [0; 16],
         account: [0; 16],
+        account_before: [0; 16],
         nonce: [0; 16],
         attested_until_ns: 0,
         defaults: 0,

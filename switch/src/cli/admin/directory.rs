@@ -33,6 +33,18 @@ pub(in crate::cli) enum Command {
     /// Trust a key of an ID system, or do so no more
     #[command(subcommand)]
     Issuer(Issuer),
+    /// Make the hashes of all aliases anew under a new key, while the switch serves; the key before is destroyed at the end
+    #[command(
+        after_help = "Example:\n  switch admin directory renew-hash-key --data /var/lib/clearspan \\\n    --operator j.doe --approver m.roe --reason 'yearly' --yes"
+    )]
+    RenewHashKey(RenewHashKey),
+}
+
+/// A new hash key.
+#[derive(clap::Args)]
+pub(in crate::cli) struct RenewHashKey {
+    #[command(flatten)]
+    by: By,
 }
 
 /// All of it.
@@ -131,6 +143,7 @@ pub(super) fn run(command: &Command) -> Result<(), Trouble> {
         Command::Category(arguments) => set_category(arguments, out),
         Command::Issuer(Issuer::Add(arguments)) => add(arguments, out),
         Command::Issuer(Issuer::Revoke(arguments)) => revoke(arguments, out),
+        Command::RenewHashKey(arguments) => renew_hash_key(arguments, out),
     }
 }
 
@@ -174,6 +187,13 @@ fn show(arguments: &Show, out: &mut dyn Write) -> Result<(), Trouble> {
         })
         .collect();
     table(&["participant", "category", ">tokens", ">of", ">a minute"], &rows, out)
+}
+
+fn renew_hash_key(RenewHashKey { by }: &RenewHashKey, out: &mut dyn Write) -> Result<(), Trouble> {
+    let generation = view_of(&by.place)?.generation.saturating_add(1);
+    let said = [("hash key", generation.to_string())];
+    let done = "begun: hashes are made anew while the switch serves; `directory show` says when that is done";
+    by.carry_out(&said, Action::RenewHashKey { generation }, done, out)
 }
 
 fn period_text(not_before_s: u64, not_after_s: u64) -> String {
