@@ -262,6 +262,11 @@ impl Books {
         &self.events
     }
 
+    /// What the engine said of the last batch.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
     /// What the last batch refused, in order.
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals

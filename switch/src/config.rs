@@ -300,6 +300,10 @@ impl GenesisDirectory {
         if capacities.into_iter().any(|&capacity| capacity > LOOKUP_CAPACITY_MAX) {
             return Err(format!("directory: every capacity must be at most {LOOKUP_CAPACITY_MAX}"));
         }
+        if self.category_per_minute.iter().chain([&self.end_user_per_minute]).any(|&per_minute| per_minute == 0) {
+            return Err("directory: what comes to a bucket in a minute must be at least 1, or it stays empty for ever"
+                .to_owned());
+        }
         if self.aliases_per_identity == 0 || self.aliases_per_account == 0 {
             return Err("directory: aliases_per_identity and aliases_per_account must be at least 1".to_owned());
         }

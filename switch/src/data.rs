@@ -178,9 +178,13 @@ pub fn open(config: &Config) -> Result<OpenData, OpenError> {
     let hashes = ring.hash_keys(of_directory.generation(), of_directory.is_rehashing()).map_err(OpenError::Seal)?;
     let vault_key = ring.vault_key().map_err(OpenError::Seal)?;
     let vault_path = keys_directory(&config.directory).join("vault");
-    let vault = Vault::open(&vault_path, vault_key).map_err(OpenError::Seal)?;
     // Slots that the journal names are never made anew: whoever destroyed a new one would destroy an old record's.
     let slot_max = decisions.engine.directory().slot_max();
+    if slot_max > 0 {
+        let found = std::fs::metadata(&vault_path);
+        found.map_err(|error| OpenError::Seal(SealFault::File(vault_path.clone(), error)))?;
+    }
+    let vault = Vault::open(&vault_path, vault_key).map_err(OpenError::Seal)?;
     if slot_max > 0 && !vault.has(slot_max) {
         return Err(OpenError::Seal(SealFault::Incomplete(vault_path, vault.held(), slot_max)));
     }

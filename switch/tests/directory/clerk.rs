@@ -11,13 +11,13 @@ use adapters::message::{
     AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, MessageKind, Part,
     ParticipantCode,
 };
-use switch::clerk::{Clerk, Found, Question, Reply};
-use switch::directory::hashes::{HashKey, HashKeys};
+use switch::clerk::{Clerk, ClerkScheme, Found, Question, Renewal, Renewed, Reply};
+use switch::directory::hashes::{HashKey, HashKeyRing, HashKeys};
 use switch::directory::store::{Change, MemoryStore, Space, Store, StoreFault};
 use switch::directory::vault::Vault;
 use switch::directory::{Directory, DirectoryBatch, DirectoryLimits};
-use switch::entry::{self, AliasCommanded, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender};
-use switch::seal::Sealer;
+use switch::entry::{self, AliasCommanded, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender, write_rehashed};
+use switch::seal::{SealFault, Sealer};
 
 /// A type and a text.
 type Named = (AliasType, &'static str);
@@ -142,7 +142,20 @@ impl Place {
         }
     }
 
+    /// Applies a portion of new hashes, alone in a batch.
+    fn rehash(&mut self, renewed: &Renewed) {
+        let Renewed::Rows { generation, rows, unreadable: 0 } = renewed else { panic!("{renewed:?}") };
+        self.commands += 1;
+        let mut payload = Vec::new();
+        write_rehashed(&mut payload, *generation, rows);
+        assert_eq!(self.applied(payload), []);
+    }
+
     fn apply(&mut self, payload: Vec<u8>) {
+        assert_eq!(self.applied(payload), [AliasOutcome::Done]);
+    }
+
+    fn applied(&mut self, payload: Vec<u8>) -> Vec<AliasOutcome> {
         let batch = DirectoryBatch {
             first_sequence: 2 * self.commands,
             last_sequence: 2 * self.commands + 1,
@@ -154,7 +167,25 @@ impl Place {
         };
         let mut results = Vec::new();
         self.directory.apply(&batch, &mut results).unwrap();
-        assert_eq!(results.iter().map(|result| result.outcome).collect::<Vec<_>>(), [AliasOutcome::Done]);
+        results.iter().map(|result| result.outcome).collect()
+    }
+}
+
+/// A ring whose keys are their numbers.
+#[derive(Clone, Default)]
+struct Ring {
+    destroyed_before: Arc<Mutex<u8>>,
+}
+
+impl HashKeyRing for Ring {
+    fn key(&self, generation: u8) -> Result<HashKey, SealFault> {
+        assert!(generation >= *self.destroyed_before.lock().unwrap(), "key {generation} is gone");
+        Ok(HashKey { generation, secret: [generation; 32] })
+    }
+
+    fn destroy_before(&self, generation: u8) -> Result<(), SealFault> {
+        *self.destroyed_before.lock().unwrap() = generation;
+        Ok(())
     }
 }
 
@@ -163,6 +194,8 @@ struct Test {
     store: Interrupted,
     place: Arc<Mutex<Place>>,
     clerk: Clerk<Interrupted>,
+    ring: Ring,
+    scheme: Arc<ClerkScheme>,
 }
 
 impl Test {
@@ -172,10 +205,23 @@ impl Test {
         let hashes = HashKeys { current: HashKey { generation: 1, secret: [1; 32] }, before: None };
         let vault = Vault::open(&folder.path().join("vault"), [2; 32]).unwrap();
         let directory = Directory::open(store.clone()).unwrap();
-        let clerk = Clerk::new(hashes.clone(), vault.reader(), directory.reader());
+        let ring = Ring::default();
+        let clerk = Clerk::new(hashes.clone(), vault.reader(), directory.reader()).with_ring(Box::new(ring.clone()));
         let mut place = Place { hashes, vault, directory, commands: 0, slots: Vec::new() };
         commands.iter().for_each(|&command| place.command(command));
-        Test { _folder: folder, store, place: Arc::new(Mutex::new(place)), clerk }
+        let scheme = Arc::new(ClerkScheme { generation: 1, ..ClerkScheme::default() });
+        Test { _folder: folder, store, place: Arc::new(Mutex::new(place)), clerk, ring, scheme }
+    }
+
+    /// Hashes are made anew under this key from now on, or that is done.
+    fn set_key(&mut self, generation: u8, is_rehashing: bool) {
+        self.scheme = Arc::new(ClerkScheme { generation, is_rehashing, ..ClerkScheme::default() });
+    }
+
+    /// The next portion of new hashes.
+    fn renew(&mut self) -> Renewed {
+        let (scheme, codes) = (Arc::clone(&self.scheme), [code(1), code(2)].into());
+        self.clerk.renew(&Renewal { not_before: 0, scheme, codes }).unwrap()
     }
 
     /// Behind the clerk's next read of a space these commands are applied.
@@ -199,7 +245,7 @@ impl Test {
             kind,
             routing,
             private,
-            scheme: Arc::default(),
+            scheme: Arc::clone(&self.scheme),
         };
         let reply = self.clerk.answer(&question).unwrap();
         assert!(self.store.between.lock().unwrap().is_empty(), "what was to happen in between did");
@@ -307,4 +353,57 @@ fn a_verification_by_account_finds_what_everybody_may_find_there() {
     test.behind(Space::Accounts, &[(1, Operation::Update, MAIL, AMINA, "TWO")]);
     assert_eq!(test.verify("ONE"), None, "it leads to another account now, and the one that is left is paused");
     assert_eq!(test.verify("TWO"), Some(2));
+}
+
+/// Between any two reads of the store the hashes go over to a new key: who is paid and what is verified stay the same, and at the end the key before is gone.
+#[test]
+fn hashes_that_are_made_anew_meanwhile_change_nothing_for_who_asks() {
+    for (reads, space) in [(0, Space::Aliases), (1, Space::Aliases), (0, Space::Identities), (0, Space::Accounts)] {
+        let mut test = Test::new(&[
+            (1, Operation::Register, PHONE, AMINA, "PHONE"),
+            (1, Operation::Register, TOKEN, AMINA, "TOKEN"),
+        ]);
+        test.set_key(2, true);
+        let rows = test.renew();
+        for _ in 0..reads {
+            test.behind(space, &[]);
+        }
+        let place = Arc::clone(&test.place);
+        let happens: Between = Box::new(move || place.lock().unwrap().rehash(&rows));
+        test.store.between.lock().unwrap().push_back((space, happens));
+        match space {
+            Space::Accounts => assert_eq!(test.verify("TOKEN"), Some(2)),
+            _ => assert_eq!(test.pay(TOKEN), goes(1, "PHONE"), "behind read {reads} of {space:?}"),
+        }
+        assert_eq!((test.pay(PHONE), test.verify("PHONE")), (goes(1, "PHONE"), Some(1)));
+        assert!(matches!(test.renew(), Renewed::Done), "a whole round finds nothing");
+        test.set_key(2, false);
+        assert!(matches!(test.renew(), Renewed::KeyDestroyed));
+        assert_eq!(*test.ring.destroyed_before.lock().unwrap(), 2);
+        assert_eq!((test.pay(TOKEN), test.verify("TOKEN")), (goes(1, "PHONE"), Some(2)));
+    }
+}
+
+/// What cannot be opened is left behind and counted; it must not keep the key before for ever.
+#[test]
+fn an_entry_whose_secret_is_lost_does_not_hold_up_a_new_key() {
+    let mut test =
+        Test::new(&[(1, Operation::Register, PHONE, AMINA, "ONE"), (1, Operation::Register, MAIL, AMINA, "TWO")]);
+    let lost = test.place.lock().unwrap().slots[0].1;
+    test.place.lock().unwrap().vault.reader().destroy(&[lost]).unwrap();
+    test.set_key(2, true);
+    let renewed = test.renew();
+    let Renewed::Rows { rows, unreadable: 1, .. } = &renewed else { panic!("{renewed:?}") };
+    assert_eq!(rows.len(), 1);
+    let payload = {
+        let mut payload = Vec::new();
+        write_rehashed(&mut payload, 2, rows);
+        payload
+    };
+    let mut place = test.place.lock().unwrap();
+    place.commands += 1;
+    place.applied(payload);
+    drop(place);
+    assert!(matches!(test.renew(), Renewed::Done));
+    assert_eq!((test.pay(PHONE), test.pay(MAIL)), (None, goes(1, "TWO")));
 }

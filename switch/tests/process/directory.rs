@@ -564,3 +564,106 @@ fn operators_set_rules_categories_and_keys_and_these_are_in_force_at_once_and_ov
     switch.stop();
     data.verified();
 }
+
+const RENEWED: u32 = 600;
+
+fn numbered(row: u32) -> String {
+    format!("+2547010{row:05}")
+}
+
+/// Is the key of this generation in the ring, or was it overwritten? By `docs/formats/entries.md`.
+fn holds_hash_key(data: &Data, generation: u8) -> bool {
+    let ring = std::fs::read(data.path("keys/ring")).unwrap();
+    let is_meant = |record: &&[u8]| record[16] == 3 && record[52..56] == u32::from(generation).to_le_bytes();
+    let record = ring.chunks(128).find(is_meant).unwrap();
+    record[56..116].iter().any(|&byte| byte != 0)
+}
+
+/// Waits until hashes are made anew under this key, and the one before is gone; asks and pays on the way.
+fn await_renewed(data: &Data, generation: u8, payer: &mut Desk<'_>, payee: &mut Desk<'_>) {
+    let done = format!("hash key     {generation}\nmade anew    no\n");
+    for asked in 0.. {
+        let alias = numbered(asked * 7 % RENEWED);
+        assert_eq!(payer.look_up(&alias).result, LookupResult::Found, "{alias}");
+        let id = payer.pay(&alias, 1);
+        payee.forward(id);
+        payee.accept(id);
+        assert_eq!(payer.outcome(id), Outcome::Committed);
+        if text(data, "directory show", &[]).contains(&done) && !holds_hash_key(data, generation - 1) {
+            return;
+        }
+    }
+}
+
+/// What was registered is found and paid before, while and after its hashes are made anew, whenever the switch is killed; and nobody can hash as before any more.
+#[test]
+fn hash_keys_are_renewed_while_the_switch_serves_and_over_kills() {
+    let data = Data::new();
+    let (issuer, switch) = begin(&data);
+    switch.stop();
+    let rows = (0..RENEWED).map(|row| format!("MBNO,{},token-{row:05}-of-x,KE{row},Person {row}\n", numbered(row)));
+    let file = format!("type,alias,identity,account,name\n{}", rows.collect::<String>());
+    let (status, said, _) = import(&data, &issuer, &file, "nonce-of-a-file-0001");
+    assert_eq!(status, 0, "{said}");
+    done(&data, "directory rules --set end_user_capacity=100000 --offline");
+    done(&data, "directory category PSP0001 A --offline");
+
+    let switch = data.serve();
+    let runtime = runtime();
+    let mut payee = Desk::open(&runtime, &data, 2);
+    assert_eq!(payee.register(&AMINA, &issuer).outcome, AliasOutcome::Done);
+    let now_s = now_ns() / 1_000_000_000;
+    let attestation = issuer.attest(&PersonClaims {
+        audience: "PSP0002",
+        subject: TOKEN,
+        alias: None,
+        issued_at_s: now_s,
+        expires_at_s: now_s + 3_600,
+        nonce: "nonce-of-the-random-key",
+    });
+    let private = AliasCommandPrivate {
+        alias: Vec::new(),
+        attestation: attestation.into_bytes(),
+        ..AMINA.message("PSP0002", &issuer).1
+    };
+    let of_random = AliasCommand {
+        consent_purpose: 1,
+        consent_until_ns: now_ns() + 1_000_000_000_000,
+        ..of_alias(1, AliasType::Random as u8)
+    };
+    let random_key = payee.command(of_random.clone(), &private).alias;
+
+    done(&data, "directory renew-hash-key");
+    drop(payee);
+    switch.kill();
+    let switch = data.serve();
+    let (mut payer, mut payee) = (Desk::open(&runtime, &data, 1), Desk::open(&runtime, &data, 2));
+    await_renewed(&data, 2, &mut payer, &mut payee);
+    done(&data, "directory renew-hash-key");
+    let mobile = AliasType::Mobile as u8;
+    let registered = payee.register(&Registration { nonce: "nonce-of-another-one", ..AMINA }, &issuer);
+    assert_eq!(registered.outcome, AliasOutcome::AliasTakenHere, "whichever key it is under");
+    await_renewed(&data, 3, &mut payer, &mut payee);
+
+    for row in 0..RENEWED {
+        assert_eq!(payer.look_up(&numbered(row)).account, format!("KE{row}").into_bytes());
+    }
+    let replayed = payee.register(&AMINA, &issuer);
+    assert_eq!(replayed.outcome, AliasOutcome::AttestationReplayed, "what was used stays used");
+    assert_eq!(payee.command(of_random, &private).alias, random_key, "the same command, the same key");
+    assert_eq!(payee.command(of_alias(5, mobile), &naming(PHONE)).outcome, AliasOutcome::Done);
+    drop((payer, payee));
+    switch.kill();
+
+    // The same from the journal alone.
+    std::fs::remove_dir_all(data.path("directory")).unwrap();
+    let switch = data.serve();
+    let mut payer = Desk::open(&runtime, &data, 1);
+    assert_eq!(payer.look_up(PHONE).result, LookupResult::NotFound);
+    for row in (0..RENEWED).step_by(50) {
+        assert_eq!(payer.look_up(&numbered(row)).account, format!("KE{row}").into_bytes());
+    }
+    drop(payer);
+    switch.stop();
+    data.verified();
+}

@@ -301,6 +301,8 @@ mod tests {
             ("end_user_capacity = 0", "every capacity must be at least cost_missed"),
             ("category_capacity = [1, 2]", "directory: category_capacity: invalid length"),
             ("end_user_capacity = 100000001", "every capacity must be at most 100000000"),
+            ("end_user_per_minute = 0", "what comes to a bucket in a minute must be at least 1"),
+            ("category_per_minute = [1, 1, 1, 0, 1, 1, 1, 1]", "what comes to a bucket in a minute must be at least 1"),
             ("aliases_per_account = 0", "must be at least 1"),
             ("mask = 4", "mask must be 1"),
             ("issuer = []", "the directory's rules have no `issuer`"),

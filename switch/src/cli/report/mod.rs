@@ -11,6 +11,7 @@ mod fees;
 mod in_flight;
 mod instructions;
 mod liquidity;
+mod lookups;
 mod notifications;
 mod outcomes;
 mod positions;
@@ -79,6 +80,13 @@ pub(super) enum Command {
         after_help = "Example:\n  switch report availability --data /var/lib/clearspan --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"
     )]
     Availability(availability::Arguments),
+    /// What participants asked the directory, and which look-ups no payment followed
+    ///
+    /// Aliases and end users are told by hashes alone.
+    #[command(
+        after_help = "Example:\n  switch report lookups --data /var/lib/clearspan --participant PSP0001 --within 1h --each"
+    )]
+    Lookups(lookups::Arguments),
     /// How much of all payments the largest participants have
     #[command(after_help = "Example:\n  switch report concentration --data /var/lib/clearspan --largest 5")]
     Concentration(concentration::Arguments),
@@ -126,6 +134,7 @@ fn tell(command: &Command, out: &mut dyn Write) -> Result<(), Ended> {
         Command::Outcomes(arguments) => outcomes::run(arguments, out),
         Command::Timeouts(arguments) => timeouts::run(arguments, out),
         Command::Availability(arguments) => availability::run(arguments, out),
+        Command::Lookups(arguments) => lookups::run(arguments, out),
         Command::Concentration(arguments) => concentration::run(arguments, out),
         Command::TariffTrial(arguments) => tariff_trial::run(arguments, out),
         Command::Windows(arguments) => windows::run(arguments, out),

@@ -48,8 +48,11 @@ impl DirectoryRules {
         let can_hold = dearest..=LOOKUP_CAPACITY_MAX;
         let mut capacities = self.category_capacity.iter().chain([&self.end_user_capacity]);
         let has_room = 0 < self.aliases_per_identity && 0 < self.aliases_per_account;
+        // A bucket to which nothing comes would stay empty for ever.
+        let mut refills = self.category_per_minute.iter().chain([&self.end_user_per_minute]);
+        let is_refilled = refills.all(|&per_minute| per_minute > 0);
         let is_mask = MaskRule::from_number(self.mask).is_some();
-        is_costly && capacities.all(|capacity| can_hold.contains(capacity)) && has_room && is_mask
+        is_costly && capacities.all(|capacity| can_hold.contains(capacity)) && is_refilled && has_room && is_mask
     }
 }
 

@@ -308,14 +308,14 @@ pub(in crate::cli) fn said(tell: impl FnOnce(&mut dyn Write) -> Result<(), Ended
 }
 
 /// As the edge would digest a message that has no private part; the key makes no difference here.
-fn digest_of(routing: &[u8]) -> [u8; 16] {
+pub(in crate::cli) fn digest_of(routing: &[u8]) -> [u8; 16] {
     let mut digest = [0; 16];
     digest.copy_from_slice(&blake3::hash(routing).as_bytes()[..16]);
     digest
 }
 
 /// An order that was accepted at the start.
-fn order_of(number: u64, parties: [&str; 2], amount: u64) -> CreditTransfer {
+pub(in crate::cli) fn order_of(number: u64, parties: [&str; 2], amount: u64) -> CreditTransfer {
     let [payer, payee] = parties.map(|name| ParticipantCode::parse(name).unwrap());
     let (amount, currency) = (Amount::new(amount).unwrap(), Currency::parse(b"XTS").unwrap());
     CreditTransfer::new(id(number), payer, payee, amount, currency, START_NS)

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use adapters::message::{CreditTransfer, Part};
 use clap::Parser;
 
 use super::super::{Command, tell};
-use crate::cli::ledger::tests::history::{Office, START_NS, Said, number_of, said};
-use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::cli::ledger::tests::history::{Office, START_NS, Said, digest_of, id, number_of, order_of, said};
+use crate::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisParticipant, GenesisRules};
 use crate::engine::scheme::Model;
 use crate::engine::scheme::money::Operation;
 use crate::entry::{
-    CutOff, EntryKind, FeesCollected, MoneyDecided, MoneyOrdered, Presence, SettlementStep, Signature, TariffRow,
-    TariffSet, write_observation, write_signed_command, write_tariff,
+    self, AliasLookedUp, AliasResolution, CutOff, EntryHead, EntryKind, FeesCollected, MoneyDecided, MoneyOrdered,
+    Presence, Sender, SettlementStep, Signature, TariffRow, TariffSet, TransferAnnotation, write_observation,
+    write_signed_command, write_tariff,
 };
+use crate::genesis::directory_rules;
 
 /// XTS settles net, KES gross, both with two digits. ALPHA, BRAVO and CHARLIE (of class 1) settle on their own accounts, DELTA through ALPHA.
 pub(super) fn genesis(funds: u64) -> Genesis {
@@ -95,6 +98,55 @@ impl Office {
         let participant = if name.is_empty() { 0 } else { number_of(name).0 };
         let command = SettlementStep { currency: letters(currency), cycle, window, step, participant };
         self.entry(|out| write_signed_command(out, EntryKind::SettlementStep, &signature(), &command))
+    }
+
+    /// Look-ups become possible.
+    pub(super) fn open_directory(&mut self) -> &mut Office {
+        let rules = directory_rules(&GenesisDirectory::default());
+        self.entry(|out| write_signed_command(out, EntryKind::DirectoryRulesSet, &signature(), &rules))
+    }
+
+    /// Somebody asks for an alias, for an end user.
+    pub(super) fn look_up(
+        &mut self,
+        number: u64,
+        name: &str,
+        (alias, end_user): (u8, u8),
+        is_found: bool,
+    ) -> &mut Office {
+        let lookup = AliasLookedUp {
+            lookup_id: id(number).bytes(),
+            alias: [alias; 16],
+            end_user: [end_user; 16],
+            form: 1,
+            purpose: 1,
+            is_found: u8::from(is_found),
+            resolved_at: 1,
+            entry: u64::from(is_found),
+        };
+        let head =
+            EntryHead { kind: EntryKind::AliasLookedUp, sender: Sender::Participant(number_of(name)), seal_key: 0 };
+        self.entry(|out| entry::write(out, head, &[], &lookup.bytes(), |_, _| {}))
+    }
+
+    /// A payment to an alias, for an end user.
+    pub(super) fn pay_alias(
+        &mut self,
+        number: u64,
+        [payer, payee]: [&str; 2],
+        (alias, end_user): (u8, u8),
+        at_ms: u64,
+    ) -> &mut Office {
+        let accepted_at_ns = START_NS + at_ms * 1_000_000;
+        let order = CreditTransfer { accepted_at_ns, ..order_of(number, [payer, payee], 700) };
+        let mut routing = Vec::new();
+        order.write(&mut routing);
+        let annotation = TransferAnnotation { digest: digest_of(&routing), checked_through: u64::MAX };
+        let (alias, end_user) = ([alias; 16], [end_user; 16]);
+        let resolution = AliasResolution { alias, end_user, resolved_at: u64::MAX, entry: 1, ..AliasResolution::NONE };
+        let head =
+            EntryHead { kind: EntryKind::CreditTransfer, sender: Sender::Participant(number_of(payer)), seal_key: 0 };
+        self.entry(|out| entry::write(out, head, &resolution.annotation(&annotation), &routing, |_, _| {}))
     }
 
     pub(super) fn collect(&mut self, currency: &str) -> &mut Office {
@@ -189,5 +241,12 @@ pub(super) fn day() -> Office {
     office.collect("XTS").batch(23_000);
     office.order_money(1, Operation::FundsOut, ["ALPHA", ""], "KES", 5_000).batch(24_000);
     office.pay(12, "BRAVO", "DELTA", 4_400, 25_000).batch(25_000);
+    // Three are found and one is not; one of them is paid in time, one too late, by what a report with `--within 2s` calls late.
+    office.open_directory().batch(26_000);
+    office.look_up(13, "ALPHA", (1, 1), true).look_up(14, "ALPHA", (2, 1), true).look_up(15, "BRAVO", (2, 1), true);
+    office.look_up(16, "BRAVO", (3, 1), false).batch(27_000);
+    office.pay_alias(17, ["ALPHA", "BRAVO"], (1, 1), 28_000).batch(28_000);
+    office.accept(17, "BRAVO").pay_alias(18, ["ALPHA", "BRAVO"], (2, 1), 30_000).batch(30_000);
+    office.accept(18, "BRAVO").look_up(19, "BRAVO", (1, 1), true).batch(31_000);
     office
 }

@@ -7,7 +7,7 @@ use super::day::day;
 use crate::cli::ledger::tests::history::Office;
 
 /// Reports that need no more than these words.
-const ALL: [&str; 16] = [
+const ALL: [&str; 18] = [
     "accounts",
     "notifications --participant ALPHA",
     "in-flight",
@@ -18,6 +18,8 @@ const ALL: [&str; 16] = [
     "outcomes",
     "timeouts",
     "availability",
+    "lookups",
+    "lookups --each --within 1s",
     "concentration",
     "tariff-trial FILE.toml",
     "windows",
@@ -127,7 +129,7 @@ fn whom_and_what_nobody_knows() {
         check(&office, &format!("{report} --currency EUR"), 2, &["--currency EUR is not in the scheme", "KES, XTS"]);
         check(&office, &format!("{report} --participant nobody"), 2, &["expected a participant's code"]);
     }
-    for report in ["notifications", "activity", "fees --currency XTS"] {
+    for report in ["notifications", "activity", "fees --currency XTS", "lookups", "lookups --each"] {
         check(&office, &format!("{report} --participant NOBODY"), 2, &["--participant NOBODY is not in the scheme"]);
     }
     for report in ["bilateral", "instructions", "confirmations FILE.csv"] {
@@ -143,6 +145,7 @@ fn whom_and_what_nobody_knows() {
     }
     check(&office, "concentration --participant ALPHA", 2, &["--participant says nothing here"]);
     check(&office, "concentration --largest 0", 2, &["--largest"]);
+    check(&office, "lookups --within 0m", 2, &["--within", "expected an interval", "1h"]);
     check(
         &office,
         "notifications --participant ALPHA --follow-from 100",
