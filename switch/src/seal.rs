@@ -128,7 +128,7 @@ fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
     LessSafeKey::new(key.unwrap_or_else(|_| unreachable!("AES-256 takes any 32 bytes")))
 }
 
-/// Writes a new sealing key to a file that only its owner can read.
+/// Writes a new key, of the switch or of a development ID system, to a file that only its owner can read.
 pub fn create_key_file(path: &Path) -> Result<(), SealFault> {
     let text: String = random::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
     let fault = |error| SealFault::File(path.to_owned(), error);
@@ -136,7 +136,8 @@ pub fn create_key_file(path: &Path) -> Result<(), SealFault> {
     writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(fault)
 }
 
-fn read_key_file(path: &Path) -> Result<[u8; 32], SealFault> {
+/// Reads a key that was written so.
+pub fn read_key_file(path: &Path) -> Result<[u8; 32], SealFault> {
     let text = std::fs::read_to_string(path).map_err(|error| SealFault::File(path.to_owned(), error))?;
     let digits = text.trim();
     let mut key = [0; 32];

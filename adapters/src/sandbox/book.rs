@@ -10,10 +10,11 @@ use ledger::{Amount, Currency};
 
 use crate::limits::{SANDBOX_CUSTOMERS_MAX, SANDBOX_IN_FLIGHT_MAX, SANDBOX_SETTLED_MAX, SANDBOX_UNPOSTED_MAX};
 use crate::message::{
-    AmountForm, Answer, CaseKind, CaseOpen, CreditTransfer, NO_ID, Note, Outcome, ParticipantCode, PaymentId,
-    PaymentPrivate, Reason, Return,
+    AliasTransfer, AliasTransferPrivate, AmountForm, Answer, CaseKind, CaseOpen, CreditTransfer, Lane, NO_ID, Note,
+    Outcome, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return,
 };
 use crate::native::client::{CaseForward, Forward, Message, Returned};
+use crate::sandbox::aliases::AliasPayOrder;
 
 /// Why a payee provider says no: ISO 20022 external status reason codes.
 pub mod reason {
@@ -61,6 +62,11 @@ impl Customer {
     pub fn new(name: &str, account: &str, balance_minor: u64) -> Customer {
         let (name, account) = (name.into(), account.into());
         Customer { name, account, balance_minor, blocked: false, pays_requests_up_to_minor: 0 }
+    }
+
+    /// The token by which the switch tells who looks up: it says nothing to anybody else.
+    pub fn end_user(&self) -> String {
+        format!("end-user-of-{}", self.account)
     }
 
     /// Who pays requests up to this amount.
@@ -144,6 +150,8 @@ impl std::error::Error for PayError {}
 pub enum Submission {
     /// A payment.
     Payment(Box<CreditTransfer>, PaymentPrivate),
+    /// A payment to an alias.
+    AliasPayment(Box<AliasTransfer>, AliasTransferPrivate),
     /// Money that goes back.
     Return(Return),
 }
@@ -154,6 +162,7 @@ impl Submission {
         const NO_NOTE: &Note = &Note { text: Vec::new(), extension: Vec::new() };
         match self {
             Submission::Payment(order, private) => Message::CreditTransfer(order, private),
+            Submission::AliasPayment(order, private) => Message::AliasTransfer(order, private),
             Submission::Return(message) => Message::Return(message, NO_NOTE),
         }
     }
@@ -302,10 +311,7 @@ impl SandboxBook {
 
     /// Debits the payer, and makes the message for the switch. `accepted_at_ns` starts the payment's clock.
     pub fn pay(&mut self, id: PaymentId, order: &PayOrder, accepted_at_ns: u64) -> Result<Submission, PayError> {
-        let &index = self.by_account.get(&order.payer_account).ok_or(PayError::UnknownAccount)?;
-        if self.customers[index].blocked {
-            return Err(PayError::Blocked);
-        }
+        let index = self.payer_at(&order.payer_account)?;
         if order.payee == self.code {
             return Err(PayError::SameProvider);
         }
@@ -320,6 +326,50 @@ impl SandboxBook {
             ..PaymentPrivate::default()
         };
         self.send_out(id, (index, order.amount), Submission::Payment(Box::new(transfer), private))
+    }
+
+    /// The same to whoever has an alias.
+    pub fn pay_alias(
+        &mut self,
+        id: PaymentId,
+        order: &AliasPayOrder,
+        accepted_at_ns: u64,
+    ) -> Result<Submission, PayError> {
+        let index = self.payer_at(&order.payer_account)?;
+        let customer = &self.customers[index];
+        let transfer = AliasTransfer {
+            payment_id: id.bytes(),
+            payer: *self.code.bytes(),
+            amount: order.amount.minor_units(),
+            currency: self.currency.bytes(),
+            accepted_at_ns,
+            purpose: Reason::NONE.bytes(),
+            lane: Lane::Payments as u8,
+            request_id: NO_ID,
+            alias_type: order.alias.kind() as u8,
+        };
+        let private = AliasTransferPrivate {
+            payer_name: customer.name.clone().into_bytes(),
+            payer_account: customer.account.clone().into_bytes(),
+            payee_name: order.payee_name.clone().into_bytes(),
+            alias: order.alias.as_str().into(),
+            end_user: customer.end_user().into_bytes(),
+            remittance: order.remittance.clone().into_bytes(),
+            ..AliasTransferPrivate::default()
+        };
+        self.send_out(id, (index, order.amount), Submission::AliasPayment(Box::new(transfer), private))
+    }
+
+    /// The customer with this account, by place, if it can pay.
+    fn payer_at(&self, account: &str) -> Result<usize, PayError> {
+        let &index = self.by_account.get(account).ok_or(PayError::UnknownAccount)?;
+        if self.customers[index].blocked { Err(PayError::Blocked) } else { Ok(index) }
+    }
+
+    /// The customer with this account.
+    pub(super) fn customer_at(&self, account: &str) -> Result<&Customer, PayError> {
+        let index = self.by_account.get(account).ok_or(PayError::UnknownAccount)?;
+        Ok(&self.customers[*index])
     }
 
     /// Takes money from a customer for what goes to the switch.

@@ -2,6 +2,7 @@
 //!
 //! `book` decides and owns the money; this file is the thin shell that connects it to a `Client` and says what it saw, and when.
 
+pub mod aliases;
 pub mod book;
 pub mod issuer;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
+pub use aliases::{AliasLeg, AliasPayOrder, Registration};
 pub use book::{Audit, Customer, PayError, PayOrder, RequestOrder, SandboxBook, Side, Submission};
 
 use crate::limits::{SANDBOX_OBSERVATIONS_MAX, SANDBOX_PUT_OFF_MAX};
@@ -57,6 +59,8 @@ pub enum Observed {
     Payment(PaymentId, Leg),
     /// A case went a step further.
     Case(PaymentId, CaseLeg),
+    /// A registration, or a look-up, went a step further.
+    Alias(PaymentId, AliasLeg),
 }
 
 /// A step of a case, as one of its two providers sees it.
@@ -320,13 +324,15 @@ impl Shell {
             Incoming::CaseForward(asked) => self.asked(&asked),
             Incoming::CaseStatus(status) => self.case_status(&status),
             Incoming::Acknowledged {
-                kind: MessageKind::CreditTransfer | MessageKind::Return,
+                kind: MessageKind::CreditTransfer | MessageKind::AliasTransfer | MessageKind::Return,
                 payment_id: Some(id),
             } => {
                 self.shared.observe_leg(id, Leg::Acknowledged);
             }
             Incoming::Acknowledged { .. } => {}
-            Incoming::AliasResult(_) | Incoming::AliasFound(_) | Incoming::DirectoryAnswer(_) => {}
+            Incoming::AliasResult(result) => self.shared.observe(aliases::registered(&result)),
+            Incoming::AliasFound(found) => self.shared.observe(aliases::found(found)),
+            Incoming::DirectoryAnswer(_) => {}
         }
     }
 
@@ -431,7 +437,11 @@ impl Shell {
             _ => return,
         };
         match kind {
-            MessageKind::CreditTransfer | MessageKind::Return => {}
+            MessageKind::CreditTransfer | MessageKind::AliasTransfer | MessageKind::Return => {}
+            MessageKind::AliasCommand | MessageKind::AliasLookup => {
+                let why = AliasLeg::NotTaken(refused.text.clone());
+                return self.shared.observe(Observed::Alias(id, why));
+            }
             MessageKind::CaseOpen => return self.shared.observe(Observed::Case(id, CaseLeg::NotTaken)),
             // A refused answer needs nothing: the payment expires, or was decided already.
             _ => return,

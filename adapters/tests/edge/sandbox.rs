@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use adapters::alias::Alias;
 use adapters::check::Request;
+use adapters::directory::AliasType;
 use adapters::message::{
     AmountForm, CaseForward, CaseKind, CaseState, CaseStatus, Decision, Error, Forward as Forwarded, Lane, MessageKind,
     Note, Outcome, PaymentId, PaymentPrivate, Reason, Return,
@@ -12,8 +14,8 @@ use adapters::native::client::{self, Forward};
 use adapters::native::frame::Head;
 use adapters::sandbox::book::reason;
 use adapters::sandbox::{
-    Answering, Audit, CaseLeg, Customer, Leg, Observation, Observed, PayError, PayOrder, RequestOrder, Sandbox,
-    SandboxBook, SandboxOptions, Side, Submission,
+    AliasPayOrder, Answering, Audit, CaseLeg, Customer, Leg, Observation, Observed, PayError, PayOrder, RequestOrder,
+    Sandbox, SandboxBook, SandboxOptions, Side, Submission,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -61,6 +63,35 @@ fn forward(number: u64, payee_account: &str, minor_units: u64) -> Forward {
 
 fn balance(book: &SandboxBook, account: &str) -> u64 {
     book.customers().iter().find(|customer| customer.account == account).unwrap().balance_minor
+}
+
+#[test]
+fn a_payment_to_an_alias_names_it_and_who_asks_and_takes_the_money_as_any() {
+    let mut book = book();
+    let alias = Alias::parse(AliasType::Mobile, "+254 712 345678").unwrap();
+    let order = AliasPayOrder {
+        payer_account: "1001".into(),
+        alias,
+        payee_name: "Otieno".into(),
+        amount: amount(30_000),
+        remittance: "rent".into(),
+    };
+    let submission = book.pay_alias(id(1), &order, sample::TIME_NS).unwrap();
+    let Submission::AliasPayment(transfer, private) = &submission else { panic!("{submission:?}") };
+    assert_eq!((transfer.amount, transfer.alias_type), (30_000, AliasType::Mobile as u8));
+    assert_eq!((&private.alias[..], &private.payer_name[..]), (&b"+254712345678"[..], &b"Amina"[..]));
+    let other = AliasPayOrder { payer_account: "1002".into(), amount: amount(1), ..order.clone() };
+    let other = book.pay_alias(id(2), &other, sample::TIME_NS).unwrap();
+    let Submission::AliasPayment(_, by_another) = other else { panic!("{other:?}") };
+    assert!(!private.end_user.is_empty() && private.end_user != by_another.end_user, "each has a bucket of its own");
+    assert_eq!(balance(&book, "1001"), 20_000);
+    assert_eq!(book.resubmit(id(1)), Some(submission));
+    assert_eq!(book.status(id(1), Outcome::Rejected), Some(Side::Payer));
+    assert_eq!(balance(&book, "1001"), 50_000);
+    for (payer_account, error) in [("1003", PayError::Blocked), ("9999", PayError::UnknownAccount)] {
+        let order = AliasPayOrder { payer_account: payer_account.into(), ..order.clone() };
+        assert_eq!(book.pay_alias(id(3), &order, sample::TIME_NS), Err(error));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! customers cross the real pipeline into the real journal; then one goes back, one is made on request, and the settlement window is closed and settled. Nothing here is
 //! faked: the demo is a client, and an operator, like any other.
 
+mod aliases;
 mod settlement;
 mod story;
 
@@ -16,13 +17,16 @@ use adapters::message::{Outcome, ParticipantCode, PaymentId, Reason};
 use adapters::native::client::ClientOptions;
 use adapters::native::session::Resume;
 use adapters::native::tls::client_config;
-use adapters::sandbox::{Customer, Leg, Observation, Observed, PayOrder, Sandbox, SandboxBook, SandboxOptions};
+use adapters::sandbox::{
+    AliasPayOrder, Customer, Leg, Observation, Observed, PayOrder, Sandbox, SandboxBook, SandboxOptions,
+};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{Amount, Currency};
 use rustls::pki_types::ServerName;
 use tokio::sync::mpsc;
 
+use self::aliases::{IdSystem, mobile};
 use super::print::{grouped, money};
 use super::{Failure, config_path, init, listen_for_stop, start_logging};
 use crate::config::Config;
@@ -61,6 +65,9 @@ const OPEN_MAX: usize = 64;
 /// Of so many payments one goes to an account that does not exist, to show a reject.
 const REJECT_EVERY: u64 = 50;
 
+/// Of so many payments one goes to a mobile number.
+const ALIAS_EVERY: u64 = 5;
+
 /// A payment takes at most its ten seconds; this is when something is wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -76,7 +83,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let participants = PROVIDERS.iter().map(|(code, ..)| ((*code).to_owned(), FUNDS_MINOR)).collect();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (currency, model) = (CURRENCY.to_owned(), Model::Net);
-        init::make(data, &init::Plan { participants, currency, model, listen })?;
+        let issuers = vec![IdSystem::create(data)?.trusted()];
+        init::make(data, &init::Plan { participants, currency, model, listen, issuers })?;
     }
     let config = Config::read(&config_path(data)).map_err(Failure::start)?;
     let server = Server::start(&config).map_err(Failure::start)?;
@@ -119,9 +127,10 @@ async fn show(arguments: &Arguments, config: &Config, server: &Server) -> Result
         providers.push(Provider { name, code, sandbox, observations });
     }
     let mut show = Show::new(providers, arguments.payments);
+    let id_system = IdSystem::open(&config.directory)?;
     let mut stop = std::pin::pin!(listen_for_stop().map_err(Failure::start)?);
     let interrupted = tokio::select! {
-        run = show.run() => { run?; false }
+        run = show.run(&id_system) => { run?; false }
         () = &mut stop => true,
     };
     show.print_one();
@@ -177,6 +186,9 @@ struct Trace {
     legs: Vec<(Instant, bool, Leg)>,
 }
 
+/// A step as it is printed: when, whose place among the providers, what.
+type Step = (Instant, usize, String);
+
 struct Show {
     providers: Vec<Provider>,
     payments: u64,
@@ -201,8 +213,9 @@ impl Show {
         Show { providers, payments, open: HashMap::new(), finished: Totals::default(), shown: None }
     }
 
-    async fn run(&mut self) -> Result<(), Failure> {
+    async fn run(&mut self, id_system: &IdSystem) -> Result<(), Failure> {
         self.wait_until_connected().await?;
+        self.register_all(id_system).await?;
         println!();
         let bar = progress_bar(self.payments);
         let began = Instant::now();
@@ -263,19 +276,20 @@ impl Show {
         let is_to_nobody = number % REJECT_EVERY == REJECT_EVERY - 1;
         let customer = step / 7 % 2;
         let amount_minor = 100 + number * 7_919 % 25_000;
-        let order = PayOrder {
-            payer_account: account(self.providers[from].code, step / 3 % 2),
-            payee,
-            payee_account: if is_to_nobody { format!("{payee}-9999") } else { account(payee, customer) },
-            payee_name: PROVIDERS[to].2[customer].to_owned(),
-            amount: Amount::new(amount_minor).ok_or_else(|| Failure::start("the demo's amounts"))?,
-            remittance: format!("Invoice {:05}", number + 1),
+        let amount = Amount::new(amount_minor).ok_or_else(|| Failure::start("the demo's amounts"))?;
+        let payer_account = account(self.providers[from].code, step / 3 % 2);
+        let payee_name = PROVIDERS[to].2[customer].to_owned();
+        let remittance = format!("Invoice {:05}", number + 1);
+        let sandbox = &self.providers[from].sandbox;
+        let paid = if number % ALIAS_EVERY == 1 {
+            let alias = mobile(to, customer);
+            sandbox.pay_alias(&AliasPayOrder { payer_account, alias, payee_name, amount, remittance }).await
+        } else {
+            let payee_account = if is_to_nobody { format!("{payee}-9999") } else { account(payee, customer) };
+            let order = PayOrder { payer_account, payee, payee_account, payee_name, amount, remittance };
+            sandbox.pay(&order).await
         };
-        let id = self.providers[from]
-            .sandbox
-            .pay(&order)
-            .await
-            .map_err(|error| Failure::fault(format!("a payment: {error}")))?;
+        let id = paid.map_err(|error| Failure::fault(format!("a payment: {error}")))?;
         self.open.insert(id, Trace { from, to, amount_minor, legs: Vec::new() });
         Ok(())
     }
@@ -360,6 +374,11 @@ fn is_final(leg: Leg) -> bool {
     matches!(leg, Leg::Final(..) | Leg::GivenBack)
 }
 
+/// Is it the last that this side of a committed payment hears?
+fn is_last_of(leg: Leg, is_payer: bool) -> bool {
+    if is_payer { is_final(leg) } else { matches!(leg, Leg::Settled(_)) }
+}
+
 impl Trace {
     fn at(&self, is_leg: impl Fn(Leg) -> bool) -> Option<Instant> {
         self.legs.iter().find(|&&(_, _, leg)| is_leg(leg)).map(|&(at, ..)| at)
@@ -403,6 +422,14 @@ fn print_trace(providers: &[Provider], id: PaymentId, trace: &Trace) {
     for (at, is_payer, leg) in legs {
         let who = if is_payer { payer.name } else { payee.name };
         print_step(at.duration_since(began), who, &say(leg));
+    }
+}
+
+/// Steps of a story, by when they happened.
+fn print_steps(steps: &[Step]) {
+    let Some(&(began, ..)) = steps.first() else { return };
+    for (at, place, what) in steps {
+        print_step(at.duration_since(began), PROVIDERS[*place].1, what);
     }
 }
 

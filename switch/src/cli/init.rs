@@ -8,7 +8,7 @@ use adapters::message::ParticipantCode;
 use ledger::{Amount, Currency};
 
 use super::{Failure, config_path};
-use crate::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisParticipant, GenesisRules};
+use crate::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisIssuer, GenesisParticipant, GenesisRules};
 use crate::engine::scheme::Model;
 use crate::limits::{
     ABSENCE_GRACE_MS_DEFAULT, IN_FLIGHT_MAX, IN_FLIGHT_PER_PARTICIPANT_MAX, INGRESS_TRANSFERS_MAX,
@@ -49,6 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         currency: arguments.currency.clone(),
         model: arguments.model,
         listen: arguments.listen,
+        issuers: Vec::new(),
     };
     make(&arguments.data, &plan)?;
     let data = arguments.data.display();
@@ -75,6 +76,8 @@ pub(super) struct Plan {
     pub(super) model: Model,
     /// Where providers will connect.
     pub(super) listen: SocketAddr,
+    /// Keys of ID systems that are trusted.
+    pub(super) issuers: Vec<GenesisIssuer>,
 }
 
 /// The sealing key's file: beside the data directory, never in it.
@@ -125,7 +128,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 fn genesis_text(plan: &Plan) -> Result<String, Failure> {
     let currency = &plan.currency;
     let genesis = Genesis {
-        directory: Some(GenesisDirectory::default()),
+        directory: Some(GenesisDirectory { issuer: plan.issuers.clone(), ..GenesisDirectory::default() }),
         rules: GenesisRules::default(),
         currency: vec![GenesisCurrency {
             code: currency.clone(),
@@ -213,6 +216,7 @@ mod tests {
             currency: "XTS".into(),
             model: Model::Gross,
             listen: "127.0.0.1:0".parse().unwrap(),
+            issuers: Vec::new(),
         };
         assert!(make(&data, &plan).is_ok());
         let config = Config::read(&config_path(&data)).unwrap();

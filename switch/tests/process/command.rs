@@ -41,6 +41,27 @@ fn every_command_explains_itself() {
     }
 }
 
+/// Twice over one directory: what was made and registered by the first is there for the second.
+#[test]
+fn the_demo_tells_its_stories_to_the_end_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("demo");
+    for (registered, books) in [
+        ("6 customers have registered their mobile numbers, as", "51 payments committed, 0 rejected"),
+        ("6 customers have registered their mobile numbers before", "102 payments committed, 0 rejected"),
+    ] {
+        // Too few for the one in fifty that goes to nobody; two more come of the stories.
+        let output = run(&["demo", "--data", data.to_str().unwrap(), "--payments", "49", "--exit"]);
+        let said = text(&output.stdout);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{said}");
+        for words in [registered, "goes back", "to pay XTS 125.00", "hears: F**** H****, at CORALMFI", "settled", books]
+        {
+            assert!(said.contains(words), "no `{words}` in {said}");
+        }
+        assert!(said.contains("they balance") && !said.contains("DO NOT"), "{said}");
+    }
+}
+
 #[test]
 fn init_touches_nothing_that_is_there() {
     let data = Data::new();

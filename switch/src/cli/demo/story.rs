@@ -1,6 +1,4 @@
-//! What the demo shows after its payments: one of them goes back, and one is made because somebody asked for it.
-
-use std::time::Instant;
+//! What the demo shows after its payments: one of them goes back, one is made because somebody asked for it, and one goes to a mobile number that was looked up.
 
 use adapters::message::{CaseState, Decision, PaymentId, Reason};
 use adapters::sandbox::{CaseLeg, Leg, Observation, Observed, RequestOrder};
@@ -8,14 +6,11 @@ use ledger::Amount;
 
 use super::super::Failure;
 use super::super::print::money;
-use super::{CURRENCY, PATIENCE, PROVIDERS, Show, account, because, print_step, say};
+use super::{CURRENCY, PATIENCE, PROVIDERS, Show, Step, account, because, print_steps, say};
 
 /// What is asked for, and up to what the first customer of each provider pays such requests, in minor units.
 const REQUEST_MINOR: u64 = 12_500;
 pub(super) const PAID_ON_REQUEST_MINOR: u64 = 50_000;
-
-/// A step as it is printed: when, whose place among the providers, what.
-type Step = (Instant, usize, String);
 
 impl Show {
     /// Lets both happen, and prints them step by step. Without a committed payment there is nothing to return.
@@ -23,7 +18,8 @@ impl Show {
         if let Some((id, trace)) = self.shown.clone() {
             self.tell_return(id, (trace.from, trace.to), trace.amount_minor).await?;
         }
-        self.tell_request().await
+        self.tell_request().await?;
+        self.tell_alias().await
     }
 
     async fn tell_return(
@@ -46,7 +42,7 @@ impl Show {
             Observed::Payment(of, leg @ Leg::Returned(_)) if *of == id => Some((say(*leg), place == payer)),
             _ => None,
         };
-        let steps = self.watch(step).await?;
+        let steps = self.watch(2, step).await?;
         let amount = money(amount_minor.into(), 2);
         println!(
             "\nThe same payment goes back: {CURRENCY} {amount} from {} to {}",
@@ -77,7 +73,7 @@ impl Show {
             }
             _ => None,
         };
-        let steps = self.watch(step).await?;
+        let steps = self.watch(2, step).await?;
         let amount = money(REQUEST_MINOR.into(), 2);
         let (asks, pays) = (PROVIDERS[payee].2[0], PROVIDERS[payer].2[0]);
         println!(
@@ -90,11 +86,15 @@ impl Show {
         Ok(())
     }
 
-    /// What the providers see from now on, until two steps were the last of their provider. `step` says a step in words, and whether it is such a one;
+    /// What the providers see from now on, until so many steps were the last of their provider. `step` says a step in words, and whether it is such a one;
     /// none where it is of something else.
-    async fn watch(&mut self, step: impl Fn(usize, &Observed) -> Option<(String, bool)>) -> Result<Vec<Step>, Failure> {
+    pub(super) async fn watch(
+        &mut self,
+        until: u32,
+        step: impl Fn(usize, &Observed) -> Option<(String, bool)>,
+    ) -> Result<Vec<Step>, Failure> {
         let (mut steps, mut over) = (Vec::new(), 0);
-        while over < 2 {
+        while over < until {
             let observed = tokio::time::timeout(PATIENCE, self.observe()).await;
             let (place, Observation { at, what }) = observed.map_err(|_| Failure::fault("the story is stuck"))?;
             if let Some((text, is_last)) = step(place, &what) {
@@ -109,13 +109,6 @@ impl Show {
 
 fn provider_name(place: usize) -> &'static str {
     PROVIDERS[place].1
-}
-
-fn print_steps(steps: &[Step]) {
-    let Some(&(began, ..)) = steps.first() else { return };
-    for (at, place, what) in steps {
-        print_step(at.duration_since(began), provider_name(*place), what);
-    }
 }
 
 fn say_case(leg: CaseLeg) -> String {
