@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::limits::{DIRECTORY_CACHE_BYTES, DIRECTORY_MEMTABLE_BYTES};
+use crate::limits::{DIRECTORY_CACHE_BYTES, DIRECTORY_JOURNAL_BYTES, DIRECTORY_MEMTABLE_BYTES};
 
 /// A space of keys. The numbers go into the digest: never renumber, never reuse.
 #[repr(u8)]
@@ -159,8 +159,12 @@ impl DiskStore {
     /// Opens it, or makes an empty one. `path` is a directory of its own.
     pub fn open(path: &Path) -> Result<DiskStore, StoreFault> {
         let fault = StoreFault::of("opening");
-        let database =
-            Database::builder(path).cache_size(DIRECTORY_CACHE_BYTES).worker_threads(2).open().map_err(fault)?;
+        let database = Database::builder(path)
+            .cache_size(DIRECTORY_CACHE_BYTES)
+            .max_journaling_size(DIRECTORY_JOURNAL_BYTES)
+            .worker_threads(2)
+            .open()
+            .map_err(fault)?;
         let mut spaces = Vec::with_capacity(Space::ALL.len());
         for space in Space::ALL {
             let options = || {
