@@ -666,7 +666,7 @@ impl Tally {
         }
         let unanswered = self.lookups.unanswered();
         if unanswered > 0 {
-            problems.push(format!("{unanswered} {} have no answer", lookups(unanswered)));
+            problems.push(format!("{unanswered} {} without an answer", lookups(unanswered)));
         }
         problems
     }
