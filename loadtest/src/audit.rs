@@ -364,6 +364,11 @@ mod tests {
         other.asked.add(agreement::asked(&[8; 16], &[7; 16], [A, A], (1, 5)));
         assert!(problems(&Audit { facts: other, ..audit() }).contains("cases asked differ"));
         let mut other = facts();
+        other.looked_up.add(agreement::looked_up(&[8; 16], A, true, 7));
+        assert!(problems(&Audit { facts: other, ..audit() }).contains("look-ups differ: 1 answers follow"));
+        let broken = |facts| compare(&Audit { facts, ..audit() }, &Tally { reconnects: 1, ..tally() }, &codes());
+        assert_eq!(broken(other), Vec::<String>::new(), "what a broken connection made to be asked again");
+        let mut other = facts();
         other.cases.add(agreement::case_told(&[8; 16], A, adapters::message::CaseState::Open));
         assert!(problems(&Audit { facts: other, ..audit() }).contains("states of cases told differ"));
         let flows = codes().into_iter().zip([-6, 6]).collect();

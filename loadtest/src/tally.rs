@@ -498,7 +498,7 @@ pub struct Tally {
     /// Of these, those for which a bucket held too little: they are among `busy`.
     pub transfers_limited: u64,
     /// Look-ups of aliases.
-    pub lookups: Lookups,
+    pub lookups: Box<Lookups>,
     /// Since the last sample.
     pub window: Window,
     /// What the ledger must agree with.
@@ -763,6 +763,21 @@ mod tests {
         let [bulk, flood] = [tally.bulk, tally.flood].map(|apart| apart.expect("there is one"));
         assert_eq!((bulk.offered, bulk.committed_in_time, bulk.legs.last.count(), bulk.unknown()), (1, 1, 1, 0));
         assert_eq!((flood.offered, flood.committed, flood.busy, flood.legs.accepted.count()), (2, 1, 1, 1));
+    }
+
+    #[test]
+    fn lookups_are_what_became_of_them() {
+        let mut lookups = Lookups::default();
+        (0..7).for_each(|late_ns| lookups.ask(late_ns * LATE_NS));
+        lookups.answer(true, 5_000, true);
+        lookups.answer(false, 9_000, false);
+        lookups.limit();
+        lookups.refuse(ErrorCode::Busy as u16);
+        assert_eq!((lookups.found, lookups.missed, lookups.limited, lookups.unanswered()), (1, 1, 1, 3));
+        assert_eq!((lookups.answered_in_time, lookups.late, lookups.answered.max_us()), (1, 5, 9));
+        assert_eq!((lookups.window.asked, lookups.window.answered, lookups.window.failed), (7, 2, 2));
+        let tally = Tally { lookups: Box::new(lookups), ..Tally::of(2) };
+        assert_eq!(tally.problems(), ["3 look-ups without an answer"]);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(super) fn service(wanted: Service, expected: Option<u64>, report: &Report) -
 /// The same of look-ups.
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures of the report, not money")]
 fn lookup_levels(wanted: Service, report: &Report) -> Vec<ServiceLevel> {
-    let Some(aliases) = report.aliases.as_ref().filter(|aliases| aliases.mode != "none") else { return Vec::new() };
+    let Some(aliases) = report.aliases.as_deref().filter(|aliases| aliases.mode != "none") else { return Vec::new() };
     let AliasReport { asked, found, missed, unsent, answered_per_s, answered_us, .. } = aliases;
     let level = |what: &str, required: f64, measured: f64, met: bool| {
         let what = what.to_owned();

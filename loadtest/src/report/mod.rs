@@ -94,7 +94,7 @@ pub struct Report {
     pub sequels: Option<Sequels>,
     /// Aliases, payments to them, and look-ups. Not there where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub aliases: Option<AliasReport>,
+    pub aliases: Option<Box<AliasReport>>,
     /// Settlement windows that were closed under load. Not there where nothing settles net.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<WindowsReport>,
@@ -443,7 +443,7 @@ impl Report {
         let windows = around.books.as_ref().and_then(|books| books.windows.as_ref());
         report.windows = windows.map(|windows| WindowsReport::of(windows, around.cut_off_us_longest));
         let aliases = plan.aliases.as_ref();
-        report.aliases = aliases.map(|plan| AliasReport::of(plan, outcome, around.imported_in));
+        report.aliases = aliases.map(|plan| Box::new(AliasReport::of(plan, outcome, around.imported_in)));
         let expected = match &plan.load {
             Load::Open(schedule) => Some(schedule.count()),
             Load::Closed { .. } | Load::Nothing { .. } => None,
