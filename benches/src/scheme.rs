@@ -7,7 +7,7 @@ use adapters::message::{
     Return,
 };
 use ledger::{Amount, Currency};
-use switch::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use switch::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisParticipant, GenesisRules};
 use switch::engine::Batch;
 use switch::engine::scheme::Model;
 use switch::entry::{
@@ -15,6 +15,7 @@ use switch::entry::{
     Signature, TariffRow, TariffSet, TermsSet, TransferAnnotation,
 };
 use switch::genesis;
+use switch::limits::{LOOKUP_CAPACITY_MAX, LOOKUP_CATEGORIES};
 use switch::pipeline::Decisions;
 
 use crate::Random;
@@ -84,6 +85,15 @@ pub fn genesis_with(rules: GenesisRules) -> (Vec<u8>, u32) {
 }
 
 fn genesis_of(participants: usize, model: Model, rules: GenesisRules) -> (Vec<u8>, u32) {
+    genesis_and(participants, model, rules, None)
+}
+
+fn genesis_and(
+    participants: usize,
+    model: Model,
+    rules: GenesisRules,
+    directory: Option<GenesisDirectory>,
+) -> (Vec<u8>, u32) {
     let cap = (model == Model::Net).then(|| (currency().to_string(), 900_000_000_000_000_000));
     let participant = |number| GenesisParticipant {
         code: code(number).to_string(),
@@ -92,7 +102,7 @@ fn genesis_of(participants: usize, model: Model, rules: GenesisRules) -> (Vec<u8
         ..GenesisParticipant::default()
     };
     let genesis = Genesis {
-        directory: None,
+        directory,
         rules,
         currency: vec![GenesisCurrency {
             code: currency().to_string(),
@@ -122,6 +132,20 @@ pub fn decisions_among(participants: usize) -> Decisions {
 pub fn decisions_of(participants: usize, model: Model) -> Decisions {
     let mut decisions = Decisions::default();
     let genesis = genesis_of(participants, model, GenesisRules::default());
+    let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis.0 };
+    decisions.absorb(batch).expect("the genesis applies");
+    decisions
+}
+
+/// As `decisions`, with a directory whose buckets hold enough for everything.
+pub fn decisions_with_directory() -> Decisions {
+    let directory = GenesisDirectory {
+        end_user_capacity: LOOKUP_CAPACITY_MAX,
+        category_capacity: [LOOKUP_CAPACITY_MAX; LOOKUP_CATEGORIES],
+        ..GenesisDirectory::default()
+    };
+    let mut decisions = Decisions::default();
+    let genesis = genesis_and(PARTICIPANTS, Model::Gross, GenesisRules::default(), Some(directory));
     let batch = Batch { first_sequence: 1, time_ns: START_NS, payload: &genesis.0 };
     decisions.absorb(batch).expect("the genesis applies");
     decisions

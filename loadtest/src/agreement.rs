@@ -45,6 +45,8 @@ pub struct Facts {
     pub asked: Sum,
     /// Where cases stand, as both their providers were told by number.
     pub cases: Sum,
+    /// Look-ups that were answered with found or not found.
+    pub looked_up: Sum,
 }
 
 /// A provider's part in a fact, worked out once.
@@ -92,6 +94,11 @@ pub(crate) fn asked(id: &Id, original: &Id, [opener, responder]: [Party; 2], (ki
 /// This provider was told that a case stands so.
 pub(crate) fn case_told(id: &Id, provider: Party, state: CaseState) -> u128 {
     mix([5, words_of(id).0, words_of(id).1, provider.0, state as u64, 0, 0])
+}
+
+/// This provider was told that there is, or is not, an entry, by the look-up at this journal position.
+pub(crate) fn looked_up(id: &Id, asker: Party, is_found: bool, position: u64) -> u128 {
+    mix([6, words_of(id).0, words_of(id).1, asker.0, u64::from(is_found), position, 0])
 }
 
 const KEYS: [u64; 4] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb, 0xd6e8_feb8_6659_fd93];

@@ -1,6 +1,7 @@
 //! A file of aliases to be imported, as a provider would bring it: mobile numbers, a token, an account and a name for each, attested by a development ID system.
 //!
-//! What stands in a row is a function of its number, so that whoever asks for it later need not read the file.
+//! What stands in a row is a function of its number, so that whoever asks for it later need not read the file. Where several participants have aliases, the rows go round:
+//! row 0 is the first participant's, row 1 the second's.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,6 +10,8 @@ use std::time::SystemTime;
 
 use adapters::sandbox::issuer::DevelopmentIssuer;
 use aws_lc_rs::digest::{Context, SHA256};
+
+use switch::config::GenesisIssuer;
 
 use crate::SetUpError;
 
@@ -36,6 +39,16 @@ pub fn number_of(row: u64) -> String {
     format!("+2547{row:08}")
 }
 
+/// A number that stands in no row.
+pub fn number_of_nobody(number: u64) -> String {
+    format!("+2541{number:08}")
+}
+
+/// The account of a row.
+pub fn account_of(row: u64) -> String {
+    format!("KE{:018}", scattered(row) % 1_000_000_000_000_000_000)
+}
+
 /// The token of the person of a row, as the ID system would have made it for this participant.
 pub fn token_of(participant: &str, row: u64) -> String {
     let seed = participant.bytes().fold(row, |seed, byte| scattered(seed ^ u64::from(byte)));
@@ -59,8 +72,38 @@ pub struct AliasFiles {
     pub issuer: String,
 }
 
+/// The rows of one participant: every so many, from the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// The first.
+    pub first: u64,
+    /// From one to the next.
+    pub step: u64,
+    /// All are below.
+    pub end: u64,
+}
+
+impl Rows {
+    /// All rows below this.
+    pub fn all(end: u64) -> Rows {
+        Rows { first: 0, step: 1, end }
+    }
+
+    /// How many there are.
+    pub fn count(self) -> u64 {
+        self.end.saturating_sub(self.first).div_ceil(self.step)
+    }
+}
+
+/// What stands in a genesis that trusts the ID system of such files.
+pub fn genesis_issuer() -> GenesisIssuer {
+    let (name, key_id, seed) = ISSUER;
+    let key = DevelopmentIssuer::of_seed(name, key_id, &seed).key();
+    GenesisIssuer::of(name.to_owned(), key_id.to_owned(), key.algorithm as u8, &key.public_key)
+}
+
 /// Writes a file of rows, and its attestation beside it.
-pub fn write(path: &Path, participant: &str, rows: u64) -> Result<AliasFiles, SetUpError> {
+pub fn write(path: &Path, participant: &str, rows: Rows) -> Result<AliasFiles, SetUpError> {
     let failed = |error: std::io::Error| SetUpError::new(format!("{}: {error}", path.display()));
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
     let mut hash = Context::new(&SHA256);
@@ -69,9 +112,11 @@ pub fn write(path: &Path, participant: &str, rows: u64) -> Result<AliasFiles, Se
         out.write_all(text.as_bytes()).map_err(failed)
     };
     say("type,alias,identity,account,name\n")?;
-    for row in 0..rows {
-        let (number, token, name) = (number_of(row), token_of(participant, row), name_of(row));
-        say(&format!("MBNO,{number},{token},KE{:018},{name}\n", scattered(row) % 1_000_000_000_000_000_000))?;
+    for place in 0..rows.count() {
+        let row = rows.first + place * rows.step;
+        let (number, token, account, name) =
+            (number_of(row), token_of(participant, row), account_of(row), name_of(row));
+        say(&format!("MBNO,{number},{token},{account},{name}\n"))?;
     }
     out.flush().map_err(failed)?;
     let mut sha256 = [0; 32];
@@ -80,7 +125,7 @@ pub fn write(path: &Path, participant: &str, rows: u64) -> Result<AliasFiles, Se
     let issuer = DevelopmentIssuer::of_seed(name, key_id, &seed);
     let now_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let nonce: String = sha256[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-    let jws = issuer.attest_file(participant, (&sha256, rows), (now_s, now_s + LIFE_S), &nonce);
+    let jws = issuer.attest_file(participant, (&sha256, rows.count()), (now_s, now_s + LIFE_S), &nonce);
     let attestation = path.with_extension("jws");
     std::fs::write(&attestation, jws).map_err(failed)?;
     let digits: String = issuer.key().public_key.iter().map(|byte| format!("{byte:02x}")).collect();

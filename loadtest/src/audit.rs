@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use adapters::directory::LookupForm;
 use adapters::message::ParticipantCode;
 use ledger::Currency;
 use ledger::journal::{DiskStorage, scan};
@@ -126,12 +127,16 @@ impl Walk {
         match entry.body {
             Body::CreditTransfer(order, _) => self.run.made(&order.payment_id),
             Body::CaseOpen(case, _) => self.run.made(&case.case_id),
+            Body::AliasLookedUp(lookup) => self.run.made(&lookup.lookup_id),
             _ => false,
         }
     }
 
     /// What a provider is told by number.
     fn hear(&mut self, effect: &Effect, entries: &[Entry<'_>], first_sequence: u64) {
+        if let News::LookedUp { is_granted: true, .. } = effect.news {
+            return self.hear_lookup(effect, entries, first_sequence);
+        }
         if !matches!(effect.delivery, Delivery::Outbox { .. }) {
             return;
         }
@@ -170,6 +175,19 @@ impl Walk {
             }
             // Nothing that a provider is told for good.
             News::Status(_) | News::LookedUp { .. } | News::Recheck => {}
+        }
+    }
+
+    /// What a provider is told of a look-up. A payment to an alias that nobody has is journaled as one, and refused.
+    fn hear_lookup(&mut self, effect: &Effect, entries: &[Entry<'_>], first_sequence: u64) {
+        let (id, Delivery::Reply { entry: place }) = (effect.id.bytes(), effect.delivery) else { return };
+        let entry = (place as usize).checked_sub(1).and_then(|index| entries.get(index));
+        if let Some(Entry { body: Body::AliasLookedUp(lookup), .. }) = entry
+            && self.run.made(&id)
+            && LookupForm::from_number(lookup.form).is_some()
+        {
+            let (is_found, position) = (lookup.is_found != 0, first_sequence + u64::from(place));
+            self.facts.looked_up.add(agreement::looked_up(&id, self.party(effect), is_found, position));
         }
     }
 
@@ -250,6 +268,16 @@ pub(crate) fn compare(audit: &Audit, tally: &Tally, codes: &[ParticipantCode]) -
                 heard.count()
             ));
         }
+    }
+    let (in_journal, heard) = (audit.facts.looked_up, tally.facts.looked_up);
+    // What was answered when a connection broke is asked again: then the journal holds more.
+    let may_be_more = tally.reconnects > 0 && in_journal.count() >= heard.count();
+    if in_journal != heard && !may_be_more {
+        problems.push(format!(
+            "look-ups differ: {} answers follow from the journal, the providers heard {}, and they are not the same",
+            in_journal.count(),
+            heard.count()
+        ));
     }
     if audit.has_strangers {
         return problems;
@@ -335,6 +363,11 @@ mod tests {
         let mut other = facts();
         other.asked.add(agreement::asked(&[8; 16], &[7; 16], [A, A], (1, 5)));
         assert!(problems(&Audit { facts: other, ..audit() }).contains("cases asked differ"));
+        let mut other = facts();
+        other.looked_up.add(agreement::looked_up(&[8; 16], A, true, 7));
+        assert!(problems(&Audit { facts: other, ..audit() }).contains("look-ups differ: 1 answers follow"));
+        let broken = |facts| compare(&Audit { facts, ..audit() }, &Tally { reconnects: 1, ..tally() }, &codes());
+        assert_eq!(broken(other), Vec::<String>::new(), "what a broken connection made to be asked again");
         let mut other = facts();
         other.cases.add(agreement::case_told(&[8; 16], A, adapters::message::CaseState::Open));
         assert!(problems(&Audit { facts: other, ..audit() }).contains("states of cases told differ"));

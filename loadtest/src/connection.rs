@@ -22,11 +22,13 @@ use tokio_rustls::TlsConnector;
 use crate::agreement::{self, Party};
 use crate::flights::{Flight, Flights, Id, Kin};
 use crate::limits::{NS_PER_MS, RECEIVE_BYTES_PER_TURN, SEND_PENDING_BYTES_MAX, UNACKNOWLEDGED_ORDERS_MAX};
+use crate::lookups::Aliases;
 use crate::remembered::Remembered;
 use crate::sequel::Errand;
 use crate::tally::{Class, Disagreement, Ended, Tally};
 
 mod errands;
+mod lookups;
 
 /// What all payments are in: the code for tests.
 pub(crate) const CURRENCY: [u8; 3] = *b"XTS";
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) refused: Option<HashSet<Id>>,
     /// Committed payments that are to be recalled together; none where nothing waits for that.
     pub(crate) remembered: Option<Remembered>,
+    /// What is known of aliases; none where there are none.
+    pub(crate) aliases: Option<Box<Aliases>>,
     /// What payments say in private.
     pub(crate) private_parts: Vec<Vec<u8>>,
     /// Statuses have been asked for, so not every unnumbered one answers a repetition.
@@ -204,6 +208,10 @@ impl Connection {
     pub(crate) fn submit_order(&mut self, order: &CreditTransfer, private: &[u8], place: u32, flight: &mut Flight) {
         let submitted = self.session.submit(MessageKind::CreditTransfer, order, |out| out.extend_from_slice(private));
         let ticket = submitted.unwrap_or_else(|_| unreachable!("the caller has seen that there is room"));
+        self.note_order(ticket, place, flight);
+    }
+
+    fn note_order(&mut self, ticket: u64, place: u32, flight: &mut Flight) {
         self.tickets.push(ticket, place);
         if flight.class == Class::Flood {
             self.floods.1 = ticket;
@@ -297,6 +305,7 @@ impl Connection {
             answers: &mut self.answers,
             errands: &mut self.errands,
             remembered: &mut shared.remembered,
+            aliases: shared.aliases.as_deref_mut(),
             busy_until_ns: &mut self.busy_until_ns,
             welcomes: self.welcomes,
             is_welcomed: false,
@@ -412,6 +421,12 @@ impl Tickets {
     /// It was an errand for the payment whose place is in the other bits.
     const ERRAND: u32 = 1 << 31;
 
+    /// It was the look-up whose place is in the other bits.
+    const LOOKUP: u32 = 1 << 30;
+
+    /// It was something else than an order.
+    const BESIDE: u32 = Tickets::ERRAND | Tickets::LOOKUP;
+
     fn push(&mut self, ticket: u64, flight: u32) {
         self.places.push_back(flight);
         debug_assert!(ticket == self.left + self.places.len() as u64);
@@ -420,7 +435,14 @@ impl Tickets {
     /// The place of the payment that was ordered with this ticket.
     fn order(&self, ticket: u64) -> Option<u32> {
         let index = usize::try_from(ticket.checked_sub(self.left + 1)?).ok()?;
-        self.places.get(index).copied().filter(|&place| place & Tickets::ERRAND == 0)
+        self.places.get(index).copied().filter(|&place| place & Tickets::BESIDE == 0)
+    }
+
+    /// The place of the look-up that was sent with this ticket.
+    fn lookup(&self, ticket: u64) -> Option<u32> {
+        let index = usize::try_from(ticket.checked_sub(self.left + 1)?).ok()?;
+        let place = self.places.get(index).copied()?;
+        (place & Tickets::BESIDE == Tickets::LOOKUP).then_some(place & !Tickets::LOOKUP)
     }
 
     /// The place of the payment for which the errand with this ticket was run.
@@ -456,6 +478,7 @@ struct Hearing<'a> {
     answers: &'a mut VecDeque<(u64, Id)>,
     errands: &'a mut VecDeque<(u64, (u32, Id), Errand)>,
     remembered: &'a mut Option<Remembered>,
+    aliases: Option<&'a mut Aliases>,
     busy_until_ns: &'a mut u64,
     welcomes: u32,
     is_welcomed: bool,
@@ -465,8 +488,11 @@ struct Hearing<'a> {
 impl Hearing<'_> {
     fn take(&mut self, event: Event<'_>) {
         match event {
-            Event::Welcomed(_) => self.is_welcomed = true,
-            Event::Forward { routing, .. } => self.forward(routing),
+            Event::Welcomed(welcomed) => {
+                self.is_welcomed = true;
+                self.lookups_sent_again(welcomed.resent);
+            }
+            Event::Forward { routing, private } => self.forward(routing, private),
             Event::Status { routing, numbered, .. } => {
                 if let Some(outcome) = Outcome::from_number(routing.outcome) {
                     self.status(routing.payment_id, outcome, routing.reason, numbered);
@@ -477,14 +503,15 @@ impl Hearing<'_> {
             Event::CaseStatus { routing, numbered: true, .. } => self.case_status(routing),
             Event::Refused { error, ticket, .. } => self.refused(error, ticket),
             Event::Acknowledged { through } => self.acknowledged(through),
-            // What is not numbered answers a repetition.
-            Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {}
+            Event::AliasFound { routing, private } => self.alias_found(routing, private),
+            // What is not numbered answers a repetition; nothing of the others is asked for.
             Event::CaseStatus { .. } | Event::Echo { .. } => {}
+            Event::AliasResult { .. } | Event::DirectoryAnswer { .. } => {}
         }
     }
 
     /// The payee provider has it.
-    fn forward(&mut self, routing: &ArchivedForward) {
+    fn forward(&mut self, routing: &ArchivedForward, private: &[u8]) {
         let id = routing.payment_id;
         if !self.conduct.is_silent {
             self.answers.push_back((self.now_ns + self.conduct.answer_after_ns, id));
@@ -494,7 +521,7 @@ impl Hearing<'_> {
         if std::mem::replace(&mut flight.is_forwarded, true) {
             return self.tally.disagree(Disagreement::ForwardedTwice, id);
         }
-        let (payer, class) = (flight.payer, flight.class);
+        let Flight { payer, class, is_by_alias, .. } = *flight;
         let request = if flight.is_requested { self.flights.relative(place, Kin::Request) } else { NO_ID };
         let flight = self.flights.at(place);
         let is_as_ordered = flight.payee == self.place
@@ -507,6 +534,9 @@ impl Hearing<'_> {
         let latency_ns = self.now_ns.saturating_sub(flight.intended_ns);
         if !is_as_ordered {
             self.tally.disagree(Disagreement::ForwardedAltered, id);
+        }
+        if is_by_alias && !self.is_account_of_alias(&id, private) {
+            self.tally.disagree(Disagreement::AccountMistaken, id);
         }
         let parties = [payer, self.place].map(|place| self.parties[place as usize]);
         let amount = routing.amount.to_native();
@@ -557,9 +587,8 @@ impl Hearing<'_> {
             }
             (Some(first), true) if first != outcome => self.tally.disagree(Disagreement::ToldOtherwise, id),
             (None, false) if outcome == Outcome::Unknown && flight.refused_again.is_some() => {
-                let (code, class) = (flight.refused_again.unwrap_or_default(), flight.class);
-                self.flights.forget(place);
-                return self.tally.refuse(code, Some(class));
+                let code = flight.refused_again.unwrap_or_default();
+                return self.forget_refused(place, code);
             }
             _ => {}
         }
@@ -630,29 +659,46 @@ impl Hearing<'_> {
             self.errand_refused(place, ticket, retry_ns);
         }
         let order = self.tickets.order(ticket).filter(|&place| self.flights.is_order(place, self.place, ticket));
-        match order.map(|place| (place, self.flights.at(place))) {
+        match order.map(|place| (place, *self.flights.at(place))) {
             // What was asked for is paid, however often that takes.
             Some((place, flight)) if flight.is_requested => {
                 self.errand_refused(place, ticket, retry_ns);
                 self.tally.refuse(code, None);
             }
             // Where it was sent twice, one may have been recorded and the other refused: the drain will ask.
-            Some((_, flight)) if flight.first_sent_on != self.welcomes || flight.is_repeated => {
-                flight.refused_again = Some(code);
+            Some((place, flight)) if flight.first_sent_on != self.welcomes || flight.is_repeated => {
+                self.flights.at(place).refused_again = Some(code);
             }
             Some((_, flight)) if flight.outcome.is_some() => self.tally.disagree(Disagreement::Astray, flight.id),
             Some((place, flight)) => {
-                let class = flight.class;
                 // Nothing of a flood is submitted again.
-                if let Some(refused) = self.refused.as_mut().filter(|_| class != Class::Flood) {
+                if let Some(refused) = self.refused.as_mut().filter(|_| flight.class != Class::Flood) {
                     refused.insert(flight.id);
                 }
-                self.flights.forget(place);
-                self.tally.refuse(code, Some(class));
+                self.forget_refused(place, code);
             }
+            None if self.lookup_refused((code, ticket), retry_ns) => return self.end_if_fatal(error),
             None => self.tally.refuse(code, None),
         }
-        *self.busy_until_ns = (*self.busy_until_ns).max(self.now_ns + retry_ns);
+        // An empty bucket holds up nothing but look-ups, and payments of one end user.
+        if code != ErrorCode::LookupLimited as u16 {
+            *self.busy_until_ns = (*self.busy_until_ns).max(self.now_ns + retry_ns);
+        }
+        self.end_if_fatal(error);
+    }
+
+    /// For the switch it never was.
+    fn forget_refused(&mut self, place: u32, code: u16) {
+        let Flight { id, class, is_by_alias, .. } = *self.flights.at(place);
+        self.flights.forget(place);
+        if is_by_alias {
+            return self.alias_order_refused(id, code, class);
+        }
+        self.tally.refuse(code, Some(class));
+    }
+
+    fn end_if_fatal(&mut self, error: &ArchivedError) {
+        let code = error.code.to_native();
         if error.fatal == 1 {
             let name = ErrorCode::from_number(code).map_or("an unknown error", ErrorCode::name);
             self.fatal = Some(format!("the switch closed the connection of {}: {name}", self.place + 1));
@@ -663,7 +709,7 @@ impl Hearing<'_> {
     fn acknowledged(&mut self, through: u64) {
         while let Some((ticket, place)) = self.tickets.leave(through) {
             // The place may be another payment's by now, if this one was refused.
-            if place & Tickets::ERRAND != 0 || !self.flights.is_order(place, self.place, ticket) {
+            if place & Tickets::BESIDE != 0 || !self.flights.is_order(place, self.place, ticket) {
                 continue;
             }
             let Flight { intended_ns, class, .. } = *self.flights.at(place);

@@ -30,8 +30,19 @@ const ORDERS_PER_BATCH: u64 = 8_192;
 /// What a payment takes on disk: two entries, with their share of a record. Measured, and rounded up.
 const BYTES_PER_PAYMENT: u64 = 700;
 
+/// Aliases that were imported.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ImportedAliases {
+    /// How many.
+    pub aliases: u64,
+    /// How long the switch took, without the making of the files.
+    pub seconds: f64,
+    /// Aliases a second.
+    pub per_second: f64,
+}
+
 /// What was done.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Filled {
     /// Payments committed by this run.
     pub payments: u64,
@@ -43,6 +54,9 @@ pub struct Filled {
     pub journal_bytes: u64,
     /// It was ended before its time.
     pub interrupted: bool,
+    /// Before the payments; not there where nothing was imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedAliases>,
 }
 
 /// Is there room for so many payments? Better before than after an hour.

@@ -74,6 +74,8 @@ pub(crate) struct Flight {
     pub(crate) class: Class,
     /// Its payee provider asks for it first.
     pub(crate) is_requested: bool,
+    /// It names its payee by an alias.
+    pub(crate) is_by_alias: bool,
     /// What is to follow once it is committed.
     pub(crate) sequel: Sequel,
     /// Its order was submitted again: if the one is refused, the other may yet be taken.
@@ -332,7 +334,8 @@ pub(crate) struct Order {
     pub(crate) class: Class,
 }
 
-fn id_of(place: u32, run: RunNumber, draw: &mut Draw) -> Id {
+/// A new id, in which a place is hidden.
+pub(crate) fn id_of(place: u32, run: RunNumber, draw: &mut Draw) -> Id {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&draw.next().to_le_bytes());
     // Version 4.
@@ -350,7 +353,8 @@ fn relative(mut id: Id, kin: Kin, (place, run): (u32, RunNumber)) -> Id {
     id
 }
 
-fn place_of(id: &Id) -> u32 {
+/// The place that is hidden in an id.
+pub(crate) fn place_of(id: &Id) -> u32 {
     u32::from_le_bytes([id[12], id[13], id[14], id[15]]) ^ hash_of(id)
 }
 

@@ -40,11 +40,12 @@ use crate::limits::{
     CONNECTING_MAX, FLIGHTS_MAX, FLOODED_PER_TURN_MAX, NS_PER_S, OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS,
     RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS, START_AFTER_NS, TOLD_NS,
 };
+use crate::lookups::{Aliases, Asking};
 use crate::orders::Orders;
-use crate::plan::{FaultKind, Load, Payees, Plan};
+use crate::plan::{AliasPlan, FaultKind, Load, Payees, Plan};
 use crate::ready::Ready;
 use crate::remembered::Remembered;
-use crate::samples::{ApartInterval, Interval, Sample, Sampler, Watched};
+use crate::samples::{ApartInterval, Interval, LookupInterval, Sample, Sampler, Watched};
 use crate::schedule::{Arrivals, Schedule};
 use crate::sequel::{Errand, Sequel};
 use crate::tally::{Apart, Class, Tally};
@@ -77,6 +78,8 @@ pub struct Outcome {
     pub offered_ns: u64,
     /// Payments of the schedule that fell due and were never offered, because the switch did not keep up.
     pub unsent: u64,
+    /// Look-ups of the schedule, the same.
+    pub lookups_unsent: u64,
     /// What ended before is in no percentile.
     pub warmed_up_ns: u64,
     /// It was ended before its time.
@@ -112,6 +115,7 @@ enum Stage {
 
 /// The load as it is worked off.
 enum Offering {
+    Nothing,
     Open { schedule: Schedule, arrivals: Arrivals },
     Closed,
 }
@@ -120,6 +124,8 @@ enum Offering {
 pub struct Generator {
     load: Load,
     offering: Offering,
+    /// Look-ups, beside it.
+    asking: Asking,
     clock: Clock,
     timer: Timer,
     connections: Vec<Connection>,
@@ -170,15 +176,19 @@ impl Generator {
                 (FLIGHTS_MAX, Offering::Open { schedule: schedule.clone(), arrivals: schedule.arrivals() })
             }
             Load::Closed { in_flight, .. } => (*in_flight, Offering::Closed),
+            Load::Nothing { .. } => (FLIGHTS_MAX, Offering::Nothing),
         };
+        let (run, private_parts) = (orders.run_number(), private_parts());
+        let aliases = plan.aliases.as_ref().map(|plan| aliases(plan, codes.len(), run, &private_parts)).transpose()?;
         let shared = Shared {
-            flights: Flights::new(flights_max, orders.run_number()),
+            flights: Flights::new(flights_max, run),
             tally: Tally::of(codes.len()),
             parties: codes.iter().map(|code| Party::new(code.bytes())).collect(),
             codes,
             refused: (plan.mix.repeat_percent > 0).then(HashSet::new),
             remembered: plan.mix.recall_wave_at_ns.map(|_| Remembered::default()),
-            private_parts: private_parts(),
+            aliases,
+            private_parts,
             has_asked: false,
             offered_until_ns: u64::MAX,
             scratch: vec![0; READ_BYTES],
@@ -187,6 +197,7 @@ impl Generator {
         let cannot = |what: &str, error: std::io::Error| SetUpError::new(format!("cannot make a {what}: {error}"));
         Ok(Generator {
             offering,
+            asking: Asking::of(plan.aliases.as_ref()),
             clock,
             timer: Timer::new().map_err(|error| cannot("timer", error))?,
             ready: Ready::new(connections.len()),
@@ -244,14 +255,26 @@ impl Generator {
         let offered_ns = self.end_ns.saturating_sub(self.start_ns);
         let unsent = match self.offering {
             Offering::Open { arrivals, .. } => arrivals.left_before(offered_ns),
-            Offering::Closed => 0,
+            Offering::Closed | Offering::Nothing => 0,
         };
+        let lookups_unsent = self.asking.unsent(offered_ns);
         let Shared { mut tally, flights, codes, .. } = self.shared;
         tally.settle(flights.open() as u64, flights.untold().count() as u64);
         tally.sequels.unfinished = flights.unfinished().count() as u64;
         let (run, faults, is_interrupted) = (flights.run(), self.faults, self.is_interrupted);
         let warmed_up_ns = self.warmed_up_ns;
-        Ok(Outcome { tally, codes, run, offered_ns, unsent, warmed_up_ns, is_interrupted, samples, faults })
+        Ok(Outcome {
+            tally,
+            codes,
+            run,
+            offered_ns,
+            unsent,
+            lookups_unsent,
+            warmed_up_ns,
+            is_interrupted,
+            samples,
+            faults,
+        })
     }
 
     /// One turn.
@@ -268,6 +291,9 @@ impl Generator {
             self.recall(now_ns);
         }
         self.offer(now_ns);
+        if !self.asking.is_nothing() {
+            self.look_up(now_ns);
+        }
         self.look_after(now_ns);
         for (place, connection) in self.connections.iter_mut().enumerate() {
             if connection.transmit(&mut Context::from_waker(self.ready.waker(place)), &mut self.shared, now_ns) {
@@ -325,7 +351,8 @@ impl Generator {
                 .offer_at_ns(start_ns)
                 .min(self.fault_at_ns(start_ns))
                 .min(self.flood_at_ns(now_ns))
-                .min(self.wave_at_ns()),
+                .min(self.wave_at_ns())
+                .min(self.look_up_at_ns(start_ns)),
             Stage::Connecting { until_ns } | Stage::Telling { until_ns, .. } => until_ns,
             Stage::Draining { ask_at_ns, .. } => ask_at_ns.min(self.return_at_ns),
             Stage::Over => u64::MAX,
@@ -341,6 +368,7 @@ impl Generator {
         match &self.offering {
             // A place becomes free only by what a socket brings.
             _ if !self.shared.flights.has_room() => u64::MAX,
+            Offering::Nothing => start_ns + self.load.duration_ns(),
             Offering::Open { arrivals, .. } => {
                 let due_ns = arrivals.peek().unwrap_or(self.load.duration_ns());
                 (start_ns + due_ns).max(self.offered_at_ns + PACE_NS)
@@ -351,6 +379,19 @@ impl Generator {
                 start_ns.max(busy_until_ns.unwrap_or(0)).max(self.offered_at_ns + PACE_NS)
             }
         }
+    }
+
+    /// When the next alias is to be looked up.
+    fn look_up_at_ns(&self, start_ns: u64) -> u64 {
+        let Some(aliases) = self.shared.aliases.as_deref().filter(|aliases| aliases.has_room()) else {
+            return u64::MAX;
+        };
+        let due_ns = match &self.asking {
+            Asking::Nothing => return u64::MAX,
+            Asking::Open { arrivals, .. } => arrivals.peek().map_or(u64::MAX, |due_ns| start_ns + due_ns),
+            Asking::Closed => start_ns.max(aliases.next_asks_ns()),
+        };
+        due_ns.max(self.offered_at_ns + PACE_NS)
     }
 
     /// When the next payment of a flood is to be sent. Where its connection takes no more, only what that brings changes it.
@@ -417,7 +458,7 @@ impl Generator {
                 }
             }
             Stage::Draining { .. } if self.return_at_ns <= now_ns => self.return_all(now_ns),
-            Stage::Draining { .. } if self.shared.flights.open() == 0 => {
+            Stage::Draining { .. } if self.shared.flights.open() + self.lookups_open() == 0 => {
                 self.return_all(now_ns);
                 self.stage = Stage::Telling { held: self.shared.flights.held(), until_ns: now_ns + TOLD_NS };
             }
@@ -476,12 +517,16 @@ impl Generator {
 
     /// After the end of the time: was everything offered, or is it too late for that?
     fn is_backlog_over(&self, elapsed_ns: u64) -> bool {
-        match &self.offering {
-            Offering::Closed => true,
-            Offering::Open { arrivals, .. } => {
-                arrivals.peek().is_none() || elapsed_ns >= self.load.duration_ns() + BACKLOG_NS
-            }
-        }
+        let is_offered = match &self.offering {
+            Offering::Closed | Offering::Nothing => true,
+            Offering::Open { arrivals, .. } => arrivals.peek().is_none(),
+        };
+        is_offered && self.asking.is_done() || elapsed_ns >= self.load.duration_ns() + BACKLOG_NS
+    }
+
+    /// Look-ups without an answer.
+    fn lookups_open(&self) -> usize {
+        self.shared.aliases.as_deref().map_or(0, Aliases::open)
     }
 
     /// Asks what became of every payment that has no outcome. After the last time, what is left is unknown.
@@ -533,7 +578,7 @@ impl Generator {
         }
         let scheduled_ns = match &self.offering {
             Offering::Open { arrivals, .. } => arrivals.peek().map_or(u64::MAX, |due_ns| start_ns + due_ns),
-            Offering::Closed => now_ns,
+            Offering::Closed | Offering::Nothing => now_ns,
         };
         self.faults.look(now_ns, scheduled_ns, &self.shared.tally, &mut self.shared.flights);
     }
@@ -550,6 +595,7 @@ impl Generator {
             let due_ns = match &self.offering {
                 Offering::Closed => (now_ns < self.end_ns).then_some(now_ns),
                 Offering::Open { arrivals, .. } => arrivals.peek().map(|due_ns| start_ns + due_ns),
+                Offering::Nothing => None,
             };
             let Some(intended_ns) = due_ns.filter(|&due_ns| due_ns <= now_ns) else {
                 self.is_held_back = false;
@@ -569,6 +615,35 @@ impl Generator {
             self.orders.submit(&mut self.connections, &mut self.shared, parties, (class, intended_ns));
             self.shared.tally.offer(class, now_ns - intended_ns, self.is_held_back);
             if let Offering::Open { arrivals, .. } = &mut self.offering {
+                arrivals.advance();
+            }
+        }
+    }
+
+    /// Looks up what is due.
+    fn look_up(&mut self, now_ns: u64) {
+        let Stage::Offering { start_ns } = self.stage else { return };
+        let (Some(aliases), true) = (self.shared.aliases.as_deref_mut(), now_ns >= start_ns) else { return };
+        let (connections, waits) = (&mut self.connections, matches!(self.asking, Asking::Closed));
+        for _ in 0..OFFERED_PER_TURN_MAX {
+            let due_ns = match &self.asking {
+                Asking::Nothing => None,
+                Asking::Closed => (now_ns < self.end_ns).then_some(now_ns),
+                Asking::Open { arrivals, .. } => arrivals.peek().map(|due_ns| start_ns + due_ns),
+            };
+            let Some(intended_ns) = due_ns.filter(|&due_ns| due_ns <= now_ns && aliases.has_room()) else { return };
+            let may_ask = |place: usize, until_ns: u64| {
+                let connection = &connections[place];
+                // On a schedule nobody waits because the switch says so: customers do not.
+                connection.has_room() && !connection.is_away(now_ns) && !(waits && until_ns > now_ns)
+            };
+            let Some(asker) = aliases.draw_asker(connections.len(), may_ask) else { return };
+            let number = u32::try_from(asker).unwrap_or_else(|_| unreachable!("connections are bounded"));
+            let (place, lookup, private) = aliases.ask(number, intended_ns);
+            let ticket = connections[asker].submit_lookup(&lookup, private, place);
+            aliases.sent(place, ticket);
+            self.shared.tally.lookups.ask(now_ns - intended_ns);
+            if let Asking::Open { arrivals, .. } = &mut self.asking {
                 arrivals.advance();
             }
         }
@@ -634,8 +709,21 @@ impl Generator {
             }
             _ => (0, 0),
         };
-        let Shared { tally, flights, .. } = &mut self.shared;
+        let Shared { tally, flights, aliases, .. } = &mut self.shared;
         let legs = &tally.window.legs;
+        let window = &tally.lookups.window;
+        let (lookups_due_per_s, lookups_unsent) =
+            if now_ns < self.end_ns { self.asking.due(elapsed_ns) } else { (0, 0) };
+        let lookups = Some(LookupInterval {
+            due_per_s: lookups_due_per_s,
+            asked: window.asked,
+            answered: window.answered,
+            failed: window.failed,
+            p50_us: window.latencies.at(0.5),
+            p99_us: window.latencies.at(0.99),
+            open: aliases.as_deref().map_or(0, Aliases::open) as u64,
+            unsent: lookups_unsent,
+        });
         self.sampler.take(Interval {
             at_s: seconds(elapsed_ns),
             length_s: seconds(length_ns),
@@ -652,6 +740,7 @@ impl Generator {
             behind: unsent + flights.unaccepted() as u64,
             bulk: tally.bulk.as_deref().map(apart_interval),
             flood: tally.flood.as_deref().map(apart_interval),
+            lookups: lookups.filter(|_| !self.asking.is_nothing()),
         });
         tally.clear_window();
     }
@@ -668,6 +757,22 @@ fn apart_interval(apart: &Apart) -> ApartInterval {
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a figure of the report")]
 fn seconds(ns: u64) -> f64 {
     ns as f64 / NS_PER_S as f64
+}
+
+/// Aliases of so many participants.
+fn aliases(
+    plan: &AliasPlan,
+    participants: usize,
+    run: RunNumber,
+    private_parts: &[Vec<u8>],
+) -> Result<Box<Aliases>, SetUpError> {
+    if plan.count < participants as u64 {
+        return Err(SetUpError::new(format!(
+            "{} aliases are fewer than one for each of {participants} participants: give more with --aliases",
+            plan.count
+        )));
+    }
+    Ok(Box::new(Aliases::new(plan, participants, run, private_parts)))
 }
 
 /// One provider for each certificate; the last ones misbehave.

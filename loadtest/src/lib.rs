@@ -35,6 +35,7 @@ mod flood;
 pub mod generator;
 pub mod interrupts;
 pub mod limits;
+mod lookups;
 pub mod machine;
 pub mod maximum;
 mod orders;

@@ -11,6 +11,9 @@ pub const NS_PER_S: u64 = 1_000_000_000;
 /// Rows of a file of aliases: mobile numbers of eight digits behind the country's code and a 7.
 pub const ALIASES_MAX: u64 = 100_000_000;
 
+/// Look-ups without an answer, over all connections: more than the switch lets wait for its directory. In an open loop, what falls due beyond waits, and its latency counts on.
+pub const LOOKUPS_MAX: u32 = 1 << 19;
+
 /// Payments a second that can be asked for: above what any one core can send.
 pub const RATE_MAX: u64 = 10_000_000;
 
@@ -139,6 +142,7 @@ pub const STATUS_LOOK_MS: u64 = 20;
 pub const PRIVATE_PARTS: usize = 64;
 
 const _: () = {
+    assert!(LOOKUPS_MAX as usize > switch::limits::DIRECTORY_WAITING_MAX);
     assert!(FLIGHTS_MAX >= 2 * switch::limits::IN_FLIGHT_MAX);
     assert!(PACE_NS <= BUSY_TURN_NS);
     assert!(RETURN_NS < OUTCOME_NS);

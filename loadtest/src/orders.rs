@@ -1,6 +1,7 @@
 //! Which payment comes next: who pays whom how much, and which order is submitted a second time.
 
-use adapters::message::{CreditTransfer, NO_ID};
+use adapters::directory::AliasType;
+use adapters::message::{AliasTransfer, CreditTransfer, NO_ID};
 
 use crate::connection::{CURRENCY, Connection, Shared};
 use crate::draw::Draw;
@@ -104,6 +105,10 @@ impl Orders {
         if is_requested {
             return connections[payee].put_errand(intended_ns, (place, flight.id), Errand::Ask);
         }
+        if class != Class::Flood && self.draw.is_one_of(self.mix.alias_percent) {
+            flight.is_by_alias = true;
+            return submit_by_alias(&mut connections[payer], shared, (place, private));
+        }
         let order = CreditTransfer {
             payment_id: flight.id,
             payer: *shared.codes[payer].bytes(),
@@ -170,6 +175,28 @@ impl Orders {
             shared.flights.at(place).is_repeated = true;
         }
     }
+}
+
+/// The payment at this place, to an alias of its payee. It is not submitted again: a copy may be refused for an empty bucket, and its first may not.
+fn submit_by_alias(connection: &mut Connection, shared: &mut Shared, (place, private): (u32, usize)) {
+    let Some(aliases) = shared.aliases.as_deref_mut() else {
+        unreachable!("a plan with payments to aliases has aliases")
+    };
+    let flight = shared.flights.at(place);
+    let order = AliasTransfer {
+        payment_id: flight.id,
+        payer: *shared.codes[flight.payer as usize].bytes(),
+        amount: flight.amount,
+        currency: CURRENCY,
+        accepted_at_ns: flight.intended_ns,
+        purpose: [0; 4],
+        lane: flight.class.lane() as u8,
+        request_id: NO_ID,
+        alias_type: AliasType::Mobile as u8,
+    };
+    let private = aliases.order_private(&flight.id, flight.payee, private);
+    connection.submit_alias_order(&order, private, place, flight);
+    shared.tally.transfers += 1;
 }
 
 #[cfg(test)]

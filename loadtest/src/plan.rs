@@ -6,6 +6,11 @@ use crate::schedule::Schedule;
 /// How payments are offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Load {
+    /// Not at all: what goes beside payments goes alone.
+    Nothing {
+        /// For how long.
+        duration_s: u64,
+    },
     /// On a schedule that nothing delays.
     Open(Schedule),
     /// A new one for each that ends.
@@ -22,7 +27,7 @@ impl Load {
     pub fn duration_ns(&self) -> u64 {
         match self {
             Load::Open(schedule) => schedule.duration_ns(),
-            Load::Closed { duration_s, .. } => duration_s * NS_PER_S,
+            Load::Closed { duration_s, .. } | Load::Nothing { duration_s } => duration_s * NS_PER_S,
         }
     }
 }
@@ -42,6 +47,8 @@ pub struct Mix {
     pub return_percent: u32,
     /// So many percent are recalled once they are committed; half of these are returned, half are not.
     pub recall_percent: u32,
+    /// So many percent name their payee by an alias.
+    pub alias_percent: u32,
     /// Not each at once, but all together so long after the first payment is due.
     pub recall_wave_at_ns: Option<u64>,
     /// The least amount in minor units.
@@ -59,11 +66,42 @@ impl Default for Mix {
             request_percent: 0,
             return_percent: 0,
             recall_percent: 0,
+            alias_percent: 0,
             recall_wave_at_ns: None,
             amount_min: 1,
             amount_max: 1_000,
         }
     }
+}
+
+/// How aliases are looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LookupLoad {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// On a schedule that nothing delays.
+    Open(Schedule),
+    /// A new one for each that is answered.
+    Closed {
+        /// Look-ups without an answer, over all connections.
+        in_flight: u32,
+    },
+}
+
+/// Aliases, and who asks for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AliasPlan {
+    /// So many are there, shared among all participants: those of the rows below this (`aliases`).
+    pub count: u64,
+    /// How they are looked up.
+    pub lookups: LookupLoad,
+    /// So many percent of the look-ups are of aliases that nobody has.
+    pub missed_percent: u32,
+    /// So many end users ask and pay, shared among all participants.
+    pub end_users: u32,
+    /// What each bucket of a spawned switch holds, of participants and of end users.
+    pub tokens: u32,
 }
 
 /// How payee providers behave. Those that behave badly are the last ones.
@@ -122,6 +160,12 @@ pub struct Service {
     pub errors_max_percent: Option<f64>,
     /// How much throughput may fall from the first tenth of the run to the last.
     pub drift_max_percent: Option<f64>,
+    /// Look-ups answered a second.
+    pub lookups_min_per_s: Option<u64>,
+    /// Of answered look-ups, from the intended time.
+    pub lookup_p99_max_ms: Option<f64>,
+    /// Look-ups that fell due and were not answered with found or not found, of all that fell due.
+    pub lookup_errors_max_percent: Option<f64>,
 }
 
 /// A run.
@@ -143,6 +187,8 @@ pub struct Plan {
     pub cut_off_orders: u32,
     /// What payments are like.
     pub mix: Mix,
+    /// Aliases; none where there are none.
+    pub aliases: Option<AliasPlan>,
     /// How payee providers behave.
     pub payees: Payees,
     /// In the order of time.
@@ -163,6 +209,7 @@ impl Plan {
             settles_net: false,
             cut_off_orders: 0,
             mix: Mix::default(),
+            aliases: None,
             payees: Payees::default(),
             faults: Vec::new(),
             service: Service::default(),

@@ -51,6 +51,31 @@ pub struct Interval {
     /// Payments of a flood, which are in `open` and `behind`; none where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flood: Option<ApartInterval>,
+    /// Look-ups of aliases, which are in no figure above; none where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookups: Option<LookupInterval>,
+}
+
+/// Look-ups in one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LookupInterval {
+    /// Look-ups a second that the schedule asks for at its end; 0 in a closed loop, and after the schedule.
+    pub due_per_s: u64,
+    /// Sent.
+    pub asked: u64,
+    /// Answered with found or not found.
+    pub answered: u64,
+    /// Limited by a bucket, or refused.
+    pub failed: u64,
+    /// Half of those that were answered took no longer, in microseconds from the intended time.
+    pub p50_us: u64,
+    /// 99 of 100.
+    pub p99_us: u64,
+    /// Without an answer at its end.
+    pub open: u64,
+    /// Due at its end and not sent.
+    pub unsent: u64,
 }
 
 /// What was counted apart in one interval.

@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use switch::limits::WINDOWS_UNSETTLED_MAX;
+use switch::limits::{LOOKUP_CAPACITY_MAX, LOOKUP_USERS_MAX, WINDOWS_UNSETTLED_MAX};
 
 use crate::SetUpError;
-use crate::limits::{DURATION_S_MAX, FAULTS_MAX, FLIGHTS_MAX, NS_PER_MS, NS_PER_S, PARTICIPANTS_MAX, RATE_MAX};
-use crate::plan::{Fault, FaultKind, Load, Mix, Payees, Plan, Service};
+use crate::limits::{
+    ALIASES_MAX, DURATION_S_MAX, FAULTS_MAX, FLIGHTS_MAX, LOOKUPS_MAX, NS_PER_MS, NS_PER_S, PARTICIPANTS_MAX, RATE_MAX,
+};
+use crate::plan::{AliasPlan, Fault, FaultKind, Load, LookupLoad, Mix, Payees, Plan, Service};
 use crate::schedule::{Bursts, Schedule, Spacing};
 
 /// The scenarios that come along: name and text.
-pub const LIBRARY: [(&str, &str); 18] = [
+pub const LIBRARY: [(&str, &str); 19] = [
     ("steady", include_str!("../scenarios/steady.toml")),
     ("payday", include_str!("../scenarios/payday.toml")),
     ("hot_payee", include_str!("../scenarios/hot_payee.toml")),
@@ -26,15 +28,18 @@ pub const LIBRARY: [(&str, &str); 18] = [
     ("requests_to_pay", include_str!("../scenarios/requests_to_pay.toml")),
     ("recall_wave", include_str!("../scenarios/recall_wave.toml")),
     ("settlement", include_str!("../scenarios/settlement.toml")),
+    ("alias_heavy", include_str!("../scenarios/alias_heavy.toml")),
     ("kill_switch", include_str!("../scenarios/kill_switch.toml")),
     ("ramp", include_str!("../scenarios/ramp.toml")),
     ("day", include_str!("../scenarios/day.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
 ];
 
-/// Payments a second, or as many as are answered.
+/// Payments or look-ups a second, or as many as are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
+    /// Not one.
+    None,
     /// Open loop.
     PerSecond(u64),
     /// Closed loop.
@@ -54,6 +59,12 @@ pub struct Overrides {
     pub in_flight: Option<u32>,
     /// `--participants`.
     pub participants: Option<u32>,
+    /// `--aliases`.
+    pub aliases: Option<u64>,
+    /// `--lookups`.
+    pub lookups: Option<Rate>,
+    /// `--lookups-in-flight`.
+    pub lookups_in_flight: Option<u32>,
 }
 
 /// A scenario file as it is written.
@@ -68,6 +79,7 @@ struct Document {
     participants: ParticipantsTable,
     #[serde(default)]
     mix: MixTable,
+    aliases: Option<AliasTable>,
     #[serde(default)]
     fault: Vec<FaultTable>,
     #[serde(default)]
@@ -82,6 +94,7 @@ enum Shape {
     Burst,
     Daily,
     Closed,
+    None,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -145,9 +158,21 @@ struct MixTable {
     request_percent: Option<u32>,
     return_percent: Option<u32>,
     recall_percent: Option<u32>,
+    alias_percent: Option<u32>,
     recall_wave_at_s: Option<u64>,
     amount_min: Option<u64>,
     amount_max: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AliasTable {
+    count: u64,
+    lookups_per_s: Option<u64>,
+    lookups_in_flight: Option<u32>,
+    missed_percent: Option<u32>,
+    end_users: Option<u32>,
+    tokens: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -178,6 +203,9 @@ struct ServiceTable {
     p99_max_ms: Option<f64>,
     errors_max_percent: Option<f64>,
     drift_max_percent: Option<f64>,
+    lookups_min_per_s: Option<u64>,
+    lookup_p99_max_ms: Option<f64>,
+    lookup_errors_max_percent: Option<f64>,
 }
 
 /// Reads a scenario of the library, or a file: whatever ends in `.toml` or names a directory is a file.
@@ -229,8 +257,9 @@ impl Document {
         if let Some(duration_s) = overrides.duration_s {
             self.stretch((duration_s, self.load.duration_s));
         }
+        self.override_aliases(overrides)?;
         match overrides.rate {
-            Some(Rate::PerSecond(rate)) if self.load.shape == Shape::Closed => {
+            Some(Rate::PerSecond(rate)) if matches!(self.load.shape, Shape::Closed | Shape::None) => {
                 self.load = LoadTable { shape: Shape::Constant, rate: Some(rate), in_flight: None, ..self.load };
                 self.service.throughput_min_per_s = None;
             }
@@ -239,6 +268,12 @@ impl Document {
                 let in_flight = self.load.in_flight.or(overrides.in_flight).or(Some(IN_FLIGHT_DEFAULT));
                 let LoadTable { duration_s, warm_up_s, .. } = self.load;
                 self.load = LoadTable { in_flight, warm_up_s, ..LoadTable::closed(duration_s) };
+                self.service.throughput_min_per_s = None;
+            }
+            Some(Rate::None) => {
+                let LoadTable { duration_s, warm_up_s, arrivals, seed, .. } = self.load;
+                let nothing = LoadTable { shape: Shape::None, ..LoadTable::closed(duration_s) };
+                self.load = LoadTable { warm_up_s, arrivals, seed, ..nothing };
                 self.service.throughput_min_per_s = None;
             }
             None => {}
@@ -251,6 +286,36 @@ impl Document {
             self.repeople((count, self.participants.count));
         }
         Ok(self)
+    }
+
+    /// Other look-ups are as the command line says; those of the file follow the rate of payments.
+    fn override_aliases(&mut self, overrides: Overrides) -> Result<(), String> {
+        let Overrides { rate, aliases, lookups, lookups_in_flight, .. } = overrides;
+        let Some(table) = &mut self.aliases else {
+            let is_asked = aliases.is_some() || lookups.is_some() || lookups_in_flight.is_some();
+            let needed = "--aliases, --lookups and --lookups-in-flight need a scenario with aliases, as alias_heavy";
+            return if is_asked { Err(needed.to_owned()) } else { Ok(()) };
+        };
+        table.count = aliases.unwrap_or(table.count);
+        if let (Some(Rate::PerSecond(new)), Some(old)) = (rate, self.load.rate) {
+            let lookups = [&mut table.lookups_per_s, &mut self.service.lookups_min_per_s];
+            lookups.into_iter().flatten().for_each(|rate| *rate = scaled(*rate, (new, old)));
+        }
+        if let Some(lookups) = lookups {
+            self.service.lookups_min_per_s = None;
+            (table.lookups_per_s, table.lookups_in_flight) = match lookups {
+                Rate::PerSecond(rate) => (Some(rate), None),
+                Rate::Max => (None, Some(table.lookups_in_flight.unwrap_or(LOOKUPS_IN_FLIGHT_DEFAULT))),
+                Rate::None => (None, None),
+            };
+        }
+        if let Some(in_flight) = lookups_in_flight {
+            if table.lookups_per_s.is_some() {
+                return Err("--lookups-in-flight is for --lookups max".to_owned());
+            }
+            table.lookups_in_flight = Some(in_flight);
+        }
+        Ok(())
     }
 
     /// Another duration: everything happens at the same share of it.
@@ -313,6 +378,7 @@ impl Document {
             scenario: Some(self.name.clone()),
             payees: self.payees()?,
             mix: self.mix()?,
+            aliases: self.aliases()?,
             faults: self.faults()?,
             service: self.service.service()?,
             load: self.load.load()?,
@@ -322,6 +388,22 @@ impl Document {
             settles_net: self.participants.settles_net,
             cut_off_orders: self.cut_off_orders()?,
         })
+    }
+
+    fn aliases(&self) -> Result<Option<AliasPlan>, String> {
+        let Some(table) = self.aliases else {
+            let (is_alone, by_alias) = (self.load.shape == Shape::None, self.mix.alias_percent.unwrap_or(0) > 0);
+            return match (is_alone, by_alias) {
+                (true, _) => Err("load.shape = \"none\" needs look-ups: give the table aliases".to_owned()),
+                (false, true) => Err("mix.alias_percent needs the table aliases".to_owned()),
+                (false, false) => Ok(None),
+            };
+        };
+        let lookups = table.lookups(&self.load)?;
+        if self.load.shape == Shape::None && lookups == LookupLoad::Nothing {
+            return Err("there is no load: neither payments nor look-ups are asked for".to_owned());
+        }
+        table.plan(lookups, self.participants.count).map(Some)
     }
 
     /// Nobody settles the windows of a run, so all that it closes must wait.
@@ -400,6 +482,70 @@ impl Document {
 /// Payments without an outcome in a closed loop where nothing else is said.
 pub const IN_FLIGHT_DEFAULT: u32 = 8_192;
 
+/// Look-ups without an answer in a closed loop where nothing else is said.
+pub const LOOKUPS_IN_FLIGHT_DEFAULT: u32 = 2_048;
+
+/// Of all participants, where nothing else is said.
+const END_USERS_DEFAULT: u32 = 1_000_000;
+
+/// What the dearest answer costs: with less in a bucket nobody is ever answered.
+const TOKENS_MIN: u32 = 20;
+
+impl AliasTable {
+    /// As long as payments are offered, and as randomly.
+    fn lookups(&self, load: &LoadTable) -> Result<LookupLoad, String> {
+        let rate = match (self.lookups_per_s, self.lookups_in_flight) {
+            (None, None) => return Ok(LookupLoad::Nothing),
+            (None, Some(in_flight)) if (1..=LOOKUPS_MAX).contains(&in_flight) => {
+                return Ok(LookupLoad::Closed { in_flight });
+            }
+            (None, Some(in_flight)) => {
+                return Err(format!("aliases.lookups_in_flight = {in_flight}: give 1 to {LOOKUPS_MAX}"));
+            }
+            (Some(_), Some(_)) => return Err("aliases: give lookups_per_s or lookups_in_flight, not both".to_owned()),
+            (Some(rate), None) => rate,
+        };
+        let schedule = Schedule::constant(rate, load.duration_s);
+        let schedule = schedule
+            .ok_or_else(|| format!("aliases.lookups_per_s = {rate}: give 1 to {RATE_MAX} look-ups a second"))?;
+        // Others than those of the payments.
+        let seed = || load.seed.map_or_else(random_seed, |seed| seed.wrapping_add(1));
+        Ok(LookupLoad::Open(match load.arrivals {
+            ArrivalsName::Even => schedule,
+            ArrivalsName::Poisson => schedule.spaced(Spacing::Poisson { seed: seed() }),
+        }))
+    }
+
+    fn plan(&self, lookups: LookupLoad, participants: u32) -> Result<AliasPlan, String> {
+        let AliasTable { count, missed_percent, end_users, tokens, .. } = *self;
+        if !(u64::from(participants)..=ALIASES_MAX).contains(&count) {
+            return Err(format!(
+                "aliases.count = {count}: give {participants}, one for each participant, to {ALIASES_MAX}"
+            ));
+        }
+        let missed_percent = missed_percent.unwrap_or(0);
+        if missed_percent > 100 {
+            return Err(format!("aliases.missed_percent = {missed_percent}: give 0 to 100"));
+        }
+        let end_users = end_users.unwrap_or(END_USERS_DEFAULT);
+        let users_max = u32::try_from(LOOKUP_USERS_MAX).unwrap_or(u32::MAX);
+        if !(participants..=users_max).contains(&end_users) {
+            return Err(format!(
+                "aliases.end_users = {end_users}: give {participants}, one for each participant, to {users_max}"
+            ));
+        }
+        let tokens = tokens.unwrap_or(LOOKUP_CAPACITY_MAX);
+        if !(TOKENS_MIN..=LOOKUP_CAPACITY_MAX).contains(&tokens) {
+            return Err(format!("aliases.tokens = {tokens}: give {TOKENS_MIN} to {LOOKUP_CAPACITY_MAX}"));
+        }
+        Ok(AliasPlan { count, lookups, missed_percent, end_users, tokens })
+    }
+}
+
+fn random_seed() -> u64 {
+    u64::from_le_bytes(switch::seal::random())
+}
+
 impl LoadTable {
     fn closed(duration_s: u64) -> LoadTable {
         LoadTable {
@@ -420,6 +566,9 @@ impl LoadTable {
     fn load(&self) -> Result<Load, String> {
         self.check_fields()?;
         let duration_s = self.duration_s;
+        if self.shape == Shape::None {
+            return Ok(Load::Nothing { duration_s });
+        }
         if self.shape == Shape::Closed {
             let in_flight = self.in_flight.unwrap_or(IN_FLIGHT_DEFAULT);
             let can_be = (1..=FLIGHTS_MAX).contains(&in_flight);
@@ -446,20 +595,19 @@ impl LoadTable {
                 };
                 Schedule::burst(rate, bursts, duration_s)
             }
-            Shape::Constant | Shape::Closed => Schedule::constant(rate, duration_s),
+            Shape::Constant | Shape::Closed | Shape::None => Schedule::constant(rate, duration_s),
         };
         let schedule = schedule.ok_or("load.burst_for_ms must be less than load.burst_every_ms, and above 0")?;
-        let random = || u64::from_le_bytes(switch::seal::random());
         Ok(Load::Open(match self.arrivals {
             ArrivalsName::Even => schedule,
-            ArrivalsName::Poisson => schedule.spaced(Spacing::Poisson { seed: self.seed.unwrap_or_else(random) }),
+            ArrivalsName::Poisson => schedule.spaced(Spacing::Poisson { seed: self.seed.unwrap_or_else(random_seed) }),
         }))
     }
 
     /// A field that the shape does not use is as wrong as one that does not exist.
     fn check_fields(&self) -> Result<(), String> {
         let fields = [
-            ("rate", self.rate.is_some(), self.shape != Shape::Closed),
+            ("rate", self.rate.is_some(), !matches!(self.shape, Shape::Closed | Shape::None)),
             ("rate_to", self.rate_to.is_some(), self.shape == Shape::Ramp),
             ("burst_rate", self.burst_rate.is_some(), self.shape == Shape::Burst),
             ("burst_every_ms", self.burst_every_ms.is_some(), self.shape == Shape::Burst),
@@ -486,6 +634,7 @@ impl MixTable {
             request_percent: self.request_percent.unwrap_or(usual.request_percent),
             return_percent: self.return_percent.unwrap_or(usual.return_percent),
             recall_percent: self.recall_percent.unwrap_or(usual.recall_percent),
+            alias_percent: self.alias_percent.unwrap_or(usual.alias_percent),
             recall_wave_at_ns: self.recall_wave_at_s.map(|at_s| at_s.saturating_mul(NS_PER_S)),
             amount_min: self.amount_min.unwrap_or(usual.amount_min),
             amount_max: self.amount_max.unwrap_or_else(|| usual.amount_max.max(self.amount_min.unwrap_or(0))),
@@ -497,6 +646,7 @@ impl MixTable {
             ("request_percent", mix.request_percent),
             ("return_percent", mix.return_percent),
             ("recall_percent", mix.recall_percent),
+            ("alias_percent", mix.alias_percent),
         ];
         if let Some((name, percent)) = percents.into_iter().find(|(_, percent)| *percent > 100) {
             return Err(format!("mix.{name} = {percent}: give 0 to 100"));
@@ -569,12 +719,24 @@ impl FaultName {
 impl ServiceTable {
     fn service(self) -> Result<Service, String> {
         let ServiceTable { throughput_min_per_s, p50_max_ms, p90_max_ms, p99_max_ms, errors_max_percent, .. } = self;
-        let drift_max_percent = self.drift_max_percent;
-        let levels = [p50_max_ms, p90_max_ms, p99_max_ms, errors_max_percent, drift_max_percent];
-        if levels.into_iter().flatten().any(|level| !(0.0..=1_000_000.0).contains(&level)) {
+        let ServiceTable { drift_max_percent, lookups_min_per_s, lookup_p99_max_ms, lookup_errors_max_percent, .. } =
+            self;
+        let payments = [p50_max_ms, p90_max_ms, p99_max_ms, errors_max_percent, drift_max_percent];
+        let levels = payments.into_iter().chain([lookup_p99_max_ms, lookup_errors_max_percent]);
+        if levels.flatten().any(|level| !(0.0..=1_000_000.0).contains(&level)) {
             return Err("service: give levels from 0 to 1000000".to_owned());
         }
-        Ok(Service { throughput_min_per_s, p50_max_ms, p90_max_ms, p99_max_ms, errors_max_percent, drift_max_percent })
+        Ok(Service {
+            throughput_min_per_s,
+            p50_max_ms,
+            p90_max_ms,
+            p99_max_ms,
+            errors_max_percent,
+            drift_max_percent,
+            lookups_min_per_s,
+            lookup_p99_max_ms,
+            lookup_errors_max_percent,
+        })
     }
 }
 
@@ -616,7 +778,7 @@ mod tests {
                 duration_s: Some(2),
                 participants: Some(4),
                 warm_up_s: Some(1),
-                in_flight: None,
+                ..Overrides::default()
             };
             let small = parse(name, text, overrides).unwrap_or_else(|error| panic!("{name}, small: {error}"));
             assert_eq!((small.participants, small.load.duration_ns()), (4, 2 * NS_PER_S), "{name}");

@@ -19,9 +19,10 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-use switch::config::Genesis;
+use adapters::message::ParticipantCode;
+use switch::config::{Genesis, GenesisDirectory};
 use switch::engine::scheme::Model;
-use switch::limits::CUT_OFFS_PER_DAY_MAX;
+use switch::limits::{CUT_OFFS_PER_DAY_MAX, LOOKUP_CATEGORIES};
 
 use crate::generator::Outcome;
 use crate::limits::{READY_MS, RECOVERED_BYTES_PER_MS, STATUS_LOOK_MS, STATUS_MS, STOP_MS};
@@ -29,7 +30,7 @@ use crate::machine::{CpuTicks, threads_of};
 use crate::recount::CutOffs;
 use crate::report::Books;
 use crate::samples::{Sample, SwitchStatus, Watched};
-use crate::{SetUpError, audit};
+use crate::{SetUpError, aliases, audit};
 
 /// What each participant has: more than all payments of a day at 1,000 minor units each.
 const FUNDS: &str = "100000000000000000";
@@ -51,6 +52,8 @@ pub(crate) struct SpawnedSwitch {
     before: CpuTicks,
     /// When windows are closed; none where nothing was made to settle net.
     pub(crate) cut_offs: Option<CutOffs>,
+    /// How long the import of its aliases took; none where nothing was imported.
+    pub(crate) imported_in: Option<Duration>,
 }
 
 /// What of a switch is ours.
@@ -65,6 +68,8 @@ pub(crate) struct Home {
     pub(crate) orders_per_second: u32,
     /// Does a new one settle net, and close a window each minute?
     pub(crate) settles_net: bool,
+    /// Aliases of a new one, and what its buckets hold; none where it has no directory of its own.
+    pub(crate) aliases: Option<(u64, u32)>,
 }
 
 impl SpawnedSwitch {
@@ -73,7 +78,7 @@ impl SpawnedSwitch {
         let directory = tempfile::Builder::new().prefix("loadtest-").tempdir();
         let directory =
             directory.map_err(|error| SetUpError::new(format!("cannot make a temporary directory: {error}")))?;
-        let mut cut_offs = None;
+        let (mut cut_offs, mut imported_in) = (None, None);
         let data = match &home.data {
             Some(data) => data.clone(),
             None => {
@@ -84,6 +89,10 @@ impl SpawnedSwitch {
                     let minutes = settle_net(&data.join("genesis.toml")).map_err(SetUpError::new)?;
                     cut_offs = Some(CutOffs { minutes, ordered: 0 });
                 }
+                if let Some((count, tokens)) = home.aliases {
+                    open_directory(&data.join("genesis.toml"), tokens).map_err(SetUpError::new)?;
+                    imported_in = Some(import(&home.binary, &data, count).await?);
+                }
                 data
             }
         };
@@ -91,7 +100,18 @@ impl SpawnedSwitch {
         let (child, stdout, address) = serve(&home.binary, &data, &directory).await.map_err(SetUpError::new)?;
         watched.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
         let (binary, before) = (home.binary.clone(), CpuTicks::default());
-        Ok(SpawnedSwitch { binary, child, address, directory, data, _stdout: stdout, watched, before, cut_offs })
+        Ok(SpawnedSwitch {
+            binary,
+            child,
+            address,
+            directory,
+            data,
+            _stdout: stdout,
+            watched,
+            before,
+            cut_offs,
+            imported_in,
+        })
     }
 
     /// Where everything of it lies.
@@ -275,6 +295,72 @@ fn settle_net(path: &Path) -> Result<Vec<u16>, String> {
     let text = toml::to_string(&genesis).map_err(|error| error.to_string())?;
     std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(minutes)
+}
+
+/// Lets the scheme trust the ID system of our files of aliases, and fills all buckets so far. The costs are the usual ones.
+pub(crate) fn open_directory(path: &Path, tokens: u32) -> Result<(), String> {
+    let mut genesis = Genesis::read(path).map_err(|error| error.to_string())?;
+    genesis.directory = Some(GenesisDirectory {
+        end_user_capacity: tokens,
+        category_capacity: [tokens; LOOKUP_CATEGORIES],
+        category_per_minute: [tokens; LOOKUP_CATEGORIES],
+        issuer: vec![aliases::genesis_issuer()],
+        ..GenesisDirectory::default()
+    });
+    let text = toml::to_string(&genesis).map_err(|error| error.to_string())?;
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Imports so many aliases, each participant's from a file of its own. Gives how long the switch's part took.
+pub(crate) async fn import(binary: &Path, data: &Path, count: u64) -> Result<Duration, SetUpError> {
+    let codes = switch::pki::participants_in(&data.join("pki")).map_err(SetUpError::new)?;
+    let step = codes.len() as u64;
+    let mut took = Duration::ZERO;
+    for (first, code) in (0..).zip(codes) {
+        let rows = aliases::Rows { first, step, end: count };
+        if rows.count() > 0 {
+            took += import_of(binary, data, (code, rows)).await?;
+        }
+    }
+    Ok(took)
+}
+
+async fn import_of(
+    binary: &Path,
+    data: &Path,
+    (code, rows): (ParticipantCode, aliases::Rows),
+) -> Result<Duration, SetUpError> {
+    // Beside the data: a file of many rows may not fit where temporary files go.
+    let parent = data.parent().unwrap_or(Path::new("."));
+    let directory = tempfile::Builder::new().prefix("aliases-").tempdir_in(parent);
+    let directory = directory.map_err(|error| SetUpError::new(format!("{}: {error}", parent.display())))?;
+    let file = directory.path().join("rows.csv");
+    let files = tokio::task::spawn_blocking(move || aliases::write(&file, code.as_str(), rows)).await;
+    let files = files.map_err(SetUpError::new)??;
+    let began = Instant::now();
+    let mut import = switch(binary);
+    import.args(["directory", "import", "--json", "--participant", code.as_str(), "--config"]);
+    import.arg(data.join("switch.toml")).arg("--file").arg(&files.rows).arg("--attestation").arg(&files.attestation);
+    let output = import.output().await.map_err(|error| SetUpError::new(cannot_run(binary, &error)))?;
+    let failed = |why: String| SetUpError::new(format!("`switch directory import` for {code} failed: {why}"));
+    let imported: Imported = serde_json::from_slice(&output.stdout).map_err(|_| failed(last_line(&output.stderr)))?;
+    // Rows that are there already were refused, and may be: the same import again changes nothing.
+    let is_again = imported.registered == 0 && imported.refused == rows.count();
+    if imported.registered != rows.count() && !is_again {
+        let Imported { registered, refused } = imported;
+        return Err(failed(format!(
+            "{registered} of {} aliases were registered, {refused} were refused",
+            rows.count()
+        )));
+    }
+    Ok(began.elapsed())
+}
+
+/// What `switch directory import --json` says, as far as it is needed.
+#[derive(Deserialize)]
+struct Imported {
+    registered: u64,
+    refused: u64,
 }
 
 /// Sets what one participant may send a second, and at once after a pause. By default nothing limits it: a few connections are to send all that the

@@ -242,6 +242,18 @@ pub enum Disagreement {
     CaseAltered,
     /// A case ended otherwise than its answers say: a request that was paid is settled, one that was not is refused.
     CaseMistaken,
+    /// A payment under an alias reached another account.
+    AccountMistaken,
+    /// A payment under an alias was refused because nobody has it, and somebody has.
+    PayeeMissed,
+    /// A look-up was answered with another account than the alias leads to, or with what is no answer.
+    AnswerMistaken,
+    /// A look-up of an alias that nobody has was answered with an account.
+    NobodyFound,
+    /// A look-up of an alias that somebody has was answered as if nobody had.
+    AliasMissed,
+    /// An answer came that nobody waits for.
+    AnswerAstray,
 }
 
 impl Disagreement {
@@ -260,6 +272,23 @@ impl Disagreement {
             Disagreement::ReturnAltered => "return_altered",
             Disagreement::CaseAltered => "case_altered",
             Disagreement::CaseMistaken => "case_mistaken",
+            Disagreement::AccountMistaken => "account_mistaken",
+            Disagreement::PayeeMissed => "payee_missed",
+            Disagreement::AnswerMistaken => "answer_mistaken",
+            Disagreement::NobodyFound => "nobody_found",
+            Disagreement::AliasMissed => "alias_missed",
+            Disagreement::AnswerAstray => "answer_astray",
+        }
+    }
+
+    /// What it happens to.
+    fn of(self, count: u64) -> &'static str {
+        match self {
+            Disagreement::AnswerMistaken
+            | Disagreement::NobodyFound
+            | Disagreement::AliasMissed
+            | Disagreement::AnswerAstray => lookups(count),
+            _ => payments(count),
         }
     }
 
@@ -278,6 +307,14 @@ impl Disagreement {
             Disagreement::ReturnAltered => "returned otherwise than they were sent back",
             Disagreement::CaseAltered => "asked for, or back, otherwise than the case was opened",
             Disagreement::CaseMistaken => "whose case ended otherwise than it was answered",
+            Disagreement::AccountMistaken => "forwarded to another account than their alias leads to",
+            Disagreement::PayeeMissed => "refused as if nobody had their alias (were so many aliases imported?)",
+            Disagreement::AnswerMistaken => {
+                "answered with another account than the alias leads to, or with what is no answer"
+            }
+            Disagreement::NobodyFound => "answered with an account, and nobody has the alias",
+            Disagreement::AliasMissed => "answered as if nobody had the alias (were so many aliases imported?)",
+            Disagreement::AnswerAstray => "answered twice, or never asked",
         }
     }
 }
@@ -314,6 +351,95 @@ pub struct Sequels {
     pub recalls_settled: u64,
     /// Payments whose returns or cases have no end.
     pub unfinished: u64,
+}
+
+/// Look-ups of aliases: `asked = found + missed + limited + refused + unanswered`.
+#[derive(Default)]
+pub struct Lookups {
+    /// Handed to a session.
+    pub asked: u64,
+    /// Answered: whose account it is.
+    pub found: u64,
+    /// Answered: nobody's.
+    pub missed: u64,
+    /// A bucket held too little.
+    pub limited: u64,
+    /// Refused before they were recorded, by error code.
+    pub refusals: BTreeMap<u16, u64>,
+    /// Of `found` and `missed`, those that came while there was load.
+    pub answered_in_time: u64,
+    /// Answers to what was sent again after a connection broke, and had been answered before.
+    pub answered_again: u64,
+    /// Sent more than `LATE_NS` after they fell due, for whatever reason.
+    pub late: u64,
+    /// From the intended time to when the look-up was really sent.
+    pub sent: Latencies,
+    /// From the intended time to the answer: found, or not found.
+    pub answered: Latencies,
+    /// Since the last sample.
+    pub window: LookupWindow,
+}
+
+impl Lookups {
+    /// One is sent.
+    pub fn ask(&mut self, late_ns: u64) {
+        self.asked += 1;
+        self.window.asked += 1;
+        self.sent.record(late_ns);
+        self.late += u64::from(late_ns > LATE_NS);
+    }
+
+    /// One is answered, with found or not found.
+    pub fn answer(&mut self, is_found: bool, latency_ns: u64, is_in_time: bool) {
+        *if is_found { &mut self.found } else { &mut self.missed } += 1;
+        self.answered_in_time += u64::from(is_in_time);
+        self.answered.record(latency_ns);
+        self.window.answered += 1;
+        self.window.latencies.record(latency_ns);
+    }
+
+    /// A bucket held too little for one.
+    pub fn limit(&mut self) {
+        self.limited += 1;
+        self.window.failed += 1;
+    }
+
+    /// One is refused before it was recorded.
+    pub fn refuse(&mut self, code: u16) {
+        *self.refusals.entry(code).or_default() += 1;
+        self.window.failed += 1;
+    }
+
+    /// What has no answer.
+    pub fn unanswered(&self) -> u64 {
+        self.asked - self.found - self.missed - self.limited - self.refusals.values().sum::<u64>()
+    }
+}
+
+/// Look-ups since the last sample was taken.
+pub struct LookupWindow {
+    /// Sent.
+    pub asked: u64,
+    /// Answered with found or not found.
+    pub answered: u64,
+    /// Limited, or refused.
+    pub failed: u64,
+    /// Of those that were answered.
+    pub latencies: Latencies,
+}
+
+impl Default for LookupWindow {
+    fn default() -> LookupWindow {
+        LookupWindow { asked: 0, answered: 0, failed: 0, latencies: Latencies::coarse() }
+    }
+}
+
+impl LookupWindow {
+    /// Begins anew; the memory is kept.
+    fn clear(&mut self) {
+        (self.asked, self.answered, self.failed) = (0, 0, 0);
+        self.latencies.clear();
+    }
 }
 
 /// Everything that is counted in a run.
@@ -367,6 +493,12 @@ pub struct Tally {
     pub flood: Option<Box<Apart>>,
     /// What came before and after payments.
     pub sequels: Sequels,
+    /// Payments that named an alias, of all that were offered.
+    pub transfers: u64,
+    /// Of these, those for which a bucket held too little: they are among `busy`.
+    pub transfers_limited: u64,
+    /// Look-ups of aliases.
+    pub lookups: Box<Lookups>,
     /// Since the last sample.
     pub window: Window,
     /// What the ledger must agree with.
@@ -392,11 +524,13 @@ impl Tally {
             apart.legs.clear();
             apart.total_of_committed.clear();
         }
+        [&mut self.lookups.sent, &mut self.lookups.answered].into_iter().for_each(Latencies::clear);
     }
 
     /// A sample was taken.
     pub fn clear_window(&mut self) {
         self.window.clear();
+        self.lookups.window.clear();
         for apart in [&mut self.bulk, &mut self.flood].into_iter().flatten() {
             apart.window_committed = 0;
             apart.window_last.clear();
@@ -516,7 +650,7 @@ impl Tally {
             .disagreements
             .iter()
             .map(|(disagreement, &Disagreed { payments: count, first, .. })| {
-                format!("{count} {} {} (the first: {})", payments(count), disagreement.text(), named(first))
+                format!("{count} {} {} (the first: {})", disagreement.of(count), disagreement.text(), named(first))
             })
             .collect();
         if self.untold > 0 {
@@ -529,6 +663,10 @@ impl Tally {
         }
         if self.unknown > 0 {
             problems.push(format!("{} {} have no outcome", self.unknown, payments(self.unknown)));
+        }
+        let unanswered = self.lookups.unanswered();
+        if unanswered > 0 {
+            problems.push(format!("{unanswered} {} without an answer", lookups(unanswered)));
         }
         problems
     }
@@ -568,6 +706,10 @@ pub struct Ended {
 
 fn payments(count: u64) -> &'static str {
     if count == 1 { "payment" } else { "payments" }
+}
+
+fn lookups(count: u64) -> &'static str {
+    if count == 1 { "look-up" } else { "look-ups" }
 }
 
 /// What a refusal is called in reports.
@@ -621,6 +763,21 @@ mod tests {
         let [bulk, flood] = [tally.bulk, tally.flood].map(|apart| apart.expect("there is one"));
         assert_eq!((bulk.offered, bulk.committed_in_time, bulk.legs.last.count(), bulk.unknown()), (1, 1, 1, 0));
         assert_eq!((flood.offered, flood.committed, flood.busy, flood.legs.accepted.count()), (2, 1, 1, 1));
+    }
+
+    #[test]
+    fn lookups_are_what_became_of_them() {
+        let mut lookups = Lookups::default();
+        (0..7).for_each(|late_ns| lookups.ask(late_ns * LATE_NS));
+        lookups.answer(true, 5_000, true);
+        lookups.answer(false, 9_000, false);
+        lookups.limit();
+        lookups.refuse(ErrorCode::Busy as u16);
+        assert_eq!((lookups.found, lookups.missed, lookups.limited, lookups.unanswered()), (1, 1, 1, 3));
+        assert_eq!((lookups.answered_in_time, lookups.late, lookups.answered.max_us()), (1, 5, 9));
+        assert_eq!((lookups.window.asked, lookups.window.answered, lookups.window.failed), (7, 2, 2));
+        let tally = Tally { lookups: Box::new(lookups), ..Tally::of(2) };
+        assert_eq!(tally.problems(), ["3 look-ups without an answer"]);
     }
 
     #[test]

@@ -86,6 +86,15 @@ impl View {
     }
 }
 
+/// Look-ups a second in a sample.
+#[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a picture for people")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small and not negative")]
+fn answered_per_s(sample: &Sample) -> u64 {
+    let Interval { length_s, lookups, .. } = sample.interval;
+    let answered = lookups.map_or(0, |lookups| lookups.answered);
+    if length_s > 0.0 { (answered as f64 / length_s).round() as u64 } else { 0 }
+}
+
 /// Payments a second in a sample.
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "a picture for people")]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small and not negative")]
@@ -113,6 +122,10 @@ fn line(sample: &Sample) -> String {
     }
     for (name, apart) in aparts(interval) {
         text.push_str(&format!("  {name} {} committed, p99 {}", grouped(apart.committed), latency(apart.p99_us)));
+    }
+    if let Some(lookups) = interval.lookups {
+        let (answered, p99) = (grouped(answered_per_s(sample)), latency(lookups.p99_us));
+        text.push_str(&format!("  look-ups {answered}/s, p99 {p99}, failed {}", grouped(lookups.failed)));
     }
     text.push('\n');
     text
@@ -148,6 +161,11 @@ fn picture(title: &str, duration_s: f64, recent: &[Sample], sample: &Sample) -> 
     for (name, apart) in aparts(interval) {
         let [p50, p99] = [apart.p50_us, apart.p99_us].map(latency);
         text.push_str(&format!("{name:<8} {} committed, p50 {p50}, p99 {p99}\n", grouped(apart.committed)));
+    }
+    if let Some(lookups) = interval.lookups {
+        let [p50, p99] = [lookups.p50_us, lookups.p99_us].map(latency);
+        let (answered, open) = (grouped(answered_per_s(sample)), grouped(lookups.open));
+        text.push_str(&format!("look-ups {answered:>9}/s  p50 {p50}  p99 {p99}, {open} open\n"));
     }
     text.push_str(&format!("cpu      generator {:.2} cores", sample.generator_cores));
     if let Some(switch_cores) = sample.switch_cores {

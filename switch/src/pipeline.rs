@@ -386,7 +386,7 @@ impl<S: Storage> Pipeline<S> {
             self.end_barred();
             self.note_operated(appended, time_ns);
             self.set_open_replies_aside();
-            self.decide_lookups();
+            self.decide_lookups(appended.first_sequence);
             self.set_questions_aside();
             self.acknowledge();
             stages::render(|| self.deliver(appended.first_sequence));

@@ -243,6 +243,8 @@ pub struct AliasFound {
     pub counters: [u8; 9],
     /// Of a limited one: when to come again.
     pub retry_after_ms: u32,
+    /// Journal position of the look-up; 0 of a limited one.
+    pub position: u64,
     /// The account, where something was found.
     pub account: Vec<u8>,
     /// The holder's name, masked by the scheme's rule; whole, of a close match.

@@ -147,6 +147,7 @@ pub(super) fn alias_found(routing: &ArchivedAliasFound, private: &[u8]) -> Optio
         owned_since_ns: routing.owned_since_ns.to_native(),
         counters: routing.counters,
         retry_after_ms: routing.retry_after_ms.to_native(),
+        position: routing.position.to_native(),
         account,
         name,
     })))

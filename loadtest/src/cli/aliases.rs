@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::print;
 use crate::SetUpError;
-use crate::aliases::write;
+use crate::aliases::{Rows, write};
 use crate::limits::ALIASES_MAX;
 
 #[derive(Args)]
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<bool, SetUpError> {
     if !(1..=ALIASES_MAX).contains(&arguments.rows) {
         return Err(SetUpError::new(format!("--rows: from 1 to {ALIASES_MAX}")));
     }
-    let files = write(&arguments.out, participant.as_str(), arguments.rows)?;
+    let files = write(&arguments.out, participant.as_str(), Rows::all(arguments.rows))?;
     print(&format!("rows          {}", files.rows.display()));
     print(&format!("attestation   {}", files.attestation.display()));
     print("in the genesis of a scheme that trusts this ID system:\n");

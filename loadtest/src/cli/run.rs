@@ -25,6 +25,7 @@ use crate::view::View;
 #[command(after_help = "Examples:
   loadtest run --spawn --rate 1000 --duration 10
   loadtest run --spawn --rate max --duration 10 --out max.json
+  loadtest run --spawn --scenario alias_heavy --rate none --lookups max --duration 10
   loadtest run --spawn --scenario payday --html payday.html
   loadtest run --spawn --scenario kill_switch --rate 500 --duration 20
   loadtest run --connect 127.0.0.1:7400 --pki /tmp/clearspan/data/pki --rate 5000 --duration 30")]
@@ -37,8 +38,8 @@ pub(super) struct Arguments {
     /// A scenario of the library (`loadtest scenarios` lists them) or a file (docs/scenarios.md)
     #[arg(long, value_name = "NAME|FILE.toml")]
     scenario: Option<String>,
-    /// Payments a second on a fixed schedule, whatever the switch does (open loop); or `max`: as many as are answered (closed loop)
-    #[arg(long, value_name = "R|max")]
+    /// Payments a second on a fixed schedule, whatever the switch does (open loop); `max`: as many as are answered (closed loop); `none`: nothing but look-ups
+    #[arg(long, value_name = "R|max|none")]
     rate: Option<String>,
     /// With --rate max: payments without an outcome, over all connections [default: 8192]
     #[arg(long, value_name = "N")]
@@ -46,6 +47,15 @@ pub(super) struct Arguments {
     /// For how long payments are offered [default: what the scenario says]
     #[arg(long, value_name = "SECONDS", required_unless_present = "scenario")]
     duration: Option<u64>,
+    /// Aliases: of a spawned switch they are imported first; with --data and --connect so many are there already [default: what the scenario says]
+    #[arg(long, value_name = "N", requires = "scenario")]
+    aliases: Option<u64>,
+    /// Look-ups of aliases a second beside the payments; `max`: as many as are answered; `none` [default: what the scenario says]
+    #[arg(long, value_name = "R|max|none", requires = "scenario")]
+    lookups: Option<String>,
+    /// With --lookups max: look-ups without an answer, over all connections [default: 2048]
+    #[arg(long, value_name = "N", requires = "scenario")]
+    lookups_in_flight: Option<u32>,
     /// Leave what ends in the first seconds out of the percentiles: memory and caches that are touched for the first time [default: 0, or what the scenario says]
     #[arg(long, value_name = "SECONDS")]
     warm_up: Option<u64>,
@@ -97,11 +107,14 @@ fn seconds(ns: u64) -> f64 {
 impl Arguments {
     fn plan(&self) -> Result<Plan, SetUpError> {
         let overrides = Overrides {
-            rate: self.rate()?,
+            rate: rate("--rate", "payments", self.rate.as_deref())?,
             duration_s: self.duration()?,
             warm_up_s: self.warm_up,
             in_flight: self.in_flight()?,
             participants: self.target.participants,
+            aliases: self.aliases,
+            lookups: rate("--lookups", "look-ups", self.lookups.as_deref())?,
+            lookups_in_flight: self.lookups_in_flight,
         };
         if let Some(scenario) = &self.scenario {
             return scenario::read(scenario, overrides);
@@ -109,6 +122,9 @@ impl Arguments {
         let duration_s = overrides.duration_s.unwrap_or(1);
         let load = match overrides.rate {
             Some(Rate::PerSecond(rate)) => Schedule::constant(rate, duration_s).map(Load::Open),
+            Some(Rate::None) => {
+                return Err(SetUpError::new("--rate none: there is no load; give a scenario with aliases"));
+            }
             Some(Rate::Max) | None => {
                 Some(Load::Closed { in_flight: overrides.in_flight.unwrap_or(IN_FLIGHT_DEFAULT), duration_s })
             }
@@ -122,18 +138,6 @@ impl Arguments {
         }
         let participants = overrides.participants.unwrap_or(TargetArguments::PARTICIPANTS_DEFAULT);
         Ok(Plan { warm_up_ns: warm_up_s * NS_PER_S, ..Plan::plain(load, participants) })
-    }
-
-    fn rate(&self) -> Result<Option<Rate>, SetUpError> {
-        let parse = |text: &String| match text.as_str() {
-            "max" => Ok(Rate::Max),
-            text => {
-                let rate = text.parse().ok().filter(|rate| (1..=RATE_MAX).contains(rate)).map(Rate::PerSecond);
-                let refused = || format!("--rate {text}: give 1 to {RATE_MAX} payments a second, or `max`");
-                rate.ok_or_else(|| SetUpError::new(refused()))
-            }
-        };
-        self.rate.as_ref().map(parse).transpose()
     }
 
     fn duration(&self) -> Result<Option<u64>, SetUpError> {
@@ -153,6 +157,20 @@ impl Arguments {
             in_flight => Ok(in_flight),
         }
     }
+}
+
+/// A rate of payments or look-ups, as it is given.
+fn rate(option: &str, what: &str, text: Option<&str>) -> Result<Option<Rate>, SetUpError> {
+    let parse = |text| match text {
+        "max" => Ok(Rate::Max),
+        "none" => Ok(Rate::None),
+        text => {
+            let rate = text.parse().ok().filter(|rate| (1..=RATE_MAX).contains(rate)).map(Rate::PerSecond);
+            let refused = || format!("{option} {text}: give 1 to {RATE_MAX} {what} a second, `max` or `none`");
+            rate.ok_or_else(|| SetUpError::new(refused()))
+        }
+    };
+    text.map(parse).transpose()
 }
 
 /// Lists the library, or prints one of it.

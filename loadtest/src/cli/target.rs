@@ -117,6 +117,7 @@ impl Target {
                     participants: plan.participants,
                     orders_per_second: plan.orders_per_second,
                     settles_net: plan.settles_net,
+                    aliases: plan.aliases.as_ref().map(|aliases| (aliases.count, aliases.tokens)),
                 };
                 let switch = tokio::select! {
                     switch = SpawnedSwitch::start(&home) => switch?,
@@ -198,6 +199,7 @@ async fn measure_spawned(
         problems: restarts.failure.into_iter().chain(closing.failure).collect(),
         cut_off_us_longest: switch.longest_cut_off_us(&outcome.samples).await,
         books: None,
+        imported_in: switch.imported_in,
     };
     if let Some(cut_offs) = &mut switch.cut_offs {
         // What was ordered of a run that was ended before may have come when nothing was offered any more.

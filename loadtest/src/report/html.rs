@@ -220,7 +220,11 @@ fn legs(body: &mut String, report: &Report) {
         ];
         legs.map(|(leg, percentiles)| row_of(&format!("{name}: {leg}"), percentiles))
     });
-    let rows = rows.chain(apart_rows);
+    let lookups = report.aliases.as_ref().filter(|aliases| aliases.mode != "none");
+    let lookup_rows = lookups.into_iter().flat_map(|aliases| {
+        [row_of("look-up: sent by the generator", &aliases.sent_us), row_of("look-up: answered", &aliases.answered_us)]
+    });
+    let rows = rows.chain(apart_rows).chain(lookup_rows);
     table(body, &["leg", "p50", "p90", "p99", "p99.9", "max"], rows);
 }
 
@@ -257,6 +261,19 @@ fn outcomes(body: &mut String, report: &Report) {
             ("recalls".to_owned(), sequels.recalls),
             ("of these, settled by a return".to_owned(), sequels.recalls_settled),
         ]);
+    }
+    if let Some(aliases) = &report.aliases {
+        rows.extend([
+            ("payments to aliases".to_owned(), aliases.transfers),
+            ("of these, limited by a bucket".to_owned(), aliases.transfers_limited),
+            ("look-ups asked".to_owned(), aliases.asked),
+            ("look-ups: found".to_owned(), aliases.found),
+            ("look-ups: not found".to_owned(), aliases.missed),
+            ("look-ups: limited by a bucket".to_owned(), aliases.limited),
+            ("look-ups: unanswered".to_owned(), aliases.unanswered),
+            ("look-ups: unsent".to_owned(), aliases.unsent),
+        ]);
+        rows.extend(aliases.refusals.iter().map(|entry| named("look-ups refused:", entry)));
     }
     if let Some(windows) = report.windows {
         rows.push(("settlement windows closed under load".to_owned(), windows.closed));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::numbers::{grouped, short};
-use super::{GeneratorCost, Report};
+use super::{AliasReport, GeneratorCost, Report};
 use crate::limits::BEHIND_MS;
 use crate::plan::Service;
 use crate::samples::Sample;
@@ -74,7 +74,30 @@ pub(super) fn service(wanted: Service, expected: Option<u64>, report: &Report) -
         at_most("errors, percent of payments due", wanted.errors_max_percent, errors),
         at_most("drift, percent of throughput lost", wanted.drift_max_percent, drift_percent(&report.samples)),
     ];
-    levels.into_iter().flatten().collect()
+    let has_payments = report.mode != "none";
+    levels.into_iter().flatten().filter(|_| has_payments).chain(lookup_levels(wanted, report)).collect()
+}
+
+/// The same of look-ups.
+#[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures of the report, not money")]
+fn lookup_levels(wanted: Service, report: &Report) -> Vec<ServiceLevel> {
+    let Some(aliases) = report.aliases.as_deref().filter(|aliases| aliases.mode != "none") else { return Vec::new() };
+    let AliasReport { asked, found, missed, unsent, answered_per_s, answered_us, .. } = aliases;
+    let level = |what: &str, required: f64, measured: f64, met: bool| {
+        let what = what.to_owned();
+        ServiceLevel { what, required, measured, met }
+    };
+    let at_most = |what, required: f64, measured: f64| level(what, required, measured, measured <= required);
+    let due = asked + unsent;
+    let errors = percent(due.saturating_sub(found + missed), due);
+    let throughput = wanted.lookups_min_per_s.map(|rate| {
+        let required = rate as f64;
+        level("look-ups answered a second", required, *answered_per_s, *answered_per_s >= required)
+    });
+    let p99 = wanted.lookup_p99_max_ms;
+    let p99 = p99.map(|ms| at_most("p99 of answered look-ups, ms", ms, answered_us.p99 as f64 / 1_000.0));
+    let errors = wanted.lookup_errors_max_percent.map(|most| at_most("errors, percent of look-ups due", most, errors));
+    [throughput, p99, errors].into_iter().flatten().collect()
 }
 
 /// Of what fell due in the last tenth of the run, how much less was committed than in the first tenth; in percent.
@@ -141,6 +164,20 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             "the switch did not keep up: {} payments fell due and were never sent; lower --rate",
             grouped(report.unsent)
         ));
+    }
+    if let Some(aliases) = &report.aliases {
+        if aliases.unsent > 0 {
+            warnings.push(format!(
+                "the switch did not keep up: {} look-ups fell due and were never sent; lower --lookups",
+                grouped(aliases.unsent)
+            ));
+        }
+        if aliases.mode == "open" && aliases.late_percent > LATE_MAX_PERCENT {
+            warnings.push(format!(
+                "{} % of look-ups were sent more than 1 ms late, for want of a core or because the switch took no more: their latencies say so",
+                short(aliases.late_percent)
+            ));
+        }
     }
     warnings
 }

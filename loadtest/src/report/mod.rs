@@ -7,6 +7,7 @@ pub(crate) mod plots;
 pub(crate) mod svg;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +18,11 @@ use crate::faults::FaultRecord;
 use crate::generator::Outcome;
 use crate::limits::NS_PER_S;
 use crate::machine::Machine;
-use crate::plan::{Load, Plan};
+use crate::plan::{AliasPlan, Load, LookupLoad, Plan};
 use crate::recount::Windows;
 use crate::samples::Sample;
 use crate::schedule::Spacing;
-use crate::tally::{Apart, Latencies, Legs, Sequels, refusal_name};
+use crate::tally::{Apart, Latencies, Legs, Sequels, Tally, refusal_name};
 use numbers::short;
 
 /// The names of the keys are relied upon by scripts. `offered = committed + rejected + expired + busy + unknown`.
@@ -91,6 +92,9 @@ pub struct Report {
     /// Requests to pay, returns and recalls. Not there where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequels: Option<Sequels>,
+    /// Aliases, payments to them, and look-ups. Not there where there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aliases: Option<Box<AliasReport>>,
     /// Settlement windows that were closed under load. Not there where nothing settles net.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<WindowsReport>,
@@ -226,6 +230,100 @@ impl ApartReport {
     }
 }
 
+/// Aliases under load. `asked = found + missed + limited + refused + unanswered`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AliasReport {
+    /// How many there are.
+    pub count: u64,
+    /// How long their import took; null where they were there already.
+    pub imported_s: Option<f64>,
+    /// Payments that named their payee by one, of those offered.
+    pub transfers: u64,
+    /// Of these, those for which a bucket held too little: they are among the busy ones.
+    pub transfers_limited: u64,
+    /// `open`, `closed` or `none`: how look-ups were asked.
+    pub mode: String,
+    /// Look-ups a second that were asked for; null in a closed loop.
+    pub rate: Option<u64>,
+    /// Look-ups without an answer at a time; null in an open loop.
+    pub in_flight: Option<u32>,
+    /// Look-ups that were sent.
+    pub asked: u64,
+    /// Answered with an account.
+    pub found: u64,
+    /// Answered: nobody has it.
+    pub missed: u64,
+    /// Not answered, because a bucket held too little.
+    pub limited: u64,
+    /// Refused before they were recorded.
+    pub refused: u64,
+    /// Neither answered nor refused.
+    pub unanswered: u64,
+    /// Of the schedule, those that were not even sent.
+    pub unsent: u64,
+    /// Answers that came again after a connection broke.
+    pub answered_again: u64,
+    /// Why look-ups were refused.
+    pub refusals: BTreeMap<String, u64>,
+    /// Look-ups answered while there was load, divided by that time.
+    pub answered_per_s: f64,
+    /// Sent more than 1 ms after they fell due, in percent.
+    pub late_percent: f64,
+    /// From the intended time to the sending.
+    pub sent_us: Percentiles,
+    /// From the intended time to the answer: found, or not found.
+    pub answered_us: Percentiles,
+}
+
+impl AliasReport {
+    fn of(plan: &AliasPlan, outcome: &Outcome, imported_in: Option<Duration>) -> AliasReport {
+        let Tally { transfers, transfers_limited, lookups, .. } = &outcome.tally;
+        let (mode, rate, in_flight) = match &plan.lookups {
+            LookupLoad::Nothing => ("none", None, None),
+            LookupLoad::Open(schedule) => ("open", Some(schedule.rate_per_s()), None),
+            LookupLoad::Closed { in_flight } => ("closed", None, Some(*in_flight)),
+        };
+        AliasReport {
+            count: plan.count,
+            imported_s: imported_in.map(|took| took.as_secs_f64()),
+            transfers: *transfers,
+            transfers_limited: *transfers_limited,
+            mode: mode.to_owned(),
+            rate,
+            in_flight,
+            asked: lookups.asked,
+            found: lookups.found,
+            missed: lookups.missed,
+            limited: lookups.limited,
+            refused: lookups.refusals.values().sum(),
+            unanswered: lookups.unanswered(),
+            unsent: outcome.lookups_unsent,
+            answered_again: lookups.answered_again,
+            refusals: lookups.refusals.iter().map(|(&code, &count)| (refusal_name(code), count)).collect(),
+            answered_per_s: per_second(lookups.answered_in_time, outcome.offered_ns),
+            late_percent: judge::percent(lookups.late, lookups.asked),
+            sent_us: Percentiles::of(&lookups.sent),
+            answered_us: Percentiles::of(&lookups.answered),
+        }
+    }
+
+    /// For people.
+    fn lines(&self) -> String {
+        let AliasReport { count, transfers, transfers_limited, asked, found, missed, limited, .. } = self;
+        let imported = self.imported_s.map_or(String::new(), |s| format!(", imported in {s:.1} s"));
+        let mut text =
+            format!("aliases    {count}{imported}; payments to them {transfers}, limited {transfers_limited}\n");
+        if self.mode != "none" {
+            text.push_str(&format!(
+                "look-ups   asked {asked} = found {found} + missed {missed} + limited {limited} + refused {} + unanswered {}; {:.0}/s answered\n",
+                self.refused, self.unanswered, self.answered_per_s
+            ));
+        }
+        text
+    }
+}
+
 /// Settlement windows of a run, counted anew from the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -322,6 +420,8 @@ pub(crate) struct Surroundings {
     pub(crate) problems: Vec<String>,
     /// The longest that it stood still at a cut-off; none where there was none.
     pub(crate) cut_off_us_longest: Option<u64>,
+    /// How long the import of aliases took; none where there was none.
+    pub(crate) imported_in: Option<Duration>,
 }
 
 impl Report {
@@ -342,9 +442,11 @@ impl Report {
         report.books_balanced = around.books.as_ref().map(|books| books.are_right);
         let windows = around.books.as_ref().and_then(|books| books.windows.as_ref());
         report.windows = windows.map(|windows| WindowsReport::of(windows, around.cut_off_us_longest));
+        let aliases = plan.aliases.as_ref();
+        report.aliases = aliases.map(|plan| Box::new(AliasReport::of(plan, outcome, around.imported_in)));
         let expected = match &plan.load {
             Load::Open(schedule) => Some(schedule.count()),
-            Load::Closed { .. } => None,
+            Load::Closed { .. } | Load::Nothing { .. } => None,
         };
         report.service = judge::service(plan.service, expected, &report);
         report.warnings = judge::warnings(&report);
@@ -370,10 +472,13 @@ impl Report {
                 ("open", Some(schedule.rate_per_s()), None, seed)
             }
             Load::Closed { in_flight, .. } => ("closed", None, Some(*in_flight), None),
+            Load::Nothing { .. } => ("none", None, None, None),
         };
         let reasons = tally.reasons.iter().map(|(code, &count)| (String::from_utf8_lossy(code).into_owned(), count));
         let named = outcome.codes.iter().zip(&tally.participants);
-        let legs = [("accepted", &tally.accepted), ("forwarded", &tally.forwarded), ("final", &tally.total)];
+        let payments = [("accepted", &tally.accepted), ("forwarded", &tally.forwarded), ("final", &tally.total)];
+        let lookups = plan.aliases.as_ref().map(|_| ("look-up", &tally.lookups.answered));
+        let legs = payments.into_iter().chain(lookups);
         Report {
             mode: mode.to_owned(),
             scenario: plan.scenario.clone(),
@@ -409,7 +514,7 @@ impl Report {
             bulk: tally.bulk.as_deref().map(|apart| ApartReport::of(apart, outcome.offered_ns)),
             flood: tally.flood.as_deref().map(|apart| ApartReport::of(apart, outcome.offered_ns)),
             sequels: plan.has_sequels().then_some(tally.sequels),
-            histogram_us: legs.into_iter().map(|(name, leg)| (name.to_owned(), leg.bars())).collect(),
+            histogram_us: legs.map(|(name, leg)| (name.to_owned(), leg.bars())).collect(),
             participants_us: named.map(|(code, legs)| (code.to_string(), LegPercentiles::of(legs))).collect(),
             interrupted: outcome.is_interrupted,
             date: date(),
@@ -448,6 +553,9 @@ impl Report {
         if self.unsent > 0 {
             text.push_str(&format!("; {} payments were never sent", self.unsent));
         }
+        if let Some(aliases) = self.aliases.as_ref().filter(|aliases| aliases.unsent > 0) {
+            text.push_str(&format!("; {} look-ups were never sent", aliases.unsent));
+        }
         text
     }
 
@@ -455,6 +563,7 @@ impl Report {
     pub(crate) fn load_text(&self) -> String {
         let load = match (self.rate, self.in_flight) {
             (Some(rate), _) => format!("open loop, {} payments/s", numbers::grouped(rate)),
+            (None, None) => "no payments".to_owned(),
             (None, in_flight) => format!("closed loop, {} in flight", numbers::grouped(in_flight.unwrap_or(0).into())),
         };
         let scenario = self.scenario.as_ref().map_or(String::new(), |name| format!("{name}: "));
@@ -494,6 +603,10 @@ impl Report {
         for (name, p) in legs {
             text.push_str(&row(name, [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| us.to_string())));
         }
+        if let Some(aliases) = self.aliases.as_ref().filter(|aliases| aliases.mode != "none") {
+            let p = &aliases.answered_us;
+            text.push_str(&row("look-up", [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| us.to_string())));
+        }
         for (name, apart) in self.aparts() {
             let p = &apart.latency_us;
             text.push_str(&row(name, [p.p50, p.p90, p.p99, p.p999, p.max].map(|us| us.to_string())));
@@ -502,6 +615,9 @@ impl Report {
         }
         if let Some(sequels) = self.sequels {
             text.push_str(&sequels_line(&sequels));
+        }
+        if let Some(aliases) = &self.aliases {
+            text.push_str(&aliases.lines());
         }
         if let Some(windows) = self.windows {
             text.push_str(&windows.line());
@@ -550,7 +666,11 @@ fn fault_line(fault: &FaultRecord) -> String {
 #[allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures of the report, not money")]
 fn generator_cost(outcome: &Outcome, (user_s, sys_s): (f64, f64)) -> GeneratorCost {
     let tally = &outcome.tally;
-    let offering = outcome.samples.iter().filter(|sample| sample.interval.offered > 0);
+    let is_offering = |sample: &&Sample| {
+        let asked = sample.interval.lookups.map_or(0, |lookups| lookups.asked);
+        sample.interval.offered + asked > 0
+    };
+    let offering = outcome.samples.iter().filter(is_offering);
     let busy_s: f64 = offering.clone().map(|sample| sample.generator_thread_cores * sample.interval.length_s).sum();
     let seconds: f64 = offering.map(|sample| sample.interval.length_s).sum();
     GeneratorCost {

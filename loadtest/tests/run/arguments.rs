@@ -22,7 +22,7 @@ fn a_rate_that_cannot_be() {
         check(
             &["run", "--spawn", &format!("--rate={rate}"), "--duration", "1"],
             &format!("--rate {rate}"),
-            "give 1 to 10000000 payments a second, or `max`",
+            "give 1 to 10000000 payments a second, `max` or `none`",
         );
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{check_identity, number, report_of};
 
 /// Builds the switch of the same profile, beside this crate's own binary. Where it is built already this takes a moment.
-fn build_switch() -> PathBuf {
+pub(crate) fn build_switch() -> PathBuf {
     let own = Path::new(env!("CARGO_BIN_EXE_loadtest"));
     let profile = own.parent().unwrap();
     let mut build = Command::new(env!("CARGO"));

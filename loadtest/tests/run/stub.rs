@@ -6,12 +6,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use adapters::check::{self, Checked, Request};
+use adapters::directory::LookupResult;
 use adapters::message::{
-    Ack, CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus, CreditTransfer, Error, ErrorCode, Forward, Lane,
-    MessageKind, NO_ID, Outcome, Part, ParticipantCode, Return, Returned, Status, Welcome,
+    Ack, AliasFound, AliasFoundPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate,
+    CaseForward, CaseKind, CaseOpen, CaseState, CaseStatus, CreditTransfer, Error, ErrorCode, Forward, Lane,
+    MessageKind, NO_ID, Outcome, Part, ParticipantCode, PaymentPrivate, Return, Returned, Status, Welcome,
 };
 use adapters::native::frame::{Decoded, Head, decode, encode};
 use adapters::native::tls;
+use loadtest::aliases::account_of;
 use rustls::server::WebPkiClientVerifier;
 use switch::pki::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,6 +40,12 @@ pub(crate) struct Script {
     pub(crate) silent_every: Option<u64>,
     /// Every order whose number this divides takes so long, instead of `delay`.
     pub(crate) slow_every: Option<(u64, Duration)>,
+    /// Of every look-up whose number this divides a bucket holds too little.
+    pub(crate) lookup_limited_every: Option<u64>,
+    /// Every look-up whose number this divides is refused as busy.
+    pub(crate) lookup_busy_every: Option<u64>,
+    /// Of every payment to an alias whose number this divides a bucket holds too little.
+    pub(crate) transfer_limited_every: Option<u64>,
     /// What it does wrong to the order with this number, and to no other.
     pub(crate) misdeed: Option<(u64, Misdeed)>,
 }
@@ -64,6 +73,10 @@ pub(crate) enum Misdeed {
     TellsPayerOtherwise,
     /// Both are told that it is committed, and the payee provider was never asked.
     CommitsUnasked,
+    /// The payee provider of a payment to an alias is given another account.
+    AltersAccount,
+    /// The payment is refused, as if nobody had its alias.
+    MissesPayee,
     /// Of the return with this number who had paid hears nothing.
     ForgetsReturned,
     /// It is told of it twice.
@@ -82,6 +95,18 @@ pub(crate) enum Misdeed {
     MistakesCase,
     /// The responder is asked for one unit more.
     AltersCase,
+    /// The look-up with this number is answered with another account.
+    AltersAnswer,
+    /// It is answered with another provider.
+    AltersOwner,
+    /// It is answered as if nobody had the alias.
+    MissesAlias,
+    /// Somebody has every alias from now on.
+    FindsNobody,
+    /// It is answered twice.
+    AnswersTwice,
+    /// It is acknowledged, and never answered.
+    ForgetsAnswer,
 }
 
 /// A running stub; it ends with the test's process.
@@ -145,6 +170,9 @@ struct World {
     wronged: Option<[u8; 16]>,
     returns: u64,
     cases: u64,
+    lookups: u64,
+    /// What payments to aliases say in private.
+    accounts: HashMap<[u8; 16], PaymentPrivate>,
     /// Cases, by their ids.
     opened: HashMap<[u8; 16], Case>,
     /// The request that each payment pays.
@@ -171,10 +199,14 @@ struct Outbox {
 impl World {
     /// Numbers a message, keeps it, and sends it where there is a connection.
     fn tell<P: Part>(&mut self, code: [u8; 35], kind: MessageKind, routing: &P) {
+        self.tell_with(code, kind, routing, None);
+    }
+
+    fn tell_with<P: Part>(&mut self, code: [u8; 35], kind: MessageKind, routing: &P, private: Option<&PaymentPrivate>) {
         let outbox = self.outboxes.entry(code).or_default();
         let head = Head { lane: Lane::Payments, number: outbox.frames.len() as u64 + 1, ..Head::PLAIN };
         let mut frame = Vec::new();
-        encode(&mut frame, kind, head, routing, |_| {});
+        encode(&mut frame, kind, head, routing, |out| private.iter().for_each(|private| private.write(out)));
         outbox.live.as_ref().map(|live| live.send(frame.clone()));
         outbox.frames.push(frame);
     }
@@ -208,7 +240,90 @@ impl World {
             Some(Misdeed::CommitsUnasked) => return self.decide(forward.payment_id, forward.payee),
             _ => {}
         }
-        self.tell(forward.payee, MessageKind::Forward, &forward);
+        let private = self.accounts.remove(&forward.payment_id);
+        self.tell_with(forward.payee, MessageKind::Forward, &forward, private.as_ref());
+    }
+
+    /// Answers a look-up.
+    fn look_up(&mut self, code: [u8; 35], number: u64, lookup: &Checked<'_, AliasLookup>) {
+        self.lookups += 1;
+        let (id, count) = (lookup.routing().lookup_id, self.lookups);
+        let is_each = |every: Option<u64>| every.is_some_and(|every| count.is_multiple_of(every));
+        if is_each(self.script.lookup_busy_every) {
+            return self.reply(code, MessageKind::Error, 0, &refusal(ErrorCode::Busy, id, number));
+        }
+        let misdeed = self.script.misdeed.and_then(|(at, misdeed)| (at == count).then_some(misdeed));
+        let private = AliasLookupPrivate::read(lookup.private_bytes()).unwrap();
+        let row = row_of(&private.alias).or((misdeed == Some(Misdeed::FindsNobody)).then_some(0));
+        let row = row.filter(|_| misdeed != Some(Misdeed::MissesAlias));
+        let limited = is_each(self.script.lookup_limited_every);
+        let result = match row {
+            _ if limited => LookupResult::Limited,
+            Some(_) => LookupResult::Found,
+            None => LookupResult::NotFound,
+        };
+        let found = row.filter(|_| !limited);
+        let owner = |row: u64| code_of(row + u64::from(misdeed == Some(Misdeed::AltersOwner)));
+        let answer = AliasFound {
+            lookup_id: id,
+            result: result as u8,
+            name_match: 0,
+            participant: found.map_or([0; 35], owner),
+            owned_since_ns: u64::from(found.is_some()),
+            counters: [0; 9],
+            retry_after_ms: if limited { 20 } else { 0 },
+            position: if limited { 0 } else { count },
+        };
+        let account = found.map(|row| account_of(row + u64::from(misdeed == Some(Misdeed::AltersAnswer))));
+        let private =
+            account.map(|account| AliasFoundPrivate { account: account.into_bytes(), name: b"A**** M****".to_vec() });
+        let answers = match misdeed {
+            Some(Misdeed::AnswersTwice) => 2,
+            Some(Misdeed::ForgetsAnswer) => 0,
+            _ => 1,
+        };
+        for _ in 0..answers {
+            let mut frame = Vec::new();
+            encode(&mut frame, MessageKind::AliasFound, Head::PLAIN, &answer, |out| {
+                private.iter().for_each(|private| private.write(out));
+            });
+            self.outboxes[&code].live.as_ref().map(|live| live.send(frame));
+        }
+        self.reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
+    }
+
+    /// What the payee provider of a payment to an alias is to be asked; none where it is refused.
+    fn order_to_alias(
+        &mut self,
+        (code, number, seen): ([u8; 35], u64, u64),
+        order: &Checked<'_, AliasTransfer>,
+    ) -> Option<Forward> {
+        let routing = order.routing();
+        let id = routing.payment_id;
+        let limited = self.script.transfer_limited_every.is_some_and(|every| seen.is_multiple_of(every));
+        let misdeed = self.script.misdeed.and_then(|(at, misdeed)| (at == seen).then_some(misdeed));
+        let private = AliasTransferPrivate::read(order.private_bytes()).unwrap();
+        let row = row_of(&private.alias).filter(|_| misdeed != Some(Misdeed::MissesPayee));
+        let code_of_refusal = if limited { ErrorCode::LookupLimited } else { ErrorCode::AliasNotFound };
+        let Some(row) = row.filter(|_| !limited) else {
+            self.reply(code, MessageKind::Error, 0, &refusal(code_of_refusal, id, number));
+            return None;
+        };
+        let account = account_of(row + u64::from(misdeed == Some(Misdeed::AltersAccount)));
+        self.accounts.insert(id, PaymentPrivate { payee_account: account.into_bytes(), ..PaymentPrivate::default() });
+        let is_taken = take_order(self, (code, number, seen), id, routing.request_id);
+        is_taken.then(|| Forward {
+            payment_id: id,
+            payer: routing.payer,
+            payee: code_of(row),
+            amount: routing.amount.to_native(),
+            currency: routing.currency,
+            accepted_at_ns: routing.accepted_at_ns.to_native(),
+            purpose: routing.purpose,
+            lane: routing.lane,
+            request_id: routing.request_id,
+            deadline_ns: u64::MAX,
+        })
     }
 
     /// Tells both sides, once.
@@ -332,6 +447,8 @@ async fn serve(listener: std::net::TcpListener, acceptor: TlsAcceptor, script: S
         wronged: None,
         returns: 0,
         cases: 0,
+        lookups: 0,
+        accounts: HashMap::new(),
         opened: HashMap::new(),
         requests: HashMap::new(),
         returned: HashMap::new(),
@@ -408,6 +525,12 @@ fn take(world: &Rc<RefCell<World>>, code: [u8; 35], number: u64, request: Reques
             let asked = order_taken(&mut world.borrow_mut(), (code, number, seen), &order);
             asked.into_iter().for_each(|forward| forward_later(world, seen, forward));
         }
+        Request::AliasTransfer(order) => {
+            let Some(seen) = see(&mut world.borrow_mut()) else { return false };
+            let asked = world.borrow_mut().order_to_alias((code, number, seen), &order);
+            asked.into_iter().for_each(|forward| forward_later(world, seen, forward));
+        }
+        Request::AliasLookup(lookup) => world.borrow_mut().look_up(code, number, &lookup),
         Request::Answer(answer) => world.borrow_mut().decide(answer.routing().payment_id, code),
         Request::StatusRequest(id) => world.borrow_mut().repeat_outcome(code, number, id.bytes()),
         request => take_beside(&mut world.borrow_mut(), code, number, request),
@@ -432,25 +555,8 @@ fn order_taken(
     order: &Checked<'_, CreditTransfer>,
 ) -> Option<Forward> {
     let routing = order.routing();
-    let Script { busy_every, silent_every, misdeed, .. } = world.script;
-    let is_each = |every: Option<u64>| every.is_some_and(|every| seen.is_multiple_of(every));
     let id = routing.payment_id;
-    if is_each(busy_every) {
-        world.reply(code, MessageKind::Error, 0, &busy(id, number));
-        return None;
-    }
-    if misdeed.is_some_and(|(at, misdeed)| at == seen && misdeed < Misdeed::ForgetsReturned) {
-        world.wronged = Some(id);
-    }
-    world.reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
-    if routing.request_id != NO_ID {
-        world.requests.insert(id, routing.request_id);
-    }
-    if world.seen.insert(id, code).is_some() {
-        world.repeat_outcome(code, number, id);
-        return None;
-    }
-    (!is_each(silent_every)).then(|| Forward {
+    take_order(world, (code, number, seen), id, routing.request_id).then(|| Forward {
         payment_id: id,
         payer: routing.payer,
         payee: routing.payee,
@@ -462,6 +568,33 @@ fn order_taken(
         request_id: routing.request_id,
         deadline_ns: u64::MAX,
     })
+}
+
+/// Is anybody to be asked about an order with this id?
+fn take_order(
+    world: &mut World,
+    (code, number, seen): ([u8; 35], u64, u64),
+    id: [u8; 16],
+    request_id: [u8; 16],
+) -> bool {
+    let Script { busy_every, silent_every, misdeed, .. } = world.script;
+    let is_each = |every: Option<u64>| every.is_some_and(|every| seen.is_multiple_of(every));
+    if is_each(busy_every) {
+        world.reply(code, MessageKind::Error, 0, &refusal(ErrorCode::Busy, id, number));
+        return false;
+    }
+    if misdeed.is_some_and(|(at, misdeed)| at == seen && misdeed < Misdeed::ForgetsReturned) {
+        world.wronged = Some(id);
+    }
+    world.reply(code, MessageKind::Ack, number, &Ack { received: [0; 3] });
+    if request_id != NO_ID {
+        world.requests.insert(id, request_id);
+    }
+    if world.seen.insert(id, code).is_some() {
+        world.repeat_outcome(code, number, id);
+        return false;
+    }
+    !is_each(silent_every)
 }
 
 /// Asks the payee provider, after the time of the order with this place among all.
@@ -476,8 +609,19 @@ fn forward_later(world: &Rc<RefCell<World>>, seen: u64, forward: Forward) {
     });
 }
 
-fn busy(payment_id: [u8; 16], frame_number: u64) -> Error {
-    Error { code: ErrorCode::Busy as u16, field: 0, fatal: 0, retry_after_ms: 50, frame_number, payment_id }
+fn refusal(code: ErrorCode, payment_id: [u8; 16], frame_number: u64) -> Error {
+    Error { code: code as u16, field: 0, fatal: 0, retry_after_ms: 50, frame_number, payment_id }
+}
+
+/// The row of a mobile number; none where nobody has it.
+fn row_of(alias: &[u8]) -> Option<u64> {
+    std::str::from_utf8(alias).unwrap().strip_prefix("+2547").map(|digits| digits.parse().unwrap())
+}
+
+/// Whose the alias of a row is: they go round.
+fn code_of(row: u64) -> [u8; 35] {
+    let place = usize::try_from(row % 2).unwrap();
+    *ParticipantCode::parse(CODES[place]).unwrap().bytes()
 }
 
 /// What goes beside orders and answers.

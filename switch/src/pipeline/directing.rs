@@ -560,7 +560,7 @@ impl<S: Storage> Pipeline<S> {
     }
 
     /// Takes what was held for the look-ups of a batch, with the engine's word about each, into its delay class.
-    pub(super) fn decide_lookups(&mut self) {
+    pub(super) fn decide_lookups(&mut self, first_sequence: u64) {
         if self.directing.held.is_empty() {
             return;
         }
@@ -583,7 +583,10 @@ impl<S: Storage> Pipeline<S> {
                     let refusal = Refusal { payment_id: effect.id.bytes(), ..Refusal::plain(code) };
                     DelayedWhat::Refused { refusal, retry_after_ms }
                 }
-                (HeldWhat::Answer(found), true) => self.found(effect.id, effect.source, found),
+                (HeldWhat::Answer(found), true) => {
+                    // The entry of the batch's first place stands behind its tick.
+                    self.found(effect.id, first_sequence + u64::from(entry), found)
+                }
                 (HeldWhat::Answer(_), false) => limited(effect.id, retry_after_ms),
             };
             let delayed = Delayed { session, number, participant: effect.participant, what };

@@ -244,8 +244,10 @@ fn who_registers_is_found_and_paid_over_a_kill_and_after_removal_nobody_is() {
     let (issuer, switch) = begin(&data);
     let runtime = runtime();
     let (mut payer, mut payee) = (Desk::open(&runtime, &data, 1), Desk::open(&runtime, &data, 2));
-    assert_eq!(payer.look_up(PHONE).result, LookupResult::NotFound);
+    let missed = payer.look_up(PHONE);
+    assert_eq!(missed.result, LookupResult::NotFound);
     let registered = payee.register(&AMINA, &issuer);
+    assert!(0 < missed.position && missed.position < registered.position, "each has its place in the journal");
     assert_eq!((registered.outcome, registered.alias.as_slice()), (AliasOutcome::Done, PHONE.as_bytes()));
 
     let found = payer.look_up("+254 712-345 678");
@@ -268,6 +270,7 @@ fn who_registers_is_found_and_paid_over_a_kill_and_after_removal_nobody_is() {
     assert_eq!(found.counters, [1, 1, 1, 0, 0, 0, 0, 0, 0], "one was settled");
     let answer = payee.query(QueryForm::Lookups, item(AliasType::Mobile, PHONE));
     assert_eq!(answer.items.len() / 21, 3, "two look-ups and a payment found it");
+    assert_eq!(answer.items[..8], found.position.to_le_bytes(), "the newest is the one that was just answered");
     assert_eq!(answer.items[16..21], [1, 0, 0, 0, 1], "by PSP0001, to pay");
     let others = payer.query(QueryForm::Lookups, item(AliasType::Mobile, PHONE));
     assert!(others.items.is_empty(), "only its own participant learns who has looked it up");
