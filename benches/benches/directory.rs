@@ -22,7 +22,7 @@ use benches::{Random, scheme, timed};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use loadtest::aliases::{account_of, number_of, token_of};
-use switch::directory::hashes::{HashKey, HashKeys, KeyedHash};
+use switch::directory::hashes::{HashKey, HashKeys, KeyedHash, nonce_hash};
 use switch::directory::machine::DirectoryLimits;
 use switch::directory::store::{DiskStore, MemoryStore, Store};
 use switch::directory::{CommandResult, Directory, DirectoryBatch};
@@ -89,6 +89,7 @@ impl<S: Store> Filling<S> {
                 identity: or_none(hashes.identity(&code, token_of(code.as_str(), row).as_bytes())),
                 identity_before: [0; 16],
                 account: or_none(hashes.account(&code, account_of(row).as_bytes())),
+                account_before: [0; 16],
                 nonce: if is_register { self.random.bytes() } else { [0; 16] },
                 attested_until_ns: if is_register { u64::MAX } else { 0 },
                 defaults: 0,
@@ -258,7 +259,7 @@ fn hashes(criterion: &mut Criterion) {
             let alias = keys.alias(mobile, black_box(alias.as_bytes()));
             let identity = keys.identity(&code, black_box(token.as_bytes()));
             let account = keys.account(&code, black_box(account.as_bytes()));
-            (alias, identity, account, keys.nonce(b"dev-id", black_box(b"nonce-0123456789")))
+            (alias, identity, account, nonce_hash(b"dev-id", black_box(b"nonce-0123456789")))
         });
     });
     group.bench_function("hashes of a look-up", |bencher| {
