@@ -11,7 +11,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use adapters::message::ParticipantCode;
 
@@ -28,14 +28,80 @@ pub struct Vault {
     next: u64,
     /// Secrets that are not written yet.
     fresh: Vec<u8>,
+    /// Where secrets come from.
+    secret: fn(u64) -> [u8; SECRET_BYTES],
 }
 
 /// Who reads slots, from any thread.
 #[derive(Clone)]
 pub struct VaultReader {
     key: [u8; 32],
-    file: Arc<File>,
+    file: Slots,
     path: Arc<PathBuf>,
+}
+
+/// Where slots lie.
+#[derive(Clone)]
+enum Slots {
+    File(Arc<File>),
+    /// The simulator's, which outlives its process.
+    Memory(MemorySlots),
+}
+
+/// Slots that lie in memory. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct MemorySlots(Arc<Mutex<Vec<u8>>>);
+
+impl Slots {
+    fn read(&self, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+        match self {
+            Slots::File(file) => file.read_exact_at(bytes, at),
+            Slots::Memory(MemorySlots(slots)) => {
+                let slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = usize::try_from(at).unwrap_or(usize::MAX);
+                let found = at.checked_add(bytes.len()).and_then(|end| slots.get(at..end));
+                found.map(|found| bytes.copy_from_slice(found)).ok_or(std::io::ErrorKind::UnexpectedEof.into())
+            }
+        }
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> std::io::Result<()> {
+        match self {
+            Slots::File(file) => file.write_all_at(bytes, at),
+            Slots::Memory(MemorySlots(slots)) => {
+                let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = usize::try_from(at).unwrap_or(usize::MAX);
+                let end = at.saturating_add(bytes.len());
+                let length = slots.len().max(end);
+                slots.resize(length, 0);
+                slots[at..end].copy_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn sync(&self) -> std::io::Result<()> {
+        match self {
+            Slots::File(file) => file.sync_data(),
+            Slots::Memory(_) => Ok(()),
+        }
+    }
+}
+
+/// 16 random bytes of the system, never zeros.
+fn random_secret(_: u64) -> [u8; SECRET_BYTES] {
+    let mut secret = [0; SECRET_BYTES];
+    while secret == [0; SECRET_BYTES] {
+        random_into(&mut secret);
+    }
+    secret
+}
+
+/// A function of the slot, so that the same seed gives the same run. What keeps it secret is no matter there.
+fn simulated_secret(slot: u64) -> [u8; SECRET_BYTES] {
+    let mut secret = [1; SECRET_BYTES];
+    secret[..8].copy_from_slice(&slot.to_le_bytes());
+    secret
 }
 
 impl Vault {
@@ -60,8 +126,16 @@ impl Vault {
             }
         }
         let next = (length / SECRET_BYTES as u64).max(1);
-        let reader = VaultReader { key, file: Arc::new(file), path: Arc::new(path.to_owned()) };
-        Ok(Vault { reader, next, fresh: Vec::new() })
+        let reader = VaultReader { key, file: Slots::File(Arc::new(file)), path: Arc::new(path.to_owned()) };
+        Ok(Vault { reader, next, fresh: Vec::new(), secret: random_secret })
+    }
+
+    /// The simulator's, with the slots that there are.
+    pub(crate) fn simulated(slots: &MemorySlots, key: [u8; 32]) -> Vault {
+        let length = slots.0.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let next = (length / SECRET_BYTES).max(1) as u64;
+        let reader = VaultReader { key, file: Slots::Memory(slots.clone()), path: Arc::default() };
+        Vault { reader, next, fresh: Vec::new(), secret: simulated_secret }
     }
 
     /// Who reads it.
@@ -73,10 +147,7 @@ impl Vault {
     pub fn take(&mut self) -> (u64, DataKey) {
         let slot = self.next;
         self.next += 1;
-        let mut secret = [0; SECRET_BYTES];
-        while secret == [0; SECRET_BYTES] {
-            random_into(&mut secret);
-        }
+        let secret = (self.secret)(slot);
         self.fresh.extend_from_slice(&secret);
         (slot, self.reader.key_of(slot, &secret))
     }
@@ -98,7 +169,7 @@ impl Vault {
         let VaultReader { file, path, .. } = &self.reader;
         let slots = (self.fresh.len() / SECRET_BYTES) as u64;
         let at = (self.next - slots) * SECRET_BYTES as u64;
-        let written = file.write_all_at(&self.fresh, at).and_then(|()| file.sync_data());
+        let written = file.write(&self.fresh, at).and_then(|()| file.sync());
         written.map_err(|error| SealFault::File(path.to_path_buf(), error))?;
         self.fresh.clear();
         Ok(())
@@ -119,7 +190,7 @@ impl VaultReader {
     /// The key of a slot; none where it was destroyed, or never was.
     pub fn key(&self, slot: u64) -> Result<Option<DataKey>, SealFault> {
         let mut secret = [0; SECRET_BYTES];
-        match self.file.read_exact_at(&mut secret, slot * SECRET_BYTES as u64) {
+        match self.file.read(&mut secret, slot * SECRET_BYTES as u64) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(SealFault::File(self.path.to_path_buf(), error)),
@@ -131,9 +202,9 @@ impl VaultReader {
     pub fn destroy(&self, slots: &[u64]) -> Result<(), SealFault> {
         let fault = |error| SealFault::File(self.path.to_path_buf(), error);
         for &slot in slots.iter().filter(|&&slot| slot > 0) {
-            self.file.write_all_at(&[0; SECRET_BYTES], slot * SECRET_BYTES as u64).map_err(fault)?;
+            self.file.write(&[0; SECRET_BYTES], slot * SECRET_BYTES as u64).map_err(fault)?;
         }
-        self.file.sync_data().map_err(fault)
+        self.file.sync().map_err(fault)
     }
 
     fn key_of(&self, slot: u64, secret: &[u8; SECRET_BYTES]) -> DataKey {

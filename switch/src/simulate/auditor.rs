@@ -4,6 +4,7 @@
 //! power cut. What an entry says must be what a provider sent. From these it computes every outcome, every balance, and every numbered
 //! message that anybody is to be told.
 
+mod aliases;
 mod cases;
 mod deliveries;
 mod returns;
@@ -18,6 +19,7 @@ use super::plan::{BULK_PURPOSE, CURRENCIES, Plan, Rules};
 use super::provider::hex;
 use super::random::to_usize;
 use super::wire::{self, Id, LANES, NO_ID, kind};
+pub(super) use aliases::{Aliases, result_name};
 pub(super) use cases::{Case, row_name, state};
 pub(super) use deliveries::{Deliveries, Door};
 use scheme::Open;
@@ -89,6 +91,8 @@ struct Came<'e> {
     /// Through which position the history was asked.
     checked_through: u64,
     routing: &'e [u8],
+    /// The routing part as it was sent: another one, of an order that named an alias.
+    as_sent: Vec<u8>,
     private: Vec<u8>,
     fields: Vec<Vec<u8>>,
 }
@@ -102,6 +106,7 @@ pub(super) struct Payment {
     pub(super) end: Option<wire::Status>,
     pub(super) is_return: bool,
     routing: Vec<u8>,
+    as_sent: Vec<u8>,
     fields: Vec<Vec<u8>>,
     lane: usize,
     /// The place of its currency; 0 where it was rejected.
@@ -118,7 +123,7 @@ impl Payment {
     /// Is this the same once more?
     fn is_same(&self, came: &Came<'_>, is_return: bool) -> bool {
         let is_of_kind = self.is_return == is_return;
-        is_of_kind && self.sender == came.sender && self.routing == came.routing && self.fields == came.fields
+        is_of_kind && self.sender == came.sender && self.as_sent == came.as_sent && self.fields == came.fields
     }
 
     pub(super) fn is_party(&self, participant: usize) -> bool {
@@ -128,6 +133,11 @@ impl Payment {
     /// As ordered.
     pub(super) fn currency_code(&self) -> [u8; 3] {
         CURRENCIES[self.currency]
+    }
+
+    /// Did its order name an alias?
+    fn is_by_alias(&self) -> bool {
+        !self.is_return && self.as_sent != self.routing
     }
 
     pub(super) fn is_committed(&self) -> bool {
@@ -172,6 +182,7 @@ pub(super) struct Auditor {
     /// Open cases that wait for their deadline, which comes first, and then the position of their opening.
     case_deadlines: BTreeSet<(u64, u64, Subject)>,
     scheme: Scheme,
+    aliases: Aliases,
     told: Vec<[Vec<Told>; LANES]>,
     /// What each participant has acknowledged of each lane, as journaled.
     acknowledged: Vec<[u64; LANES]>,
@@ -230,6 +241,7 @@ impl Auditor {
             is_absent: plan.providers.iter().map(|_| false).collect(),
             observed: Vec::new(),
             scheme: Scheme::new(plan),
+            aliases: Aliases::new(plan.aliases),
             window: VecDeque::new(),
             floor: 0,
             left: BTreeSet::new(),
@@ -244,8 +256,14 @@ impl Auditor {
 
     /// A provider hands a message to its session.
     pub(super) fn sent(&mut self, kind: u8, sender: usize, routing: &[u8], private: &[u8]) {
-        let is_payments = matches!(kind, kind::CREDIT_TRANSFER | kind::CASE_OPEN);
-        let fields = wire::private_fields(private, if is_payments { 7 } else { 2 });
+        let cells = match kind {
+            kind::CREDIT_TRANSFER | kind::CASE_OPEN => 7,
+            kind::ALIAS_TRANSFER => 8,
+            kind::ALIAS_COMMAND => 5,
+            kind::ALIAS_LOOKUP => 4,
+            _ => 2,
+        };
+        let fields = wire::private_fields(private, cells);
         let sent = Sent { sender, routing: routing.to_vec(), private: private.to_vec(), fields };
         let known = self.sent.entry((kind, wire::array(routing, 0))).or_default();
         let is_same = |other: &Sent| other.sender == sender && other.routing == routing && other.fields == sent.fields;
@@ -276,7 +294,12 @@ impl Auditor {
         for (position, entry) in (batch.first_sequence + 1..).zip(&entries) {
             self.scheme.at(position, batch.time_ns);
             match (entry.kind, entry.sender_kind) {
+                (kind::CREDIT_TRANSFER, 1) if entry.annotation.len() == 104 => self.begin_by_alias(position, entry)?,
                 (kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN, 1) => self.begin(position, entry)?,
+                (kind::ALIAS_COMMANDED, 1) => named(journal::NAME, self.alias_command(position, entry))?,
+                (kind::ALIAS_LOOKED_UP, 1) => self.looked_up(position, entry)?,
+                (kind::HASH_KEY, 2) => self.renewal(entry),
+                (kind::HASH_KEY | kind::REHASHED, 3) => named(journal::NAME, self.renewed(position, entry))?,
                 (kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
                 (kind::CASE_ANSWER | kind::CASE_CANCEL, 1) => {
                     named(journal::NAME, self.case_input(position, entry))?;
@@ -284,7 +307,7 @@ impl Auditor {
                 (kind::SIGN_ON | kind::SIGN_OFF, 1) => named(journal::NAME, self.sign(position, entry))?,
                 (kind::PRESENCE, 3) => named(journal::NAME, self.observed(entry))?,
                 (kind::ACKNOWLEDGED, 3) => named(journal::NAME, self.cursors(entry))?,
-                (128..=130 | 136, 2) if self.batches.len() == 1 => self.scheme.begins_with(entry),
+                (128..=130 | 136 | 148 | 150, 2) if self.batches.len() == 1 => self.scheme.begins_with(entry),
                 (128.., 2) if self.batches.len() == 1 => {}
                 (134..=147, 2) => named(journal::NAME, self.command(entry))?,
                 (kind, sender) => {
@@ -511,13 +534,13 @@ impl Auditor {
         let sent = sent.into_iter().find(|sent| is_entry(sent, sender, entry));
         let sent = sent.ok_or_else(|| format!("position {position} holds what nobody sent, kind {}", entry.kind))?;
         let checked_through = if entry.annotation.len() >= 24 { wire::u64_at(entry.annotation, 16) } else { 0 };
-        let (private, fields) = (sent.private.clone(), sent.fields.clone());
-        Ok(Came { position, sender, checked_through, routing: entry.routing, private, fields })
+        let (as_sent, private, fields) = (sent.routing.clone(), sent.private.clone(), sent.fields.clone());
+        Ok(Came { position, sender, checked_through, routing: entry.routing, as_sent, private, fields })
     }
 
     /// A payment that nobody knew is decided by the rules.
     fn decide(&mut self, order: &wire::Order, came: Came<'_>) {
-        let Came { position, sender, routing, private, fields, .. } = came;
+        let Came { position, sender, routing, as_sent, private, fields, .. } = came;
         let judged = self.judge(sender, order);
         let (payee, currency) = judged.unwrap_or((0, 0));
         let payment = Payment {
@@ -527,6 +550,7 @@ impl Auditor {
             end: None,
             is_return: false,
             routing: routing.to_vec(),
+            as_sent,
             fields,
             lane: if order.lane == 2 { BULK } else { PAYMENTS },
             currency,
@@ -666,6 +690,7 @@ impl Auditor {
         if outcome == outcome::COMMITTED {
             self.scheme.post(1, currency, payer, payee, amount);
         }
+        self.aliases.decided(self.time_ns, id, outcome);
         self.counts.ended[usize::from(outcome) - 1] += 1;
         self.outcome(position, Subject::Payment(id));
         self.tell(payer, lane, Told { kind: kind::STATUS, routing: status.bytes(), private: note.to_vec() });
@@ -756,6 +781,11 @@ impl Auditor {
         is_busy((&self.open, &self.payments, &self.cases), place)
     }
 
+    /// A participant's code, as on the wire.
+    pub(super) fn code_of(&self, place: usize) -> [u8; 35] {
+        self.codes[place]
+    }
+
     /// How many participants there are.
     pub(super) fn participants(&self) -> usize {
         self.codes.len()
@@ -788,18 +818,21 @@ impl Auditor {
             };
         }
         let Some(payment) = self.payments.get(&id) else {
-            return self.case(id).is_some() && (is_sent(kind::CREDIT_TRANSFER) || is_sent(kind::RETURN));
+            let orders = [kind::CREDIT_TRANSFER, kind::ALIAS_TRANSFER, kind::RETURN];
+            return self.case(id).is_some() && orders.into_iter().any(is_sent);
         };
-        let [own, other] = if payment.is_return {
-            [kind::RETURN, kind::CREDIT_TRANSFER]
+        let [own, other, third] = if payment.is_return {
+            [kind::RETURN, kind::CREDIT_TRANSFER, kind::ALIAS_TRANSFER]
+        } else if payment.is_by_alias() {
+            [kind::ALIAS_TRANSFER, kind::CREDIT_TRANSFER, kind::RETURN]
         } else {
-            [kind::CREDIT_TRANSFER, kind::RETURN]
+            [kind::CREDIT_TRANSFER, kind::RETURN, kind::ALIAS_TRANSFER]
         };
         let is_what = |sent: &Sent| {
-            payment.sender == sent.sender && payment.routing == sent.routing && payment.fields == sent.fields
+            payment.sender == sent.sender && payment.as_sent == sent.routing && payment.fields == sent.fields
         };
         let mut sent = self.sent.get(&(own, id)).into_iter().flatten().filter(|sent| sent.sender == participant);
-        sent.any(|sent| !is_what(sent)) || is_sent(other)
+        sent.any(|sent| !is_what(sent)) || is_sent(other) || is_sent(third)
     }
 
     /// How many cases had been open and were closed.

@@ -37,11 +37,13 @@ pub enum Fault {
     Signs,
     /// The scheme has a net currency and a participant with a sponsor, and its operator gives commands at random.
     Operator,
+    /// The scheme has a directory, and providers register, move, look up and pay to aliases; its hash keys are renewed.
+    Aliases,
 }
 
 impl Fault {
     /// Every fault with its name on the command line and in reports.
-    pub const NAMES: [(Fault, &'static str); 16] = [
+    pub const NAMES: [(Fault, &'static str); 17] = [
         (Fault::Kill, "kill"),
         (Fault::Power, "power"),
         (Fault::Sync, "sync"),
@@ -58,6 +60,7 @@ impl Fault {
         (Fault::Lines, "lines"),
         (Fault::Signs, "signs"),
         (Fault::Operator, "operator"),
+        (Fault::Aliases, "aliases"),
     ];
 
     /// Those that happen at a moment; the others are properties of the whole run. (`Lines` is both, and drawn from a source of its own.)

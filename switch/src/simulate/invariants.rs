@@ -7,6 +7,11 @@
 //! | a frame leaves | told the truth | `told_the_truth.rs` |
 //! | a frame leaves | replies true, and silent to strangers | `replies.rs` |
 //! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
+//! | a frame leaves | one owner for each alias | `aliases.rs` |
+//! | a frame leaves | no answer without a debit | `aliases.rs` |
+//! | a batch is on disk | look-ups true | `aliases.rs` |
+//! | a batch is on disk | no payment to an old owner | `aliases.rs` |
+//! | the process starts, the end | the directory is what the journal makes it | `aliases.rs` |
 //! | a connection is read or left alone, a turn ends | who is refused pauses, for a while | `pauses.rs` |
 //! | a frame leaves, a turn ends | who may connect is let in, and nobody else | `door.rs` |
 //! | a turn ends | money conserved | `money.rs` |
@@ -34,6 +39,7 @@
 pub(super) mod accounts;
 pub(super) mod acknowledged;
 pub(super) mod agreement;
+pub(super) mod aliases;
 pub(super) mod caps;
 pub(super) mod commands;
 pub(super) mod damage;
@@ -113,6 +119,8 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
     named(told_the_truth::NAME, told_the_truth::check(leaving))?;
     named(replies::NAME, replies::check(leaving))?;
     named(door::NAME, door::check_frame(leaving))?;
+    named(aliases::COMMANDS, aliases::check_result(leaving))?;
+    named(aliases::DEBITED, aliases::check_answer(leaving))?;
     named(acknowledged::NAME, acknowledged::check(leaving))
 }
 

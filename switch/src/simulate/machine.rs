@@ -2,7 +2,8 @@
 //!
 //! The process is the production's: journal, recovery, engine, outboxes, pipeline and renderer. Only the shell is another one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use adapters::message::ParticipantCode;
 use ledger::index::{IndexFault, IndexWork};
@@ -14,10 +15,15 @@ use ledger::snapshot::{Refused, SnapshotWork, Snapshots};
 use super::disk::VirtualDisk;
 use super::keys::Keys;
 use super::plan::{Plan, START_NS};
+use crate::clerk::{Clerk, Question, Registrar, Renewal, Renewed, Reply};
 use crate::clock::Anchor;
-use crate::engine::Batch;
+use crate::directory::hashes::{HashKeyRing, HashKeys};
+use crate::directory::store::MemoryStore;
+use crate::directory::vault::{MemorySlots, Vault, VaultReader};
+use crate::directory::{Directory, DirectoryBatch};
 use crate::engine::effect::Effect;
 use crate::engine::scheme::events::Event as SchemeEvent;
+use crate::engine::{Batch, Engine};
 use crate::entry::PAYLOAD_FORMAT;
 use crate::genesis;
 use crate::history::{History, HistoryAnswer, HistoryAsker, HistoryFault, HistoryOptions, HistoryQuestion};
@@ -26,7 +32,7 @@ use crate::limits::NS_PER_MS;
 use crate::log::local::LocalLog;
 use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::render::{RenderFault, RenderRequest, Renderer};
-use crate::snapshots::{self, SnapshotTaker};
+use crate::snapshots::{self, Reach, SnapshotTaker};
 
 /// Of every run's journal.
 pub(super) const LINEAGE: Lineage = Lineage([0x42; 16]);
@@ -68,9 +74,40 @@ pub(super) struct Process {
     pub(super) key_holders: BTreeSet<ParticipantCode>,
     /// Did the thread of the history's files find something to do when it looked last?
     pub(super) is_writing_history: bool,
+    /// None: the scheme has no directory.
+    pub(super) directing: Option<Directing>,
     pub(super) next_check_ns: u64,
     anchor: Anchor,
     started_ns: u64,
+}
+
+/// The directory and its clerks: three threads in production.
+pub(super) struct Directing {
+    pub(super) directory: Directory<MemoryStore>,
+    pub(super) clerk: Clerk<MemoryStore>,
+    pub(super) registrar: Registrar,
+    pub(super) vault: VaultReader,
+    /// Batches, and when they are applied.
+    pub(super) batches: VecDeque<(u64, DirectoryBatch)>,
+    /// What the clerk is to do, and when.
+    pub(super) for_clerk: VecDeque<(u64, ClerkWork)>,
+    /// Commands, and when they are taken in.
+    pub(super) for_registrar: VecDeque<(u64, Question)>,
+    /// What was said, and when it arrives; in any order.
+    pub(super) said: BTreeMap<(u64, u64), ClerkDone>,
+    pub(super) said_count: u64,
+}
+
+/// What a clerk is given to do.
+pub(super) enum ClerkWork {
+    Question(Box<Question>),
+    Renewal(Renewal),
+}
+
+/// What came of it.
+pub(super) enum ClerkDone {
+    Reply(u64, Box<Reply>),
+    Renewed(Renewed),
 }
 
 /// What the history was asked.
@@ -98,6 +135,8 @@ pub(super) struct Started {
     pub(super) refused: Vec<Refused>,
     /// The state behind what the journal has.
     pub(super) state: StateDigest,
+    /// How far the directory had come when it was opened; without one nothing has to wait for it.
+    pub(super) directory_at: u64,
 }
 
 /// Everything that outlives the process.
@@ -107,6 +146,10 @@ pub(super) struct Machine {
     pub(super) history_disk: VirtualDisk,
     /// The directory of snapshots.
     pub(super) snapshot_disk: VirtualDisk,
+    /// The directory's store.
+    pub(super) store: MemoryStore,
+    /// Of the vault.
+    slots: MemorySlots,
     pub(super) keys: Keys,
     /// How far the wall clock was set from the true time.
     pub(super) wall_offset_ns: i64,
@@ -116,7 +159,9 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(plan: &Plan, [disk, history_disk, snapshot_disk]: [VirtualDisk; 3], keys: Keys) -> Machine {
-        Machine { disk, history_disk, snapshot_disk, keys, wall_offset_ns: 0, process: None, drift_ppb: plan.drift_ppb }
+        let (store, slots) = (MemoryStore::default(), MemorySlots::default());
+        let drift_ppb = plan.drift_ppb;
+        Machine { disk, history_disk, snapshot_disk, store, slots, keys, wall_offset_ns: 0, process: None, drift_ppb }
     }
 
     /// What the disks cost since the last call, where the process waits for them.
@@ -148,7 +193,9 @@ impl Machine {
     pub(super) fn start(&mut self, plan: &Plan, now_ns: u64) -> Result<Started, Stop> {
         self.keys.restart();
         let options = options(plan);
-        let mut replay = Replay::new(self.history_disk.clone(), plan);
+        let directory = Directory::open(self.store.clone()).map_err(|fault| Stop::Unplanned(fault.to_string()))?;
+        let directory_at = if plan.aliases.is_some() { directory.applied() } else { u64::MAX };
+        let mut replay = Replay::new(self.history_disk.clone(), plan, directory);
         let (journal, was_torn) = match lineage_of(&self.disk).map_err(|fault| stop_of(&fault))? {
             Some(_) => {
                 let place = replay.begin(&self.disk, &self.snapshot_disk)?;
@@ -167,11 +214,12 @@ impl Machine {
         let mut log = LocalLog::new(journal);
         let wall_ns = (START_NS + now_ns).saturating_add_signed(self.wall_offset_ns) / NS_PER_MS * NS_PER_MS;
         if replay.decisions.engine.applied() == 0 {
-            journal_genesis(plan, &mut log, &mut replay.decisions, wall_ns)?;
+            journal_genesis(plan, &mut log, &mut replay, wall_ns)?;
             replay.follow().map_err(|fault| stop_of_history(&fault))?;
         }
         let state = (replay.decisions.engine.applied(), replay.decisions.engine.digest());
-        let Replay { decisions, history, covered, dropped, snapshot, refused, .. } = replay;
+        let Replay { decisions, history, directory, covered, dropped, snapshot, refused, .. } = replay;
+        let directing = self.direct(plan, directory, &decisions.engine)?;
         let history = history.unwrap_or_else(|| unreachable!("it was opened before the first batch"));
         history.check_followed(&decisions.engine).map_err(|fault| stop_of_history(&fault))?;
         let anchor = Anchor::new(wall_ns, decisions.engine.time_ns());
@@ -181,7 +229,14 @@ impl Machine {
         if let Some(planned) = plan.snapshots {
             let last = snapshot.unwrap_or(0);
             let taker = SnapshotTaker::new(open_snapshots(&self.snapshot_disk), planned.every_entries, last);
-            pipeline = pipeline.with_snapshots(taker.with_pace(planned.pace));
+            let mut taker = taker.with_pace(planned.pace);
+            if let Some(directing) = &directing {
+                taker = taker.with_directory(directing.directory.progress());
+            }
+            pipeline = pipeline.with_snapshots(taker);
+        }
+        if let Some(directing) = &directing {
+            pipeline = pipeline.with_directory(directing.directory.progress());
         }
         let process = Process {
             renderer,
@@ -192,11 +247,57 @@ impl Machine {
             keys_wanted: VecDeque::new(),
             key_holders: BTreeSet::new(),
             is_writing_history: false,
+            directing,
             next_check_ns: now_ns,
             anchor,
             started_ns: now_ns,
         };
-        Ok(Started { process, was_torn, covered, dropped, snapshot, refused, state })
+        Ok(Started { process, was_torn, covered, dropped, snapshot, refused, state, directory_at })
+    }
+
+    /// The directory where the replay has left it, and its clerks.
+    fn direct(
+        &self,
+        plan: &Plan,
+        directory: Directory<MemoryStore>,
+        engine: &Engine,
+    ) -> Result<Option<Directing>, Stop> {
+        if plan.aliases.is_none() {
+            return Ok(None);
+        }
+        let unplanned = |fault: &dyn std::fmt::Display| Stop::Unplanned(fault.to_string());
+        let scheme = engine.directory();
+        if directory.applied() > scheme.due() {
+            return Err(Stop::Unplanned("the directory is ahead of the journal".to_owned()));
+        }
+        directory.persist().map_err(|fault| unplanned(&fault))?;
+        directory.progress().hand_over(scheme.due());
+        directory.progress().pass(engine.applied());
+        let (generation, ring) = (scheme.generation(), &self.keys.hashes);
+        let current = ring.key(generation).map_err(|fault| unplanned(&fault))?;
+        let before = scheme.is_rehashing().then(|| ring.key(generation - 1)).transpose();
+        let hashes = HashKeys { current, before: before.map_err(|fault| unplanned(&fault))? };
+        let vault = Vault::simulated(&self.slots, self.keys.vault_key());
+        if !vault.has(scheme.slot_max()) && scheme.slot_max() > 0 {
+            return Err(Stop::Unplanned("the journal names slots that were never made".to_owned()));
+        }
+        let reader = vault.reader();
+        let clerk =
+            Clerk::new(hashes.clone(), reader.clone(), directory.reader()).with_ring(Box::new(Arc::clone(ring)));
+        let registrar = Registrar::new(hashes, vault).with_ring(Box::new(Arc::clone(ring)));
+        let (batches, for_clerk, for_registrar) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let said = BTreeMap::new();
+        Ok(Some(Directing {
+            directory,
+            clerk,
+            registrar,
+            vault: reader,
+            batches,
+            for_clerk,
+            for_registrar,
+            said,
+            said_count: 0,
+        }))
     }
 }
 
@@ -206,6 +307,7 @@ struct Replay<'a> {
     plan: &'a Plan,
     decisions: Decisions,
     history: Option<History<VirtualDisk>>,
+    directory: Directory<MemoryStore>,
     covered: u64,
     dropped: usize,
     snapshot: Option<u64>,
@@ -214,9 +316,10 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(history_disk: VirtualDisk, plan: &'a Plan) -> Replay<'a> {
+    fn new(history_disk: VirtualDisk, plan: &'a Plan, directory: Directory<MemoryStore>) -> Replay<'a> {
         Replay {
             history_disk,
+            directory,
             plan,
             decisions: Decisions::default(),
             history: None,
@@ -231,7 +334,9 @@ impl<'a> Replay<'a> {
     /// Takes the newest snapshot that can be used, and says where in the journal it goes on; none: at the beginning.
     fn begin(&mut self, journal: &VirtualDisk, snapshot_disk: &VirtualDisk) -> Result<Option<JournalPlace>, Stop> {
         self.open_history().map_err(|fault| stop_of_history(&fault))?;
-        let found = snapshots::find(&mut open_snapshots(snapshot_disk), journal, self.covered, 0);
+        let directory = if self.plan.aliases.is_some() { self.directory.applied() } else { u64::MAX };
+        let reach = Reach { indexed: self.covered, told: u64::MAX, directory };
+        let found = snapshots::find_told(&mut open_snapshots(snapshot_disk), journal, reach, 0);
         let found = found.map_err(|fault| Stop::Unplanned(fault.to_string()))?;
         self.refused = found.refused;
         let Some(start) = found.start else { return Ok(None) };
@@ -244,7 +349,17 @@ impl<'a> Replay<'a> {
 
     fn take(&mut self, batch: &ledger::journal::Batch<'_>) -> Result<(), String> {
         self.decisions.absorb(engine_batch(batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        self.direct(engine_batch(batch))?;
         self.follow().map_err(|fault| self.fault.insert(fault).to_string())
+    }
+
+    /// The directory applies a batch that the engine has just applied.
+    fn direct(&mut self, batch: Batch<'_>) -> Result<(), String> {
+        let due = DirectoryBatch::of(batch.first_sequence, batch.time_ns, batch.payload, &self.decisions.engine);
+        if let Some(due) = due.filter(|_| self.plan.aliases.is_some()) {
+            self.directory.apply(&due, &mut Vec::new()).map_err(|fault| fault.to_string())?;
+        }
+        Ok(())
     }
 
     fn follow(&mut self) -> Result<(), HistoryFault> {
@@ -287,6 +402,10 @@ pub(super) struct Replayed {
     pub(super) state: StateDigest,
     /// The states that were asked for, and the digest of a snapshot of each, where it came by them.
     pub(super) wanted: Vec<(StateDigest, [u8; 32])>,
+    /// How far the directory must have come for each of them.
+    pub(super) dues: BTreeMap<u64, u64>,
+    /// A directory that was made from it.
+    pub(super) directory: Directory<MemoryStore>,
     /// Was the journal taken as whole?
     pub(super) opened: Result<(), Stop>,
 }
@@ -294,21 +413,29 @@ pub(super) struct Replayed {
 /// Replays what lies on a disk from its beginning, and looks at the state at some positions.
 pub(super) fn replay(disk: &VirtualDisk, plan: &Plan, positions: &[u64]) -> Replayed {
     let (mut decisions, mut batches, mut effects) = (Decisions::default(), Vec::new(), Vec::new());
-    let (mut wanted, mut events) = (Vec::new(), Vec::new());
+    let (mut wanted, mut events, mut dues) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let empty = Directory::open(MemoryStore::default());
+    let mut directory = empty.unwrap_or_else(|_| unreachable!("there is nothing that could be damaged"));
     let absorb = |batch: ledger::journal::Batch<'_>| {
         batches.push((batch.first_sequence, u64::from(batch.count), batch.time_ns, batch.payload.to_vec()));
         decisions.absorb(engine_batch(&batch)).map_err(|inapplicable| inapplicable.to_string())?;
+        let of = engine_batch(&batch);
+        let due = DirectoryBatch::of(of.first_sequence, of.time_ns, of.payload, &decisions.engine);
+        if let Some(due) = due.filter(|_| plan.aliases.is_some()) {
+            directory.apply(&due, &mut Vec::new()).map_err(|fault| fault.to_string())?;
+        }
         effects.extend_from_slice(&decisions.effects);
         events.extend_from_slice(&decisions.engine.told().events);
         let engine = &mut decisions.engine;
         if positions.contains(&engine.applied()) {
             wanted.push(((engine.applied(), engine.digest()), engine.snapshot_digest()));
+            dues.insert(engine.applied(), engine.directory().due());
         }
         Ok(())
     };
     let opened = Journal::open(disk.clone(), options(plan), absorb).map(|_| ()).map_err(|fault| stop_of(&fault));
     let state = (decisions.engine.applied(), decisions.engine.digest());
-    Replayed { batches, effects, events, state, wanted, opened }
+    Replayed { batches, effects, events, state, wanted, dues, directory, opened }
 }
 
 fn options(plan: &Plan) -> JournalOptions {
@@ -326,7 +453,7 @@ fn engine_batch<'a>(batch: &ledger::journal::Batch<'a>) -> Batch<'a> {
 fn journal_genesis(
     plan: &Plan,
     log: &mut LocalLog<VirtualDisk>,
-    decisions: &mut Decisions,
+    replay: &mut Replay<'_>,
     time_ns: u64,
 ) -> Result<(), Stop> {
     let mut batch = Ingress::new();
@@ -338,7 +465,8 @@ fn journal_genesis(
     log.sync().map_err(|fault| stop_of(&fault))?;
     log.mark().map_err(|fault| stop_of(&fault))?;
     let first = Batch { first_sequence: appended.first_sequence, time_ns, payload: batch.payload() };
-    decisions.absorb(first).map_err(|inapplicable| Stop::Unplanned(inapplicable.to_string()))
+    replay.decisions.absorb(first).map_err(|inapplicable| Stop::Unplanned(inapplicable.to_string()))?;
+    replay.direct(first).map_err(Stop::Unplanned)
 }
 
 /// What a fault of the pipeline says about why the process ends.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use adapters::message::ParticipantCode;
+use adapters::sandbox::issuer::DevelopmentIssuer;
 
 use super::Options;
 use super::faults::Fault;
 use super::random::Random;
-use crate::config::{Genesis, GenesisCurrency, GenesisParticipant, GenesisRules};
+use crate::config::{Genesis, GenesisCurrency, GenesisDirectory, GenesisIssuer, GenesisParticipant, GenesisRules};
 use crate::engine::scheme::Model;
-use crate::limits::{NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
+use crate::limits::{LOOKUP_CATEGORIES, NS_PER_MS, OUTCOMES_KEPT_DEFAULT};
 use crate::pipeline::fairness::Rate;
 use crate::pipeline::{PipelineLimits, PresenceTimes};
 use crate::snapshots::SnapshotPace;
@@ -28,6 +29,9 @@ const SIGNS_SEED: u64 = 0x5349_474e;
 
 /// And what is drawn about the operator and its scheme.
 pub(super) const OPERATOR_SEED: u64 = 0x4f50_4552;
+
+/// And what is drawn about aliases.
+pub(super) const ALIASES_SEED: u64 = 0x414c_4941;
 
 /// So long before a flood a fault may still be felt. No longer than the least time-out and a second, or there would be a gap between the two.
 const FLOOD_PEACE_NS: u64 = 3 * NS_PER_S;
@@ -166,6 +170,8 @@ pub(super) struct Plan {
     pub(super) operator_gap_ns: Option<u64>,
     /// Does it settle windows? Else they pile up.
     pub(super) is_settled: bool,
+    /// None: the scheme has no directory of aliases.
+    pub(super) aliases: Option<AliasPlan>,
     /// What the switch's clock gains in a billion.
     pub(super) drift_ppb: i64,
     /// None: no snapshots are taken, and each start replays everything.
@@ -231,6 +237,8 @@ impl Plan {
             is_net: [false; 2],
             operator_gap_ns: None,
             is_settled: true,
+            // From a source of its own.
+            aliases: draw_aliases(options, flood_at_ns.is_some()),
             drift_ppb: if options.faults.has(Fault::Drift) { drift_ppb } else { 0 },
             // From a source of their own.
             snapshots: draw_snapshots(&mut Random::new(options.seed ^ SNAPSHOTS_SEED)),
@@ -313,7 +321,7 @@ impl Plan {
             ..GenesisCurrency::default()
         };
         Genesis {
-            directory: None,
+            directory: self.aliases.map(|aliases| aliases.genesis()),
             rules: GenesisRules {
                 timeout_ms: self.rules.timeout_ns / NS_PER_MS,
                 payee_share_ms: self.rules.payee_share_ns / NS_PER_MS,
@@ -335,6 +343,69 @@ impl Plan {
             participant: self.providers.iter().map(participant).chain(technical).collect(),
         }
     }
+}
+
+/// The directory's rules, as the auditor knows them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AliasPlan {
+    pub(super) cost_found: u32,
+    pub(super) cost_missed: u32,
+    pub(super) gives_back: u32,
+    /// Capacity and refill a minute: of end users, and of participants.
+    pub(super) end_user: (u32, u32),
+    pub(super) participant: (u32, u32),
+    pub(super) per_identity: u16,
+    pub(super) per_account: u16,
+    /// Between two things that a provider does with aliases, on average.
+    pub(super) gap_ns: u64,
+    /// How long the directory takes for a batch, and a clerk for a question, on average.
+    pub(super) delay_ns: u64,
+    /// Between two renewals of the hash key, on average; none: there are none.
+    pub(super) renewal_gap_ns: Option<u64>,
+}
+
+/// The ID system of a run. Its key is no secret.
+pub(super) fn id_system() -> DevelopmentIssuer {
+    DevelopmentIssuer::of_seed("dev-id", "simulated", &[0x51; 32])
+}
+
+impl AliasPlan {
+    fn genesis(&self) -> GenesisDirectory {
+        let key = id_system().key();
+        let issuer = GenesisIssuer::of(key.issuer, key.key_id, key.algorithm as u8, &key.public_key);
+        GenesisDirectory {
+            cost_found: self.cost_found,
+            cost_missed: self.cost_missed,
+            payment_gives_back: self.gives_back,
+            end_user_capacity: self.end_user.0,
+            end_user_per_minute: self.end_user.1,
+            category_capacity: [self.participant.0; LOOKUP_CATEGORIES],
+            category_per_minute: [self.participant.1; LOOKUP_CATEGORIES],
+            aliases_per_identity: self.per_identity,
+            aliases_per_account: self.per_account,
+            mask: 1,
+            issuer: vec![issuer],
+        }
+    }
+}
+
+/// Buckets that are soon empty, and a directory that is soon full; without it a seed is what it was before there was one.
+fn draw_aliases(options: &Options, is_flooded: bool) -> Option<AliasPlan> {
+    let mut random = Random::new(options.seed ^ ALIASES_SEED);
+    let has_aliases = random.percent(50) && options.faults.has(Fault::Aliases) && !is_flooded;
+    let cost_missed = *random.pick(&[2, 5, 20]);
+    has_aliases.then(|| AliasPlan {
+        cost_found: 1,
+        cost_missed,
+        gives_back: *random.pick(&[0, 1, 2]),
+        end_user: (cost_missed * *random.pick(&[2, 5]), *random.pick(&[7, 60, 200])),
+        participant: (cost_missed * *random.pick(&[5, 20]), *random.pick(&[60, 300, 1_000])),
+        per_identity: *random.pick(&[2, 4]),
+        per_account: *random.pick(&[2, 4]),
+        gap_ns: random.between(40, 400) * NS_PER_MS,
+        delay_ns: *random.pick(&[1, 3, 100]) * NS_PER_MS,
+        renewal_gap_ns: random.percent(50).then(|| random.between(3, 20) * NS_PER_S),
+    })
 }
 
 /// How patient the switch is with those that are away: in some runs for ever, so that payments wait for their deadlines.

@@ -1,5 +1,6 @@
 //! A simulated provider: the real client of one connection or two, a character, and a memory, as if on disk, of what it ordered, was asked and was told.
 
+mod aliases;
 mod casework;
 mod conduct;
 mod lines;
@@ -15,11 +16,12 @@ use adapters::native::session::{Event as Heard, Resume, UnacknowledgedMax};
 use super::auditor::{Auditor, Deliveries, Subject, outcome, state};
 use super::coverage::Coverage;
 use super::network::Network;
-use super::plan::{Character, NS_PER_S, Plan, ProviderPlan, START_NS};
+use super::plan::{ALIASES_SEED, Character, NS_PER_S, Plan, ProviderPlan, START_NS};
 use super::queue::Queue;
 use super::random::Random;
 use super::wire::{self, Id, kind};
 use crate::limits::NS_PER_MS;
+use aliases::AliasConduct;
 use lines::Line;
 use signs::Signs;
 
@@ -72,6 +74,8 @@ struct KnownCase {
 enum Ticket {
     /// An order, a return, or the opening of a case.
     Order(Id),
+    /// A command, a look-up or an order that names an alias.
+    Alias(Id),
     Answer,
     Question,
     /// A `SignOff`, or a `SignOn`.
@@ -93,6 +97,7 @@ pub(super) struct Provider {
     signs: Signs,
     of_signs: Random,
     next_order_ns: u64,
+    aliases: AliasConduct,
     frozen_until_ns: u64,
     /// What it has sent, and does not know what became of it.
     open: BTreeMap<Id, Message>,
@@ -130,6 +135,7 @@ impl Provider {
             plan: provider,
             random,
             next_order_ns,
+            aliases: AliasConduct::new(!plan.providers[place].lines_seed ^ ALIASES_SEED),
             frozen_until_ns: 0,
             open: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -158,6 +164,7 @@ impl Provider {
             self.sign_if_due(around);
             self.submit_due(around);
             self.order_if_due(around);
+            self.use_aliases_if_due(around);
             self.flood_if_due(around);
             self.misbehave(around);
             if around.is_draining {
@@ -190,6 +197,9 @@ impl Provider {
             return Err(format!("{code} does not know what became of its {:?} {}", message.kind, hex(id)));
         }
         let is_over = |case: &KnownCase| case.last.is_some_and(|last| last.state >= state::SETTLED);
+        if let Some((id, message)) = self.aliases.open.iter().next() {
+            return Err(format!("{code} does not know what became of its {:?} {}", message.kind, hex(id)));
+        }
         if let Some((subject, _)) = self.cases.iter().find(|(_, case)| !is_over(case)) {
             return Err(format!("{code} does not know how a case ended: {subject:?}"));
         }
@@ -233,6 +243,7 @@ impl Provider {
         }
         self.begin_life(resume, around);
         self.sign_again();
+        self.settle_aliases(around);
         let ids: Vec<Id> = self.open.keys().copied().collect();
         self.orders_due = ids.into_iter().map(|id| (around.now_ns, id)).collect();
         let asked = self.asked.iter().filter(|(id, asked)| asked.answer.is_some() && !self.finals.contains_key(*id));
@@ -251,6 +262,7 @@ impl Provider {
             News::CaseForward(routing) => self.asked_in_case(routing, around),
             News::CaseStatus(status) => return self.told_of_case(status, around),
             News::Acknowledged(through) => return self.acknowledged(slot, through, around),
+            News::AliasSettled(id) => self.alias_settled(id),
             News::Refused { code, ticket } => return self.refused(code, (slot, ticket), around),
             News::Other => {}
         }
@@ -291,6 +303,7 @@ impl Provider {
                 return Err(format!("{} was told two ends of one payment: {known:?} and {status:?}", self.plan.code));
             }
             self.open.remove(&id);
+            self.alias_settled(id);
         }
         Ok(())
     }
@@ -321,6 +334,7 @@ impl Provider {
                 let again_ns = around.now_ns + (50 + self.random.below(1_000)) * NS_PER_MS;
                 self.orders_due.insert((again_ns, id));
             }
+            Some(Ticket::Alias(id)) => return self.alias_refused(id, code, around),
             // An answer that a payment waits for is never refused so: the invariant of acknowledgements looks at that.
             Some(Ticket::Question | Ticket::Answer) if is_busy => {}
             Some(Ticket::Malformed) => {}
@@ -420,6 +434,7 @@ impl Provider {
             return;
         }
         self.next_retry_ns = around.now_ns + 2 * NS_PER_S;
+        self.settle_aliases(around);
         self.orders_due.extend(self.open.keys().map(|id| (around.now_ns, *id)));
         let unknown: Vec<Id> = self.asked.keys().filter(|id| !self.finals.contains_key(*id)).copied().collect();
         for id in unknown {
@@ -445,6 +460,7 @@ enum News {
     CaseForward(Vec<u8>),
     CaseStatus(wire::CaseStatus),
     Acknowledged(u64),
+    AliasSettled(Id),
     Refused {
         code: u16,
         ticket: u64,
@@ -476,7 +492,9 @@ impl News {
             }),
             Heard::Acknowledged { through } => News::Acknowledged(*through),
             Heard::Refused { error, ticket, .. } => News::Refused { code: error.code.to_native(), ticket: *ticket },
-            Heard::AliasResult { .. } | Heard::AliasFound { .. } | Heard::DirectoryAnswer { .. } => News::Other,
+            Heard::AliasResult { routing, .. } => News::AliasSettled(routing.command_id),
+            Heard::AliasFound { routing, .. } => News::AliasSettled(routing.lookup_id),
+            Heard::DirectoryAnswer { .. } => News::Other,
             Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } => News::Other,
         }
     }

@@ -31,6 +31,8 @@ pub(super) enum Event {
     ProviderLoses(ConnectionId),
     /// The operator gives a command.
     Operate,
+    /// The operator has the hash key renewed.
+    Renew,
     /// Something goes wrong.
     Fault(Fault),
     /// Something that went wrong for a while is over.

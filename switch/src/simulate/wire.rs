@@ -29,6 +29,19 @@ pub(super) mod kind {
     pub(in super::super) const CASE_STATUS: u8 = 17;
     pub(in super::super) const SIGN_ON: u8 = 18;
     pub(in super::super) const SIGN_OFF: u8 = 19;
+    pub(in super::super) const ALIAS_COMMAND: u8 = 20;
+    pub(in super::super) const ALIAS_RESULT: u8 = 21;
+    pub(in super::super) const ALIAS_LOOKUP: u8 = 22;
+    pub(in super::super) const ALIAS_FOUND: u8 = 23;
+    pub(in super::super) const ALIAS_TRANSFER: u8 = 24;
+    /// Of an entry.
+    pub(in super::super) const HASH_KEY: u8 = 151;
+    /// Of an entry.
+    pub(in super::super) const ALIAS_COMMANDED: u8 = 160;
+    /// Of an entry.
+    pub(in super::super) const ALIAS_LOOKED_UP: u8 = 161;
+    /// Of an entry.
+    pub(in super::super) const REHASHED: u8 = 162;
     /// Of an entry.
     pub(in super::super) const PRESENCE: u8 = 132;
     /// Of an entry.
@@ -225,6 +238,82 @@ pub(super) fn order(routing: &[u8]) -> Option<Order> {
         lane: routing[109],
         request: array(routing, 110),
     })
+}
+
+/// An `AliasCommand`, 29 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AliasCommand {
+    pub(super) id: Id,
+    pub(super) operation: u8,
+    pub(super) alias_type: u8,
+    pub(super) defaults: u16,
+}
+
+pub(super) fn alias_command(routing: &[u8]) -> Option<AliasCommand> {
+    (routing.len() == 29).then(|| AliasCommand {
+        id: array(routing, 0),
+        operation: routing[16],
+        alias_type: routing[17],
+        defaults: u16_at(routing, 18),
+    })
+}
+
+/// An `AliasResult`, 34 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AliasResult {
+    pub(super) id: Id,
+    pub(super) result: u8,
+    pub(super) claim: u8,
+    pub(super) at_ns: u64,
+    pub(super) position: u64,
+}
+
+pub(super) fn alias_result(routing: &[u8]) -> Option<AliasResult> {
+    (routing.len() == 34).then(|| AliasResult {
+        id: array(routing, 0),
+        result: routing[16],
+        claim: routing[17],
+        at_ns: u64_at(routing, 18),
+        position: u64_at(routing, 26),
+    })
+}
+
+/// The fields of an `AliasLookup`, 54 bytes, that decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AliasLookup {
+    pub(super) id: Id,
+    pub(super) purpose: u8,
+    pub(super) alias_type: u8,
+}
+
+pub(super) fn alias_lookup(routing: &[u8]) -> Option<AliasLookup> {
+    (routing.len() == 54).then(|| AliasLookup { id: array(routing, 0), purpose: routing[17], alias_type: routing[18] })
+}
+
+/// The fields of an `AliasFound`, 82 bytes, that are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AliasFound {
+    pub(super) id: Id,
+    /// 1 found, 2 not found, 3 limited.
+    pub(super) result: u8,
+    pub(super) participant: [u8; 35],
+    pub(super) owned_since_ns: u64,
+    pub(super) position: u64,
+}
+
+pub(super) fn alias_found(routing: &[u8]) -> Option<AliasFound> {
+    (routing.len() == 82).then(|| AliasFound {
+        id: array(routing, 0),
+        result: routing[16],
+        participant: array(routing, 18),
+        owned_since_ns: u64_at(routing, 53),
+        position: u64_at(routing, 74),
+    })
+}
+
+/// The `CreditTransfer` that an `AliasTransfer` of 92 bytes becomes, for this payee.
+pub(super) fn order_of_alias(routing: &[u8], payee: &[u8; 35]) -> Option<Vec<u8>> {
+    (routing.len() == 92).then(|| [&routing[..51], payee, &routing[51..91]].concat())
 }
 
 /// The contents of a private part's fields, in the order of its cells: what it says, whatever its layout.

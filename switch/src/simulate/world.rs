@@ -4,9 +4,12 @@
 //! must finish.
 
 mod commands;
+mod directory;
 mod mishaps;
 mod process;
 mod snapshots;
+
+use std::collections::BTreeSet;
 
 use adapters::native::session::Resume;
 
@@ -19,7 +22,7 @@ use super::keys::Keys;
 use super::machine::{LINEAGE, Machine, StateDigest, Stop};
 use super::network::Network;
 use super::operator::Operator;
-use super::plan::{LINES_SEED, NS_PER_S, OPERATOR_SEED, Plan, SNAPSHOTS_SEED};
+use super::plan::{ALIASES_SEED, LINES_SEED, NS_PER_S, OPERATOR_SEED, Plan, SNAPSHOTS_SEED};
 use super::provider::{Around, Provider};
 use super::queue::{ConnectionId, Event, Queue};
 use super::random::Random;
@@ -40,6 +43,10 @@ pub(super) struct World<'a> {
     random: Random,
     /// What is drawn about lines that die.
     of_lines: Random,
+    /// What is drawn about the directory.
+    of_aliases: Random,
+    /// Renewals of the hash key that the operator waits for.
+    renewals_asked: BTreeSet<u64>,
     now_ns: u64,
     queue: Queue,
     network: Network,
@@ -93,6 +100,9 @@ impl<'a> World<'a> {
         if let Some(gap_ns) = plan.operator_gap_ns {
             queue.add(gap_ns, Event::Operate);
         }
+        if let Some(gap_ns) = plan.aliases.and_then(|aliases| aliases.renewal_gap_ns) {
+            queue.add(gap_ns, Event::Renew);
+        }
         plan.faults.iter().for_each(|&(at_ns, fault)| queue.add(at_ns, Event::Fault(fault)));
         let snapshots = SnapshotWatch::new(Random::new(!(options.seed ^ SNAPSHOTS_SEED)));
         let sources = [random.fork(), random.fork(), Random::new(snapshots.disk_seed())];
@@ -103,6 +113,8 @@ impl<'a> World<'a> {
             auditor: Auditor::new(&plan),
             operator: Operator::new(Random::new(!(options.seed ^ OPERATOR_SEED))),
             deliveries: Deliveries::new(LINEAGE.0, plan.providers.len()),
+            of_aliases: Random::new(!(options.seed ^ ALIASES_SEED)),
+            renewals_asked: BTreeSet::new(),
             of_lines: Random::new(plan.providers[0].lines_seed ^ LINES_SEED),
             coverage: Coverage::new(),
             turn_at_ns: None,
@@ -179,6 +191,10 @@ impl<'a> World<'a> {
                 })
             }
             Event::Operate => self.operate(),
+            Event::Renew => {
+                self.renew_hash_key();
+                Ok(())
+            }
             Event::Fault(fault) => {
                 self.go_wrong(fault);
                 Ok(())
@@ -270,6 +286,10 @@ impl<'a> World<'a> {
         let Some(until_ns) = self.drain_until_ns else { return Ok(false) };
         let pipeline = self.machine.process.as_ref().map(|process| &process.pipeline);
         let finding = invariants::progress::check(pipeline, &self.auditor, (&self.providers, &self.operator));
+        let finding = finding.and_then(|()| match self.auditor.aliases().is_rehashing() {
+            true => Err("hashes are being made anew, and it comes to no end".to_owned()),
+            false => Ok(()),
+        });
         if finding.is_err() && self.now_ns < until_ns {
             return Ok(false);
         }
@@ -295,6 +315,7 @@ impl<'a> World<'a> {
 
     /// The last look: everything that anybody knows is one story, and a replay tells it again.
     fn finish(mut self) -> Result<Report, Violation> {
+        self.finish_directory()?;
         let Some(mut process) = self.machine.process.take() else {
             return invariants::named(invariants::progress::NAME, Err("the switch is not up".to_owned()))
                 .map(|()| unreachable!("that is a finding"));

@@ -11,7 +11,7 @@ impl Auditor {
         let original = self.payment(message.original);
         let payer = original.map(|original| original.sender).filter(|_| judged.is_ok());
         let currency = original.filter(|_| judged.is_ok()).map_or(0, |original| original.currency);
-        let Came { position, sender, routing, private, fields, .. } = came;
+        let Came { position, sender, routing, as_sent, private, fields, .. } = came;
         let payment = Payment {
             sender,
             payee: payer,
@@ -19,6 +19,7 @@ impl Auditor {
             end: None,
             is_return: true,
             routing: routing.to_vec(),
+            as_sent,
             fields,
             lane: PAYMENTS,
             currency,

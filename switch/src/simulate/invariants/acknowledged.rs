@@ -35,7 +35,15 @@ pub(super) fn check(leaving: &mut Leaving<'_>) -> Finding {
             continue;
         }
         match taken.kind {
-            kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN if !auditor.knows(taken.id) => {
+            kind::ALIAS_COMMAND if !auditor.aliases().has_command(connection.provider, taken.id) => {
+                return Err(format!("a command about an alias is acknowledged and not on disk: {}", hex(&taken.id)));
+            }
+            kind::ALIAS_LOOKUP if !auditor.aliases().has_lookup(connection.provider, taken.id) => {
+                return Err(format!("a look-up is acknowledged and not on disk: {}", hex(&taken.id)));
+            }
+            kind::CREDIT_TRANSFER | kind::ALIAS_TRANSFER | kind::RETURN | kind::CASE_OPEN
+                if !auditor.knows(taken.id) =>
+            {
                 return Err(format!("{} is acknowledged and not on disk, kind {}", hex(&taken.id), taken.kind));
             }
             _ if is_waited_for(&taken, connection.provider, auditor) => {
@@ -65,7 +73,7 @@ fn is_owed(taken: &Taken, auditor: &Auditor) -> bool {
     let is_known = || auditor.knew(taken.id, taken.through);
     let asks = match taken.kind {
         kind::STATUS_REQUEST => true,
-        kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN => is_known(),
+        kind::CREDIT_TRANSFER | kind::ALIAS_TRANSFER | kind::RETURN | kind::CASE_OPEN => is_known(),
         _ => false,
     };
     asks && !taken.is_answered

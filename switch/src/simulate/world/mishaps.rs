@@ -1,6 +1,7 @@
 //! What goes wrong, and what becomes of it: the process ends and starts, the disk fails, bits turn, lines are cut, clocks are set.
 
 use super::World;
+use crate::directory::store::MemoryStore;
 use crate::limits::NS_PER_MS;
 use crate::simulate::coverage::Doing;
 use crate::simulate::disk::little_space;
@@ -46,7 +47,7 @@ impl World<'_> {
                 self.queue.add(self.now_ns + self.random.around(50 * NS_PER_MS), Event::Calm(fault));
             }
             Fault::Lines => self.lines_fail(),
-            Fault::Drift | Fault::Tiny | Fault::Conduct | Fault::Signs | Fault::Operator => {}
+            Fault::Drift | Fault::Tiny | Fault::Conduct | Fault::Signs | Fault::Operator | Fault::Aliases => {}
         }
     }
 
@@ -266,6 +267,14 @@ impl World<'_> {
         if is_lost || is_over || matches!(stop, Stop::HistoryDamaged(_)) {
             self.lose_history();
         }
+        if power {
+            self.machine.store.forget_unpersisted();
+        }
+        if self.plan.aliases.is_some() && self.options.faults.has(Fault::Flip) && self.of_aliases.percent(10) {
+            self.coverage.count("directory lost");
+            self.machine.store = MemoryStore::default();
+        }
+        self.renewals_asked.clear();
         self.deliveries.all_gone();
         self.operator.forget_awaited();
         self.network.cut_all(self.now_ns, &mut self.queue);
@@ -388,10 +397,13 @@ impl World<'_> {
             self.coverage.count("file of the history dropped by a start");
         }
         let last_position = self.last_state.map_or(0, |(position, _)| position);
-        let (replayed, whole_snapshots) = self.replay_whole(last_position)?;
-        let Replayed { batches, effects, events, wanted, state, opened } = replayed;
+        let (replayed, mut whole_snapshots) = self.replay_whole(last_position)?;
+        let Replayed { batches, effects, events, wanted, dues, state, directory, opened } = replayed;
         let whole = opened.is_ok().then_some(state);
-        self.check_snapshots_of_start(&started, whole, &whole_snapshots)?;
+        // A directory that has not come so far, or was lost, is made again from before.
+        let waits = |position: &u64| dues.get(position).is_some_and(|due| *due > started.directory_at);
+        whole_snapshots.retain(|position| !waits(position));
+        self.check_snapshots_of_start(&started, whole, (&whole_snapshots, &waits))?;
         // Where nothing was found, the first batch is on disk now.
         self.audit()?;
         self.auditor.take_recovered(&batches)?;
@@ -415,6 +427,9 @@ impl World<'_> {
         }
         self.turns_before = TurnsBefore::at_start(&started.process.pipeline, &self.auditor);
         self.machine.process = Some(started.process);
+        if opened.is_ok() {
+            self.check_directory(&directory)?;
+        }
         self.busy_until_ns = self.now_ns + self.machine.take_spent_ns();
         self.drill()?;
         self.wake(self.now_ns);

@@ -12,7 +12,7 @@ use crate::simulate::auditor::{Auditor, Door, Scheme, Shown};
 use crate::simulate::invariants::door::may_connect;
 use crate::simulate::invariants::pauses::{TokenTimes, token_ns};
 use crate::simulate::invariants::{self, Leaving, Turn, Violation};
-use crate::simulate::machine::{Asking, Process, stop_of_history, stop_of_pipeline, stop_of_renderer};
+use crate::simulate::machine::{Asking, Directing, Process, stop_of_history, stop_of_pipeline, stop_of_renderer};
 use crate::simulate::network::{Connection, Taken};
 use crate::simulate::plan::{NS_PER_S, Plan};
 use crate::simulate::queue::{ConnectionId, Event};
@@ -30,6 +30,9 @@ const SLOW_ANSWER_NS_MAX: u64 = 400 * NS_PER_MS;
 
 /// How long the thread of keys takes.
 const KEY_NS: u64 = 2 * NS_PER_MS;
+
+/// While the directory has not come as far as a question asks for, it is looked at again after so long.
+const LOOK_NS: u64 = 100_000;
 
 /// Frames that one turn wrote for one connection.
 type Written = (ConnectionId, Vec<u8>, bool);
@@ -54,6 +57,7 @@ impl World<'_> {
         if let Err(fault) = self.take_history_answers()? {
             return self.stop(&stop_of_history(&fault));
         }
+        self.take_directory()?;
         let Some(process) = &mut self.machine.process else { return Ok(()) };
         if let Err(fault) = process.pipeline.tick(journal_ns) {
             return self.stop(&stop_of_pipeline(&fault));
@@ -63,6 +67,7 @@ impl World<'_> {
         }
         self.ask_renderer();
         self.ask_history();
+        self.ask_directory();
         self.ask_for_keys(journal_ns);
         let spent_ns = self.machine.disk.take_spent_ns() + self.machine.history_disk.take_spent_ns();
         // A thread writes snapshots: nobody waits for that.
@@ -304,6 +309,9 @@ impl World<'_> {
                     16 => "connection refused: certificate",
                     17 => "connection refused: participant closed",
                     15 => "refused: too many at once",
+                    18 => "refused: nobody has the alias",
+                    19 => "refused: too much was looked up",
+                    20 => "refused: attestation",
                     6 => "refused: bad field",
                     12 => "connection replaced",
                     13 => "refused: too slow",
@@ -422,6 +430,8 @@ impl World<'_> {
         let check_ns = process.next_check_ns;
         let rendered_ns = process.rendering.front().map(|(at_ns, _)| *at_ns);
         let answered_ns = process.asking.front().map(|asking| asking.at_ns);
+        let directed_ns =
+            process.directing.as_ref().and_then(Directing::next_ns).map(|at_ns| at_ns.max(now_ns + LOOK_NS));
         let key_ns = process.keys_wanted.front().map(|_| busy_until_ns + KEY_NS);
         let mut unread_ns = None;
         for connection in self.network.connections.values().filter(|c| c.has_unread && !c.is_ending) {
@@ -435,7 +445,7 @@ impl World<'_> {
             }
         }
         let timer_ns = next_journal_ns.map(|journal_ns| now_ns + self.machine.wait_ns(now_ns, journal_ns));
-        let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns, key_ns];
+        let times = [Some(check_ns), rendered_ns, answered_ns, timer_ns, unread_ns, key_ns, directed_ns];
         if let Some(at_ns) = times.into_iter().flatten().min() {
             self.wake(at_ns.max(now_ns + 1));
         }
@@ -518,7 +528,7 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
-            Some((frame, length)) if frame.kind <= kind::SIGN_OFF && length <= rest.len() => {
+            Some((frame, length)) if frame.kind <= kind::ALIAS_TRANSFER && length <= rest.len() => {
                 let names_something = matches!(
                     frame.kind,
                     kind::CREDIT_TRANSFER
@@ -528,6 +538,9 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
                         | kind::CASE_OPEN
                         | kind::CASE_ANSWER
                         | kind::CASE_CANCEL
+                        | kind::ALIAS_COMMAND
+                        | kind::ALIAS_LOOKUP
+                        | kind::ALIAS_TRANSFER
                 );
                 let is_sign = matches!(frame.kind, kind::SIGN_ON | kind::SIGN_OFF);
                 if is_sign || names_something && frame.routing.len() >= 16 {

@@ -120,7 +120,7 @@ impl World<'_> {
         &mut self,
         started: &Started,
         replayed: Option<StateDigest>,
-        whole: &[u64],
+        (whole, waits): (&[u64], &dyn Fn(&u64) -> bool),
     ) -> Result<(), Violation> {
         let same = snapshots::check_start(started.snapshot, started.state, replayed);
         invariants::named(snapshots::NAME, same)?;
@@ -133,12 +133,14 @@ impl World<'_> {
             let listed = disk.position_of(&refused.path);
             let (name, position) = listed.unwrap_or_default();
             let (is_damaged, is_uncovered) = (self.snapshots.is_damaged(disk, &name), position > started.covered);
-            let may_not = is_damaged || is_uncovered || !self.flips.is_empty();
+            let is_of_directory = waits(&position);
+            let may_not = is_damaged || is_uncovered || is_of_directory || !self.flips.is_empty();
             invariants::named(snapshots::NAME, snapshots::check_use(&name, false, false, may_not))?;
-            self.coverage.count(match (is_damaged, is_uncovered) {
-                (true, _) => "snapshot damaged, and passed over",
-                (false, true) => "snapshot beyond the history passed over",
-                (false, false) => "snapshot in a damaged journal passed over",
+            self.coverage.count(match (is_damaged, is_uncovered, is_of_directory) {
+                (true, ..) => "snapshot damaged, and passed over",
+                (false, true, _) => "snapshot beyond the history passed over",
+                (false, false, true) => "snapshot beyond the directory passed over",
+                (false, false, false) => "snapshot in a damaged journal passed over",
             });
         }
         if let Some(position) = started.snapshot {

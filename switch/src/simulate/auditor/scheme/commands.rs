@@ -34,6 +34,9 @@ mod event {
     pub(super) const RULES: u16 = 9;
     pub(super) const REACHABLE: u16 = 20;
     pub(super) const UNREACHABLE: u16 = 21;
+    pub(super) const DIRECTORY_RULES: u16 = 60;
+    pub(super) const ISSUER_KEY: u16 = 62;
+    pub(super) const HASH_KEY: u16 = 63;
 }
 
 mod no {
@@ -115,12 +118,27 @@ impl Scheme {
                 let code = u16::from(body[39]);
                 self.tell(event::PARTICIPANT, Happened { participant, other, code, ..Happened::default() });
             }
+            148 => self.tell(event::DIRECTORY_RULES, Happened::default()),
+            150 => self.tell(event::ISSUER_KEY, Happened { code: u16::from(body[210]), ..Happened::default() }),
             _ => {
                 if let Err(code) = self.set_terms(body) {
                     self.tell(event::REFUSED, Happened { code, ..Happened::default() });
                 }
             }
         }
+    }
+
+    /// A command is refused for this reason.
+    pub(in super::super) fn refuses(&mut self, code: u16) {
+        self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+    }
+
+    /// Hashes are made anew under this key, or are.
+    pub(in super::super) fn renews(&mut self, code: u16, generation: u8) {
+        // It moves no money, so nothing that is checked of that has to wait.
+        let last_change = self.last_change;
+        self.tell(event::HASH_KEY, Happened { code, detail: generation.into(), ..Happened::default() });
+        self.last_change = last_change;
     }
 
     /// A participant can be paid, or not, as it could before or not: by its own word, or by its connections.

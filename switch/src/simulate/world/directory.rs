@@ -1,0 +1,207 @@
+//! The directory and its clerks: what three threads do in production, done here one after the other, each in virtual time of its own.
+
+use super::World;
+use crate::clerk::ClerkFault;
+use crate::directory::store::MemoryStore;
+use crate::directory::{Directory, DirectoryBatch};
+use crate::entry::{EntryKind, HashKeySet, Signature, write_signed_command};
+use crate::simulate::invariants::{self, Violation, aliases};
+use crate::simulate::machine::{ClerkDone, ClerkWork, Directing};
+use crate::simulate::plan::NS_PER_S;
+use crate::simulate::queue::Event;
+use adapters::message::MessageKind;
+
+/// Slots of the vault that are destroyed at once.
+const SLOTS_AT_ONCE_MAX: usize = 8;
+
+impl Directing {
+    /// When there is something to do for any of them.
+    pub(in super::super) fn next_ns(&self) -> Option<u64> {
+        let fronts = [
+            self.batches.front().map(|(at_ns, _)| *at_ns),
+            self.for_clerk.front().map(|(at_ns, _)| *at_ns),
+            self.for_registrar.front().map(|(at_ns, _)| *at_ns),
+            self.said.first_key_value().map(|((at_ns, _), _)| *at_ns),
+        ];
+        fronts.into_iter().flatten().min()
+    }
+
+    fn say(&mut self, at_ns: u64, done: ClerkDone) {
+        self.said_count += 1;
+        self.said.insert((at_ns, self.said_count), done);
+    }
+
+    /// What opened records that are gone is destroyed.
+    fn destroy_slots(&mut self) -> Result<(), ClerkFault> {
+        loop {
+            let slots = self.directory.free_slots(SLOTS_AT_ONCE_MAX)?;
+            if slots.is_empty() {
+                return Ok(());
+            }
+            self.vault.destroy(&slots)?;
+            self.directory.slots_destroyed(&slots)?;
+        }
+    }
+
+    /// Does the oldest of what the clerk is given, if its time and the directory have come.
+    fn work(&mut self, now_ns: u64) -> Result<Option<ClerkDone>, ClerkFault> {
+        let Some((at_ns, work)) = self.for_clerk.front() else { return Ok(None) };
+        let not_before = match work {
+            ClerkWork::Question(question) => question.not_before,
+            ClerkWork::Renewal(renewal) => renewal.not_before,
+        };
+        if *at_ns > now_ns || !self.clerk.has_come(not_before) {
+            return Ok(None);
+        }
+        let Some((_, work)) = self.for_clerk.pop_front() else { return Ok(None) };
+        Ok(Some(match work {
+            ClerkWork::Question(question) => ClerkDone::Reply(question.ticket, Box::new(self.clerk.answer(&question)?)),
+            ClerkWork::Renewal(renewal) => ClerkDone::Renewed(self.clerk.renew(&renewal)?),
+        }))
+    }
+}
+
+impl World<'_> {
+    /// What the directory and its clerks have done meanwhile.
+    pub(super) fn take_directory(&mut self) -> Result<(), Violation> {
+        let worked = self.direct().map_err(|fault| fault.to_string());
+        invariants::named("the directory and its clerks go on", worked)
+    }
+
+    fn direct(&mut self) -> Result<(), ClerkFault> {
+        let (now_ns, random) = (self.now_ns, &mut self.of_aliases);
+        let Some(process) = &mut self.machine.process else { return Ok(()) };
+        let Some(directing) = &mut process.directing else { return Ok(()) };
+        let delay_ns = self.plan.aliases.map_or(0, |aliases| aliases.delay_ns);
+        while directing.batches.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
+            let Some((_, batch)) = directing.batches.pop_front() else { break };
+            let mut results = Vec::new();
+            directing.directory.apply(&batch, &mut results)?;
+            results.into_iter().for_each(|result| process.pipeline.directory_decided(result));
+            if random.percent(30) {
+                directing.directory.persist()?;
+                directing.destroy_slots()?;
+            }
+        }
+        while directing.for_registrar.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
+            let Some((_, question)) = directing.for_registrar.pop_front() else { break };
+            let reply = directing.registrar.take(&question)?;
+            directing.registrar.sync()?;
+            directing.say(now_ns + random.around(delay_ns), ClerkDone::Reply(question.ticket, Box::new(reply)));
+        }
+        while let Some(done) = directing.work(now_ns)? {
+            directing.say(now_ns + random.around(delay_ns), done);
+        }
+        while directing.said.first_key_value().is_some_and(|((at_ns, _), _)| *at_ns <= now_ns) {
+            match directing.said.pop_first() {
+                Some((_, ClerkDone::Reply(ticket, reply))) => process.pipeline.clerk_replied(ticket, *reply),
+                Some((_, ClerkDone::Renewed(renewed))) => process.pipeline.renewed(renewed),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// They take what the pipeline has for them, in order.
+    pub(super) fn ask_directory(&mut self) {
+        let (now_ns, random) = (self.now_ns, &mut self.of_aliases);
+        let Some(process) = &mut self.machine.process else { return };
+        let Some(directing) = &mut process.directing else { return };
+        let delay_ns = self.plan.aliases.map_or(0, |aliases| aliases.delay_ns);
+        let after = |last: Option<u64>, took_ns: u64| last.unwrap_or(now_ns).max(now_ns) + took_ns;
+        while let Some(question) = process.pipeline.take_directory_question() {
+            if question.kind == MessageKind::AliasCommand {
+                let last_ns = directing.for_registrar.back().map(|(at_ns, _)| *at_ns);
+                let at_ns = after(last_ns, random.around(delay_ns / 4 + 1));
+                directing.for_registrar.push_back((at_ns, question));
+            } else {
+                let last_ns = directing.for_clerk.back().map(|(at_ns, _)| *at_ns);
+                let at_ns = after(last_ns, random.around(delay_ns / 8 + 1));
+                directing.for_clerk.push_back((at_ns, ClerkWork::Question(Box::new(question))));
+            }
+        }
+        if let Some(renewal) = process.pipeline.take_renewal() {
+            let last_ns = directing.for_clerk.back().map(|(at_ns, _)| *at_ns);
+            let at_ns = after(last_ns, random.around(delay_ns / 8 + 1));
+            directing.for_clerk.push_back((at_ns, ClerkWork::Renewal(renewal)));
+        }
+        while let Some(batch) = process.pipeline.take_directory_batch() {
+            let last_ns = directing.batches.back().map(|(at_ns, _): &(u64, DirectoryBatch)| *at_ns);
+            directing.batches.push_back((after(last_ns, random.around(delay_ns / 2 + 1)), batch));
+        }
+    }
+
+    /// The operator has all hashes made anew.
+    pub(super) fn renew_hash_key(&mut self) {
+        let Some(gap_ns) = self.plan.aliases.and_then(|aliases| aliases.renewal_gap_ns) else { return };
+        if self.drain_until_ns.is_some() {
+            return;
+        }
+        let journal_ns = self.machine.journal_ns(self.now_ns);
+        if let Some(process) = &mut self.machine.process {
+            let aliases = self.auditor.aliases();
+            // Also while it is not done, and also a wrong one.
+            let generation = aliases.generation().saturating_add(if self.of_aliases.percent(90) { 1 } else { 2 });
+            let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [b'r'; 140] };
+            (signature.operator[0], signature.approver[0]) = (b'o', b'a');
+            let mut entry = Vec::new();
+            let command = HashKeySet { generation, step: 1 };
+            write_signed_command(&mut entry, EntryKind::HashKeySet, &signature, &command);
+            if let Ok(ticket) = process.pipeline.operate_written(entry, journal_ns) {
+                self.renewals_asked.insert(ticket);
+            }
+            self.wake(self.now_ns);
+        }
+        let next_ns = self.now_ns + NS_PER_S + self.of_aliases.around(gap_ns);
+        self.queue.add(next_ns, Event::Renew);
+    }
+
+    /// The directory comes to its end, and is compared with what the journal makes.
+    pub(super) fn finish_directory(&mut self) -> Result<(), Violation> {
+        if let Some(directing) = self.machine.process.as_mut().and_then(|process| process.directing.as_mut()) {
+            for (_, batch) in std::mem::take(&mut directing.batches) {
+                let applied = directing.directory.apply(&batch, &mut Vec::new()).map_err(|fault| fault.to_string());
+                invariants::named(aliases::REPLAY, applied)?;
+            }
+        }
+        let (replayed, _) = self.replay_whole(0)?;
+        self.check_directory(&replayed.directory)
+    }
+
+    /// The directory as it runs, where it has come through everything, is one that is made from the whole journal, and has what the auditor has.
+    pub(super) fn check_directory(&mut self, replayed: &Directory<MemoryStore>) -> Result<(), Violation> {
+        let Some(process) = &self.machine.process else { return Ok(()) };
+        let Some(directing) = &process.directing else { return Ok(()) };
+        let of = |directory: &Directory<MemoryStore>| (directory.applied(), directory.digest(), directory.entries());
+        let (live, right) = (of(&directing.directory), of(replayed));
+        let recounted = directing.directory.recount().map_err(|fault| fault.to_string());
+        let recounted = invariants::named(aliases::REPLAY, recounted)?;
+        let finding = if live != right || recounted != live.1 {
+            Err(format!(
+                "at {} it has {} entries, the journal makes {} at {}, or another digest",
+                live.0, live.2, right.2, right.0
+            ))
+        } else if live.2 != self.auditor.aliases().entries() {
+            Err(format!("it has {} entries, {} are right", live.2, self.auditor.aliases().entries()))
+        } else {
+            self.check_looked_up(replayed)
+        };
+        invariants::named(aliases::REPLAY, finding)
+    }
+
+    /// What is on record of look-ups is what was let pass.
+    fn check_looked_up(&self, directory: &Directory<MemoryStore>) -> Result<(), String> {
+        let reader = directory.reader();
+        for (entry, right) in self.auditor.aliases().found() {
+            let made = reader.lookups_of(entry, 0, usize::MAX).map_err(|fault| fault.to_string())?;
+            let mut positions: Vec<u64> = made.iter().map(|made| made.position).collect();
+            positions.reverse();
+            if positions != right {
+                return Err(format!(
+                    "of the entry of {entry} look-ups at {positions:?} are on record, at {right:?} right"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
