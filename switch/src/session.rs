@@ -229,8 +229,15 @@ impl Session {
         let note = Note { text: text.as_bytes().to_vec(), extension: Vec::new() };
         let head = self.plain_head();
         encode(&mut self.outgoing, MessageKind::Error, head, &error, |out| note.write(out));
-        // What is refused for want of room has cost its sender a token.
-        let is_paid = matches!(refusal.code, ErrorCode::Busy | ErrorCode::ShuttingDown);
+        // What is refused for want of room, or by the directory, has cost its sender a token.
+        let is_paid = matches!(
+            refusal.code,
+            ErrorCode::Busy
+                | ErrorCode::ShuttingDown
+                | ErrorCode::AliasNotFound
+                | ErrorCode::LookupLimited
+                | ErrorCode::AttestationRefused
+        );
         self.turned_away += u32::from(!is_paid);
         if fatal {
             self.phase = Phase::Closing;

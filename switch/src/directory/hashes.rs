@@ -85,7 +85,11 @@ impl HashKeyHolder {
         if generation > current.generation {
             let Some(ring) = &self.ring else { panic!("hash key {generation} is in use, and there is no ring") };
             let next = ring.key(generation)?;
-            *before = if is_rehashing { Some(ring.key(generation - 1)?) } else { None };
+            // A question that was asked while hashes were made anew may come behind the end of that: then nothing is under the key before any more.
+            *before = match is_rehashing.then(|| ring.key(generation - 1)) {
+                Some(Err(SealFault::Erased(_))) | None => None,
+                Some(key) => Some(key?),
+            };
             *current = next;
         } else if generation == current.generation && !is_rehashing {
             *before = None;
@@ -163,6 +167,30 @@ mod tests {
     fn keys(generation: u8) -> HashKeys {
         let key = |generation| HashKey { generation, secret: [generation; 32] };
         HashKeys { current: key(generation), before: (generation > 1).then(|| key(generation - 1)) }
+    }
+
+    /// A ring of which everything before the newest is destroyed.
+    struct Newest;
+
+    impl HashKeyRing for Newest {
+        fn key(&self, generation: u8) -> Result<HashKey, SealFault> {
+            let key = HashKey { generation, secret: [generation; 32] };
+            if generation < 3 { Err(SealFault::Erased(generation.into())) } else { Ok(key) }
+        }
+
+        fn destroy_before(&self, _: u8) -> Result<(), SealFault> {
+            Ok(())
+        }
+    }
+
+    /// Who had nothing to do while a key was gone over to was asked for the one before, which was destroyed by then; the switch stopped.
+    #[test]
+    fn a_question_from_a_renewal_that_is_over_needs_no_key_of_before() {
+        let mut holder = HashKeyHolder::new(keys(1)).with_ring(Box::new(Newest));
+        holder.follow(3, true).expect("the newest is there");
+        assert_eq!((holder.keys().current.generation, holder.keys().before.is_some()), (3, false));
+        holder.follow(2, true).expect("nothing older is followed");
+        assert_eq!(holder.keys().current.generation, 3);
     }
 
     #[test]

@@ -279,6 +279,8 @@ impl<'a> World<'a> {
     fn begin_draining(&mut self) -> Result<(), Violation> {
         self.drain_until_ns = Some(self.now_ns + DRAIN_MAX_NS);
         self.providers.iter_mut().for_each(Provider::heal);
+        let directing = self.machine.process.as_mut().and_then(|process| process.directing.as_mut());
+        directing.into_iter().for_each(|directing| directing.hurry(self.now_ns));
         self.end_mishaps()
     }
 

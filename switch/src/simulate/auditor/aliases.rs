@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::invariants::{Finding, Violation, aliases as invariant, duplicates, journal, named};
+use super::super::plan::{AliasPlan, NS_PER_S};
+use super::super::provider::hex;
+use super::super::wire::{self, Id, kind};
 use super::{Auditor, Came, outcome};
-use crate::simulate::invariants::{Finding, Violation, aliases as invariant, duplicates, journal, named};
-use crate::simulate::plan::{AliasPlan, NS_PER_S};
-use crate::simulate::provider::hex;
-use crate::simulate::wire::{self, Id, kind};
 
 /// A type and a text in canonical form.
 type Alias = (u8, Vec<u8>);
@@ -128,7 +128,8 @@ pub(in super::super) struct Aliases {
     versions: Vec<(u64, Owners)>,
     /// What the ID system has signed of a registration: nonce, and until when.
     attested: BTreeMap<Id, (Vec<u8>, u64)>,
-    nonces: BTreeSet<Vec<u8>>,
+    /// Those that were used, and until when that counts.
+    nonces: BTreeMap<Vec<u8>, u64>,
     /// The first of each id: what was sent, and what became of it.
     first: BTreeMap<(usize, Id), (Vec<u8>, Vec<Vec<u8>>, Result_, u64)>,
     /// By position.
@@ -160,7 +161,7 @@ impl Aliases {
             owners: Owners::new(),
             versions: Vec::new(),
             attested: BTreeMap::new(),
-            nonces: BTreeSet::new(),
+            nonces: BTreeMap::new(),
             first: BTreeMap::new(),
             commanded: BTreeMap::new(),
             reports: BTreeMap::new(),
@@ -316,7 +317,7 @@ impl Aliases {
                 if until_ns <= now_ns {
                     return EXPIRED;
                 }
-                if self.nonces.contains(&nonce) {
+                if self.nonces.get(&nonce).is_some_and(|used_until_ns| now_ns < *used_until_ns) {
                     return REPLAYED;
                 }
                 if let Some(held) = self.owners.get(&alias) {
@@ -329,7 +330,7 @@ impl Aliases {
                 if at_account(&self.owners, None) {
                     return ACCOUNT_FULL;
                 }
-                self.nonces.insert(nonce);
+                self.nonces.insert(nonce, until_ns);
                 let held = Held {
                     participant: sender,
                     identity: identity.clone(),

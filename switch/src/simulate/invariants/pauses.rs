@@ -37,9 +37,9 @@ impl LastRead {
         *self = LastRead { at_ns, refused: 0, tokens, is_welcomed: self.is_welcomed };
     }
 
-    /// An error with this code leaves for it. `busy` and `shutting_down` are no reason for a pause.
+    /// An error with this code leaves for it. `busy`, `shutting_down` and what the directory refuses are no reason for a pause.
     pub(in super::super) fn note_error(&mut self, code: u16) {
-        self.refused += u32::from(!matches!(code, 7 | 8));
+        self.refused += u32::from(!matches!(code, 7 | 8 | 18..=20));
     }
 
     /// When it may be read again.

@@ -5,11 +5,15 @@ use crate::clerk::ClerkFault;
 use crate::directory::store::MemoryStore;
 use crate::directory::{Directory, DirectoryBatch};
 use crate::entry::{EntryKind, HashKeySet, Signature, write_signed_command};
+use crate::limits::NS_PER_MS;
 use crate::simulate::invariants::{self, Violation, aliases};
 use crate::simulate::machine::{ClerkDone, ClerkWork, Directing};
 use crate::simulate::plan::NS_PER_S;
 use crate::simulate::queue::Event;
 use adapters::message::MessageKind;
+
+/// Batches that wait for the directory; the others wait in the pipeline, which takes nothing new about aliases where they are many.
+const BATCHES_WAITING_MAX: usize = 8;
 
 /// Slots of the vault that are destroyed at once.
 const SLOTS_AT_ONCE_MAX: usize = 8;
@@ -29,6 +33,13 @@ impl Directing {
     fn say(&mut self, at_ns: u64, done: ClerkDone) {
         self.said_count += 1;
         self.said.insert((at_ns, self.said_count), done);
+    }
+
+    /// What waits is done from now on as fast as it goes.
+    pub(in super::super) fn hurry(&mut self, now_ns: u64) {
+        self.batches.iter_mut().for_each(|(at_ns, _)| *at_ns = now_ns.min(*at_ns));
+        self.for_clerk.iter_mut().for_each(|(at_ns, _)| *at_ns = now_ns.min(*at_ns));
+        self.for_registrar.iter_mut().for_each(|(at_ns, _)| *at_ns = now_ns.min(*at_ns));
     }
 
     /// What opened records that are gone is destroyed.
@@ -62,6 +73,12 @@ impl Directing {
 }
 
 impl World<'_> {
+    /// How long they take. One that takes longer than its batches are apart falls ever more behind; when faults are over it catches up.
+    fn directory_delay_ns(&self) -> u64 {
+        let planned = self.plan.aliases.map_or(0, |aliases| aliases.delay_ns);
+        if self.drain_until_ns.is_some() { planned.min(NS_PER_MS) } else { planned }
+    }
+
     /// What the directory and its clerks have done meanwhile.
     pub(super) fn take_directory(&mut self) -> Result<(), Violation> {
         let worked = self.direct().map_err(|fault| fault.to_string());
@@ -69,10 +86,9 @@ impl World<'_> {
     }
 
     fn direct(&mut self) -> Result<(), ClerkFault> {
-        let (now_ns, random) = (self.now_ns, &mut self.of_aliases);
+        let (now_ns, delay_ns, random) = (self.now_ns, self.directory_delay_ns(), &mut self.of_aliases);
         let Some(process) = &mut self.machine.process else { return Ok(()) };
         let Some(directing) = &mut process.directing else { return Ok(()) };
-        let delay_ns = self.plan.aliases.map_or(0, |aliases| aliases.delay_ns);
         while directing.batches.front().is_some_and(|(at_ns, _)| *at_ns <= now_ns) {
             let Some((_, batch)) = directing.batches.pop_front() else { break };
             let mut results = Vec::new();
@@ -104,10 +120,9 @@ impl World<'_> {
 
     /// They take what the pipeline has for them, in order.
     pub(super) fn ask_directory(&mut self) {
-        let (now_ns, random) = (self.now_ns, &mut self.of_aliases);
+        let (now_ns, delay_ns, random) = (self.now_ns, self.directory_delay_ns(), &mut self.of_aliases);
         let Some(process) = &mut self.machine.process else { return };
         let Some(directing) = &mut process.directing else { return };
-        let delay_ns = self.plan.aliases.map_or(0, |aliases| aliases.delay_ns);
         let after = |last: Option<u64>, took_ns: u64| last.unwrap_or(now_ns).max(now_ns) + took_ns;
         while let Some(question) = process.pipeline.take_directory_question() {
             if question.kind == MessageKind::AliasCommand {
@@ -125,7 +140,9 @@ impl World<'_> {
             let at_ns = after(last_ns, random.around(delay_ns / 8 + 1));
             directing.for_clerk.push_back((at_ns, ClerkWork::Renewal(renewal)));
         }
-        while let Some(batch) = process.pipeline.take_directory_batch() {
+        while directing.batches.len() < BATCHES_WAITING_MAX
+            && let Some(batch) = process.pipeline.take_directory_batch()
+        {
             let last_ns = directing.batches.back().map(|(at_ns, _): &(u64, DirectoryBatch)| *at_ns);
             directing.batches.push_back((after(last_ns, random.around(delay_ns / 2 + 1)), batch));
         }
