@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = parse_time_ns)]
     for_ns: u64,
     /// What goes wrong: all, none, or some of kill, power, sync, full, flip, slow, step, drift, cut, storm, delay, tiny, conduct, lines,
-    /// signs, operator
+    /// signs, operator, aliases
     #[arg(long, value_name = "LIST", default_value = "all")]
     faults: FaultSet,
     /// Begin at most so many orders and acts of misconduct

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::auditor::{command_name, no_name, refused_name, row_name};
+use adapters::directory::AliasOutcome;
+
+use super::auditor::{command_name, no_name, refused_name, result_name, row_name};
 use super::faults::Fault;
 use crate::engine::cases::TRANSITIONS;
 use crate::engine::rules::Reject;
@@ -15,7 +17,21 @@ pub struct Coverage {
 }
 
 /// What two dozen seeds of a minute each meet with all faults on; the gate asks for it.
-const EXPECTED: [&str; 119] = [
+const EXPECTED: [&str; 133] = [
+    "alias found",
+    "alias not found",
+    "order to nobody's alias",
+    "look-up granted",
+    "look-up limited",
+    "order limited",
+    "order to be resolved again",
+    "payment by alias",
+    "payment by ID token",
+    "hash key renewed",
+    "hashes made anew",
+    "portion of hashes made anew",
+    "refused: nobody has the alias",
+    "refused: too much was looked up",
     "absent",
     "acceptance without posting where there is none",
     "acceptance without posting within one institution",
@@ -138,7 +154,15 @@ const EXPECTED: [&str; 119] = [
 ];
 
 /// What a few hundred seeds meet.
-const RARE: [&str; 35] = [
+const RARE: [&str; 43] = [
+    "directory lost",
+    "refused: attestation",
+    "snapshot beyond the directory passed over",
+    "alias command: 10",
+    "alias command: 11",
+    "alias command: 32",
+    "alias command: 33",
+    "command refused: 82",
     "Hello of an earlier life",
     "Welcome ahead of what this life has seen",
     "acknowledgement of what an earlier connection brought",
@@ -239,18 +263,16 @@ fn rules() -> impl Iterator<Item = String> {
     let rows = TRANSITIONS.iter().map(|row| row_name(row.kind as u8, row.state as u8, row.input));
     let rejects = Reject::ALL.into_iter().map(|reject| no_name((reject.reason().bytes(), reject.field() as u8)));
     let commands = (134..=147).map(|kind| command_name(kind).to_owned());
-    // The directory is no part of the simulated switch yet: no ID system is trusted there.
+    // Of an ID system's keys nothing is changed in any run.
     // So many orders of money as fill the switch are made in no run, nor such sums as no movement can carry.
     let is_unmet = |reject: &CommandReject| {
-        let is_directorys = matches!(
-            reject,
-            CommandReject::IssuerKeysFull | CommandReject::IssuerKeyUnknown | CommandReject::RehashRuns
-        );
-        is_directorys || matches!(reject, CommandReject::OrdersFull | CommandReject::NetTooLarge)
+        let is_of_keys = matches!(reject, CommandReject::IssuerKeysFull | CommandReject::IssuerKeyUnknown);
+        is_of_keys || matches!(reject, CommandReject::OrdersFull | CommandReject::NetTooLarge)
     };
     let refused = CommandReject::ALL.into_iter().filter(move |reject| !is_unmet(reject));
     let refused = refused.map(|reject| refused_name(reject.number()));
-    rows.chain(rejects).chain(commands).chain(refused)
+    let results = AliasOutcome::ALL.iter().map(|outcome| result_name(*outcome as u8));
+    rows.chain(rejects).chain(commands).chain(refused).chain(results)
 }
 
 fn hit_name(fault: Fault, doing: Doing) -> String {

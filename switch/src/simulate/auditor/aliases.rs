@@ -29,19 +29,19 @@ mod operation {
 }
 
 /// What became of a command: its number, and which claim fits.
-type Result_ = (u8, u8);
+type Became = (u8, u8);
 
-const DONE: Result_ = (0, 0);
-const DIFFERS: Result_ = (1, 0);
-const EXPIRED: Result_ = (10, 0);
-const REPLAYED: Result_ = (11, 0);
-const NOT_YOURS: Result_ = (20, 0);
-const IDENTITY_DIFFERS: Result_ = (21, 0);
-const TAKEN_HERE: Result_ = (30, 0);
-const IDENTITY_FULL: Result_ = (32, 0);
-const ACCOUNT_FULL: Result_ = (33, 0);
-const UNCHANGED: Result_ = (40, 0);
-const REPORT_REPEATED: Result_ = (41, 0);
+const DONE: Became = (0, 0);
+const DIFFERS: Became = (1, 0);
+const EXPIRED: Became = (10, 0);
+const REPLAYED: Became = (11, 0);
+const NOT_YOURS: Became = (20, 0);
+const IDENTITY_DIFFERS: Became = (21, 0);
+const TAKEN_HERE: Became = (30, 0);
+const IDENTITY_FULL: Became = (32, 0);
+const ACCOUNT_FULL: Became = (33, 0);
+const UNCHANGED: Became = (40, 0);
+const REPORT_REPEATED: Became = (41, 0);
 
 /// A result, as it is counted.
 pub(in super::super) fn result_name(number: u8) -> String {
@@ -73,6 +73,9 @@ pub(in super::super) struct Found {
     pub(in super::super) owned_since_ns: u64,
     entry: u64,
 }
+
+/// The first command with its id: what was sent, routing and fields, and what became of it, when.
+type First = (Vec<u8>, Vec<Vec<u8>>, Became, u64);
 
 /// A look-up that is on disk.
 pub(in super::super) struct Made {
@@ -131,7 +134,7 @@ pub(in super::super) struct Aliases {
     /// Those that were used, and until when that counts.
     nonces: BTreeMap<Vec<u8>, u64>,
     /// The first of each id: what was sent, and what became of it.
-    first: BTreeMap<(usize, Id), (Vec<u8>, Vec<Vec<u8>>, Result_, u64)>,
+    first: BTreeMap<(usize, Id), First>,
     /// By position.
     commanded: BTreeMap<u64, Commanded>,
     /// By alias, generation of its hash, and who has reported it.
@@ -300,7 +303,7 @@ impl Aliases {
         (generation, is_rolling): (u8, bool),
         sent: &wire::AliasCommand,
         fields: &[Vec<u8>],
-    ) -> Result_ {
+    ) -> Became {
         let Some(plan) = self.plan else { return NOT_YOURS };
         let (alias, identity, account) = ((sent.alias_type, fields[0].clone()), &fields[1], &fields[2]);
         let own = self.owners.get(&alias).filter(|held| held.participant == sender).cloned();

@@ -105,6 +105,11 @@ impl Of {
         let Some(slot) = self.lines.iter().position(|line| *line == Some(id)) else { return };
         self.lines[slot] = None;
         self.changes += u64::from(!self.is_live());
+        self.take_back(id);
+    }
+
+    /// What left for a connection that is gone is to leave again.
+    fn take_back(&mut self, id: ConnectionId) {
         for lane in &mut self.lanes {
             let numbers: Vec<u64> = lane.given.iter().filter(|(_, of)| **of == id).map(|(number, _)| *number).collect();
             for number in numbers {
@@ -331,6 +336,10 @@ impl Deliveries {
         match frame.lane {
             0 if frame.number == 0 => Ok(()),
             0 => Err(format!("a reply has number {}", frame.number)),
+            1 | 2 if phase != Some(Phase::Live) => Err(format!(
+                "number {} for participant {place} leaves for a connection that is not there",
+                frame.number
+            )),
             1 | 2 => {
                 self.of[place].leaving.push((usize::from(frame.lane) - 1, frame.number, id));
                 Ok(())
@@ -346,10 +355,12 @@ impl Deliveries {
         }
         for (place, of) in self.of.iter_mut().enumerate() {
             let mut new: [BTreeMap<u64, ConnectionId>; LANES] = Default::default();
+            let mut ended = BTreeSet::new();
             for (lane, number, id) in std::mem::take(&mut of.leaving) {
                 let what = || format!("number {number} of lane {lane} for participant {place}");
                 if self.phases.get(&id) != Some(&Phase::Live) {
-                    return Err(format!("{} leaves for a connection that is not there", what()));
+                    // It was ended later in the turn.
+                    ended.insert(id);
                 }
                 let of_lane = &mut of.lanes[lane];
                 if of_lane.again.remove(&number) {
@@ -378,6 +389,7 @@ impl Deliveries {
                     lane.given.insert(number, id);
                 }
             }
+            ended.into_iter().for_each(|id| of.take_back(id));
         }
         Ok(())
     }

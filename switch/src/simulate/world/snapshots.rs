@@ -12,6 +12,9 @@ use crate::simulate::plan::Plan;
 use crate::simulate::random::Random;
 use crate::snapshots::{SnapshotNews, find};
 
+/// Whether a snapshot, by its position, waits for a directory that has not come so far.
+type Waits<'a> = &'a dyn Fn(&u64) -> bool;
+
 /// What the run knows of its snapshots.
 pub(super) struct SnapshotWatch {
     /// A source of its own: with snapshots and without them a seed is otherwise the same.
@@ -120,7 +123,7 @@ impl World<'_> {
         &mut self,
         started: &Started,
         replayed: Option<StateDigest>,
-        (whole, waits): (&[u64], &dyn Fn(&u64) -> bool),
+        (whole, waits): (&[u64], Waits<'_>),
     ) -> Result<(), Violation> {
         let same = snapshots::check_start(started.snapshot, started.state, replayed);
         invariants::named(snapshots::NAME, same)?;
