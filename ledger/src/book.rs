@@ -13,7 +13,7 @@ mod body;
 mod capture;
 mod chain;
 mod notes;
-mod pages;
+
 mod restore;
 mod slots;
 mod window;
@@ -31,7 +31,6 @@ use foldhash::fast::RandomState;
 use self::capture::Capture;
 use self::chain::Before;
 use self::notes::Notes;
-use self::pages::Pages;
 use self::slots::{DetailsTable, Slots};
 use self::window::Window;
 use crate::account::{
@@ -41,6 +40,7 @@ use crate::amount::{Amount, Currency};
 use crate::history::{Balances, History, HistoryEntry, HistoryPage, HistoryQuery};
 use crate::id_table::IdTable;
 use crate::limits::{ACCOUNTS_MAX, CAP_MAX, HISTORY_PER_ACCOUNT_DEFAULT, TRANSFERS_MAX};
+use crate::pages::Pages;
 use crate::result::{Applied, Reject};
 use crate::transfer::{
     Movement, Terms, Transfer, TransferDetails, TransferFlags, TransferId, TransferIndex, TransferState,

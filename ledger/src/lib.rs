@@ -149,6 +149,7 @@ pub mod transfer;
 pub mod book;
 pub mod capture;
 pub mod id_table;
+pub mod pages;
 pub mod request;
 pub mod result;
 

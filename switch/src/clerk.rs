@@ -658,9 +658,9 @@ impl<S: Store> Clerk<S> {
             Ok(alias) => alias,
             Err(refused) => return Ok(Err(refused)),
         };
-        let made = match self.find_own(participant, &alias)? {
+        let (made, next) = match self.find_own(participant, &alias)? {
             Some(record) => self.directory.lookups_of(record.entry, after, LOOKUPS_PER_ANSWER_MAX)?,
-            None => Vec::new(),
+            None => (Vec::new(), None),
         };
         let mut items = Vec::with_capacity(made.len() * 22);
         for made in &made {
@@ -669,8 +669,7 @@ impl<S: Store> Clerk<S> {
             items.extend_from_slice(&made.participant.0.to_le_bytes());
             items.push(made.purpose);
         }
-        let has_more = made.len() == LOOKUPS_PER_ANSWER_MAX;
-        let after = made.last().map_or(0, |last| last.position);
+        let (has_more, after) = (next.is_some(), next.unwrap_or(0));
         Ok(Ok(Reply::Answered { form: QueryForm::Lookups, has_more, after, items }))
     }
 

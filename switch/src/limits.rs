@@ -84,8 +84,11 @@ pub const LOOKUP_CATEGORIES: usize = 8;
 pub const REHASHED_ROWS_MAX: usize = 128;
 
 /// Ends of the classes in which look-ups are answered, in milliseconds after their frame was read: found or not, with the page in memory or not, the answer leaves at
-/// the end of the first that it reaches. The first is what a look-up takes at the most where all is at hand.
-pub const DELAY_CLASSES_MS: [u64; 6] = [2, 4, 8, 16, 64, 256];
+/// the end of the first that it reaches. The first is what a look-up takes at the most where all is at hand; each is some hundred times what the two ways differ by.
+pub const DELAY_CLASSES_MS: [u64; 18] = [2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256];
+
+/// So long after its frame was read a look-up is journaled at the latest, if nothing else is: half of the first class, the rest is for the disk.
+pub const LOOKUPS_GATHERED_NS: u64 = NS_PER_MS;
 
 /// Frames about aliases that wait for a clerk, the directory or the end of a delay class, over all connections: a second of the highest rate. Above this the answer is `busy`.
 pub const DIRECTORY_WAITING_MAX: usize = 1 << 18;
@@ -101,6 +104,9 @@ pub const DIRECTORY_JOURNAL_BYTES: u64 = 128 << 20;
 
 /// Changes of one space of the store that are gathered in memory before they are written to a file.
 pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
+
+/// Stretches of the journal in which one question about who has looked up an alias is looked for: 270 million positions, some milliseconds of the clerk.
+pub const STRETCHES_PER_PAGE_MAX: usize = 256;
 
 /// Results of commands that the directory keeps for whoever repeats one: those of a busy day.
 pub const DIRECTORY_COMMANDS_KEPT: u64 = 1 << 20;

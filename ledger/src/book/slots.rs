@@ -3,8 +3,8 @@
 //! A slot that has become free is used again, the one freed last first, and new ones are added some at a time: which slot is
 //! next depends on nothing but the calls, so that handles are the same in every book that saw the same.
 
-use super::pages::Pages;
 use crate::limits::TRANSFERS_MAX;
+use crate::pages::Pages;
 use crate::transfer::{Transfer, TransferDetails};
 
 /// No slot: the last place that a `u32` could name is never used.

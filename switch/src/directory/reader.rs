@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::counters::Counters;
 use super::hashes::KeyedHash;
-use super::record::{Listed, Record, lookup_key, read_list, read_lookup};
+use super::record::{Listed, Record, lookup_key, read_list, read_lookup, start_of, stretch_of};
 use super::store::{Space, Store, StoreFault};
 use crate::engine::lookups::LookupMade;
+use crate::limits::STRETCHES_PER_PAGE_MAX;
 
 /// How far the directory has come. Most batches have nothing for it: they are not handed over, and it has come past them all the same once it has applied what was.
 #[derive(Debug, Default)]
@@ -81,6 +82,9 @@ impl DirectoryProgress {
 /// Entries of earlier generations, and where to go on.
 pub type EarlierPage = (Vec<(KeyedHash, Record)>, Option<KeyedHash>);
 
+/// Look-ups, and before which journal position to go on.
+pub type LookupsPage = (Vec<LookupMade>, Option<u64>);
+
 /// Reads a directory's store.
 #[derive(Clone)]
 pub struct DirectoryReader<S: Store> {
@@ -125,17 +129,31 @@ impl<S: Store> DirectoryReader<S> {
         Counters::read(self.store.get(Space::Counters, &alias.0)?.as_deref())
     }
 
-    /// Who has looked up an entry, newest first, from behind `after` on (a journal position; 0: from the newest), at most so many.
-    pub fn lookups_of(&self, entry: u64, after: u64, count_max: usize) -> Result<Vec<LookupMade>, StoreFault> {
-        let from = if after == 0 { lookup_key(entry, u64::MAX) } else { lookup_key(entry, after - 1) };
-        let mut made = Vec::new();
-        self.store.scan(Space::Lookups, &from, &mut |key, value| {
-            let next = read_lookup(key, value).filter(|next| next.entry == entry && made.len() < count_max);
-            let is_wanted = next.is_some();
-            made.extend(next);
-            is_wanted
-        })?;
-        Ok(made)
+    /// Who has looked up an entry, newest first, before a journal position (0: from the newest); at most so many, and before which position to go on: none at the end.
+    pub fn lookups_of(&self, entry: u64, before: u64, count_max: usize) -> Result<LookupsPage, StoreFault> {
+        let newest = if before == 0 { self.through() } else { before - 1 };
+        let mut made: Vec<LookupMade> = Vec::new();
+        // Nobody has looked it up before it was there.
+        let stretches = (stretch_of(entry)..=stretch_of(newest)).rev();
+        for (looked, stretch) in stretches.enumerate() {
+            let newest = newest.min(start_of(stretch + 1) - 1);
+            if looked == STRETCHES_PER_PAGE_MAX {
+                return Ok((made, Some(newest + 1)));
+            }
+            self.store.scan(Space::Lookups, &lookup_key(entry, newest), &mut |key, value| {
+                let next = read_lookup(key, value).filter(|next| {
+                    (next.entry, stretch_of(next.position)) == (entry, stretch) && made.len() < count_max
+                });
+                let is_wanted = next.is_some();
+                made.extend(next);
+                is_wanted
+            })?;
+            if made.len() == count_max {
+                let oldest = made.last().map(|oldest| oldest.position);
+                return Ok((made, oldest));
+            }
+        }
+        Ok((made, None))
     }
 
     /// Entries whose hashes are of an earlier generation, from `after` on in the order of hashes; at most so many, and where to go on: none at the end.

@@ -33,7 +33,9 @@ use crate::directory::{CommandResult, DirectoryBatch, DirectoryProgress};
 use crate::engine::effect::{Delivery, News};
 use crate::engine::lookups::RehashStep;
 use crate::entry::{self, AliasLookedUp, AliasResolution, EntryKind, ParticipantId};
-use crate::limits::{DELAY_CLASSES_MS, DIRECTORY_BATCHES_HELD_MAX, DIRECTORY_WAITING_PER_SESSION_MAX, NS_PER_MS};
+use crate::limits::{
+    DELAY_CLASSES_MS, DIRECTORY_BATCHES_HELD_MAX, DIRECTORY_WAITING_PER_SESSION_MAX, LOOKUPS_GATHERED_NS, NS_PER_MS,
+};
 use crate::session::{Session, SessionKey};
 
 /// A message about an alias as its provider has sent it.
@@ -117,6 +119,8 @@ pub(super) struct Directing {
     with_clerk: HashMap<u64, WithClerk, foldhash::fast::RandomState>,
     questions: VecDeque<Question>,
     replies: VecDeque<(u64, Reply)>,
+    /// When these are to be taken at the latest; none where there are none.
+    replies_due_ns: Option<u64>,
     /// Of the open batch, in the order of places.
     held: Vec<Held>,
     /// Commands of the open batch, by their places.
@@ -162,10 +166,22 @@ impl Directing {
 
     /// When the next turn is due for its sake.
     pub(super) fn next_ns(&self) -> Option<u64> {
-        if !self.replies.is_empty() || !self.results.is_empty() || self.renewed.is_some() {
+        if !self.results.is_empty() || self.renewed.is_some() {
             return Some(0);
         }
-        self.delayed.peek().map(|&Reverse((at_ns, _))| at_ns)
+        let delayed_ns = self.delayed.peek().map(|&Reverse((at_ns, _))| at_ns);
+        delayed_ns.into_iter().chain(self.replies_due_ns).min()
+    }
+
+    /// A clerk has replied. A look-up waits a little for others: its answer leaves at the end of a class, and many cost one sync together.
+    fn take_reply(&mut self, ticket: u64, reply: Reply) {
+        let received_ns = match &reply {
+            Reply::LookedUp { .. } => self.with_clerk.get(&ticket).map(|waits| waits.received_ns),
+            _ => None,
+        };
+        let due_ns = received_ns.map_or(0, |received_ns| received_ns.saturating_add(LOOKUPS_GATHERED_NS));
+        self.replies_due_ns = Some(self.replies_due_ns.map_or(due_ns, |others_ns| others_ns.min(due_ns)));
+        self.replies.push_back((ticket, reply));
     }
 
     fn delay(&mut self, received_ns: u64, now_ns: u64, delayed: Delayed) {
@@ -220,12 +236,13 @@ impl<S: Storage> Pipeline<S> {
         message: &Checked<'_, M>,
     ) {
         let sent = Sent { routing: message.routing_bytes().to_vec(), private: message.private_bytes().to_vec() };
-        let digest = self.digester.digest(message);
         if let Err(code) = self.hold_for_clerk(frame) {
             return self.refuse(frame.0, frame.1, Refusal { payment_id: id, ..Refusal::plain(code) });
         }
         let received_ns = self.received_ns;
+        // The others decide nothing that a repetition could ask for.
         let is_kept = matches!(kind, MessageKind::AliasTransfer | MessageKind::AliasCommand);
+        let digest = if is_kept { self.digester.digest(message) } else { [0; 16] };
         let with_clerk = WithClerk {
             session: frame.0,
             number: frame.1,
@@ -325,9 +342,9 @@ impl<S: Storage> Pipeline<S> {
         self.directing.questions.pop_front()
     }
 
-    /// A clerk has replied. The next turn deals with it.
+    /// A clerk has replied. The next turn deals with it, or, of a look-up, one that is soon.
     pub fn clerk_replied(&mut self, ticket: u64, reply: Reply) {
-        self.directing.replies.push_back((ticket, reply));
+        self.directing.take_reply(ticket, reply);
     }
 
     /// Hashes are to be made anew: what a clerk is to do, behind all questions that were taken before.
@@ -393,8 +410,13 @@ impl<S: Storage> Pipeline<S> {
         if !self.ingress.is_full() {
             self.journal_renewed();
         }
-        while !self.ingress.is_full() {
-            let Some((ticket, reply)) = self.directing.replies.pop_front() else { return };
+        // What has company in the batch costs no sync of its own.
+        let is_due = self.directing.replies_due_ns.is_some_and(|due_ns| due_ns <= now_ns) || self.ingress.count() > 0;
+        while is_due && !self.ingress.is_full() {
+            let Some((ticket, reply)) = self.directing.replies.pop_front() else {
+                self.directing.replies_due_ns = None;
+                return;
+            };
             let waited = self.directing.with_clerk.remove(&ticket);
             let waited = waited.unwrap_or_else(|| unreachable!("every reply has a question"));
             if self.is_still(waited.session, waited.participant) {

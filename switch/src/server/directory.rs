@@ -12,7 +12,7 @@ use crate::directory::{CommandResult, Directory, DirectoryBatch};
 use crate::seal::SealFault;
 
 /// Between two syncs of the store, where there is anything to sync: what was not synced is applied again at the next start.
-const PERSIST_EVERY: Duration = Duration::from_secs(1);
+const PERSIST_EVERY: Duration = Duration::from_millis(200);
 
 /// Slots of the vault that are destroyed at once.
 const SLOTS_AT_ONCE_MAX: usize = 256;
@@ -59,7 +59,7 @@ impl DirectoryThread {
                 self.queue.wake.notify_one();
                 self.destroy_slots()?;
             }
-            if is_unpersisted && (is_over || self.batches.is_empty() || persisted_at.elapsed() >= PERSIST_EVERY) {
+            if is_unpersisted && (is_over || persisted_at.elapsed() >= PERSIST_EVERY) {
                 self.directory.persist()?;
                 (persisted_at, is_unpersisted) = (Instant::now(), false);
             }

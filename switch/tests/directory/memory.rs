@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use switch::directory::hashes::KeyedHash;
 use switch::directory::store::{MemoryStore, Space, Store};
-use switch::directory::{CommandResult, Directory, DirectoryBatch};
+use switch::directory::{CommandResult, Directory, DirectoryBatch, DirectoryLimits};
+use switch::engine::lookups::LookupMade;
 use switch::entry::ParticipantId;
 
 use crate::edge::{
@@ -105,8 +106,10 @@ fn check_reads(directory: &Directory<MemoryStore>, model: &Model, telling: &Tell
     let entries: BTreeSet<u64> = model.lookups.iter().map(|made| made.entry).collect();
     for entry in entries {
         let of = model.lookups.iter().rev().filter(|made| made.entry == entry).copied().collect::<Vec<_>>();
-        assert_eq!(reader.lookups_of(entry, 0, usize::MAX).unwrap(), of);
-        assert_eq!(reader.lookups_of(entry, of[0].position, 2).unwrap(), of[1..of.len().min(3)]);
+        assert_eq!(reader.lookups_of(entry, 0, usize::MAX).unwrap(), (of.clone(), None));
+        let next = of[1..of.len().min(3)].to_vec();
+        let left = (next.len() == 2).then(|| next[1].position);
+        assert_eq!(reader.lookups_of(entry, of[0].position, 2).unwrap(), (next, left));
     }
     let (earlier, next) = reader.of_earlier_generation(telling.generation, KeyedHash::NONE, 100).unwrap();
     let before = model.held.values().filter(|held| held.generation < telling.generation).count();
@@ -176,4 +179,42 @@ proptest! {
     fn the_directory_agrees_with_the_rules(plans in prop::collection::vec(plan(24), 1..24)) {
         run(&plans);
     }
+}
+
+/// Who has looked an entry up over long: in stretches of the journal, of which one answer goes through some.
+#[test]
+fn look_ups_over_many_stretches_of_the_journal_are_found() {
+    const STRETCH: u64 = 1 << 20;
+    let mut directory = Directory::open(MemoryStore::default()).unwrap();
+    let positions = [STRETCH + 7, STRETCH + 8, 2 * STRETCH - 1, 2 * STRETCH, 3 * STRETCH + 1, 700 * STRETCH];
+    for position in positions {
+        let of = |entry| LookupMade { position, entry, participant: ParticipantId(2), purpose: 1, time_ns: position };
+        let batch = DirectoryBatch {
+            first_sequence: position,
+            last_sequence: position,
+            time_ns: position,
+            payload: Vec::new(),
+            limits: DirectoryLimits { per_identity: 5, per_account: 5 },
+            outcomes: Vec::new(),
+            lookups: vec![of(5), of(position - 1)],
+        };
+        applied(&mut directory, &batch);
+    }
+    let reader = directory.reader();
+    let (mut found, mut before, mut pages) = (Vec::new(), 0, 0);
+    loop {
+        let (made, next) = reader.lookups_of(5, before, 2).unwrap();
+        assert!(made.len() <= 2 && made.iter().all(|made| made.entry == 5));
+        found.extend(made.iter().map(|made| made.position));
+        pages += 1;
+        match next {
+            Some(next) => before = next,
+            None => break,
+        }
+    }
+    assert!(found.iter().copied().eq(positions.into_iter().rev()));
+    // 700 stretches, 256 a page, and a page for each two.
+    assert!(pages > 3, "{pages} pages");
+    let of_another = reader.lookups_of(positions[3] - 1, positions[3] + 1, 1).unwrap().0;
+    assert_eq!(of_another.len(), 1, "who was looked up once, in the stretch behind that of its registration");
 }

@@ -392,7 +392,8 @@ impl Model {
             put(Space::Erasures, [&whose[..], &position.to_be_bytes()].concat(), value);
         }
         for made in &self.lookups {
-            let key = [made.entry.to_be_bytes(), (!made.position).to_be_bytes()].concat();
+            let stretch = (made.position / (1 << 20)) as u32;
+            let key = [&stretch.to_be_bytes()[..], &made.entry.to_be_bytes(), &(!made.position).to_be_bytes()].concat();
             let value = [&made.time_ns.to_le_bytes()[..], &made.participant.0.to_le_bytes(), &[made.purpose]].concat();
             put(Space::Lookups, key, value);
         }

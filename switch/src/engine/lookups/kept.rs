@@ -1,10 +1,11 @@
 //! A table of items that are found by a key, whose oldest can be looked at in turn, and that a snapshot takes in portions (`docs/formats/engine-snapshot.md`).
 
 use std::collections::VecDeque;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::io::Read;
 
-use hashbrown::HashMap;
+use ledger::id_table::IdTable;
+use ledger::pages::Pages;
 
 use crate::engine::snapshot::slots::{Claims, SLOT_NUMBER_BYTES, SlotsCapture};
 use crate::engine::snapshot::{Checked, Part, RestoreFault, Table, ensure, length, read_items};
@@ -24,13 +25,13 @@ pub(in crate::engine) trait Item<const WIDTH: usize>: Copy {
     fn read(bytes: &[u8; WIDTH]) -> Checked<Self>;
 }
 
-/// The table.
+/// The table. It grows in pages and in parts: with a million end users, one that doubles as a whole would stop everything for 50 ms.
 pub(in crate::engine) struct Kept<T: Item<WIDTH>, const WIDTH: usize> {
-    slots: Vec<T>,
+    slots: Pages<T>,
     /// Slots to be used again, the last one first.
     free: Vec<u32>,
-    /// Never iterated.
-    by_key: HashMap<T::Key, u32, foldhash::fast::RandomState>,
+    by_key: IdTable,
+    hasher: foldhash::fast::RandomState,
     /// Slots in the order in which they are looked at; those of items that were taken out stay until their turn.
     turns: VecDeque<u32>,
     capture: Option<Box<SlotsCapture<WIDTH, SLOT_NUMBER_BYTES>>>,
@@ -38,27 +39,51 @@ pub(in crate::engine) struct Kept<T: Item<WIDTH>, const WIDTH: usize> {
 
 impl<T: Item<WIDTH>, const WIDTH: usize> Default for Kept<T, WIDTH> {
     fn default() -> Self {
-        Kept { slots: Vec::new(), free: Vec::new(), by_key: HashMap::default(), turns: VecDeque::new(), capture: None }
+        Kept {
+            slots: Pages::default(),
+            free: Vec::new(),
+            by_key: IdTable::with_capacity(0),
+            hasher: foldhash::fast::RandomState::default(),
+            turns: VecDeque::new(),
+            capture: None,
+        }
     }
 }
 
 impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.by_key.len()
+        self.slots.len() - self.free.len()
     }
 
     /// The item with this key.
     pub(super) fn find(&self, key: &T::Key) -> Option<&T> {
-        self.by_key.get(key).map(|&slot| &self.slots[slot as usize])
+        self.slot_of(key).map(|slot| self.slots.get(slot as usize))
+    }
+
+    fn slot_of(&self, key: &T::Key) -> Option<u32> {
+        self.by_key.find(self.hasher.hash_one(key), |slot| self.slots.get(slot as usize).key() == *key)
+    }
+
+    /// Notes where an item stands. Was its key none that there is?
+    fn note(&mut self, key: &T::Key, slot: u32) -> bool {
+        let slots = &self.slots;
+        self.by_key.insert_new(self.hasher.hash_one(key), slot, |slot| slots.get(slot as usize).key() == *key)
+    }
+
+    /// An item leaves its slot.
+    fn vacate(&mut self, slot: u32) {
+        let key = self.slots.get(slot as usize).key();
+        self.by_key.remove(self.hasher.hash_one(key), slot);
+        self.free.push(slot);
     }
 
     /// Puts an item in, or in the place of the one with its key. It is looked at in its turn.
     pub(super) fn put(&mut self, item: T) {
-        match self.by_key.get(&item.key()).copied() {
+        match self.slot_of(&item.key()) {
             Some(slot) => {
                 self.before_slot(slot);
-                self.slots[slot as usize] = item;
+                *self.slots.get_mut(slot as usize) = item;
             }
             None => {
                 let slot = self.occupy(item);
@@ -69,8 +94,7 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
 
     /// Puts an item in that is new, and that is never looked at in turn.
     pub(super) fn add(&mut self, item: T) {
-        let slot = self.occupy(item);
-        assert!(self.slots.get(slot as usize).is_some(), "it has its place");
+        self.occupy(item);
     }
 
     fn occupy(&mut self, item: T) -> u32 {
@@ -80,7 +104,7 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
                 if let Some(capture) = &mut self.capture {
                     capture.before_reuse(slot, self.free.len());
                 }
-                self.slots[slot as usize] = item;
+                *self.slots.get_mut(slot as usize) = item;
                 slot
             }
             None => {
@@ -88,16 +112,15 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
                 length(self.slots.len() - 1)
             }
         };
-        let before = self.by_key.insert(item.key(), slot);
-        assert!(before.is_none(), "a new item has a key of its own");
+        assert!(self.note(&item.key(), slot), "a new item has a key of its own");
         slot
     }
 
     /// Takes an item out that is never looked at in turn.
     pub(super) fn take(&mut self, key: &T::Key) -> Option<T> {
-        let slot = self.by_key.remove(key)?;
-        self.free.push(slot);
-        Some(self.slots[slot as usize])
+        let slot = self.slot_of(key)?;
+        self.vacate(slot);
+        Some(*self.slots.get(slot as usize))
     }
 
     /// Looks at the item whose turn it is: it leaves, or its next turn comes after all others.
@@ -106,10 +129,8 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
         if let Some(capture) = &mut self.capture {
             capture.before_leaving(|| slot.to_le_bytes());
         }
-        let item = &self.slots[slot as usize];
-        if leaves(item) {
-            self.by_key.remove(&item.key());
-            self.free.push(slot);
+        if leaves(self.slots.get(slot as usize)) {
+            self.vacate(slot);
         } else {
             self.turns.push_back(slot);
         }
@@ -118,14 +139,14 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
     /// All, in the order of their slots.
     pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().enumerate().filter_map(|(slot, item)| {
-            let is_held = self.by_key.get(&item.key()).is_some_and(|&at| at as usize == slot);
+            let is_held = self.slot_of(&item.key()).is_some_and(|at| at as usize == slot);
             is_held.then_some(item)
         })
     }
 
     fn before_slot(&mut self, slot: u32) {
         if let Some(capture) = &mut self.capture {
-            capture.before_slot(slot, || self.slots[slot as usize].bytes());
+            capture.before_slot(slot, || self.slots.get(slot as usize).bytes());
         }
     }
 
@@ -154,7 +175,8 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
         })?;
         for slot in 0..kept.slots.len() {
             if !claims.has(slot) {
-                let is_new = kept.by_key.insert(kept.slots[slot].key(), length(slot)).is_none();
+                let key = kept.slots.get(slot).key();
+                let is_new = kept.note(&key, length(slot));
                 ensure(is_new, "its key is taken")
                     .map_err(|what| RestoreFault::new(Part::Lookup, length(slot), what))?;
             }
@@ -163,7 +185,7 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Kept<T, WIDTH> {
             kept.turns.push_back(claims.claim(*bytes)?);
             Ok(())
         })?;
-        let expected = if has_turns { kept.by_key.len() } else { 0 };
+        let expected = if has_turns { kept.len() } else { 0 };
         ensure(kept.turns.len() == expected, "an item has no turn, or one that has none")
             .map_err(|what| RestoreFault::new(Part::Turn, 0, what))?;
         Ok(kept)
@@ -185,7 +207,7 @@ impl<T: Item<WIDTH>, const WIDTH: usize> Table for Kept<T, WIDTH> {
         capture.hand_out(
             bytes_max,
             sink,
-            |slot| slots[slot].bytes(),
+            |slot| slots.get(slot).bytes(),
             |place| free[place],
             |place| turns[place].to_le_bytes(),
         )

@@ -210,7 +210,7 @@ impl World<'_> {
     fn check_looked_up(&self, directory: &Directory<MemoryStore>) -> Result<(), String> {
         let reader = directory.reader();
         for (entry, right) in self.auditor.aliases().found() {
-            let made = reader.lookups_of(entry, 0, usize::MAX).map_err(|fault| fault.to_string())?;
+            let (made, _) = reader.lookups_of(entry, 0, usize::MAX).map_err(|fault| fault.to_string())?;
             let mut positions: Vec<u64> = made.iter().map(|made| made.position).collect();
             positions.reverse();
             if positions != right {

@@ -4,7 +4,7 @@
 const PAGE_ITEMS: usize = 1_024;
 
 /// A list that grows and shrinks at its end.
-pub(super) struct Pages<T> {
+pub struct Pages<T> {
     /// Pages of a known size, so that only the number of the page has to be checked. What is behind the end of the list is
     /// filled with items that mean nothing.
     pages: Vec<Box<[T; PAGE_ITEMS]>>,
@@ -18,26 +18,37 @@ impl<T> Default for Pages<T> {
 }
 
 impl<T: Clone> Pages<T> {
+    /// How many there are.
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The item at a place.
+    ///
+    /// # Panics
+    /// Where the list ends before it.
     #[inline]
-    pub(super) fn get(&self, at: usize) -> &T {
+    pub fn get(&self, at: usize) -> &T {
         assert!(at < self.len);
         &self.pages[at / PAGE_ITEMS][at % PAGE_ITEMS]
     }
 
     /// Of a place that is known to be in the list: here that is only checked where checks cost nothing.
     #[inline]
-    pub(super) fn get_mut(&mut self, at: usize) -> &mut T {
+    pub fn get_mut(&mut self, at: usize) -> &mut T {
         debug_assert!(at < self.len);
         &mut self.pages[at / PAGE_ITEMS][at % PAGE_ITEMS]
     }
 
+    /// Adds one at the end.
     #[inline]
-    pub(super) fn push(&mut self, item: T) {
+    pub fn push(&mut self, item: T) {
         if self.len == self.pages.len() * PAGE_ITEMS {
             self.add_page(&item);
         }
@@ -45,14 +56,19 @@ impl<T: Clone> Pages<T> {
         *self.get_mut(self.len - 1) = item;
     }
 
-    pub(super) fn pop(&mut self) {
+    /// Takes the last one back.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn pop(&mut self) {
         assert!(self.len > 0, "what is taken back was there");
         self.len -= 1;
         // One page may stay empty, so that a list that goes up and down at its border makes no page each time.
         self.pages.truncate(self.len / PAGE_ITEMS + 1);
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &T> + DoubleEndedIterator {
+    /// All, in their order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &T> + DoubleEndedIterator {
         (0..self.len).map(|at| self.get(at))
     }
 
