@@ -3,7 +3,7 @@
 //! What is checked here needs no memory: signature, audience, possession, form, time. Whether its nonce was used before, the directory knows. The claims stand in
 //! `docs/directory-rules.md`.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -51,6 +51,15 @@ impl Algorithm {
             Algorithm::Ed25519 => 32,
             Algorithm::Es256 => 65,
         }
+    }
+
+    /// Can these bytes be a public key of it? Those of a P-256 key must be a point of the curve.
+    pub fn takes(self, public_key: &[u8]) -> bool {
+        let parsed = match self {
+            Algorithm::Ed25519 => ParsedPublicKey::new(&ED25519, public_key),
+            Algorithm::Es256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public_key),
+        };
+        public_key.len() == self.key_bytes() && parsed.is_ok()
     }
 
     /// Its name in a JWS.
@@ -376,6 +385,19 @@ mod tests {
             let other = [Algorithm::Es256, Algorithm::Ed25519][usize::from(key.algorithm == Algorithm::Es256)];
             let other = IssuerKey { algorithm: other, ..key.clone() };
             assert_eq!(verify_at(&jws, &[other], NOW_S), Err(F::Algorithm));
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_of_its_curve() {
+        for issuer in issuers() {
+            let IssuerKey { algorithm, mut public_key, .. } = issuer.key();
+            assert!(algorithm.takes(&public_key));
+            assert!(!algorithm.takes(&public_key[1..]));
+            if algorithm == Algorithm::Es256 {
+                *public_key.last_mut().unwrap() ^= 1;
+                assert!(!algorithm.takes(&public_key), "it is beside the curve");
+            }
         }
     }
 

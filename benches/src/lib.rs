@@ -7,6 +7,7 @@ pub mod random;
 pub mod scheme;
 
 pub mod filled;
+pub mod filling;
 
 pub mod records;
 

@@ -343,6 +343,9 @@ impl GenesisIssuer {
         let bytes = bytes.ok_or_else(|| {
             problem("the public_key is hexadecimal: 64 digits of EdDSA, 130 of ES256 (the uncompressed point)")
         })?;
+        if !algorithm.takes(&bytes) {
+            return Err(problem("the public_key is no point of its curve: copy it once more from the ID system"));
+        }
         let mut public_key = [0; 65];
         public_key[..bytes.len()].copy_from_slice(&bytes);
         let (not_before_s, not_after_s) = (0, u64::MAX);

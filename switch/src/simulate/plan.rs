@@ -246,7 +246,19 @@ impl Plan {
         };
         plan.limits.presence = draw_presence(&mut random.fork());
         plan.draw_operator(options);
+        plan.spread(spread_of(options));
         plan
+    }
+
+    /// The same, so many times as slowly.
+    fn spread(&mut self, times: u64) {
+        for provider in &mut self.providers {
+            provider.order_gap_ns *= times;
+        }
+        if let Some(aliases) = &mut self.aliases {
+            aliases.gap_ns *= times;
+            aliases.renewal_gap_ns = aliases.renewal_gap_ns.map(|gap_ns| gap_ns * times);
+        }
     }
 
     /// A net currency, a sponsor, classes, and an operator. Not where a flood needs its payer's funds; and without these a seed is what it was before there were any.
@@ -497,12 +509,17 @@ fn draw_deaths(options: &Options) -> Vec<(u64, Fault)> {
     deaths
 }
 
+/// What goes on in ten minutes is spread over what is longer: a day has hours in which nothing happens, and limits that refill in them.
+fn spread_of(options: &Options) -> u64 {
+    (options.for_ns / (600 * NS_PER_S)).max(1)
+}
+
 fn draw_faults(options: &Options, random: &mut Random) -> Vec<(u64, Fault)> {
     let mut faults = draw_deaths(options);
     for fault in Fault::EVENTS {
         // Drawn for each, wanted or not: leaving one out does not move the others.
         let mut random = random.fork();
-        let mean_ns = random.between(3, 40) * NS_PER_S;
+        let mean_ns = random.between(3, 40) * NS_PER_S * spread_of(options);
         let mut at_ns = random.around(mean_ns);
         // Not all of them in every run: what happens rarely needs peace from the rest.
         let happens = options.faults.has(fault) && random.percent(60);

@@ -507,6 +507,7 @@ fn operators_set_rules_categories_and_keys_and_these_are_in_force_at_once_and_ov
     assert!(shown.contains("cost_missed = 20\n") && shown.contains("hash key     1\nmade anew    no\n"), "{shown}");
     assert!(shown.contains("trusted      dev-id k1 EdDSA until revoked "), "{shown}");
 
+    let beside = format!("directory issuer add dev-id k2 --public-key 04{}", "11".repeat(64));
     for (words, status, says) in [
         ("directory category PSP0001 I", 2, "expected a letter from A to H"),
         ("directory category NOBODY A", 2, "the scheme has no participant NOBODY"),
@@ -516,6 +517,7 @@ fn operators_set_rules_categories_and_keys_and_these_are_in_force_at_once_and_ov
         ("directory issuer revoke dev-id k2", 2, "no key `k2` of `dev-id` is trusted"),
         ("directory issuer add dev-id k2 --public-key 00ff", 2, "64 of Ed25519 or 130 of P-256"),
         ("directory issuer add dev-id k2 --file /nowhere.pem", 2, "/nowhere.pem: "),
+        (&beside, 2, "the public_key is no point of its curve"),
     ] {
         let (found, said) = complaint(&data, words, &BY);
         assert!(found == status && said.contains(says), "{words}: {found} {said}");

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use switch::simulate::{Coverage, Options, run};
 
+const NS_PER_DAY: u64 = 86_400_000_000_000;
+
 /// Runs seeds, of which none may find anything; what they met.
 fn check(seeds: Range<u64>) -> Coverage {
     let mut coverage = Coverage::new();
@@ -30,4 +32,25 @@ fn the_first_portion_of_seeds() {
 #[test]
 fn the_second_portion_of_seeds() {
     check_and_meet_all(26..51);
+}
+
+/// A day in which people register, move, are looked up and paid, while the switch is killed, loses its power and renews its hash keys: every look-up, owner and payment is checked by the auditor.
+#[test]
+fn a_day_of_registrations_moves_look_ups_and_payments() {
+    let faults = "aliases,kill,power,cut,storm".parse().unwrap();
+    let options = Options { for_ns: NS_PER_DAY, faults, ..Options::of_seed(2) };
+    let report = run(&options).unwrap_or_else(|failure| panic!("{failure}\nswitch simulate {options}"));
+    for (what, least) in [
+        ("alias command: 0", 1_000),
+        ("alias command: 31", 500),
+        ("look-up granted", 3_000),
+        ("look-up limited", 100),
+        ("payment by alias", 1_000),
+        ("order to be resolved again", 100),
+        ("hash key renewed", 20),
+        ("power cut", 30),
+    ] {
+        let met = report.coverage.iter().find(|(name, _)| *name == what).map_or(0, |(_, count)| count);
+        assert!(met >= least, "{what}: {met}");
+    }
 }

@@ -701,7 +701,7 @@ impl Auditor {
         if aliases.is_rehashing {
             return self.scheme.refuses(82);
         }
-        if generation != aliases.generation + 1 || entry.routing[1] != 1 {
+        if Some(generation) != aliases.generation.checked_add(1) || entry.routing[1] != 1 {
             return self.scheme.refuses(3);
         }
         (aliases.generation, aliases.is_rehashing) = (generation, true);
