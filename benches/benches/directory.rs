@@ -16,21 +16,18 @@ use std::time::Duration;
 
 use adapters::alias::Alias;
 use adapters::attestation::{self, Algorithm, Expected};
-use adapters::directory::{AliasOutcome, AliasType, LookupForm, LookupPurpose, Operation};
+use adapters::directory::{AliasType, LookupForm, LookupPurpose, Operation};
 use adapters::sandbox::issuer::{DevelopmentIssuer, PersonClaims};
-use benches::filling::{ENTRIES_PER_BATCH, Filling, alias_of, keys};
+use benches::filling::{ENTRIES_PER_BATCH, Filling, alias_of, keys, participant_of};
 use benches::{Random, scheme, timed};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use loadtest::aliases::{account_of, number_of, token_of};
-use switch::directory::hashes::{HashKey, HashKeys, KeyedHash, nonce_hash};
-use switch::directory::machine::DirectoryLimits;
+use switch::directory::hashes::{KeyedHash, nonce_hash};
 use switch::directory::store::{DiskStore, MemoryStore, Store};
-use switch::directory::{CommandResult, Directory, DirectoryBatch};
 use switch::engine::Batch;
 use switch::engine::effect::{Effect, News};
-use switch::engine::lookups::LookupMade;
-use switch::entry::{self, AliasCommanded, AliasLookedUp, EntryHead, EntryKind, ParticipantId, SLOT_KEY, Sender};
+use switch::entry::{self, AliasLookedUp, EntryHead, EntryKind, Sender};
 
 const ENTRIES_MAX: u64 = 500_000;
 const LOOKUPS_PER_BATCH: u64 = 512;

@@ -23,7 +23,7 @@ pub fn keys() -> HashKeys {
 }
 
 /// Whose customers a row is.
-fn participant_of(row: u64) -> ParticipantId {
+pub fn participant_of(row: u64) -> ParticipantId {
     ParticipantId(u32::try_from(row % scheme::PARTICIPANTS as u64).expect("few participants") + 1)
 }
 

@@ -48,7 +48,7 @@ fn main() {
     let wanted: Vec<u64> = (0..FOUND).scan(Random::new(entries), |random, _| Some(random.draw() % entries)).collect();
     for what in ["cold", "once more"].into_iter().skip(usize::from(!is_cold)) {
         let took = find(&reader, &wanted);
-        println!("find, {what:<11} {:>12.1} us each", took.as_secs_f64() * 1e6 / FOUND as f64);
+        println!("find, {what:<11} {:>12} ns each", took.as_nanos() / u128::from(FOUND));
     }
     println!("resident          {:>12} MiB", resident_mib());
 }
@@ -62,7 +62,7 @@ fn fill(data: &Path, entries: u64) {
         filling.check();
     }
     filling.directory.persist().expect("a disk that takes it");
-    println!("filled            {:>12.0} rows/s", entries as f64 / begun.elapsed().as_secs_f64());
+    println!("filled            {:>12} rows/s", u128::from(entries) * 1_000 / begun.elapsed().as_millis().max(1));
     println!("resident, filled  {:>12} MiB", resident_mib());
 }
 
@@ -86,5 +86,5 @@ fn bytes_of(directory: &Path) -> u64 {
 fn resident_mib() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("a Linux");
     let pages: u64 = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("the second is resident");
-    pages * rustix::param::page_size() as u64 >> 20
+    (pages * rustix::param::page_size() as u64) >> 20
 }

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use fjall::compaction::Leveled;
 use fjall::config::{
     BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy,
 };
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::limits::{DIRECTORY_CACHE_BYTES, DIRECTORY_JOURNAL_BYTES, DIRECTORY_MEMTABLE_BYTES};
+use crate::limits::{DIRECTORY_CACHE_BYTES, DIRECTORY_JOURNAL_BYTES, DIRECTORY_MEMTABLE_BYTES, DIRECTORY_TABLE_BYTES};
 
 /// How much the store's own threads stand back for the others: with both cores busy they get a tenth of what one of those gets.
 const WORKERS_NICE: i32 = 10;
@@ -166,6 +167,7 @@ impl DiskStore {
         let builder = Database::builder(path)
             .cache_size(DIRECTORY_CACHE_BYTES)
             .max_journaling_size(DIRECTORY_JOURNAL_BYTES)
+            // With two, one of them spins while the other merges tables.
             .worker_threads(1);
         let opening = || {
             // Its threads inherit this one's place: they sort tables when nobody else wants the core. Where the machine refuses, they sort as before.
@@ -182,7 +184,9 @@ impl DiskStore {
                 let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));
                 // What every look-up goes through stays in memory: for 100 million entries 350 MB.
                 let is_pinned = space == Space::Aliases;
+                let compaction = Leveled::default().with_table_target_size(DIRECTORY_TABLE_BYTES);
                 KeyspaceCreateOptions::default()
+                    .compaction_strategy(Arc::new(compaction))
                     .max_memtable_size(DIRECTORY_MEMTABLE_BYTES)
                     .manual_journal_persist(true)
                     .data_block_size_policy(BlockSizePolicy::all(4_096))
