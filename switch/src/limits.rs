@@ -102,12 +102,12 @@ pub const DIRECTORY_CACHE_BYTES: u64 = 192 << 20;
 /// The store's own journal, which a start reads: a quarter of what the library takes by itself. What is older is in tables by then.
 pub const DIRECTORY_JOURNAL_BYTES: u64 = 128 << 20;
 
-/// Changes of one space of the store that are gathered in memory before they are written to a file.
+/// Changes of the aliases that are gathered in memory before they are written to a file; of every other space a third of that.
 pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
 
-/// A table of the store. Its worker merges tables once for each memtable that it has written, and then waits: with tables of a quarter of this, 40 million entries needed more merges than that,
-/// and whoever wrote waited for ever. With this they need half as many as there are.
-pub const DIRECTORY_TABLE_BYTES: u64 = 256 << 20;
+/// A table of the store. Its workers merge tables twice for each memtable that was written, and then wait: with tables of half of this, deep levels can need more merges than that (with one
+/// worker they did, at 40 million entries), and whoever writes waits for ever. With this they need half as many as there are.
+pub const DIRECTORY_TABLE_BYTES: u64 = 128 << 20;
 
 /// Stretches of the journal in which one question about who has looked up an alias is looked for: 270 million positions, some milliseconds of the clerk.
 pub const STRETCHES_PER_PAGE_MAX: usize = 256;

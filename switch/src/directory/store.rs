@@ -167,8 +167,8 @@ impl DiskStore {
         let builder = Database::builder(path)
             .cache_size(DIRECTORY_CACHE_BYTES)
             .max_journaling_size(DIRECTORY_JOURNAL_BYTES)
-            // With two, one of them spins while the other merges tables.
-            .worker_threads(1);
+            // One writes memtables to tables while the other merges those: alone it would let memory grow for as long as a merge takes.
+            .worker_threads(2);
         let opening = || {
             // Its threads inherit this one's place: they sort tables when nobody else wants the core. Where the machine refuses, they sort as before.
             let _ = rustix::process::nice(WORKERS_NICE);
@@ -182,12 +182,17 @@ impl DiskStore {
             let options = || {
                 // Filters of the last level too: an alias that nobody has must cost no read of the disk.
                 let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));
-                // What every look-up goes through stays in memory: for 100 million entries 350 MB.
+                // What every look-up goes through stays in memory: for 100 million entries 350 MB. Its entries are long; those of the others are short, and take three times in memory what is
+                // counted of them.
                 let is_pinned = space == Space::Aliases;
-                let compaction = Leveled::default().with_table_target_size(DIRECTORY_TABLE_BYTES);
+                let compaction = match space {
+                    // What is new stands behind what is there: only the last table is ever merged, and the smaller that is the better.
+                    Space::Lookups => Leveled::default(),
+                    _ => Leveled::default().with_table_target_size(DIRECTORY_TABLE_BYTES),
+                };
                 KeyspaceCreateOptions::default()
                     .compaction_strategy(Arc::new(compaction))
-                    .max_memtable_size(DIRECTORY_MEMTABLE_BYTES)
+                    .max_memtable_size(if is_pinned { DIRECTORY_MEMTABLE_BYTES } else { DIRECTORY_MEMTABLE_BYTES / 3 })
                     .manual_journal_persist(true)
                     .data_block_size_policy(BlockSizePolicy::all(4_096))
                     .filter_policy(FilterPolicy::all(filter))
