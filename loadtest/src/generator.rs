@@ -37,8 +37,8 @@ use crate::flood::Flood;
 use crate::interrupts::Interrupts;
 use crate::limits::{
     ACKNOWLEDGE_EVERY_NS, ASK_EVERY_NS, ASKED_MAX, BACKLOG_NS, BUSY_CONNECTIONS_MIN, BUSY_TURN_NS, CHECK_EVERY_NS,
-    CONNECTING_MAX, FLIGHTS_MAX, FLOODED_PER_TURN_MAX, NS_PER_S, OFFERED_PER_TURN_MAX, OUTCOME_NS, PACE_NS,
-    RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS, START_AFTER_NS, TOLD_NS,
+    CONNECTING_MAX, FLIGHTS_MAX, FLOODED_PER_TURN_MAX, LOOKUP_PACE_NS, NS_PER_S, OFFERED_PER_TURN_MAX, OUTCOME_NS,
+    PACE_NS, RECEIVE_BYTES_PER_TURN, RETURN_NS, SAMPLE_NS_MIN, SAMPLES_MAX, SET_UP_NS, START_AFTER_NS, TOLD_NS,
 };
 use crate::lookups::{Aliases, Asking};
 use crate::orders::Orders;
@@ -142,6 +142,8 @@ pub struct Generator {
     kills: Option<UnboundedSender<()>>,
     /// When the schedule was last looked at.
     offered_at_ns: u64,
+    /// Of the last turn in which aliases were looked up on a schedule.
+    asked_at_ns: u64,
     /// Payments are due, and the switch takes no more.
     is_held_back: bool,
     /// Connections that brought something in this turn.
@@ -211,6 +213,7 @@ impl Generator {
             wave_ns: plan.mix.recall_wave_at_ns,
             kills,
             offered_at_ns: 0,
+            asked_at_ns: 0,
             is_held_back: false,
             heard: 0,
             start_ns: u64::MAX,
@@ -388,7 +391,10 @@ impl Generator {
         };
         let due_ns = match &self.asking {
             Asking::Nothing => return u64::MAX,
-            Asking::Open { arrivals, .. } => arrivals.peek().map_or(u64::MAX, |due_ns| start_ns + due_ns),
+            Asking::Open { arrivals, .. } => {
+                let due_ns = arrivals.peek().map_or(u64::MAX, |due_ns| start_ns + due_ns);
+                due_ns.max(self.asked_at_ns + LOOKUP_PACE_NS)
+            }
             Asking::Closed => start_ns.max(aliases.next_asks_ns()),
         };
         due_ns.max(self.offered_at_ns + PACE_NS)
@@ -625,6 +631,10 @@ impl Generator {
         let Stage::Offering { start_ns } = self.stage else { return };
         let (Some(aliases), true) = (self.shared.aliases.as_deref_mut(), now_ns >= start_ns) else { return };
         let (connections, waits) = (&mut self.connections, matches!(self.asking, Asking::Closed));
+        if !waits && now_ns < self.asked_at_ns + LOOKUP_PACE_NS {
+            return;
+        }
+        self.asked_at_ns = now_ns;
         for _ in 0..OFFERED_PER_TURN_MAX {
             let due_ns = match &self.asking {
                 Asking::Nothing => None,

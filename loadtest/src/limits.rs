@@ -85,6 +85,10 @@ pub const CONNECTING_MAX: usize = 32;
 /// counts as latency.
 pub const PACE_NS: u64 = 50_000;
 
+/// The shortest time between two turns in which aliases are looked up on a schedule. Those that fall due within it leave together, and the wait counts as latency; with half of this
+/// nearly every one of 50,000 a second costs a system call at both ends.
+pub const LOOKUP_PACE_NS: u64 = 500_000;
+
 /// A turn in which so many connections brought something is a busy one: with 16 of them, above 30,000 payments a second.
 pub const BUSY_CONNECTIONS_MIN: usize = 8;
 

@@ -306,7 +306,7 @@ impl<'a> Replay<'a> {
     /// Everything is replayed.
     fn finish(mut self, lineage: Lineage) -> Result<Finished, OpenError> {
         self.open_history(lineage)?;
-        let (Some(history), Some(mut events), Some(directory)) = (self.history, self.events, self.directory) else {
+        let (Some(history), Some(mut events), Some(mut directory)) = (self.history, self.events, self.directory) else {
             unreachable!("they were opened in the line above")
         };
         let newest = self.decisions.engine.scheme().events.newest();

@@ -109,8 +109,21 @@ pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
 /// worker they did, at 40 million entries), and whoever writes waits for ever. With this they need half as many as there are.
 pub const DIRECTORY_TABLE_BYTES: u64 = 128 << 20;
 
-/// Stretches of the journal in which one question about who has looked up an alias is looked for: 270 million positions, some milliseconds of the clerk.
-pub const STRETCHES_PER_PAGE_MAX: usize = 256;
+/// Look-ups of a volume of who has looked up what: sorted in some milliseconds, and 4 MB in memory until then. Who asks for those of an alias looks once into each.
+pub const LOOKUPS_PER_VOLUME: usize = 1 << 17;
+
+/// Of one page of a volume: what the store keeps as one block.
+pub const LOOKUPS_PER_PAGE: usize = 128;
+
+/// Pages of a volume that are written at a time, half a megabyte: the rest waits for the next time, so that a volume holds up nobody. While as many look-ups as a volume has are written
+/// in rows there is time for the whole one before.
+pub const LOOKUP_PAGES_PER_WRITE: usize = 128;
+
+/// Look-ups that are in no row of the store yet: with more of them nothing waits for the next sync.
+pub const LOOKUPS_PER_ROW_MAX: usize = 1 << 13;
+
+/// Volumes in which one question about who has looked up an alias is looked for: 33 million look-ups, some milliseconds of the clerk.
+pub const LOOKUP_VOLUMES_PER_ANSWER_MAX: usize = 256;
 
 /// Results of commands that the directory keeps for whoever repeats one: those of a busy day.
 pub const DIRECTORY_COMMANDS_KEPT: u64 = 1 << 20;
@@ -378,6 +391,9 @@ pub const LINGER_MS: u64 = 1_000;
 pub const DRAIN_TIMEOUT_MS: u64 = 3_000;
 
 const _: () = {
+    assert!(
+        LOOKUPS_PER_VOLUME / LOOKUPS_PER_ROW_MAX > LOOKUPS_PER_VOLUME / (LOOKUPS_PER_PAGE * LOOKUP_PAGES_PER_WRITE)
+    );
     assert!(IN_FLIGHT_PER_PARTICIPANT_MAX <= IN_FLIGHT_MAX);
     assert!(BULK_WAITING_PER_SESSION_MAX <= BULK_WAITING_MAX);
     // Outcomes that are not indexed, open payments and a batch fit the window, so that nobody is told `busy` while the index keeps up:

@@ -12,8 +12,9 @@ use adapters::message::Outcome;
 
 use super::counters::{Counted, Counters};
 use super::hashes::KeyedHash;
+use super::looked_up::LookedUp;
 use super::reader::{DirectoryProgress, DirectoryReader};
-use super::record::{Listed, Record, list_bytes, lookup_bytes, read_list};
+use super::record::{Listed, Record, list_bytes, read_list};
 use super::store::{Change, Space, Store, StoreFault};
 use crate::engine::Engine;
 use crate::engine::lookups::LookupMade;
@@ -21,7 +22,7 @@ use crate::entry::{
     ArchivedAliasCommanded, ArchivedRehashedRow, Body, Entries, Entry, ParticipantId, SLOT_KEY, holds_directory,
     rehashed_rows,
 };
-use crate::limits::{DIRECTORY_COMMANDS_KEPT, NONCES_PURGED_PER_BATCH_MAX, NS_PER_MS};
+use crate::limits::{DIRECTORY_COMMANDS_KEPT, LOOKUPS_PER_VOLUME, NONCES_PURGED_PER_BATCH_MAX, NS_PER_MS};
 use crate::seal::day_of;
 
 /// How long a report of a participant keeps another one of the same alias from counting.
@@ -102,6 +103,11 @@ pub struct Directory<S: Store> {
     store: S,
     progress: Arc<DirectoryProgress>,
     meta: Meta,
+    /// As far as the store says that it has come. What was applied since has changed nothing but what was looked up.
+    written: u64,
+    looked_up: LookedUp,
+    /// No attestation ends before this journal time.
+    nonces_end_ns: u64,
 }
 
 /// What is kept beside the entries.
@@ -125,6 +131,10 @@ impl Meta {
         let Meta { applied, digest, entries, commands: (oldest, next) } = *self;
         let words = [applied, digest[0], digest[1], digest[2], digest[3], entries, oldest, next];
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn change(&self) -> Change {
+        Change { space: Space::Meta, key: META_KEY.to_vec(), value: Some(self.bytes()) }
     }
 
     fn read(bytes: &[u8]) -> Result<Meta, StoreFault> {
@@ -225,7 +235,7 @@ impl<S: Store> Changes<'_, S> {
         self.set(space, &of.0, list_bytes(list))
     }
 
-    /// Everything, with the new head, as the store takes it.
+    /// Everything that is not as it was, as the store takes it, and the new head.
     fn finish(mut self) -> (Meta, Vec<Change>) {
         self.changed.retain(|_, (old, new)| old != new);
         for ((space, key), (old, new)) in self.changed.iter().filter(|((space, _), _)| space.is_state()) {
@@ -239,9 +249,7 @@ impl<S: Store> Changes<'_, S> {
             }
         }
         let changes = self.changed.into_iter().map(|((space, key), (_, value))| Change { space, key, value });
-        let mut changes: Vec<Change> = changes.collect();
-        changes.push(Change { space: Space::Meta, key: META_KEY.to_vec(), value: Some(self.meta.bytes()) });
-        (self.meta, changes)
+        (self.meta, changes.collect())
     }
 }
 
@@ -283,11 +291,17 @@ impl<S: Store> Drop for Directory<S> {
 impl<S: Store> Directory<S> {
     /// The directory of a store, where it stands.
     pub fn open(store: S) -> Result<Directory<S>, StoreFault> {
+        Directory::with_volumes(store, LOOKUPS_PER_VOLUME)
+    }
+
+    /// The same, with so many look-ups to a volume.
+    pub fn with_volumes(store: S, volume_lookups: usize) -> Result<Directory<S>, StoreFault> {
         let meta = store.get(Space::Meta, META_KEY)?.map_or(Ok(Meta::default()), |bytes| Meta::read(&bytes))?;
+        let looked_up = LookedUp::open(&store, volume_lookups)?;
         let progress = Arc::new(DirectoryProgress::default());
         progress.apply(meta.applied);
         progress.persist(meta.applied);
-        Ok(Directory { store, progress, meta })
+        Ok(Directory { store, progress, meta, written: meta.applied, looked_up, nonces_end_ns: 0 })
     }
 
     /// Journal position of the last batch that was applied.
@@ -319,7 +333,11 @@ impl<S: Store> Directory<S> {
 
     /// Who reads it.
     pub fn reader(&self) -> DirectoryReader<S> {
-        DirectoryReader { store: self.store.clone(), progress: Arc::clone(&self.progress) }
+        DirectoryReader {
+            store: self.store.clone(),
+            fresh_lookups: self.looked_up.fresh(),
+            progress: Arc::clone(&self.progress),
+        }
     }
 
     /// How far it has come, for who hands batches over.
@@ -328,7 +346,10 @@ impl<S: Store> Directory<S> {
     }
 
     /// What was applied survives the machine.
-    pub fn persist(&self) -> Result<(), StoreFault> {
+    pub fn persist(&mut self) -> Result<(), StoreFault> {
+        if self.written < self.meta.applied {
+            self.write(vec![self.meta.change()])?;
+        }
         self.store.persist()?;
         self.progress.persist(self.meta.applied);
         Ok(())
@@ -343,6 +364,7 @@ impl<S: Store> Directory<S> {
             changes: Changes { store: &self.store, meta: self.meta, changed: BTreeMap::new() },
             time_ns: batch.time_ns,
             limits: batch.limits,
+            nonces_end_ns: self.nonces_end_ns,
         };
         applying.purge_nonces()?;
         applying.changes.read_ahead(&batch.payload)?;
@@ -365,14 +387,25 @@ impl<S: Store> Directory<S> {
             applying.count(KeyedHash(alias), today, what)?;
         }
         applying.changes.meta.applied = batch.last_sequence;
-        let (meta, mut changes) = applying.changes.finish();
-        changes.extend(batch.lookups.iter().map(|made| {
-            let (key, value) = lookup_bytes(made);
-            Change { space: Space::Lookups, key, value: Some(value) }
-        }));
-        self.store.write(changes)?;
+        self.nonces_end_ns = applying.nonces_end_ns;
+        let (meta, changes) = applying.changes.finish();
         self.meta = meta;
+        self.looked_up.note(&batch.lookups);
+        // Look-ups change no entry: they are written together, at the latest when the store is synced.
+        if !changes.is_empty() || self.looked_up.is_due() {
+            let meta = self.meta.change();
+            self.write(changes.into_iter().chain([meta]).collect())?;
+        }
         self.progress.apply(batch.last_sequence);
+        Ok(())
+    }
+
+    /// Writes changes, the new head among them, with what was looked up since the last were written.
+    fn write(&mut self, mut changes: Vec<Change>) -> Result<(), StoreFault> {
+        self.looked_up.changes(&mut changes);
+        self.store.write(changes)?;
+        self.looked_up.written();
+        self.written = self.meta.applied;
         Ok(())
     }
 
@@ -401,6 +434,8 @@ struct Applying<'a, S: Store> {
     changes: Changes<'a, S>,
     time_ns: u64,
     limits: DirectoryLimits,
+    /// No attestation ends before this journal time.
+    nonces_end_ns: u64,
 }
 
 /// Where an entry is, and what it is.
@@ -564,6 +599,7 @@ impl<S: Store> Applying<'_, S> {
         let defaults = self.defaults_of(identity, command.defaults.to_native())?;
         self.add(KeyedHash(command.alias), &record, defaults)?;
         if !nonce.is_none() {
+            self.nonces_end_ns = self.nonces_end_ns.min(attested_until_ns);
             let end = attested_until_ns.to_be_bytes();
             self.changes.set(Space::Nonces, &nonce.0, Some(end.to_vec()))?;
             self.changes.set(Space::NonceEnds, &[&end[..], &nonce.0].concat(), Some(Vec::new()))?;
@@ -799,15 +835,21 @@ impl<S: Store> Applying<'_, S> {
 
     /// Lets attestations go that have ended, in bounded portions.
     fn purge_nonces(&mut self) -> Result<(), StoreFault> {
-        let (mut ended, time_ns) = (Vec::new(), self.time_ns);
+        if self.time_ns < self.nonces_end_ns {
+            return Ok(());
+        }
+        let (mut ended, time_ns, mut next_ns) = (Vec::new(), self.time_ns, u64::MAX);
         self.changes.store.scan(Space::NonceEnds, &[], &mut |key, _| {
-            let end = key.first_chunk::<8>().map_or(u64::MAX, |end| u64::from_be_bytes(*end));
-            let has_ended = end <= time_ns && ended.len() < NONCES_PURGED_PER_BATCH_MAX;
+            let end_ns = key.first_chunk::<8>().map_or(u64::MAX, |end| u64::from_be_bytes(*end));
+            let has_ended = end_ns <= time_ns && ended.len() < NONCES_PURGED_PER_BATCH_MAX;
             if has_ended {
                 ended.push(key.to_vec());
+            } else {
+                next_ns = end_ns;
             }
             has_ended
         })?;
+        self.nonces_end_ns = next_ns;
         for key in ended {
             self.changes.set(Space::Nonces, &key[8..], None)?;
             self.changes.set(Space::NonceEnds, &key, None)?;

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::counters::Counters;
 use super::hashes::KeyedHash;
-use super::record::{Listed, Record, lookup_key, read_list, read_lookup, start_of, stretch_of};
+use super::looked_up::{FreshLookups, LookupsPage, of_entry};
+use super::record::{Listed, Record, read_list};
 use super::store::{Space, Store, StoreFault};
-use crate::engine::lookups::LookupMade;
-use crate::limits::STRETCHES_PER_PAGE_MAX;
 
 /// How far the directory has come. Most batches have nothing for it: they are not handed over, and it has come past them all the same once it has applied what was.
 #[derive(Debug, Default)]
@@ -82,13 +81,11 @@ impl DirectoryProgress {
 /// Entries of earlier generations, and where to go on.
 pub type EarlierPage = (Vec<(KeyedHash, Record)>, Option<KeyedHash>);
 
-/// Look-ups, and before which journal position to go on.
-pub type LookupsPage = (Vec<LookupMade>, Option<u64>);
-
 /// Reads a directory's store.
 #[derive(Clone)]
 pub struct DirectoryReader<S: Store> {
     pub(super) store: S,
+    pub(super) fresh_lookups: FreshLookups,
     pub(super) progress: Arc<DirectoryProgress>,
 }
 
@@ -131,29 +128,7 @@ impl<S: Store> DirectoryReader<S> {
 
     /// Who has looked up an entry, newest first, before a journal position (0: from the newest); at most so many, and before which position to go on: none at the end.
     pub fn lookups_of(&self, entry: u64, before: u64, count_max: usize) -> Result<LookupsPage, StoreFault> {
-        let newest = if before == 0 { self.through() } else { before - 1 };
-        let mut made: Vec<LookupMade> = Vec::new();
-        // Nobody has looked it up before it was there.
-        let stretches = (stretch_of(entry)..=stretch_of(newest)).rev();
-        for (looked, stretch) in stretches.enumerate() {
-            let newest = newest.min(start_of(stretch + 1) - 1);
-            if looked == STRETCHES_PER_PAGE_MAX {
-                return Ok((made, Some(newest + 1)));
-            }
-            self.store.scan(Space::Lookups, &lookup_key(entry, newest), &mut |key, value| {
-                let next = read_lookup(key, value).filter(|next| {
-                    (next.entry, stretch_of(next.position)) == (entry, stretch) && made.len() < count_max
-                });
-                let is_wanted = next.is_some();
-                made.extend(next);
-                is_wanted
-            })?;
-            if made.len() == count_max {
-                let oldest = made.last().map(|oldest| oldest.position);
-                return Ok((made, oldest));
-            }
-        }
-        Ok((made, None))
+        of_entry((&self.store, &self.fresh_lookups), entry, before, count_max)
     }
 
     /// Entries whose hashes are of an earlier generation, from `after` on in the order of hashes; at most so many, and where to go on: none at the end.

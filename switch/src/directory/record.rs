@@ -2,7 +2,6 @@
 
 use super::hashes::KeyedHash;
 use super::store::StoreFault;
-use crate::engine::lookups::LookupMade;
 use crate::entry::ParticipantId;
 
 /// Length of a record without its sealed part.
@@ -89,44 +88,6 @@ fn hash_at(bytes: &[u8], at: usize) -> KeyedHash {
     let mut hash = [0; 16];
     hash.copy_from_slice(&bytes[at..at + 16]);
     KeyedHash(hash)
-}
-
-/// The journal is in stretches of so many positions, by the number of bits. Look-ups of a stretch stand together: what came before it the store never has to
-/// sort again.
-const STRETCH_BITS: u32 = 20;
-
-/// The stretch of a journal position.
-pub(super) fn stretch_of(position: u64) -> u32 {
-    u32::try_from(position >> STRETCH_BITS).unwrap_or(u32::MAX)
-}
-
-/// The first position of a stretch.
-pub(super) fn start_of(stretch: u32) -> u64 {
-    u64::from(stretch) << STRETCH_BITS
-}
-
-/// Under which a look-up is kept: of a stretch the newest of an entry first, because that is how they are asked for. No longer than what the store compares without going elsewhere.
-pub(super) fn lookup_key(entry: u64, position: u64) -> Vec<u8> {
-    [&stretch_of(position).to_be_bytes()[..], &entry.to_be_bytes(), &(u64::MAX - position).to_be_bytes()].concat()
-}
-
-/// A look-up's key, and its value.
-pub(super) fn lookup_bytes(made: &LookupMade) -> (Vec<u8>, Vec<u8>) {
-    let &LookupMade { position, entry, participant, purpose, time_ns } = made;
-    let value = [&time_ns.to_le_bytes()[..], &participant.0.to_le_bytes(), &[purpose]].concat();
-    (lookup_key(entry, position), value)
-}
-
-pub(super) fn read_lookup(key: &[u8], value: &[u8]) -> Option<LookupMade> {
-    let (_stretch, key) = key.split_first_chunk::<4>()?;
-    let (entry, position) = key.split_first_chunk::<8>()?;
-    let position = u64::MAX - u64::from_be_bytes(position.try_into().ok()?);
-    let (time_ns, rest) = value.split_first_chunk::<8>()?;
-    let (participant, rest) = rest.split_first_chunk::<4>()?;
-    let &[purpose] = rest else { return None };
-    let participant = ParticipantId(u32::from_le_bytes(*participant));
-    let (entry, time_ns) = (u64::from_be_bytes(*entry), u64::from_le_bytes(*time_ns));
-    Some(LookupMade { position, entry, participant, purpose, time_ns })
 }
 
 /// An alias of an identity, or one that leads to an account.

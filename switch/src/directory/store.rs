@@ -45,13 +45,15 @@ pub enum Space {
     Erasures = 10,
     /// Slots of the vault that are to be destroyed.
     FreeSlots = 11,
-    /// Who has looked up what, newest first.
+    /// Who has looked up what: volumes.
     Lookups = 12,
+    /// The same, what is in no volume yet.
+    FreshLookups = 13,
 }
 
 impl Space {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Space; 13] = [
+    pub const ALL: [Space; 14] = [
         Space::Meta,
         Space::Aliases,
         Space::Identities,
@@ -65,11 +67,12 @@ impl Space {
         Space::Erasures,
         Space::FreeSlots,
         Space::Lookups,
+        Space::FreshLookups,
     ];
 
     /// Is it part of the state that is digested? How far the directory has come, and what is still to be destroyed, are matters of one copy; look-ups decide nothing.
     pub fn is_state(self) -> bool {
-        !matches!(self, Space::Meta | Space::FreeSlots | Space::Lookups)
+        !matches!(self, Space::Meta | Space::FreeSlots | Space::Lookups | Space::FreshLookups)
     }
 
     fn name(self) -> &'static str {
@@ -87,6 +90,7 @@ impl Space {
             Space::Erasures => "erasures",
             Space::FreeSlots => "free-slots",
             Space::Lookups => "lookups",
+            Space::FreshLookups => "fresh-lookups",
         }
     }
 }
@@ -147,6 +151,9 @@ pub trait Store: Clone + Send + 'static {
     /// Calls with keys and values from `from` on, in the order of keys, until it is told to stop.
     fn scan(&self, space: Space, from: &[u8], visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StoreFault>;
 
+    /// The last key that is not behind `through`.
+    fn last_through(&self, space: Space, through: &[u8]) -> Result<Option<Vec<u8>>, StoreFault>;
+
     /// Makes all these changes, or, where it is stopped in the middle, none.
     fn write(&self, changes: Vec<Change>) -> Result<(), StoreFault>;
 
@@ -168,7 +175,7 @@ impl DiskStore {
             .cache_size(DIRECTORY_CACHE_BYTES)
             .max_journaling_size(DIRECTORY_JOURNAL_BYTES)
             // One writes memtables to tables while the other merges those: alone it would let memory grow for as long as a merge takes.
-            .worker_threads(2);
+            .worker_threads(4);
         let opening = || {
             // Its threads inherit this one's place: they sort tables when nobody else wants the core. Where the machine refuses, they sort as before.
             let _ = rustix::process::nice(WORKERS_NICE);
@@ -228,6 +235,12 @@ impl Store for DiskStore {
         Ok(())
     }
 
+    fn last_through(&self, space: Space, through: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+        let last = self.space(space).range(..=through.to_vec()).next_back();
+        let key = last.map(|item| item.key().map_err(StoreFault::of("reading"))).transpose()?;
+        Ok(key.map(|key| key.to_vec()))
+    }
+
     fn write(&self, changes: Vec<Change>) -> Result<(), StoreFault> {
         let mut batch = self.database.batch();
         for Change { space, key, value } in changes {
@@ -283,6 +296,12 @@ impl Store for MemoryStore {
             }
         }
         Ok(())
+    }
+
+    fn last_through(&self, space: Space, through: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let last = held.now.range((space, Vec::new())..=(space, through.to_vec())).next_back();
+        Ok(last.map(|((_, key), _)| key.clone()))
     }
 
     fn write(&self, changes: Vec<Change>) -> Result<(), StoreFault> {

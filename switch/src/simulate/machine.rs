@@ -34,6 +34,9 @@ use crate::pipeline::{Decisions, Fault, Pipeline};
 use crate::render::{RenderFault, RenderRequest, Renderer};
 use crate::snapshots::{self, Reach, SnapshotTaker};
 
+/// Look-ups of a volume of those on record: few, so that a run makes many.
+const VOLUME_LOOKUPS: usize = 24;
+
 /// Of every run's journal.
 pub(super) const LINEAGE: Lineage = Lineage([0x42; 16]);
 
@@ -193,7 +196,8 @@ impl Machine {
     pub(super) fn start(&mut self, plan: &Plan, now_ns: u64) -> Result<Started, Stop> {
         self.keys.restart();
         let options = options(plan);
-        let directory = Directory::open(self.store.clone()).map_err(|fault| Stop::Unplanned(fault.to_string()))?;
+        let directory = Directory::with_volumes(self.store.clone(), VOLUME_LOOKUPS);
+        let directory = directory.map_err(|fault| Stop::Unplanned(fault.to_string()))?;
         let directory_at = if plan.aliases.is_some() { directory.applied() } else { u64::MAX };
         let mut replay = Replay::new(self.history_disk.clone(), plan, directory);
         let (journal, was_torn) = match lineage_of(&self.disk).map_err(|fault| stop_of(&fault))? {
@@ -259,7 +263,7 @@ impl Machine {
     fn direct(
         &self,
         plan: &Plan,
-        directory: Directory<MemoryStore>,
+        mut directory: Directory<MemoryStore>,
         engine: &Engine,
     ) -> Result<Option<Directing>, Stop> {
         if plan.aliases.is_none() {

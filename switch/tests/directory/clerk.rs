@@ -58,6 +58,10 @@ impl Store for Interrupted {
         self.store.scan(space, from, visit)
     }
 
+    fn last_through(&self, space: Space, through: &[u8]) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.store.last_through(space, through)
+    }
+
     fn write(&self, changes: Vec<Change>) -> Result<(), StoreFault> {
         self.store.write(changes)
     }

@@ -391,12 +391,6 @@ impl Model {
             let value = [&time_ns.to_le_bytes()[..], &gone.to_le_bytes()].concat();
             put(Space::Erasures, [&whose[..], &position.to_be_bytes()].concat(), value);
         }
-        for made in &self.lookups {
-            let stretch = (made.position / (1 << 20)) as u32;
-            let key = [&stretch.to_be_bytes()[..], &made.entry.to_be_bytes(), &(!made.position).to_be_bytes()].concat();
-            let value = [&made.time_ns.to_le_bytes()[..], &made.participant.0.to_le_bytes(), &[made.purpose]].concat();
-            put(Space::Lookups, key, value);
-        }
         let digest = self.digest(&stored);
         let mut head = self.applied.to_le_bytes().to_vec();
         head.extend_from_slice(&digest);
@@ -410,7 +404,7 @@ impl Model {
     /// The sum of all entries' hashes, byte by byte as on paper.
     fn digest(&self, stored: &BTreeMap<(Space, Vec<u8>), Vec<u8>>) -> [u8; 32] {
         let mut digest = [0u8; 32];
-        for ((space, key), value) in stored.iter().filter(|((space, _), _)| *space != Space::Lookups) {
+        for ((space, key), value) in stored {
             let whole = [&[*space as u8][..], &(key.len() as u32).to_le_bytes(), key, value].concat();
             let mut carry = 0;
             for (place, byte) in digest.iter_mut().zip(blake3::hash(&whole).as_bytes()) {

@@ -3,7 +3,9 @@
 use switch::directory::store::Space;
 use switch::directory::vault::Vault;
 use switch::entry::{ArchivedAliasCommanded, ArchivedRehashedRow};
-use switch::limits::{DIRECTORY_COMMANDS_KEPT, REHASHED_ROWS_MAX};
+use switch::limits::{
+    DIRECTORY_COMMANDS_KEPT, LOOKUPS_PER_PAGE, LOOKUPS_PER_ROW_MAX, LOOKUPS_PER_VOLUME, REHASHED_ROWS_MAX,
+};
 use switch::seal::Sealer;
 
 const DOCUMENT: &str = include_str!("../../../docs/formats/directory.md");
@@ -52,6 +54,9 @@ fn the_document_names_the_sizes_of_the_code() {
         format!("AliasCommanded, {} bytes", size_of::<ArchivedAliasCommanded>()),
         format!("rows of {} bytes, at most {REHASHED_ROWS_MAX}", size_of::<ArchivedRehashedRow>()),
         format!("the newest {} commands", grouped(DIRECTORY_COMMANDS_KEPT)),
+        format!("A volume is {} look-ups", grouped(LOOKUPS_PER_VOLUME as u64)),
+        format!("cut into pages of {LOOKUPS_PER_PAGE}"),
+        format!("at most {} and those of a batch", grouped(LOOKUPS_PER_ROW_MAX as u64)),
         format!("{} bytes more than what it seals", Sealer::OVERHEAD_BYTES),
     ] {
         assert!(DOCUMENT.contains(&said), "{said}");

@@ -201,7 +201,7 @@ impl World<'_> {
         } else if live.2 != self.auditor.aliases().entries() {
             Err(format!("it has {} entries, {} are right", live.2, self.auditor.aliases().entries()))
         } else {
-            self.check_looked_up(replayed)
+            self.check_looked_up(&directing.directory).and_then(|()| self.check_looked_up(replayed))
         };
         invariants::named(aliases::REPLAY, finding)
     }
