@@ -109,20 +109,20 @@ pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
 /// worker they did, at 40 million entries), and whoever writes waits for ever. With this they need half as many as there are.
 pub const DIRECTORY_TABLE_BYTES: u64 = 128 << 20;
 
-/// Look-ups of a volume of who has looked up what: sorted in some milliseconds, and 4 MB in memory until then. Who asks for those of an alias looks once into each.
-pub const LOOKUPS_PER_VOLUME: usize = 1 << 17;
+/// Look-ups of a volume of who has looked up what: some megabytes of memory until it is written. Who asks for those of an alias looks once into each.
+pub const LOOKUPS_PER_VOLUME: usize = 1 << 16;
 
 /// Of one page of a volume: what the store keeps as one block.
 pub const LOOKUPS_PER_PAGE: usize = 128;
 
-/// Pages of a volume that are written at a time, half a megabyte: the rest waits for the next time, so that a volume holds up nobody. While as many look-ups as a volume has are written
+/// Pages of a volume that are written at a time, 200 KB: the rest waits for the next time, so that a volume holds up nobody. While as many look-ups as a volume has are written
 /// in rows there is time for the whole one before.
-pub const LOOKUP_PAGES_PER_WRITE: usize = 128;
+pub const LOOKUP_PAGES_PER_WRITE: usize = 48;
 
 /// Look-ups that are in no row of the store yet: with more of them nothing waits for the next sync.
-pub const LOOKUPS_PER_ROW_MAX: usize = 1 << 13;
+pub const LOOKUPS_PER_ROW_MAX: usize = 1 << 12;
 
-/// Volumes in which one question about who has looked up an alias is looked for: 33 million look-ups, some milliseconds of the clerk.
+/// Volumes in which one question about who has looked up an alias is looked for: 17 million look-ups, some milliseconds of the clerk.
 pub const LOOKUP_VOLUMES_PER_ANSWER_MAX: usize = 256;
 
 /// Results of commands that the directory keeps for whoever repeats one: those of a busy day.

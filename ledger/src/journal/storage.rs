@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,7 +126,12 @@ const AS_ASKED: Advice = Advice::Random;
 
 /// Tells the system how a file will be used.
 fn advise(file: &File, advice: Advice) -> io::Result<()> {
-    match rustix::fs::fadvise(file, 0, None, advice) {
+    advise_range(file, 0, None, advice)
+}
+
+/// The same for so many bytes from an offset on; none for all of them.
+fn advise_range(file: &File, offset: u64, bytes: Option<NonZeroU64>, advice: Advice) -> io::Result<()> {
+    match rustix::fs::fadvise(file, offset, bytes, advice) {
         // It is advice: a file system that keeps everything in memory may not take it.
         Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => Ok(()),
         Err(error) => Err(error.into()),
@@ -202,7 +208,12 @@ impl Storage for DiskStorage {
     }
 
     fn drop_cache(&self, file: &File) -> io::Result<()> {
-        advise(file, Advice::DontNeed)
+        // In portions: within one call the system lets nobody else have the core, 5 ms for a segment as a whole.
+        let bytes = file.metadata()?.len();
+        for offset in (0..bytes).step_by(to_usize(PREPARE_WRITE_BYTES)) {
+            advise_range(file, offset, NonZeroU64::new(PREPARE_WRITE_BYTES), Advice::DontNeed)?;
+        }
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
