@@ -87,8 +87,9 @@ pub const REHASHED_ROWS_MAX: usize = 128;
 /// the end of the first that it reaches. The first is what a look-up takes at the most where all is at hand; each is some hundred times what the two ways differ by.
 pub const DELAY_CLASSES_MS: [u64; 18] = [2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256];
 
-/// So long after its frame was read a look-up is journaled at the latest, if nothing else is: half of the first class, the rest is for the disk.
-pub const LOOKUPS_GATHERED_NS: u64 = NS_PER_MS;
+/// So long after its frame was read a look-up is journaled at the latest, if nothing else is: a quarter of the first class, the rest is for the clerk and the disk. With half of it, one in some
+/// misses the class.
+pub const LOOKUPS_GATHERED_NS: u64 = NS_PER_MS / 2;
 
 /// Frames about aliases that wait for a clerk, the directory or the end of a delay class, over all connections: a second of the highest rate. Above this the answer is `busy`.
 pub const DIRECTORY_WAITING_MAX: usize = 1 << 18;
