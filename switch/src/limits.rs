@@ -106,8 +106,8 @@ pub const DIRECTORY_JOURNAL_BYTES: u64 = 128 << 20;
 /// Changes of the aliases that are gathered in memory before they are written to a file; of every other space a third of that.
 pub const DIRECTORY_MEMTABLE_BYTES: u64 = 24 << 20;
 
-/// A table of the store. Its workers merge tables twice for each memtable that was written, and then wait: with tables of half of this, deep levels can need more merges than that (with one
-/// worker they did, at 40 million entries), and whoever writes waits for ever. With this they need half as many as there are.
+/// A table of the store. Its workers look for merges as often as they are many for each memtable that was written, and then wait: with tables of half of this, deep levels can need more merges
+/// than that (with one worker they did, at 40 million entries), and whoever writes waits for ever. With this they need half as many.
 pub const DIRECTORY_TABLE_BYTES: u64 = 128 << 20;
 
 /// Look-ups of a volume of who has looked up what: some megabytes of memory until it is written. Who asks for those of an alias looks once into each.

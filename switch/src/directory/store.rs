@@ -174,7 +174,8 @@ impl DiskStore {
         let builder = Database::builder(path)
             .cache_size(DIRECTORY_CACHE_BYTES)
             .max_journaling_size(DIRECTORY_JOURNAL_BYTES)
-            // One writes memtables to tables while the other merges those: alone it would let memory grow for as long as a merge takes.
+            // One writes memtables to tables while others merge those: alone it would let memory grow for as long as a merge takes. Where all others merge the one spins, so there are more
+            // than there is to merge at a time.
             .worker_threads(4);
         let opening = || {
             // Its threads inherit this one's place: they sort tables when nobody else wants the core. Where the machine refuses, they sort as before.
