@@ -36,9 +36,7 @@ pub(super) struct LookedUp {
 
 /// A volume that is being written, some pages with each change of the store.
 struct Closing {
-    /// Its first position.
-    first: u64,
-    /// Keys of the rows that go when all of it is written.
+    /// Keys of the rows that go when all of it is written; the first is its first position.
     rows: Vec<u64>,
     /// The last look-up that is in a page.
     through: Option<(u64, Reverse<u64>)>,
@@ -135,9 +133,8 @@ impl LookedUp {
         match &mut self.closing {
             Some(closing) => closing.write(&fresh.closing, changes),
             None if fresh.open.len() >= self.volume_lookups => {
-                let first = fresh.oldest.unwrap_or_else(|| unreachable!("there are some"));
                 fresh.closing = std::mem::take(&mut fresh.open);
-                self.closing = Some(Closing { first, rows: std::mem::take(&mut self.rows), through: None });
+                self.closing = Some(Closing { rows: std::mem::take(&mut self.rows), through: None });
             }
             None => {}
         }
@@ -146,8 +143,7 @@ impl LookedUp {
     /// The store has taken it. Only now a volume that is whole leaves memory: a reader finds it here or there.
     pub(super) fn written(&mut self) {
         let mut fresh = self.fresh.held();
-        let is_whole = |closing: &mut Closing| closing.through == fresh.closing.last_key_value().map(|(key, _)| *key);
-        if self.closing.take_if(is_whole).is_some() {
+        if self.closing.take_if(|closing| closing.is_whole(&fresh.closing)).is_some() {
             fresh.closing.clear();
             fresh.oldest = self.rows.first().copied();
         }
@@ -155,6 +151,11 @@ impl LookedUp {
 }
 
 impl Closing {
+    /// Is the last of it in a page?
+    fn is_whole(&self, sorted: &Sorted) -> bool {
+        self.through == sorted.last_key_value().map(|(key, _)| *key)
+    }
+
     /// Adds the next pages, and with the last takes out the rows.
     fn write(&mut self, sorted: &Sorted, changes: &mut Vec<Change>) {
         let from = self.through.map_or(Bound::Unbounded, Bound::Excluded);
@@ -162,11 +163,11 @@ impl Closing {
         let next: Vec<LookupMade> = next.take(LOOKUP_PAGES_PER_WRITE * LOOKUPS_PER_PAGE).collect();
         changes.extend(next.chunks(LOOKUPS_PER_PAGE).map(|page| {
             let last = page[page.len() - 1];
-            let key = page_key(self.first, last.entry, last.position);
+            let key = page_key(self.rows[0], last.entry, last.position);
             Change { space: Space::Lookups, key, value: Some(bytes_of(page)) }
         }));
         self.through = next.last().map(key_of);
-        if self.through == sorted.last_key_value().map(|(key, _)| *key) {
+        if self.is_whole(sorted) {
             let row = |key: &u64| Change { space: Space::FreshLookups, key: key.to_be_bytes().to_vec(), value: None };
             changes.extend(self.rows.iter().map(row));
         }
@@ -195,7 +196,7 @@ pub(super) fn of_entry<S: Store>(
     }
     for _ in 0..LOOKUP_VOLUMES_PER_ANSWER_MAX {
         if made.len() == count_max {
-            return Ok((made.clone(), made.last().map(|oldest| oldest.position)));
+            break;
         }
         // Nobody has looked it up before it was there.
         let first = if newest < entry { None } else { volume_through(store, newest)? };

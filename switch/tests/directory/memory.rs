@@ -254,6 +254,61 @@ fn look_ups_over_many_volumes_are_found_before_and_after_a_restart() {
     assert_eq!(directory.reader().lookups_of(11, 0, 1).unwrap().0, [made(30_000, 11)]);
 }
 
+/// A volume is written some pages at a time. What a crash leaves of one is taken out, and it is written anew: nobody finds a look-up twice.
+#[test]
+fn a_volume_that_was_half_written_is_begun_anew() {
+    const VOLUME: u64 = 20_000;
+    let store = MemoryStore::default();
+    let open = || Directory::with_volumes(store.clone(), usize::try_from(VOLUME).unwrap()).unwrap();
+    let batch = |position: u64, count: u64| DirectoryBatch {
+        first_sequence: position,
+        last_sequence: position + count - 1,
+        time_ns: position,
+        payload: Vec::new(),
+        limits: DirectoryLimits::default(),
+        outcomes: Vec::new(),
+        lookups: (position..position + count).map(|position| made(position, position % 7)).collect(),
+    };
+    let pages = || {
+        let mut firsts = Vec::new();
+        store
+            .scan(Space::Lookups, &[], &mut |key, _| {
+                firsts.push(u64::from_be_bytes(*key.first_chunk().unwrap()));
+                true
+            })
+            .unwrap();
+        firsts
+    };
+    let check = |directory: &Directory<MemoryStore>, last: u64| {
+        for entry in 0..7 {
+            let right: Vec<LookupMade> = (10..=last)
+                .rev()
+                .filter(|position| position % 7 == entry)
+                .map(|position| made(position, entry))
+                .collect();
+            assert_eq!(directory.reader().lookups_of(entry, 0, usize::MAX).unwrap(), (right, None), "of {entry}");
+        }
+    };
+    let mut directory = open();
+    applied(&mut directory, &batch(10, VOLUME));
+    applied(&mut directory, &batch(VOLUME + 10, 5_000));
+    directory.persist().unwrap();
+    let half = pages();
+    assert!(!half.is_empty() && half.len() < 157 && half.iter().all(|&first| first == 10), "{} pages", half.len());
+    check(&directory, VOLUME + 5_009);
+    drop(directory);
+
+    store.forget_unpersisted();
+    let mut directory = open();
+    assert!(pages().is_empty(), "no reader may take it for a whole one");
+    check(&directory, VOLUME + 5_009);
+    for place in 0..8 {
+        applied(&mut directory, &batch(VOLUME + 5_010 + place * 5_000, 5_000));
+        check(&directory, VOLUME + 10_009 + place * 5_000);
+    }
+    assert_eq!(pages().iter().filter(|&&first| first == 10).count(), 30_000_usize.div_ceil(128), "the first is whole");
+}
+
 /// Look-ups are written when the store is synced; what the machine loses of them it loses together with the position.
 #[test]
 fn what_was_looked_up_and_not_synced_is_applied_again() {
