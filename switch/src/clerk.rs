@@ -24,7 +24,7 @@ use crate::directory::store::{Store, StoreFault};
 use crate::directory::vault::{Vault, VaultReader};
 use crate::directory::{DirectoryReader, Record};
 use crate::engine::Engine;
-use crate::engine::lookups::{TrustedKey, unpadded};
+use crate::engine::lookups::{LookupMade, TrustedKey, unpadded};
 use crate::entry::{
     self, AliasCommanded, AliasLookedUp, AliasResolution, EntryHead, EntryKind, ParticipantId, RehashedRow, SLOT_KEY,
     Sender,
@@ -162,7 +162,14 @@ pub enum Reply {
         /// The alias in canonical form, for whoever registers it.
         alias: Vec<u8>,
     },
-    /// A question about the sender's own entries, which nothing is journaled of.
+    /// Who has looked up an entry of the sender's, newest first.
+    LookedUpBy {
+        /// At most so many as one answer holds.
+        made: Vec<LookupMade>,
+        /// Before which journal position there is more.
+        next: Option<u64>,
+    },
+    /// Another question about the sender's own entries, which nothing is journaled of.
     Answered {
         /// What was asked.
         form: QueryForm,
@@ -662,15 +669,7 @@ impl<S: Store> Clerk<S> {
             Some(record) => self.directory.lookups_of(record.entry, after, LOOKUPS_PER_ANSWER_MAX)?,
             None => (Vec::new(), None),
         };
-        let mut items = Vec::with_capacity(made.len() * 22);
-        for made in &made {
-            items.extend_from_slice(&made.position.to_le_bytes());
-            items.extend_from_slice(&made.time_ns.to_le_bytes());
-            items.extend_from_slice(&made.participant.0.to_le_bytes());
-            items.push(made.purpose);
-        }
-        let (has_more, after) = (next.is_some(), next.unwrap_or(0));
-        Ok(Ok(Reply::Answered { form: QueryForm::Lookups, has_more, after, items }))
+        Ok(Ok(Reply::LookedUpBy { made, next }))
     }
 
     /// What the sender has registered of an identity.

@@ -28,6 +28,7 @@ mod faults;
 mod invariants;
 mod keys;
 mod machine;
+mod names;
 mod network;
 mod operator;
 mod plan;

@@ -31,7 +31,7 @@ use super::asking::{Asked, Order, What};
 use crate::clerk::{ClerkScheme, Found, Question, Renewal, Renewed, Reply};
 use crate::directory::{CommandResult, DirectoryBatch, DirectoryProgress};
 use crate::engine::effect::{Delivery, News};
-use crate::engine::lookups::RehashStep;
+use crate::engine::lookups::{LookupMade, RehashStep};
 use crate::entry::{self, AliasLookedUp, AliasResolution, EntryKind, ParticipantId};
 use crate::limits::{
     DELAY_CLASSES_MS, DIRECTORY_BATCHES_HELD_MAX, DIRECTORY_WAITING_PER_SESSION_MAX, LOOKUPS_GATHERED_NS, NS_PER_MS,
@@ -451,6 +451,12 @@ impl<S: Storage> Pipeline<S> {
                 let routing = DirectoryAnswer { query_id: id, form: form as u8, has_more: u8::from(has_more), after };
                 self.tell_answer(session, &routing, items);
             }
+            Reply::LookedUpBy { made, next } => {
+                self.release(session, number);
+                let (form, has_more, after) = (QueryForm::Lookups as u8, u8::from(next.is_some()), next.unwrap_or(0));
+                let items = made.iter().flat_map(|made| self.item_of(made)).collect();
+                self.tell_answer(session, &DirectoryAnswer { query_id: id, form, has_more, after }, items);
+            }
             // It was hashed under the key before: the directory would not find what has gone over to the new one.
             Reply::Commanded { generation, .. } if generation != self.decisions.engine.directory().generation() => {
                 let Some(sent) = waited.sent.clone() else { unreachable!("a command is kept as it was sent") };
@@ -676,6 +682,13 @@ impl<S: Storage> Pipeline<S> {
                 });
             });
         }
+    }
+
+    /// A look-up on record, as its holder's provider is told it (`docs/formats/native.md`, section 8).
+    fn item_of(&self, made: &LookupMade) -> Vec<u8> {
+        let LookupMade { position, time_ns, participant, purpose, .. } = made;
+        let asker = self.code_bytes_of(*participant);
+        [&position.to_le_bytes()[..], &time_ns.to_le_bytes(), asker, &[*purpose]].concat()
     }
 
     fn tell_answer(&mut self, session: SessionKey, routing: &DirectoryAnswer, items: Vec<u8>) {

@@ -19,7 +19,7 @@ use super::plan::{BULK_PURPOSE, CURRENCIES, Plan, Rules};
 use super::provider::hex;
 use super::random::to_usize;
 use super::wire::{self, Id, LANES, NO_ID, kind};
-pub(super) use aliases::{Aliases, result_name};
+pub(super) use aliases::{Aliases, OwnTold, result_name};
 pub(super) use cases::{Case, row_name, state};
 pub(super) use deliveries::{Deliveries, Door};
 use scheme::Open;
@@ -254,6 +254,11 @@ impl Auditor {
         }
     }
 
+    /// A provider asks about its own aliases, and knows what became of its command at this position.
+    pub(super) fn asks_about_own(&mut self, sender: usize, id: Id, since: u64) {
+        self.aliases.asks(sender, id, since);
+    }
+
     /// A provider hands a message to its session.
     pub(super) fn sent(&mut self, kind: u8, sender: usize, routing: &[u8], private: &[u8]) {
         let cells = match kind {
@@ -261,6 +266,7 @@ impl Auditor {
             kind::ALIAS_TRANSFER => 8,
             kind::ALIAS_COMMAND => 5,
             kind::ALIAS_LOOKUP => 4,
+            kind::DIRECTORY_QUERY => 1,
             _ => 2,
         };
         let fields = wire::private_fields(private, cells);
@@ -298,7 +304,9 @@ impl Auditor {
                 (kind::CREDIT_TRANSFER | kind::RETURN | kind::CASE_OPEN, 1) => self.begin(position, entry)?,
                 (kind::ALIAS_COMMANDED, 1) => named(journal::NAME, self.alias_command(position, entry))?,
                 (kind::ALIAS_LOOKED_UP, 1) => self.looked_up(position, entry)?,
-                (kind::HASH_KEY, 2) => self.renewal(entry),
+                (kind::DIRECTORY_RULES..=kind::HASH_KEY, 2) if self.batches.len() > 1 => {
+                    self.directory_command(position, entry);
+                }
                 (kind::HASH_KEY | kind::REHASHED, 3) => named(journal::NAME, self.renewed(position, entry))?,
                 (kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,
                 (kind::CASE_ANSWER | kind::CASE_CANCEL, 1) => {
@@ -317,6 +325,7 @@ impl Auditor {
             }
         }
         self.scheme.end_batch();
+        self.aliases.note_allowances((self.through, self.time_ns), self.codes.len());
         let size = match entries.len() {
             0 => "batch without entries",
             1..=9 => "batch of few entries",

@@ -9,6 +9,7 @@
 //! | a frame leaves | acknowledged after recorded | `acknowledged.rs` |
 //! | a frame leaves | one owner for each alias | `aliases.rs` |
 //! | a frame leaves | no answer without a debit | `aliases.rs` |
+//! | a frame leaves | everyone is told of its own entries | `aliases.rs` |
 //! | a batch is on disk | look-ups true | `aliases.rs` |
 //! | a batch is on disk | no payment to an old owner | `aliases.rs` |
 //! | the process starts, the end | the directory is what the journal makes it | `aliases.rs` |
@@ -121,6 +122,7 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
     named(door::NAME, door::check_frame(leaving))?;
     named(aliases::COMMANDS, aliases::check_result(leaving))?;
     named(aliases::DEBITED, aliases::check_answer(leaving))?;
+    named(aliases::OWN, aliases::check_own(leaving))?;
     named(acknowledged::NAME, acknowledged::check(leaving))
 }
 

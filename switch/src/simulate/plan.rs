@@ -257,7 +257,7 @@ impl Plan {
         }
         if let Some(aliases) = &mut self.aliases {
             aliases.gap_ns *= times;
-            aliases.renewal_gap_ns = aliases.renewal_gap_ns.map(|gap_ns| gap_ns * times);
+            aliases.operator_gap_ns = aliases.operator_gap_ns.map(|gap_ns| gap_ns * times);
         }
     }
 
@@ -363,27 +363,32 @@ pub(super) struct AliasPlan {
     pub(super) cost_found: u32,
     pub(super) cost_missed: u32,
     pub(super) gives_back: u32,
-    /// Capacity and refill a minute: of end users, and of participants.
+    /// Capacity and refill a minute: of end users, and of participants by their category.
     pub(super) end_user: (u32, u32),
-    pub(super) participant: (u32, u32),
+    pub(super) categories: [(u32, u32); LOOKUP_CATEGORIES],
+    /// How names are shown.
+    pub(super) mask: u8,
     pub(super) per_identity: u16,
     pub(super) per_account: u16,
     /// Between two things that a provider does with aliases, on average.
     pub(super) gap_ns: u64,
     /// How long the directory takes for a batch, and a clerk for a question, on average.
     pub(super) delay_ns: u64,
-    /// Between two renewals of the hash key, on average; none: there are none.
-    pub(super) renewal_gap_ns: Option<u64>,
+    /// Between two commands of the operator about the directory, on average; none: there are none.
+    pub(super) operator_gap_ns: Option<u64>,
 }
 
-/// The ID system of a run. Its key is no secret.
-pub(super) fn id_system() -> DevelopmentIssuer {
-    DevelopmentIssuer::of_seed("dev-id", "simulated", &[0x51; 32])
+/// The keys of the ID system of a run, by their ids. The first is trusted by the genesis.
+pub(super) const ID_KEYS: [&str; 2] = ["simulated", "simulated-2"];
+
+/// The ID system of a run, with one of its keys, which are no secret.
+pub(super) fn id_system(key: usize) -> DevelopmentIssuer {
+    DevelopmentIssuer::of_seed("dev-id", ID_KEYS[key], &[[0x51; 32], [0x52; 32]][key])
 }
 
 impl AliasPlan {
     fn genesis(&self) -> GenesisDirectory {
-        let key = id_system().key();
+        let key = id_system(0).key();
         let issuer = GenesisIssuer::of(key.issuer, key.key_id, key.algorithm as u8, &key.public_key);
         GenesisDirectory {
             cost_found: self.cost_found,
@@ -391,11 +396,11 @@ impl AliasPlan {
             payment_gives_back: self.gives_back,
             end_user_capacity: self.end_user.0,
             end_user_per_minute: self.end_user.1,
-            category_capacity: [self.participant.0; LOOKUP_CATEGORIES],
-            category_per_minute: [self.participant.1; LOOKUP_CATEGORIES],
+            category_capacity: self.categories.map(|(capacity, _)| capacity),
+            category_per_minute: self.categories.map(|(_, per_minute)| per_minute),
             aliases_per_identity: self.per_identity,
             aliases_per_account: self.per_account,
-            mask: 1,
+            mask: self.mask,
             issuer: vec![issuer],
         }
     }
@@ -411,12 +416,13 @@ fn draw_aliases(options: &Options, is_flooded: bool) -> Option<AliasPlan> {
         cost_missed,
         gives_back: *random.pick(&[0, 1, 2]),
         end_user: (cost_missed * *random.pick(&[2, 5]), *random.pick(&[7, 60, 200])),
-        participant: (cost_missed * *random.pick(&[5, 20]), *random.pick(&[60, 300, 1_000])),
+        categories: [(cost_missed * *random.pick(&[5, 20]), *random.pick(&[60, 300, 1_000])); LOOKUP_CATEGORIES],
         per_identity: *random.pick(&[2, 4]),
         per_account: *random.pick(&[2, 4]),
         gap_ns: random.between(40, 400) * NS_PER_MS,
         delay_ns: *random.pick(&[1, 3, 100]) * NS_PER_MS,
-        renewal_gap_ns: random.percent(50).then(|| random.between(3, 20) * NS_PER_S),
+        operator_gap_ns: random.percent(60).then(|| random.between(1, 8) * NS_PER_S),
+        mask: *random.pick(&[1, 2, 3]),
     })
 }
 

@@ -74,7 +74,7 @@ struct KnownCase {
 enum Ticket {
     /// An order, a return, or the opening of a case.
     Order(Id),
-    /// A command, a look-up or an order that names an alias.
+    /// A command, a look-up, an order that names an alias, or a question about its own.
     Alias(Id),
     Answer,
     Question,
@@ -263,6 +263,10 @@ impl Provider {
             News::CaseStatus(status) => return self.told_of_case(status, around),
             News::Acknowledged(through) => return self.acknowledged(slot, through, around),
             News::AliasSettled(id) => self.alias_settled(id),
+            News::AliasCommanded(id, position) => {
+                self.alias_commanded(position);
+                self.alias_settled(id);
+            }
             News::Refused { code, ticket } => return self.refused(code, (slot, ticket), around),
             News::Other => {}
         }
@@ -461,6 +465,7 @@ enum News {
     CaseStatus(wire::CaseStatus),
     Acknowledged(u64),
     AliasSettled(Id),
+    AliasCommanded(Id, u64),
     Refused {
         code: u16,
         ticket: u64,
@@ -492,9 +497,11 @@ impl News {
             }),
             Heard::Acknowledged { through } => News::Acknowledged(*through),
             Heard::Refused { error, ticket, .. } => News::Refused { code: error.code.to_native(), ticket: *ticket },
-            Heard::AliasResult { routing, .. } => News::AliasSettled(routing.command_id),
+            Heard::AliasResult { routing, .. } => {
+                News::AliasCommanded(routing.command_id, routing.position.to_native())
+            }
             Heard::AliasFound { routing, .. } => News::AliasSettled(routing.lookup_id),
-            Heard::DirectoryAnswer { .. } => News::Other,
+            Heard::DirectoryAnswer { routing, .. } => News::AliasSettled(routing.query_id),
             Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } => News::Other,
         }
     }

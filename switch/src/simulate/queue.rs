@@ -32,7 +32,7 @@ pub(super) enum Event {
     /// The operator gives a command.
     Operate,
     /// The operator has the hash key renewed.
-    Renew,
+    OperateDirectory,
     /// Something goes wrong.
     Fault(Fault),
     /// Something that went wrong for a while is over.

@@ -34,6 +34,14 @@ pub(super) mod kind {
     pub(in super::super) const ALIAS_LOOKUP: u8 = 22;
     pub(in super::super) const ALIAS_FOUND: u8 = 23;
     pub(in super::super) const ALIAS_TRANSFER: u8 = 24;
+    pub(in super::super) const DIRECTORY_QUERY: u8 = 25;
+    pub(in super::super) const DIRECTORY_ANSWER: u8 = 26;
+    /// Of an entry.
+    pub(in super::super) const DIRECTORY_RULES: u8 = 148;
+    /// Of an entry.
+    pub(in super::super) const CATEGORY: u8 = 149;
+    /// Of an entry.
+    pub(in super::super) const ISSUER_KEY: u8 = 150;
     /// Of an entry.
     pub(in super::super) const HASH_KEY: u8 = 151;
     /// Of an entry.
@@ -282,12 +290,57 @@ pub(super) fn alias_result(routing: &[u8]) -> Option<AliasResult> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AliasLookup {
     pub(super) id: Id,
+    /// 1 look-up, 2 verification of a name.
+    pub(super) form: u8,
     pub(super) purpose: u8,
+    /// 0: by account.
     pub(super) alias_type: u8,
+    pub(super) participant: [u8; 35],
 }
 
 pub(super) fn alias_lookup(routing: &[u8]) -> Option<AliasLookup> {
-    (routing.len() == 54).then(|| AliasLookup { id: array(routing, 0), purpose: routing[17], alias_type: routing[18] })
+    (routing.len() == 54).then(|| AliasLookup {
+        id: array(routing, 0),
+        form: routing[16],
+        purpose: routing[17],
+        alias_type: routing[18],
+        participant: array(routing, 19),
+    })
+}
+
+/// A `DirectoryQuery`, 25 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DirectoryQuery {
+    pub(super) id: Id,
+    /// 1 existence, 2 look-ups, 3 buckets, 4 entries.
+    pub(super) form: u8,
+    pub(super) after: u64,
+}
+
+pub(super) fn directory_query(routing: &[u8]) -> Option<DirectoryQuery> {
+    (routing.len() == 25).then(|| DirectoryQuery {
+        id: array(routing, 0),
+        form: routing[16],
+        after: u64_at(routing, 17),
+    })
+}
+
+/// A `DirectoryAnswer`, 26 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DirectoryAnswer {
+    pub(super) id: Id,
+    pub(super) form: u8,
+    pub(super) has_more: u8,
+    pub(super) after: u64,
+}
+
+pub(super) fn directory_answer(routing: &[u8]) -> Option<DirectoryAnswer> {
+    (routing.len() == 26).then(|| DirectoryAnswer {
+        id: array(routing, 0),
+        form: routing[16],
+        has_more: routing[17],
+        after: u64_at(routing, 18),
+    })
 }
 
 /// The fields of an `AliasFound`, 82 bytes, that are checked.
@@ -296,6 +349,8 @@ pub(super) struct AliasFound {
     pub(super) id: Id,
     /// 1 found, 2 not found, 3 limited.
     pub(super) result: u8,
+    /// 0 where no name was to be verified.
+    pub(super) name_match: u8,
     pub(super) participant: [u8; 35],
     pub(super) owned_since_ns: u64,
     pub(super) position: u64,
@@ -305,6 +360,7 @@ pub(super) fn alias_found(routing: &[u8]) -> Option<AliasFound> {
     (routing.len() == 82).then(|| AliasFound {
         id: array(routing, 0),
         result: routing[16],
+        name_match: routing[17],
         participant: array(routing, 18),
         owned_since_ns: u64_at(routing, 53),
         position: u64_at(routing, 74),

@@ -45,8 +45,8 @@ pub(super) struct World<'a> {
     of_lines: Random,
     /// What is drawn about the directory.
     of_aliases: Random,
-    /// Renewals of the hash key that the operator waits for.
-    renewals_asked: BTreeSet<u64>,
+    /// Commands about the directory that the operator waits for.
+    directory_asked: BTreeSet<u64>,
     now_ns: u64,
     queue: Queue,
     network: Network,
@@ -100,8 +100,8 @@ impl<'a> World<'a> {
         if let Some(gap_ns) = plan.operator_gap_ns {
             queue.add(gap_ns, Event::Operate);
         }
-        if let Some(gap_ns) = plan.aliases.and_then(|aliases| aliases.renewal_gap_ns) {
-            queue.add(gap_ns, Event::Renew);
+        if let Some(gap_ns) = plan.aliases.and_then(|aliases| aliases.operator_gap_ns) {
+            queue.add(gap_ns, Event::OperateDirectory);
         }
         plan.faults.iter().for_each(|&(at_ns, fault)| queue.add(at_ns, Event::Fault(fault)));
         let snapshots = SnapshotWatch::new(Random::new(!(options.seed ^ SNAPSHOTS_SEED)));
@@ -114,7 +114,7 @@ impl<'a> World<'a> {
             operator: Operator::new(Random::new(!(options.seed ^ OPERATOR_SEED))),
             deliveries: Deliveries::new(LINEAGE.0, plan.providers.len()),
             of_aliases: Random::new(!(options.seed ^ ALIASES_SEED)),
-            renewals_asked: BTreeSet::new(),
+            directory_asked: BTreeSet::new(),
             of_lines: Random::new(plan.providers[0].lines_seed ^ LINES_SEED),
             coverage: Coverage::new(),
             turn_at_ns: None,
@@ -191,8 +191,8 @@ impl<'a> World<'a> {
                 })
             }
             Event::Operate => self.operate(),
-            Event::Renew => {
-                self.renew_hash_key();
+            Event::OperateDirectory => {
+                self.operate_directory();
                 Ok(())
             }
             Event::Fault(fault) => {

@@ -1,13 +1,20 @@
 //! The directory anew, as plainly as `docs/directory-rules.md` reads: who has which alias at which journal position, what became of each command, what buckets hold, and what
 //! must be resolved again. It shares no code with the directory, the clerks or the engine, and has no key: what a hash stands for it learns from the entries themselves.
 
+mod allowances;
+mod own;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::invariants::{Finding, Violation, aliases as invariant, duplicates, journal, named};
+use super::super::names;
 use super::super::plan::{AliasPlan, NS_PER_S};
 use super::super::provider::hex;
 use super::super::wire::{self, Id, kind};
-use super::{Auditor, Came, outcome};
+use super::scheme::DirectoryChange;
+use super::{Auditor, Came};
+use allowances::Allowances;
+pub(in super::super) use own::OwnTold;
 
 /// A type and a text in canonical form.
 type Alias = (u8, Vec<u8>);
@@ -16,7 +23,6 @@ type Alias = (u8, Vec<u8>);
 type Hash = [u8; 16];
 
 const NONE: Hash = [0; 16];
-const NS_PER_MINUTE: u128 = 60_000_000_000;
 const REPORT_AGAIN_NS: u64 = 86_400 * NS_PER_S;
 
 mod operation {
@@ -54,6 +60,7 @@ struct Held {
     participant: usize,
     identity: Vec<u8>,
     account: Vec<u8>,
+    name: Vec<u8>,
     is_paused: bool,
     owned_since_ns: u64,
     /// Position of its registration.
@@ -61,6 +68,18 @@ struct Held {
     defaults: u16,
     /// Under which key's hash it is, and what was reported of it.
     generation: u8,
+}
+
+impl Held {
+    fn found(&self) -> Found {
+        Found {
+            participant: self.participant,
+            account: self.account.clone(),
+            name: self.name.clone(),
+            owned_since_ns: self.owned_since_ns,
+            entry: self.entry,
+        }
+    }
 }
 
 /// Who had what behind a journal position.
@@ -71,11 +90,23 @@ pub(in super::super) struct Found {
     pub(in super::super) participant: usize,
     pub(in super::super) account: Vec<u8>,
     pub(in super::super) owned_since_ns: u64,
+    name: Vec<u8>,
     entry: u64,
 }
 
 /// The first command with its id: what was sent, routing and fields, and what became of it, when.
 type First = (Vec<u8>, Vec<Vec<u8>>, Became, u64);
+
+/// What the ID system has signed of a registration.
+#[derive(Clone)]
+pub(in super::super) struct Attested {
+    pub(in super::super) nonce: Vec<u8>,
+    pub(in super::super) until_ns: u64,
+    /// With which of its keys.
+    pub(in super::super) key: usize,
+    /// The last position that was on disk when that was sent.
+    pub(in super::super) since: u64,
+}
 
 /// A look-up that is on disk.
 pub(in super::super) struct Made {
@@ -83,6 +114,10 @@ pub(in super::super) struct Made {
     pub(in super::super) id: Id,
     pub(in super::super) is_granted: bool,
     pub(in super::super) found: Option<Found>,
+    time_ns: u64,
+    purpose: u8,
+    /// Of a verification: the name that was written.
+    written: Option<Vec<u8>>,
 }
 
 /// A command that is on disk.
@@ -91,46 +126,14 @@ pub(in super::super) struct Commanded {
     pub(in super::super) result: wire::AliasResult,
 }
 
-/// What it holds, in fractions whose denominator is a minute: nothing is ever rounded.
-#[derive(Clone, Copy)]
-struct Bucket {
-    parts: u128,
-    at_ns: u64,
-}
-
-impl Bucket {
-    fn full((capacity, _): (u32, u32), at_ns: u64) -> Bucket {
-        Bucket { parts: u128::from(capacity) * NS_PER_MINUTE, at_ns }
-    }
-
-    fn pass(&mut self, (capacity, per_minute): (u32, u32), now_ns: u64) {
-        let come = u128::from(now_ns - self.at_ns) * u128::from(per_minute);
-        self.parts = (self.parts + come).min(u128::from(capacity) * NS_PER_MINUTE);
-        self.at_ns = now_ns;
-    }
-
-    fn give(&mut self, (capacity, _): (u32, u32), tokens: u32) {
-        let parts = self.parts + u128::from(tokens) * NS_PER_MINUTE;
-        self.parts = parts.min(u128::from(capacity) * NS_PER_MINUTE);
-    }
-
-    fn holds(&self, tokens: u32) -> bool {
-        u128::from(tokens) * NS_PER_MINUTE <= self.parts
-    }
-
-    fn take(&mut self, tokens: u32) {
-        self.parts -= u128::from(tokens) * NS_PER_MINUTE;
-    }
-}
-
 /// What it knows of aliases.
 pub(in super::super) struct Aliases {
-    plan: Option<AliasPlan>,
+    allowances: Allowances,
     owners: Owners,
     /// Behind each command, in order.
     versions: Vec<(u64, Owners)>,
-    /// What the ID system has signed of a registration: nonce, and until when.
-    attested: BTreeMap<Id, (Vec<u8>, u64)>,
+    /// What the ID system has signed of a registration.
+    attested: BTreeMap<Id, Attested>,
     /// Those that were used, and until when that counts.
     nonces: BTreeMap<Vec<u8>, u64>,
     /// The first of each id: what was sent, and what became of it.
@@ -146,21 +149,19 @@ pub(in super::super) struct Aliases {
     meanings: BTreeMap<Hash, Vec<u8>>,
     generation: u8,
     is_rehashing: bool,
-    users: BTreeMap<(usize, Hash), Bucket>,
-    ours: BTreeMap<usize, Bucket>,
     /// By position.
     made: BTreeMap<u64, Made>,
     /// Orders and look-ups that found a bucket too empty, and orders to nobody.
     limited: BTreeSet<(usize, Id)>,
     missed: BTreeSet<(usize, Id)>,
-    /// Payments by alias in flight: for whose end user.
-    paying: BTreeMap<Id, (usize, Hash)>,
+    /// Questions about a participant's own entries: what its newest command was that it knew the result of.
+    asked: BTreeMap<(usize, Id), u64>,
 }
 
 impl Aliases {
     pub(super) fn new(plan: Option<AliasPlan>) -> Aliases {
         Aliases {
-            plan,
+            allowances: Allowances::new(plan),
             owners: Owners::new(),
             versions: Vec::new(),
             attested: BTreeMap::new(),
@@ -173,12 +174,10 @@ impl Aliases {
             meanings: BTreeMap::new(),
             generation: 1,
             is_rehashing: false,
-            users: BTreeMap::new(),
-            ours: BTreeMap::new(),
             made: BTreeMap::new(),
             limited: BTreeSet::new(),
             missed: BTreeSet::new(),
-            paying: BTreeMap::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -257,43 +256,23 @@ impl Aliases {
         if *known == meaning { Ok(()) } else { Err("one hash stands for two things".to_owned()) }
     }
 
-    /// Takes the cost of an answer from both buckets, if both hold the dearest.
-    fn debit(&mut self, now_ns: u64, user: (usize, Hash), is_found: bool) -> bool {
-        let Some(plan) = self.plan else { return false };
-        let ours = self.ours.entry(user.0).or_insert_with(|| Bucket::full(plan.participant, now_ns));
-        let theirs = self.users.entry(user).or_insert_with(|| Bucket::full(plan.end_user, now_ns));
-        ours.pass(plan.participant, now_ns);
-        theirs.pass(plan.end_user, now_ns);
-        if !ours.holds(plan.cost_missed) || !theirs.holds(plan.cost_missed) {
-            return false;
-        }
-        let cost = if is_found { plan.cost_found } else { plan.cost_missed };
-        ours.take(cost);
-        theirs.take(cost);
-        true
-    }
-
-    /// A payment by alias is decided.
-    pub(super) fn decided(&mut self, now_ns: u64, id: Id, outcome: u8) {
-        let (Some(plan), Some(user)) = (self.plan, self.paying.remove(&id)) else { return };
-        if outcome != outcome::COMMITTED {
-            return;
-        }
-        if let Some(ours) = self.ours.get_mut(&user.0) {
-            ours.pass(plan.participant, now_ns);
-            ours.give(plan.participant, plan.gives_back);
-        }
-        if let Some(theirs) = self.users.get_mut(&user) {
-            theirs.pass(plan.end_user, now_ns);
-            theirs.give(plan.end_user, plan.gives_back);
-        }
-    }
-
     /// What an alias led to behind a position, for a purpose: of an ID token what its holder is paid by.
     fn lead(&self, at: u64, alias: &Alias, purpose: u8) -> Option<Found> {
+        lead(self.behind(at)?, alias, purpose)
+    }
+
+    fn behind(&self, at: u64) -> Option<&Owners> {
         let place = self.versions.partition_point(|(position, _)| *position <= at);
-        let (_, owners) = self.versions.get(place.checked_sub(1)?)?;
-        lead(owners, alias, purpose)
+        self.versions.get(place.checked_sub(1)?).map(|(_, owners)| owners)
+    }
+
+    /// What led to an account behind a position: of several the one that was found, if it is one of them.
+    fn at_account(&self, at: u64, (participant, account): (usize, &[u8]), found: u64) -> Option<Found> {
+        let leads = |held: &&Held| held.participant == participant && held.account == account && !held.is_paused;
+        let mut leading = self.behind(at)?.values().filter(leads);
+        let first = leading.next()?;
+        let found = [first].into_iter().chain(leading).find(|held| held.entry == found);
+        Some(found.unwrap_or(first).found())
     }
 
     /// What a command changes, and what becomes of it. Its hashes are under the key of a generation, and under the one before, too, if `is_rolling`.
@@ -304,7 +283,7 @@ impl Aliases {
         sent: &wire::AliasCommand,
         fields: &[Vec<u8>],
     ) -> Became {
-        let Some(plan) = self.plan else { return NOT_YOURS };
+        let Some(rules) = self.allowances.rules else { return NOT_YOURS };
         let (alias, identity, account) = ((sent.alias_type, fields[0].clone()), &fields[1], &fields[2]);
         let own = self.owners.get(&alias).filter(|held| held.participant == sender).cloned();
         let is_of = |held: &Held| held.participant == sender && held.identity == *identity;
@@ -312,11 +291,13 @@ impl Aliases {
             let leads = |(of, held): &(&Alias, &Held)| {
                 held.participant == sender && held.account == *account && Some(*of) != but
             };
-            owners.iter().filter(leads).count() >= usize::from(plan.per_account)
+            owners.iter().filter(leads).count() >= usize::from(rules.per_account)
         };
         match (sent.operation, own) {
             (operation::REGISTER, _) => {
-                let Some((nonce, until_ns)) = self.attested.get(&sent.id).cloned() else { return REPLAYED };
+                let Some(Attested { nonce, until_ns, .. }) = self.attested.get(&sent.id).cloned() else {
+                    return REPLAYED;
+                };
                 if until_ns <= now_ns {
                     return EXPIRED;
                 }
@@ -327,7 +308,7 @@ impl Aliases {
                     let claim = if matches!(alias.0, 1 | 2) { 1 } else { 2 };
                     return if held.participant == sender { TAKEN_HERE } else { (31, claim) };
                 }
-                if self.owners.values().filter(|held| is_of(held)).count() >= usize::from(plan.per_identity) {
+                if self.owners.values().filter(|held| is_of(held)).count() >= usize::from(rules.per_identity) {
                     return IDENTITY_FULL;
                 }
                 if at_account(&self.owners, None) {
@@ -338,6 +319,7 @@ impl Aliases {
                     participant: sender,
                     identity: identity.clone(),
                     account: account.clone(),
+                    name: fields[3].clone(),
                     is_paused: false,
                     owned_since_ns: now_ns,
                     entry: position,
@@ -361,7 +343,7 @@ impl Aliases {
                 }
                 let had = held.defaults;
                 self.go_over(&alias, generation);
-                let held = Held { account: account.clone(), defaults: 0, generation, ..held };
+                let held = Held { account: account.clone(), name: fields[3].clone(), defaults: 0, generation, ..held };
                 self.put(alias, held, sent.defaults | had);
                 DONE
             }
@@ -428,12 +410,7 @@ fn lead(owners: &Owners, alias: &Alias, purpose: u8) -> Option<Found> {
         let default = |bit: u16| owners.values().filter(of_holder).find(|other| other.defaults & bit != 0);
         held = default(1 << purpose).or_else(|| default(1)).unwrap_or(held);
     }
-    (!held.is_paused).then(|| Found {
-        participant: held.participant,
-        account: held.account.clone(),
-        owned_since_ns: held.owned_since_ns,
-        entry: held.entry,
-    })
+    (!held.is_paused).then(|| held.found())
 }
 
 /// What the edge says about how it has resolved an order.
@@ -457,6 +434,25 @@ fn resolution(annotation: &[u8]) -> Resolution {
     }
 }
 
+/// What a look-up is of.
+enum Sought {
+    Alias(Alias),
+    /// Of a participant, by its code.
+    Account([u8; 35], Vec<u8>),
+}
+
+/// A look-up as it was sent.
+struct LookUp {
+    sender: usize,
+    of: Sought,
+    purpose: u8,
+    is_order: bool,
+    /// How it is counted.
+    told: &'static str,
+    /// Of a verification: the name that was written.
+    written: Option<Vec<u8>>,
+}
+
 /// For what an order to an alias is.
 fn purpose_of(routing: &[u8]) -> u8 {
     if routing[70..74] == *b"GOVT" { 3 } else { 1 }
@@ -474,8 +470,9 @@ impl Auditor {
     }
 
     /// What an ID system has signed of a registration.
-    pub(in super::super) fn attested(&mut self, id: Id, nonce: &str, until_s: u64) {
-        self.aliases.attested.insert(id, (nonce.as_bytes().to_vec(), until_s * NS_PER_S));
+    pub(in super::super) fn attested(&mut self, id: Id, (nonce, until_s, key): (&str, u64, usize)) {
+        let (nonce, until_ns, since) = (nonce.as_bytes().to_vec(), until_s * NS_PER_S, self.through);
+        self.aliases.attested.insert(id, Attested { nonce, until_ns, key, since });
     }
 
     /// A command about an alias is on disk.
@@ -502,6 +499,10 @@ impl Auditor {
         let parsed = wire::alias_command(&sent_routing).ok_or("a command of the wrong length")?;
         if wire::u32_at(routing, 32) as usize != sender + 1 {
             return Err(format!("position {position}: a command for another participant"));
+        }
+        let attested = self.aliases.attested.get(&id).filter(|_| parsed.operation == operation::REGISTER);
+        if attested.is_some_and(|attested| !self.aliases.allowances.has_trusted(attested.key, attested.since)) {
+            return Err(format!("position {position}: a registration that nobody who is trusted has attested"));
         }
         let is_sealed = matches!(parsed.operation, operation::REGISTER | operation::UPDATE);
         if is_sealed != (entry.sealed_bytes > 0) {
@@ -544,58 +545,78 @@ impl Auditor {
 
     /// A look-up is on disk, or an order to what is nobody's.
     pub(super) fn looked_up(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<(), Violation> {
-        let (made, alias, purpose, is_order, told) = named(journal::NAME, self.find_lookup(position, entry))?;
-        let routing = entry.routing;
-        let found = self.aliases.lead(wire::u64_at(routing, 51), &alias, purpose);
-        let is_right = (routing[50] != 0, wire::u64_at(routing, 59))
-            == (found.is_some(), found.as_ref().map_or(0, |found| found.entry));
+        let LookUp { sender, of, purpose, is_order, told, written } =
+            named(journal::NAME, self.find_lookup(position, entry))?;
+        let (routing, time_ns) = (entry.routing, self.time_ns);
+        let (resolved_at, found_entry) = (wire::u64_at(routing, 51), wire::u64_at(routing, 59));
+        let found = match &of {
+            Sought::Alias(alias) => self.aliases.lead(resolved_at, alias, purpose),
+            Sought::Account(code, account) => {
+                let participant = self.codes.iter().position(|known| known == code);
+                participant.and_then(|of| self.aliases.at_account(resolved_at, (of, account), found_entry))
+            }
+        };
+        let is_right =
+            (routing[50] != 0, found_entry) == (found.is_some(), found.as_ref().map_or(0, |found| found.entry));
         let finding =
             if is_right { Ok(()) } else { Err(format!("position {position}: who was looked up is not who it was")) };
         named(invariant::TRUE, finding)?;
-        let user = (made, wire::array(routing, 32));
-        let is_granted = self.aliases.debit(self.time_ns, user, found.is_some());
+        let user = (sender, wire::array(routing, 32));
+        let is_granted = self.aliases.allowances.debit(time_ns, user, found.is_some());
         let id: Id = wire::array(routing, 0);
         match (is_granted, is_order) {
-            (false, _) => drop(self.aliases.limited.insert((made, id))),
-            (true, true) => drop(self.aliases.missed.insert((made, id))),
+            (false, _) => drop(self.aliases.limited.insert((sender, id))),
+            (true, true) => drop(self.aliases.missed.insert((sender, id))),
             (true, false) => {}
         }
         self.rare.push(told.into());
         self.rare.push(if is_granted { "look-up granted" } else { "look-up limited" }.into());
-        self.aliases.made.insert(position, Made { participant: made, id, is_granted, found });
+        let made = Made { participant: sender, id, is_granted, found, time_ns, purpose, written };
+        let verified = made.name_shown(self.aliases.mask()).map_or("", |(verdict, _)| names::verdict::name(verdict));
+        self.rare.extend((is_granted && !verified.is_empty()).then(|| verified.into()));
+        self.aliases.made.insert(position, made);
         Ok(())
     }
 
-    /// Who asks, for which alias and what purpose, whether in an order, and how it is counted.
-    fn find_lookup(
-        &mut self,
-        position: u64,
-        entry: &wire::Entry<'_>,
-    ) -> Result<(usize, Alias, u8, bool, &'static str), String> {
+    /// The look-up that was sent and became this entry.
+    fn find_lookup(&mut self, position: u64, entry: &wire::Entry<'_>) -> Result<LookUp, String> {
         let routing = entry.routing;
         if routing.len() != 67 || entry.sealed_bytes > 0 {
             return Err(format!("position {position}: a look-up of the wrong length"));
         }
         let (sender, id, form) = (self.sender(entry)?, wire::array(routing, 0), routing[48]);
-        let kind = if form == 3 { kind::ALIAS_TRANSFER } else { kind::ALIAS_LOOKUP };
+        let is_order = form == 3;
+        let kind = if is_order { kind::ALIAS_TRANSFER } else { kind::ALIAS_LOOKUP };
         let sent = self.sent.get(&(kind, id)).into_iter().flatten().find(|sent| sent.sender == sender);
         let sent = sent.ok_or_else(|| format!("position {position} holds a look-up that nobody sent"))?;
-        let (alias, purpose, end_user) = if form == 3 {
-            (alias_of_order(&sent.routing, &sent.fields), purpose_of(&sent.routing), sent.fields[7].clone())
+        let (of, purpose, end_user, written) = if is_order {
+            let alias = alias_of_order(&sent.routing, &sent.fields);
+            (Sought::Alias(alias), purpose_of(&sent.routing), sent.fields[7].clone(), None)
         } else {
             let asked = wire::alias_lookup(&sent.routing).ok_or("a look-up of the wrong length")?;
-            ((asked.alias_type, sent.fields[0].clone()), asked.purpose, sent.fields[1].clone())
+            if (asked.form, asked.purpose) != (form, routing[49]) {
+                return Err(format!("position {position}: a look-up of another form, or for another purpose"));
+            }
+            let of = match asked.alias_type {
+                0 => Sought::Account(asked.participant, sent.fields[2].clone()),
+                kind => Sought::Alias((kind, sent.fields[0].clone())),
+            };
+            (of, asked.purpose, sent.fields[1].clone(), (form == 2).then(|| sent.fields[3].clone()))
         };
-        let number = [alias.0];
-        self.aliases.means(wire::array(routing, 16), "alias", &[&number, &alias.1])?;
+        let hash = wire::array(routing, 16);
+        match &of {
+            Sought::Alias((kind, text)) => self.aliases.means(hash, "alias", &[&[*kind], text])?,
+            Sought::Account(code, account) => self.aliases.means(hash, "account", &[code, account])?,
+        }
         self.aliases.means(wire::array(routing, 32), "end user", &[sender.to_string().as_bytes(), &end_user])?;
-        let is_found = routing[50] != 0;
-        let told = match (form, is_found) {
-            (3, _) => "order to nobody's alias",
-            (_, true) => "alias found",
-            (_, false) => "alias not found",
+        let told = match (&of, is_order, routing[50] != 0) {
+            (_, true, _) => "order to nobody's alias",
+            (Sought::Account(..), _, true) => "account verified",
+            (Sought::Account(..), _, false) => "account not found",
+            (_, _, true) => "alias found",
+            (_, _, false) => "alias not found",
         };
-        Ok((sender, alias, purpose, form == 3, told))
+        Ok(LookUp { sender, of, purpose, is_order, told, written })
     }
 
     /// An order to an alias, with the account that it was resolved to.
@@ -605,7 +626,7 @@ impl Auditor {
         let user = (came.sender, resolved.end_user);
         if self.holds(id) {
             let is_same = self.payments.get(&id).is_some_and(|payment| payment.is_same(&came, false));
-            if !is_same && resolved.alias != NONE && !self.aliases.debit(self.time_ns, user, true) {
+            if !is_same && resolved.alias != NONE && !self.aliases.allowances.debit(self.time_ns, user, true) {
                 self.aliases.limited.insert((came.sender, id));
                 return Ok(());
             }
@@ -620,7 +641,7 @@ impl Auditor {
             self.rare.push(if is_stale { "order to be resolved again" } else { "order to be checked again" }.into());
             return Ok(());
         }
-        if !self.aliases.debit(self.time_ns, user, true) {
+        if !self.aliases.allowances.debit(self.time_ns, user, true) {
             self.aliases.limited.insert((came.sender, id));
             self.rare.push("order limited".into());
             return Ok(());
@@ -635,11 +656,14 @@ impl Auditor {
         let order =
             wire::order(entry.routing).ok_or_else(|| format!("position {position}: an order of the wrong length"));
         let order = named(journal::NAME, order)?;
-        self.aliases.made.insert(position, Made { participant: came.sender, id, is_granted: true, found: owner });
+        let (time_ns, participant) = (self.time_ns, came.sender);
+        // Whatever it is for, it is on record as a payment.
+        let made = Made { participant, id, is_granted: true, found: owner, time_ns, purpose: 1, written: None };
+        self.aliases.made.insert(position, made);
         self.rare.push(if is_by_token { "payment by ID token" } else { "payment by alias" }.into());
         self.decide(&order, Came { private, ..came });
         if self.payments.get(&id).is_some_and(|payment| payment.end.is_none()) {
-            self.aliases.paying.insert(id, user);
+            self.aliases.allowances.paying.insert(id, user);
         }
         Ok(())
     }
@@ -695,20 +719,6 @@ impl Auditor {
         Ok(came)
     }
 
-    /// The operator has all hashes made anew.
-    pub(super) fn renewal(&mut self, entry: &wire::Entry<'_>) {
-        let (generation, aliases) = (entry.routing[0], &mut self.aliases);
-        if aliases.is_rehashing {
-            return self.scheme.refuses(82);
-        }
-        if Some(generation) != aliases.generation.checked_add(1) || entry.routing[1] != 1 {
-            return self.scheme.refuses(3);
-        }
-        (aliases.generation, aliases.is_rehashing) = (generation, true);
-        self.scheme.renews(1, generation);
-        self.rare.push("hash key renewed".into());
-    }
-
     /// The switch has made hashes anew, or all of them.
     pub(super) fn renewed(&mut self, position: u64, entry: &wire::Entry<'_>) -> Finding {
         let (routing, aliases) = (entry.routing, &mut self.aliases);
@@ -717,7 +727,8 @@ impl Auditor {
         }
         if entry.kind == kind::HASH_KEY {
             aliases.is_rehashing = false;
-            self.scheme.renews(2, routing[0]);
+            let change = DirectoryChange { code: 2, detail: routing[0].into(), ..DirectoryChange::default() };
+            self.scheme.directory_changed(kind::HASH_KEY, change);
             self.rare.push("hashes made anew".into());
             return Ok(());
         }
@@ -748,6 +759,21 @@ impl Auditor {
 }
 
 impl Aliases {
+    /// The operator has all hashes made anew.
+    fn begin_renewal(&mut self, body: &[u8]) -> Result<DirectoryChange, u16> {
+        const MEANINGLESS: u16 = 3;
+        const RUNS: u16 = 82;
+        let generation = body[0];
+        if self.is_rehashing {
+            return Err(RUNS);
+        }
+        if Some(generation) != self.generation.checked_add(1) || body[1] != 1 {
+            return Err(MEANINGLESS);
+        }
+        (self.generation, self.is_rehashing) = (generation, true);
+        Ok(DirectoryChange { code: 1, detail: generation.into(), ..DirectoryChange::default() })
+    }
+
     /// Could this entry be of what was sent? Of commands with one id and different aliases the hashes tell.
     fn fits(&self, routing: &[u8], sent: &super::Sent) -> bool {
         let alias: Hash = wire::array(routing, 39);

@@ -14,7 +14,7 @@ use super::super::plan::{CURRENCIES, Plan};
 use super::super::wire::Id;
 use super::No;
 use super::field;
-pub(in super::super) use commands::{command_name, refused_name};
+pub(in super::super) use commands::{DirectoryChange, command_name, refused_name};
 pub(in super::super) use door::Shown;
 use fees::Tariff;
 use money::{Levels, Order};

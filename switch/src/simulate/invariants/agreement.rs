@@ -37,6 +37,8 @@ pub(super) fn check(turn: &Turn<'_>) -> Finding {
         let presence = engine.participant(id).map(|of| (of.is_signed_off, of.is_absent));
         let right = (auditor.is_signed_off(place), auditor.is_absent(place));
         same(&format!("signed off, and absent, of {code}"), &presence, &Some(right))?;
+        let allowance = auditor.aliases().allowance(place);
+        same(&format!("what look-ups {code} may make"), &Some(engine.participant_allowance(id)), &allowance)?;
         same(&format!("messages for {code}"), &engine.enqueued(id), &auditor.told_counts(place))?;
         for (number, currency) in CURRENCIES.iter().enumerate() {
             let right = auditor.scheme().spendable(place, number);

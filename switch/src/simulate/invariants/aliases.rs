@@ -2,6 +2,7 @@
 //! the rest in the journal: who was looked up, and who is paid.
 
 use super::{Finding, Leaving};
+use crate::simulate::auditor::OwnTold;
 use crate::simulate::provider::hex;
 use crate::simulate::wire::{self, kind};
 
@@ -16,6 +17,9 @@ pub(in super::super) const TRUE: &str = "look-ups true";
 
 /// Whoever has an alias when a payment to it is sequenced is paid, and nobody who had it before.
 pub(in super::super) const OWNER: &str = "no payment to an old owner";
+
+/// Who asks about its own entries is told what was there, and nothing of others.
+pub(in super::super) const OWN: &str = "everyone is told of its own entries";
 
 /// The directory is a function of the journal.
 pub(in super::super) const REPLAY: &str = "the directory is what the journal makes it";
@@ -56,14 +60,27 @@ pub(super) fn check_answer(leaving: &Leaving<'_>) -> Finding {
     let made = aliases.made_at(said.position);
     let made = made.filter(|made| made.participant == provider && made.id == said.id && made.is_granted);
     let made = made.ok_or_else(|| format!("{said:?} is told, and nothing was debited at its position"))?;
-    let account = wire::private_fields(frame.private, 2).swap_remove(0);
+    let private = wire::private_fields(frame.private, 2);
+    let (account, name) = (&private[0], String::from_utf8_lossy(&private[1]));
     let is_right = match &made.found {
         None => said.result == 2 && said.participant == [0; 35] && frame.private.is_empty(),
         Some(found) => {
             let participant = leaving.auditor.code_of(found.participant);
             let of = (said.result, said.participant, said.owned_since_ns);
-            of == (1, participant, found.owned_since_ns) && account == found.account
+            let is_name_right = made.name_shown(aliases.mask()) == Some((said.name_match, &name));
+            of == (1, participant, found.owned_since_ns) && *account == found.account && is_name_right
         }
     };
     if is_right { Ok(()) } else { Err(format!("{said:?} is told of what is otherwise")) }
+}
+
+pub(super) fn check_own(leaving: &Leaving<'_>) -> Finding {
+    let frame = &leaving.frame;
+    if frame.kind != kind::DIRECTORY_ANSWER {
+        return Ok(());
+    }
+    let answer = wire::directory_answer(frame.routing).ok_or("an answer of the wrong length")?;
+    let items = wire::private_fields(frame.private, 1).swap_remove(0);
+    let told = OwnTold { to: leaving.connection.provider, answer, items: &items, since: leaving.through_before };
+    leaving.auditor.check_told(&told).map_err(|what| format!("{answer:?}: {what}"))
 }

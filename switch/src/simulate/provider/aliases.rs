@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use adapters::message::{AliasCommand, AliasLookup, AliasTransfer, Lane, MessageKind, NO_ID, Part};
+use adapters::message::{AliasCommand, AliasLookup, AliasTransfer, DirectoryQuery, Lane, MessageKind, NO_ID, Part};
 use adapters::sandbox::issuer::PersonClaims;
 
 use super::orders::new_id;
 use super::{Around, Message, Provider, Ticket};
 use crate::limits::NS_PER_MS;
+use crate::simulate::names;
 use crate::simulate::plan::{CURRENCIES, NS_PER_S, START_NS, id_system};
 use crate::simulate::random::Random;
 use crate::simulate::wire::{self, Id};
@@ -29,6 +30,8 @@ pub(super) struct AliasConduct {
     pub(super) due: BTreeSet<(u64, Id)>,
     /// Commands of all time, newest last.
     commands: Vec<(Id, Message)>,
+    /// Position of the newest of them that it knows the result of.
+    commanded: u64,
 }
 
 impl AliasConduct {
@@ -39,6 +42,7 @@ impl AliasConduct {
             open: BTreeMap::new(),
             due: BTreeSet::new(),
             commands: Vec::new(),
+            commanded: 0,
         }
     }
 }
@@ -69,7 +73,9 @@ impl Provider {
                 match self.aliases.random.below(100) {
                     0..35 => self.command_alias(around),
                     35..40 => self.repeat_command(around),
-                    40..60 => self.look_up(around),
+                    40..50 => self.look_up(around),
+                    50..57 => self.verify(around),
+                    57..63 => self.ask_about_own(around),
                     _ => self.pay_alias(around),
                 }
             }
@@ -118,7 +124,7 @@ impl Provider {
         }
         if is_sealed {
             fields[2] = account.into_bytes();
-            fields[3] = b"SECRET Amina Diallo".to_vec();
+            fields[3] = random.pick(&names::HELD).0.as_bytes().to_vec();
         }
         if is_registration {
             let journal_s = (START_NS + around.now_ns).saturating_add_signed(around.journal_lead_ns) / NS_PER_S;
@@ -128,7 +134,9 @@ impl Provider {
                 if random.percent(10) { random.below(20) } else { random.draw() >> 12 }
             );
             let until_s = journal_s + if random.percent(10) { 1 } else { 3_600 };
-            let attestation = id_system().attest(&PersonClaims {
+            // Trusted or not by now.
+            let key = if random.percent(25) { 1 } else { 0 };
+            let attestation = id_system(key).attest(&PersonClaims {
                 audience: code.as_str(),
                 subject: &person,
                 alias: Some((if kind == 1 { "MBNO" } else { "NIDN" }, &alias)),
@@ -136,7 +144,7 @@ impl Provider {
                 expires_at_s: until_s,
                 nonce: &nonce,
             });
-            around.auditor.attested(id, &nonce, until_s);
+            around.auditor.attested(id, (&nonce, until_s, key));
             fields[4] = attestation.into_bytes();
         }
         let mut routing = Vec::new();
@@ -190,6 +198,58 @@ impl Provider {
         self.send_alias(id, Message { kind: MessageKind::AliasLookup, routing, private }, around);
     }
 
+    /// Is this the name of whoever has the alias, or the account?
+    fn verify(&mut self, around: &mut Around<'_>) {
+        let end_user = self.end_user();
+        let random = &mut self.aliases.random;
+        let (id, (kind, alias)) = (new_id(random), draw_alias(random));
+        let (written, _) = *random.pick(&names::WRITTEN);
+        let (purpose, place) = (*random.pick(&[1, 2, 2, 3]), random.index(around.plan.providers.len()));
+        let account = format!("SECRET-account-{}-at-{place}", random.below(ACCOUNTS));
+        let is_by_account = random.percent(40);
+        let (alias_type, participant) =
+            if is_by_account { (0, *around.plan.providers[place].code.bytes()) } else { (kind, [0; 35]) };
+        let mut routing = Vec::new();
+        AliasLookup { lookup_id: id, form: 2, purpose, alias_type, participant }.write(&mut routing);
+        let (alias, account) = if is_by_account { (String::new(), account) } else { (alias, String::new()) };
+        let fields = [alias.into_bytes(), end_user, account.into_bytes(), written.as_bytes().to_vec()];
+        let private = wire::write_private(&fields, 0);
+        self.send_alias(id, Message { kind: MessageKind::AliasLookup, routing, private }, around);
+    }
+
+    /// Which aliases are its own, who has looked one up, what its bucket holds, what a holder has.
+    fn ask_about_own(&mut self, around: &mut Around<'_>) {
+        let (place, commanded) = (self.place, self.aliases.commanded);
+        let random = &mut self.aliases.random;
+        let (id, form) = (new_id(random), *random.pick(&[1, 2, 2, 3, 4]));
+        let item = |(kind, alias): (u8, String)| {
+            let length = u16::try_from(alias.len()).unwrap_or(u16::MAX);
+            [&[kind][..], &length.to_le_bytes(), alias.as_bytes()].concat()
+        };
+        let items = match form {
+            1 => {
+                let nothing = random.percent(20).then(|| item((1, "nothing".to_owned())));
+                let count = random.between(1, 5);
+                (0..count).flat_map(|_| item(draw_alias(random))).chain(nothing.into_iter().flatten()).collect()
+            }
+            2 => item(draw_alias(random)),
+            3 => Vec::new(),
+            _ => format!("SECRET-person-{}-at-{place}", random.below(PEOPLE)).into_bytes(),
+        };
+        around.coverage.count(["own aliases asked", "look-ups asked", "bucket asked", "entries asked"][form - 1]);
+        let mut routing = Vec::new();
+        let form = u8::try_from(form).unwrap_or(0);
+        DirectoryQuery { query_id: id, form, after: 0 }.write(&mut routing);
+        around.auditor.asks_about_own(place, id, commanded);
+        let private = wire::write_private(&[items], 0);
+        self.send_alias(id, Message { kind: MessageKind::DirectoryQuery, routing, private }, around);
+    }
+
+    /// It knows what became of its command at this position.
+    pub(super) fn alias_commanded(&mut self, position: u64) {
+        self.aliases.commanded = self.aliases.commanded.max(position);
+    }
+
     fn pay_alias(&mut self, around: &mut Around<'_>) {
         let end_user = self.end_user();
         let random = &mut self.aliases.random;
@@ -232,7 +292,7 @@ impl Provider {
         let is_busy = matches!(code, 7 | 8 | 15);
         let Some(message) = self.aliases.open.get(&id) else { return Ok(()) };
         match message.kind {
-            MessageKind::AliasLookup if is_busy => self.alias_settled(id),
+            MessageKind::AliasLookup | MessageKind::DirectoryQuery if is_busy => self.alias_settled(id),
             _ if is_busy => {
                 let again_ns = around.now_ns + (50 + self.aliases.random.below(1_000)) * NS_PER_MS;
                 self.aliases.due.insert((again_ns, id));
@@ -245,7 +305,8 @@ impl Provider {
 
     /// While everything comes to its end: what is not known is sent again; who has asked asks no more.
     pub(super) fn settle_aliases(&mut self, around: &Around<'_>) {
-        self.aliases.open.retain(|_, message| message.kind != MessageKind::AliasLookup);
+        let asks = |kind| matches!(kind, MessageKind::AliasLookup | MessageKind::DirectoryQuery);
+        self.aliases.open.retain(|_, message| !asks(message.kind));
         let ids: Vec<Id> = self.aliases.open.keys().copied().collect();
         self.aliases.due.extend(ids.into_iter().map(|id| (around.now_ns, id)));
     }

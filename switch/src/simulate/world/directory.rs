@@ -4,12 +4,15 @@ use super::World;
 use crate::clerk::ClerkFault;
 use crate::directory::store::MemoryStore;
 use crate::directory::{Directory, DirectoryBatch};
-use crate::entry::{EntryKind, HashKeySet, Signature, write_signed_command};
+use crate::entry::{
+    DirectoryRulesSet, EntryKind, HashKeySet, IssuerKeySet, LookupCategorySet, Signature, write_signed_command,
+};
 use crate::limits::NS_PER_MS;
 use crate::simulate::invariants::{self, Violation, aliases};
 use crate::simulate::machine::{ClerkDone, ClerkWork, Directing};
-use crate::simulate::plan::NS_PER_S;
+use crate::simulate::plan::{ID_KEYS, NS_PER_S, Plan, id_system};
 use crate::simulate::queue::Event;
+use crate::simulate::random::Random;
 use adapters::message::MessageKind;
 
 /// Batches that wait for the directory; the others wait in the pipeline, which takes nothing new about aliases where they are many.
@@ -148,29 +151,22 @@ impl World<'_> {
         }
     }
 
-    /// The operator has all hashes made anew.
-    pub(super) fn renew_hash_key(&mut self) {
-        let Some(gap_ns) = self.plan.aliases.and_then(|aliases| aliases.renewal_gap_ns) else { return };
+    /// The operator sets something of the directory, or has all hashes made anew.
+    pub(super) fn operate_directory(&mut self) {
+        let Some(gap_ns) = self.plan.aliases.and_then(|aliases| aliases.operator_gap_ns) else { return };
         if self.drain_until_ns.is_some() {
             return;
         }
         let journal_ns = self.machine.journal_ns(self.now_ns);
         if let Some(process) = &mut self.machine.process {
-            let aliases = self.auditor.aliases();
-            // Also while it is not done, and also a wrong one.
-            let generation = aliases.generation().saturating_add(if self.of_aliases.percent(90) { 1 } else { 2 });
-            let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [b'r'; 140] };
-            (signature.operator[0], signature.approver[0]) = (b'o', b'a');
-            let mut entry = Vec::new();
-            let command = HashKeySet { generation, step: 1 };
-            write_signed_command(&mut entry, EntryKind::HashKeySet, &signature, &command);
+            let entry = draw_command(&mut self.of_aliases, &self.plan, self.auditor.aliases().generation());
             if let Ok(ticket) = process.pipeline.operate_written(entry, journal_ns) {
-                self.renewals_asked.insert(ticket);
+                self.directory_asked.insert(ticket);
             }
             self.wake(self.now_ns);
         }
-        let next_ns = self.now_ns + NS_PER_S + self.of_aliases.around(gap_ns);
-        self.queue.add(next_ns, Event::Renew);
+        let next_ns = self.now_ns + NS_PER_S / 4 + self.of_aliases.around(gap_ns);
+        self.queue.add(next_ns, Event::OperateDirectory);
     }
 
     /// The directory comes to its end, and is compared with what the journal makes.
@@ -220,5 +216,79 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// A command about the directory, as it stands in the journal; now and then a wrong one, or one that comes too early.
+fn draw_command(random: &mut Random, plan: &Plan, generation: u8) -> Vec<u8> {
+    let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [b'r'; 140] };
+    (signature.operator[0], signature.approver[0]) = (b'o', b'a');
+    let mut entry = Vec::new();
+    match random.below(100) {
+        0..35 => {
+            let generation = generation.saturating_add(if random.percent(90) { 1 } else { 2 });
+            let command = HashKeySet { generation, step: 1 };
+            write_signed_command(&mut entry, EntryKind::HashKeySet, &signature, &command);
+        }
+        35..60 => {
+            let command = draw_rules(random, plan);
+            write_signed_command(&mut entry, EntryKind::DirectoryRulesSet, &signature, &command);
+        }
+        60..80 => {
+            let participants = plan.providers.len() as u64;
+            let beyond = if random.percent(5) { 3 } else { 0 };
+            let participant = random.between(1, participants + beyond);
+            let categories = if random.percent(95) { 8 } else { 9 };
+            let category = u8::try_from(random.below(categories)).unwrap_or(0);
+            let command = LookupCategorySet { participant: u32::try_from(participant).unwrap_or(0), category };
+            write_signed_command(&mut entry, EntryKind::LookupCategorySet, &signature, &command);
+        }
+        _ => {
+            let command = draw_key(random);
+            write_signed_command(&mut entry, EntryKind::IssuerKeySet, &signature, &command);
+        }
+    }
+    entry
+}
+
+/// Other costs and limits. Buckets of end users keep their size: what is in them is not reckoned anew.
+fn draw_rules(random: &mut Random, plan: &Plan) -> DirectoryRulesSet {
+    let Some(rules) = plan.aliases else { unreachable!("there is a directory") };
+    let cost_missed = (*random.pick(&[2, 5, 20])).min(rules.end_user.0);
+    let sizes =
+        rules.categories.map(|_| (cost_missed * *random.pick(&[3, 5, 20, 50]), *random.pick(&[60, 300, 1_000])));
+    DirectoryRulesSet {
+        cost_found: if random.percent(95) { 1 } else { 0 },
+        cost_missed,
+        payment_gives_back: *random.pick(&[0, 1, 2]),
+        end_user_capacity: rules.end_user.0,
+        end_user_per_minute: rules.end_user.1,
+        category_capacity: sizes.map(|(capacity, _)| capacity),
+        category_per_minute: sizes.map(|(_, per_minute)| per_minute),
+        aliases_per_identity: *random.pick(&[2, 4]),
+        aliases_per_account: *random.pick(&[2, 4]),
+        mask: rules.mask,
+    }
+}
+
+/// One of the ID system's keys is trusted, or no more.
+fn draw_key(random: &mut Random) -> IssuerKeySet {
+    let place = random.index(ID_KEYS.len());
+    let key = id_system(place).key();
+    let padded = |text: &str| {
+        let mut bytes = [0; 64];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        bytes
+    };
+    let mut public_key = [0; 65];
+    public_key[..key.public_key.len()].copy_from_slice(&key.public_key);
+    IssuerKeySet {
+        issuer: padded(&key.issuer),
+        key_id: padded(&key.key_id),
+        algorithm: key.algorithm as u8,
+        public_key,
+        not_before_s: key.not_before_s,
+        not_after_s: if random.percent(95) { key.not_after_s } else { 0 },
+        is_valid: u8::from(random.percent(70)),
     }
 }

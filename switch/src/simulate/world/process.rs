@@ -528,7 +528,7 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
     let mut rest = &connection.inbound[..consumed];
     while !rest.is_empty() && !connection.is_garbled {
         match wire::frame(rest) {
-            Some((frame, length)) if frame.kind <= kind::ALIAS_TRANSFER && length <= rest.len() => {
+            Some((frame, length)) if frame.kind <= kind::DIRECTORY_QUERY && length <= rest.len() => {
                 let names_something = matches!(
                     frame.kind,
                     kind::CREDIT_TRANSFER
@@ -541,6 +541,7 @@ fn note_taken(connection: &mut Connection, consumed: usize, through: u64) {
                         | kind::ALIAS_COMMAND
                         | kind::ALIAS_LOOKUP
                         | kind::ALIAS_TRANSFER
+                        | kind::DIRECTORY_QUERY
                 );
                 let is_sign = matches!(frame.kind, kind::SIGN_ON | kind::SIGN_OFF);
                 if is_sign || names_something && frame.routing.len() >= 16 {

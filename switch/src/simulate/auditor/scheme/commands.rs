@@ -20,6 +20,7 @@ mod kind {
     pub(super) const CALENDAR: u8 = 145;
     pub(super) const TARIFF: u8 = 146;
     pub(super) const FEES: u8 = 147;
+    pub(super) use super::super::super::super::wire::kind::{CATEGORY, DIRECTORY_RULES, HASH_KEY, ISSUER_KEY};
 }
 
 mod event {
@@ -35,6 +36,7 @@ mod event {
     pub(super) const REACHABLE: u16 = 20;
     pub(super) const UNREACHABLE: u16 = 21;
     pub(super) const DIRECTORY_RULES: u16 = 60;
+    pub(super) const CATEGORY: u16 = 61;
     pub(super) const ISSUER_KEY: u16 = 62;
     pub(super) const HASH_KEY: u16 = 63;
 }
@@ -59,6 +61,14 @@ mod no {
     pub(super) const APPROVER_MISSING: u16 = 102;
 }
 
+/// What the operator is told of a change of the directory.
+#[derive(Clone, Copy, Default)]
+pub(in super::super::super) struct DirectoryChange {
+    pub(in super::super::super) participant: u32,
+    pub(in super::super::super) code: u16,
+    pub(in super::super::super) detail: u32,
+}
+
 const ONBOARDING: u8 = 1;
 pub(super) const CLOSED: u8 = 6;
 const CERTIFICATES_MAX: usize = 8;
@@ -80,6 +90,10 @@ pub(in super::super::super) fn command_name(kind: u8) -> &'static str {
         kind::STEP => "command: step of a settlement",
         kind::CALENDAR => "command: calendar",
         kind::TARIFF => "command: tariff",
+        kind::DIRECTORY_RULES => "command: rules of the directory",
+        kind::CATEGORY => "command: category",
+        kind::ISSUER_KEY => "command: key of an ID system",
+        kind::HASH_KEY => "command: hash key",
         _ => "command: fees collected",
     }
 }
@@ -118,8 +132,10 @@ impl Scheme {
                 let code = u16::from(body[39]);
                 self.tell(event::PARTICIPANT, Happened { participant, other, code, ..Happened::default() });
             }
-            148 => self.tell(event::DIRECTORY_RULES, Happened::default()),
-            150 => self.tell(event::ISSUER_KEY, Happened { code: u16::from(body[210]), ..Happened::default() }),
+            kind::DIRECTORY_RULES => self.tell(event::DIRECTORY_RULES, Happened::default()),
+            kind::ISSUER_KEY => {
+                self.tell(event::ISSUER_KEY, Happened { code: u16::from(body[210]), ..Happened::default() })
+            }
             _ => {
                 if let Err(code) = self.set_terms(body) {
                     self.tell(event::REFUSED, Happened { code, ..Happened::default() });
@@ -128,16 +144,31 @@ impl Scheme {
         }
     }
 
-    /// A command is refused for this reason.
-    pub(in super::super) fn refuses(&mut self, code: u16) {
-        self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+    /// A command about the directory is decided: what has changed, or why nothing has.
+    pub(in super::super) fn directory_commanded(&mut self, kind: u8, decided: Result<DirectoryChange, u16>) {
+        self.rare.push(command_name(kind).to_owned());
+        self.answers.insert(self.position, decided.err().unwrap_or(0));
+        match decided {
+            Ok(change) => self.directory_changed(kind, change),
+            Err(code) => {
+                self.rare.push(refused_name(code));
+                self.tell(event::REFUSED, Happened { code, ..Happened::default() });
+            }
+        }
     }
 
-    /// Hashes are made anew under this key, or are.
-    pub(in super::super) fn renews(&mut self, code: u16, generation: u8) {
+    /// Something of the directory has changed.
+    pub(in super::super) fn directory_changed(&mut self, kind: u8, change: DirectoryChange) {
+        let DirectoryChange { participant, code, detail } = change;
+        let kind = match kind {
+            kind::DIRECTORY_RULES => event::DIRECTORY_RULES,
+            kind::CATEGORY => event::CATEGORY,
+            kind::ISSUER_KEY => event::ISSUER_KEY,
+            _ => event::HASH_KEY,
+        };
         // It moves no money, so nothing that is checked of that has to wait.
         let last_change = self.last_change;
-        self.tell(event::HASH_KEY, Happened { code, detail: generation.into(), ..Happened::default() });
+        self.tell(kind, Happened { participant, code, detail, ..Happened::default() });
         self.last_change = last_change;
     }
 
