@@ -120,6 +120,13 @@ numbered! {
     }
 }
 
+impl LookupPurpose {
+    /// Why an alias is resolved for a payment order of this purpose (an ISO 20022 external purpose code, or zeros).
+    pub fn of_order(purpose: [u8; 4]) -> LookupPurpose {
+        if purpose == *b"GOVT" { LookupPurpose::GovernmentPayment } else { LookupPurpose::Payment }
+    }
+}
+
 numbered! {
     /// What a look-up is told.
     LookupResult {

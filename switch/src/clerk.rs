@@ -468,7 +468,7 @@ impl<S: Store> Clerk<S> {
         };
         let end_user = self.hashes.keys().end_user(&question.code, &private.end_user).0;
         let resolved_at = self.directory.through();
-        let purpose = if order.purpose == *b"GOVT" { LookupPurpose::GovernmentPayment } else { LookupPurpose::Payment };
+        let purpose = LookupPurpose::of_order(order.purpose);
         let (alias, found) = self.find(&alias, purpose as u8)?;
         Ok(Ok(match found {
             Some((Reached { record, via }, opened)) => Reply::Resolved {

@@ -148,17 +148,17 @@ impl Engine {
             || is_by_token && (is_touched(resolution.identity) || is_touched(resolution.default))
     }
 
-    /// Debits the resolution of a payment's alias. What it says where a bucket holds too little is what a look-up is told, and so is what an order to an alias that
+    /// Debits the resolution of the alias of a payment for this purpose. What it says where a bucket holds too little is what a look-up is told, and so is what an order to an alias that
     /// nobody has is told: so a refusal tells nothing. Such an order leaves no trace.
     pub(super) fn debit_resolution(
         &mut self,
         moment: Moment,
         sender: ParticipantId,
-        resolution: &ArchivedAliasResolution,
+        (resolution, purpose): (&ArchivedAliasResolution, [u8; 4]),
     ) -> Option<News> {
         match self.debit(moment, sender, resolution.end_user, true) {
             Allowed::Yes => {
-                self.note_found(moment, sender, (resolution.entry.to_native(), LookupPurpose::Payment as u8));
+                self.note_found(moment, sender, (resolution.entry.to_native(), LookupPurpose::of_order(purpose) as u8));
                 None
             }
             Allowed::After { retry_after_ms } => Some(News::LookedUp { is_granted: false, retry_after_ms }),
@@ -171,11 +171,11 @@ impl Engine {
         &mut self,
         moment: Moment,
         sender: ParticipantId,
-        resolution: &ArchivedAliasResolution,
+        (resolution, purpose): (&ArchivedAliasResolution, [u8; 4]),
         told: News,
     ) -> Option<News> {
         let is_reuse = told == News::Status(Status::DUPLICATE) && resolution.alias != [0; 16];
-        if is_reuse { self.debit_resolution(moment, sender, resolution) } else { None }
+        if is_reuse { self.debit_resolution(moment, sender, (resolution, purpose)) } else { None }
     }
 
     /// Keeps for the holder who has found its entry, and why.

@@ -306,7 +306,8 @@ impl Engine {
         let lane = Lane::from_number(order.lane).filter(|lane| matches!(lane, Lane::Payments | Lane::Bulk));
         let lane = lane.ok_or("a lane that no payment goes in")?;
         if let Some(repeated) = self.repeated(moment, sender, id, annotation.digest) {
-            let limited = resolution.and_then(|resolution| self.debit_reuse(moment, sender, resolution, repeated.news));
+            let limited = resolution
+                .and_then(|resolution| self.debit_reuse(moment, sender, (resolution, order.purpose), repeated.news));
             effects.push(limited.map_or(repeated, |limited| reply(moment, sender, id, limited)));
             return Ok(());
         }
@@ -315,7 +316,7 @@ impl Engine {
             effects.push(reply(moment, sender, id, News::Recheck));
             return Ok(());
         }
-        if let Some(limited) = resolution.and_then(|resolution| self.debit_resolution(moment, sender, resolution)) {
+        if let Some(limited) = resolution.and_then(|of| self.debit_resolution(moment, sender, (of, order.purpose))) {
             effects.push(reply(moment, sender, id, limited));
             return Ok(());
         }

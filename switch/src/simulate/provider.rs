@@ -263,6 +263,7 @@ impl Provider {
             News::CaseStatus(status) => return self.told_of_case(status, around),
             News::Acknowledged(through) => return self.acknowledged(slot, through, around),
             News::AliasSettled(id) => self.alias_settled(id),
+            News::OwnTold(id, after) => self.told_of_own(id, after, around),
             News::AliasCommanded(id, position) => {
                 self.alias_commanded(position);
                 self.alias_settled(id);
@@ -466,6 +467,8 @@ enum News {
     Acknowledged(u64),
     AliasSettled(Id),
     AliasCommanded(Id, u64),
+    /// The answer to a question about its own entries, and where that goes on.
+    OwnTold(Id, Option<u64>),
     Refused {
         code: u16,
         ticket: u64,
@@ -501,7 +504,9 @@ impl News {
                 News::AliasCommanded(routing.command_id, routing.position.to_native())
             }
             Heard::AliasFound { routing, .. } => News::AliasSettled(routing.lookup_id),
-            Heard::DirectoryAnswer { routing, .. } => News::AliasSettled(routing.query_id),
+            Heard::DirectoryAnswer { routing, .. } => {
+                News::OwnTold(routing.query_id, (routing.has_more != 0).then(|| routing.after.to_native()))
+            }
             Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } => News::Other,
         }
     }

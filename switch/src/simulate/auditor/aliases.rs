@@ -656,9 +656,8 @@ impl Auditor {
         let order =
             wire::order(entry.routing).ok_or_else(|| format!("position {position}: an order of the wrong length"));
         let order = named(journal::NAME, order)?;
-        let (time_ns, participant) = (self.time_ns, came.sender);
-        // Whatever it is for, it is on record as a payment.
-        let made = Made { participant, id, is_granted: true, found: owner, time_ns, purpose: 1, written: None };
+        let (time_ns, participant, purpose) = (self.time_ns, came.sender, purpose_of(&came.as_sent));
+        let made = Made { participant, id, is_granted: true, found: owner, time_ns, purpose, written: None };
         self.aliases.made.insert(position, made);
         self.rare.push(if is_by_token { "payment by ID token" } else { "payment by alias" }.into());
         self.decide(&order, Came { private, ..came });

@@ -245,6 +245,17 @@ impl Provider {
         self.send_alias(id, Message { kind: MessageKind::DirectoryQuery, routing, private }, around);
     }
 
+    /// Its question is answered; where there is more it asks on.
+    pub(super) fn told_of_own(&mut self, id: Id, after: Option<u64>, around: &mut Around<'_>) {
+        let (Some(mut question), Some(after)) = (self.aliases.open.remove(&id), after) else { return };
+        let id = new_id(&mut self.aliases.random);
+        question.routing[..16].copy_from_slice(&id);
+        question.routing[17..25].copy_from_slice(&after.to_le_bytes());
+        around.coverage.count("look-ups asked on");
+        around.auditor.asks_about_own(self.place, id, self.aliases.commanded);
+        self.send_alias(id, question, around);
+    }
+
     /// It knows what became of its command at this position.
     pub(super) fn alias_commanded(&mut self, position: u64) {
         self.aliases.commanded = self.aliases.commanded.max(position);

@@ -191,8 +191,8 @@ impl Allowances {
             return Err(MEANINGLESS);
         }
         let name = &body[64..128];
-        let is_it = |id: &&str| name.starts_with(id.as_bytes()) && name[id.len()] == 0;
-        let key = ID_KEYS.iter().position(|id| is_it(&id)).ok_or(KEY_UNKNOWN)?;
+        let is_it = |id: &str| name.starts_with(id.as_bytes()) && name[id.len()] == 0;
+        let key = ID_KEYS.iter().position(|id| is_it(id)).ok_or(KEY_UNKNOWN)?;
         let (was_trusted, ended) = self.keys[key];
         if !is_valid && !was_trusted {
             return Err(KEY_UNKNOWN);

@@ -134,7 +134,7 @@ impl Scheme {
             }
             kind::DIRECTORY_RULES => self.tell(event::DIRECTORY_RULES, Happened::default()),
             kind::ISSUER_KEY => {
-                self.tell(event::ISSUER_KEY, Happened { code: u16::from(body[210]), ..Happened::default() })
+                self.tell(event::ISSUER_KEY, Happened { code: u16::from(body[210]), ..Happened::default() });
             }
             _ => {
                 if let Err(code) = self.set_terms(body) {
