@@ -305,7 +305,7 @@ impl Auditor {
                 (kind::ALIAS_COMMANDED, 1) => named(journal::NAME, self.alias_command(position, entry))?,
                 (kind::ALIAS_LOOKED_UP, 1) => self.looked_up(position, entry)?,
                 (kind::DIRECTORY_RULES..=kind::HASH_KEY, 2) if self.batches.len() > 1 => {
-                    self.directory_command(position, entry);
+                    named(journal::NAME, self.directory_command(position, entry))?;
                 }
                 (kind::HASH_KEY | kind::REHASHED, 3) => named(journal::NAME, self.renewed(position, entry))?,
                 (kind::ANSWER, 1) => named(journal::NAME, self.answer(position, entry))?,

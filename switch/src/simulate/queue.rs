@@ -31,7 +31,7 @@ pub(super) enum Event {
     ProviderLoses(ConnectionId),
     /// The operator gives a command.
     Operate,
-    /// The operator has the hash key renewed.
+    /// The operator gives a command about the directory.
     OperateDirectory,
     /// Something goes wrong.
     Fault(Fault),

@@ -9,8 +9,6 @@ mod mishaps;
 mod process;
 mod snapshots;
 
-use std::collections::BTreeSet;
-
 use adapters::native::session::Resume;
 
 use super::auditor::{Auditor, Deliveries, Reply};
@@ -45,8 +43,6 @@ pub(super) struct World<'a> {
     of_lines: Random,
     /// What is drawn about the directory.
     of_aliases: Random,
-    /// Commands about the directory that the operator waits for.
-    directory_asked: BTreeSet<u64>,
     now_ns: u64,
     queue: Queue,
     network: Network,
@@ -114,7 +110,6 @@ impl<'a> World<'a> {
             operator: Operator::new(Random::new(!(options.seed ^ OPERATOR_SEED))),
             deliveries: Deliveries::new(LINEAGE.0, plan.providers.len()),
             of_aliases: Random::new(!(options.seed ^ ALIASES_SEED)),
-            directory_asked: BTreeSet::new(),
             of_lines: Random::new(plan.providers[0].lines_seed ^ LINES_SEED),
             coverage: Coverage::new(),
             turn_at_ns: None,
@@ -191,10 +186,7 @@ impl<'a> World<'a> {
                 })
             }
             Event::Operate => self.operate(),
-            Event::OperateDirectory => {
-                self.operate_directory();
-                Ok(())
-            }
+            Event::OperateDirectory => self.operate_directory(),
             Event::Fault(fault) => {
                 self.go_wrong(fault);
                 Ok(())

@@ -626,9 +626,16 @@ impl Auditor {
         let user = (came.sender, resolved.end_user);
         if self.holds(id) {
             let is_same = self.payments.get(&id).is_some_and(|payment| payment.is_same(&came, false));
-            if !is_same && resolved.alias != NONE && !self.aliases.allowances.debit(self.time_ns, user, true) {
-                self.aliases.limited.insert((came.sender, id));
-                return Ok(());
+            if !is_same && resolved.alias != NONE {
+                if !self.aliases.allowances.debit(self.time_ns, user, true) {
+                    self.aliases.limited.insert((came.sender, id));
+                    return Ok(());
+                }
+                let asked = alias_of_order(&came.as_sent, &came.fields);
+                let (time_ns, participant, purpose) = (self.time_ns, came.sender, purpose_of(&came.as_sent));
+                let found = self.aliases.lead(resolved.resolved_at, &asked, purpose);
+                let made = Made { participant, id, is_granted: true, found, time_ns, purpose, written: None };
+                self.aliases.made.insert(position, made);
             }
             self.repeat(id, kind::CREDIT_TRANSFER, &came);
             return Ok(());

@@ -2,7 +2,6 @@
 //! is a matter of `progress.rs`.
 
 use super::Finding;
-use crate::operator::Decided;
 use crate::pipeline::Operated;
 use crate::simulate::auditor::{Auditor, Given};
 
@@ -10,21 +9,11 @@ pub(in super::super) const NAME: &str = "commands answered as decided";
 
 pub(in super::super) fn check(auditor: &Auditor, given: Option<&Given>, operated: &Operated) -> Finding {
     let given = given.ok_or_else(|| format!("an answer that nobody waits for: {operated:?}"))?;
-    let decided = journaled(operated)?;
+    let decided = operated.as_ref().map_err(|refusal| format!("a command did not get into the journal: {refusal}"))?;
     let position = auditor.scheme().position_of(given);
     if position != Some(decided.position) {
         return Err(format!("a command is answered as that at {}, it is at {position:?}", decided.position));
     }
-    check_decided(auditor, operated)
-}
-
-fn journaled(operated: &Operated) -> Result<&Decided, String> {
-    operated.as_ref().map_err(|refusal| format!("a command did not get into the journal: {refusal}"))
-}
-
-/// The answer to the command at a position is what the auditor says of it.
-pub(in super::super) fn check_decided(auditor: &Auditor, operated: &Operated) -> Finding {
-    let decided = journaled(operated)?;
     let answered = decided.refused.as_ref().map_or(0, |refused| refused.number);
     match auditor.scheme().answer(decided.position) {
         Some(right) if right == answered => Ok(()),

@@ -236,9 +236,7 @@ impl Provider {
             3 => Vec::new(),
             _ => format!("SECRET-person-{}-at-{place}", random.below(PEOPLE)).into_bytes(),
         };
-        around.coverage.count(["own aliases asked", "look-ups asked", "bucket asked", "entries asked"][form - 1]);
         let mut routing = Vec::new();
-        let form = u8::try_from(form).unwrap_or(0);
         DirectoryQuery { query_id: id, form, after: 0 }.write(&mut routing);
         around.auditor.asks_about_own(place, id, commanded);
         let private = wire::write_private(&[items], 0);
@@ -247,7 +245,14 @@ impl Provider {
 
     /// Its question is answered; where there is more it asks on.
     pub(super) fn told_of_own(&mut self, id: Id, after: Option<u64>, around: &mut Around<'_>) {
-        let (Some(mut question), Some(after)) = (self.aliases.open.remove(&id), after) else { return };
+        let Some(mut question) = self.aliases.open.remove(&id) else { return };
+        around.coverage.count(match question.routing[16] {
+            1 => "own aliases told",
+            2 => "look-ups told",
+            3 => "bucket told",
+            _ => "entries told",
+        });
+        let Some(after) = after else { return };
         let id = new_id(&mut self.aliases.random);
         question.routing[..16].copy_from_slice(&id);
         question.routing[17..25].copy_from_slice(&after.to_le_bytes());

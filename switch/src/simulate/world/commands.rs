@@ -30,11 +30,7 @@ impl World<'_> {
     pub(super) fn take_operated(&mut self) -> Result<(), Violation> {
         let Some(process) = &mut self.machine.process else { return Ok(()) };
         while let Some((ticket, operated)) = process.pipeline.take_operated() {
-            let finding = if self.directory_asked.remove(&ticket) {
-                commands::check_decided(&self.auditor, &operated)
-            } else {
-                commands::check(&self.auditor, self.operator.answered(ticket).as_ref(), &operated)
-            };
+            let finding = commands::check(&self.auditor, self.operator.answered(ticket).as_ref(), &operated);
             invariants::named(commands::NAME, finding)?;
             self.coverage.count("command answered");
         }

@@ -8,8 +8,9 @@ use crate::entry::{
     DirectoryRulesSet, EntryKind, HashKeySet, IssuerKeySet, LookupCategorySet, Signature, write_signed_command,
 };
 use crate::limits::NS_PER_MS;
-use crate::simulate::invariants::{self, Violation, aliases};
+use crate::simulate::invariants::{self, Violation, aliases, journal};
 use crate::simulate::machine::{ClerkDone, ClerkWork, Directing};
+use crate::simulate::operator::parts;
 use crate::simulate::plan::{ID_KEYS, NS_PER_S, Plan, id_system};
 use crate::simulate::queue::Event;
 use crate::simulate::random::Random;
@@ -152,21 +153,26 @@ impl World<'_> {
     }
 
     /// The operator sets something of the directory, or has all hashes made anew.
-    pub(super) fn operate_directory(&mut self) {
-        let Some(gap_ns) = self.plan.aliases.and_then(|aliases| aliases.operator_gap_ns) else { return };
+    pub(super) fn operate_directory(&mut self) -> Result<(), Violation> {
+        let Some(gap_ns) = self.plan.aliases.and_then(|aliases| aliases.operator_gap_ns) else { return Ok(()) };
         if self.drain_until_ns.is_some() {
-            return;
+            return Ok(());
         }
         let journal_ns = self.machine.journal_ns(self.now_ns);
         if let Some(process) = &mut self.machine.process {
-            let entry = draw_command(&mut self.of_aliases, &self.plan, self.auditor.aliases().generation());
-            if let Ok(ticket) = process.pipeline.operate_written(entry, journal_ns) {
-                self.directory_asked.insert(ticket);
+            let command = draw_command(&mut self.of_aliases, &self.plan, self.auditor.aliases().generation());
+            let written = parts(&command).ok_or("the operator gives what is no command".to_owned());
+            let given = invariants::named(journal::NAME, written)?;
+            self.auditor.commanded(given.clone());
+            match process.pipeline.operate_written(command, journal_ns) {
+                Ok(ticket) => self.operator.awaits(ticket, given),
+                Err(_) => self.coverage.count("command not taken: too many wait"),
             }
             self.wake(self.now_ns);
         }
         let next_ns = self.now_ns + NS_PER_S / 4 + self.of_aliases.around(gap_ns);
         self.queue.add(next_ns, Event::OperateDirectory);
+        Ok(())
     }
 
     /// The directory comes to its end, and is compared with what the journal makes.
@@ -221,8 +227,11 @@ impl World<'_> {
 
 /// A command about the directory, as it stands in the journal; now and then a wrong one, or one that comes too early.
 fn draw_command(random: &mut Random, plan: &Plan, generation: u8) -> Vec<u8> {
-    let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [b'r'; 140] };
+    let mut signature = Signature { operator: [0; 35], approver: [0; 35], reason: [0; 140] };
     (signature.operator[0], signature.approver[0]) = (b'o', b'a');
+    // No two commands are the same entry.
+    let reason = format!("drill {:016x}", random.draw());
+    signature.reason[..reason.len()].copy_from_slice(reason.as_bytes());
     let mut entry = Vec::new();
     match random.below(100) {
         0..35 => {
@@ -251,7 +260,7 @@ fn draw_command(random: &mut Random, plan: &Plan, generation: u8) -> Vec<u8> {
     entry
 }
 
-/// Other costs and limits. Buckets of end users keep their size: what is in them is not reckoned anew.
+/// Other costs and limits. Buckets of end users keep their size, for what is in them is not reckoned anew; and names are shown as before, for a clerk may answer by the rules of when it was asked.
 fn draw_rules(random: &mut Random, plan: &Plan) -> DirectoryRulesSet {
     let Some(rules) = plan.aliases else { unreachable!("there is a directory") };
     let cost_missed = (*random.pick(&[2, 5, 20])).min(rules.end_user.0);

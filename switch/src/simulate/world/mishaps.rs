@@ -274,7 +274,6 @@ impl World<'_> {
             self.coverage.count("directory lost");
             self.machine.store = MemoryStore::default();
         }
-        self.directory_asked.clear();
         self.deliveries.all_gone();
         self.operator.forget_awaited();
         self.network.cut_all(self.now_ns, &mut self.queue);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::super::invariants::Finding;
 use super::super::super::plan::{AliasPlan, ID_KEYS};
 use super::super::super::wire::{self, kind};
 use super::super::scheme::DirectoryChange;
@@ -13,9 +14,10 @@ const NS_PER_MINUTE: u128 = 60_000_000_000;
 /// Whoever is new is of the last category.
 const LAST_CATEGORY: u8 = 7;
 
-/// As many of what a participant had are remembered as a turn has batches, and more.
+/// Of what a participant had so much is remembered: more than the batches of any turn.
 const REMEMBERED_MAX: usize = 64;
 
+/// Length of a `DirectoryRulesSet`; where its fields lie, as those of the other commands, `docs/formats/entries.md` says.
 const RULES_BYTES: usize = 89;
 
 /// Capacity, and refill a minute.
@@ -52,7 +54,7 @@ impl Bucket {
         self.parts -= u128::from(tokens) * NS_PER_MINUTE;
     }
 
-    /// Its size changes: what it has used stays used, and one that is full is full.
+    /// Its size changes: it holds what it held, and one that was full is full.
     fn resize(&mut self, before: Size, now: Size, now_ns: u64) {
         self.pass(before, now_ns);
         if self.holds(before.0) {
@@ -160,7 +162,7 @@ impl Allowances {
             mask: body[88],
             ..rules
         };
-        // The operator here gets nothing else wrong.
+        // The simulated operator draws no other rules that mean nothing.
         if rules.cost_found == 0 {
             return Err(MEANINGLESS);
         }
@@ -251,18 +253,19 @@ impl Aliases {
 
 impl Auditor {
     /// A command of the operator about the directory is on disk.
-    pub(in super::super) fn directory_command(&mut self, position: u64, entry: &wire::Entry<'_>) {
+    pub(in super::super) fn directory_command(&mut self, position: u64, entry: &wire::Entry<'_>) -> Finding {
         let (now_ns, members, body) = (self.time_ns, self.scheme.members.len(), entry.routing);
         let allowances = &mut self.aliases.allowances;
         let decided = match entry.kind {
             kind::DIRECTORY_RULES => allowances.set_rules(now_ns, body),
             kind::CATEGORY => allowances.set_category(now_ns, body, members),
             kind::ISSUER_KEY => allowances.set_key(position, body),
-            _ => self.aliases.begin_renewal(body),
+            kind::HASH_KEY => self.aliases.begin_renewal(body),
+            kind => return Err(format!("position {position}: {kind} is no command about the directory")),
         };
         if entry.kind == kind::HASH_KEY && decided.is_ok() {
             self.rare.push("hash key renewed".into());
         }
-        self.scheme.directory_commanded(entry.kind, decided);
+        self.scheme.directory_commanded(entry, decided)
     }
 }

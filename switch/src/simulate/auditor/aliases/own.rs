@@ -11,10 +11,11 @@ mod form {
     pub(super) const EXISTENCE: u8 = 1;
     pub(super) const LOOKUPS: u8 = 2;
     pub(super) const BUCKETS: u8 = 3;
+    pub(super) const ENTRIES: u8 = 4;
 }
 
 /// As many look-ups as one answer holds.
-const LOOKUPS_PER_ANSWER: usize = 64;
+const LOOKUPS_PER_ANSWER_MAX: usize = 64;
 
 /// Length of a look-up on record: position, time, who has asked, for what.
 const LOOKUP_BYTES: usize = 52;
@@ -72,7 +73,7 @@ impl Auditor {
         let (to, id) = (told.to, told.answer.id);
         let sent = self.sent.get(&(kind::DIRECTORY_QUERY, id)).into_iter().flatten().find(|sent| sent.sender == to);
         let sent = sent.ok_or("an answer that nobody waits for")?;
-        let since = self.aliases.asked.get(&(to, id)).copied().unwrap_or(0);
+        let since = *self.aliases.asked.get(&(to, id)).ok_or("an answer to what was not asked")?;
         let asked = wire::directory_query(&sent.routing).ok_or("a question of the wrong length")?;
         if asked.form != told.answer.form {
             return Err("another question is answered".to_owned());
@@ -82,8 +83,13 @@ impl Auditor {
             form::EXISTENCE => self.check_existence(told, since, items),
             form::LOOKUPS => self.check_lookups(told, (since, asked.after), items),
             form::BUCKETS => self.check_buckets(told),
-            _ => self.check_entries(told, since, items),
+            form::ENTRIES => self.check_entries(told, since, items),
+            form => Err(format!("an answer of form {form}")),
+        }?;
+        if told.answer.has_more != 0 && asked.form != form::LOOKUPS {
+            return Err("it is told to go on where there is nothing".to_owned());
         }
+        Ok(())
     }
 
     fn check_existence(&self, told: &OwnTold<'_>, since: u64, items: &[u8]) -> Finding {
@@ -121,7 +127,7 @@ impl Auditor {
             // The directory has taken in what was before the newest command; what is newer it may have.
             let behind = all.partition_point(|(at, _)| since < *at);
             (0..=behind).any(|from| {
-                let page = &all[from..all.len().min(from + LOOKUPS_PER_ANSWER)];
+                let page = &all[from..all.len().min(from + LOOKUPS_PER_ANSWER_MAX)];
                 let has_more = from + page.len() < all.len();
                 let is_more_right = (told.answer.has_more != 0) == has_more
                     && (!has_more || page.last().is_some_and(|(last, _)| *last == told.answer.after));
@@ -129,7 +135,8 @@ impl Auditor {
                 is_more_right && rows == told.items
             })
         };
-        if could_be_nothing && told.items.is_empty() || entries.into_iter().any(is_page_of) {
+        if could_be_nothing && told.items.is_empty() && told.answer.has_more == 0 || entries.into_iter().any(is_page_of)
+        {
             return Ok(());
         }
         Err(format!("it is told of {} look-ups, which are not those on record", told.items.len() / LOOKUP_BYTES))
@@ -150,11 +157,14 @@ impl Auditor {
     }
 
     fn check_entries(&self, told: &OwnTold<'_>, since: u64, token: &[u8]) -> Finding {
-        let said = rows_of(told.items).ok_or("entries that are none")?;
+        let mut said = rows_of(told.items).ok_or("entries that are none")?;
+        said.sort_unstable();
         let is_right = self.aliases.was(since, |owners| {
             let is_of = |held: &Held| held.participant == told.to && held.identity == token;
             let own = owners.iter().filter(|(_, held)| is_of(held));
-            said == own.map(|(alias, held)| row(alias, held)).collect::<BTreeSet<Row>>()
+            let mut right: Vec<Row> = own.map(|(alias, held)| row(alias, held)).collect();
+            right.sort_unstable();
+            said == right
         });
         if is_right { Ok(()) } else { Err(format!("it is told of entries {said:?}")) }
     }
@@ -175,15 +185,15 @@ fn row((kind, text): &Alias, held: &Held) -> Row {
     (*kind, held.is_paused, held.defaults, held.owned_since_ns, text.clone(), held.account.clone())
 }
 
-fn rows_of(mut items: &[u8]) -> Option<BTreeSet<Row>> {
+fn rows_of(mut items: &[u8]) -> Option<Vec<Row>> {
     const HEAD_BYTES: usize = 16;
-    let mut rows = BTreeSet::new();
+    let mut rows = Vec::new();
     while !items.is_empty() {
         let (head, rest) = items.split_at_checked(HEAD_BYTES)?;
         let (alias, rest) = rest.split_at_checked(usize::from(wire::u16_at(head, 12)))?;
         let (account, rest) = rest.split_at_checked(usize::from(wire::u16_at(head, 14)))?;
         let (defaults, since_ns) = (wire::u16_at(head, 2), wire::u64_at(head, 4));
-        rows.insert((head[0], head[1] != 0, defaults, since_ns, alias.to_vec(), account.to_vec()));
+        rows.push((head[0], head[1] != 0, defaults, since_ns, alias.to_vec(), account.to_vec()));
         items = rest;
     }
     Some(rows)

@@ -145,8 +145,14 @@ impl Scheme {
     }
 
     /// A command about the directory is decided: what has changed, or why nothing has.
-    pub(in super::super) fn directory_commanded(&mut self, kind: u8, decided: Result<DirectoryChange, u16>) {
-        self.rare.push(command_name(kind).to_owned());
+    pub(in super::super) fn directory_commanded(
+        &mut self,
+        entry: &Entry<'_>,
+        decided: Result<DirectoryChange, u16>,
+    ) -> Result<(), String> {
+        self.take_given(entry)?;
+        let kind = entry.kind;
+        let decided = check_signature(entry).and(decided);
         self.answers.insert(self.position, decided.err().unwrap_or(0));
         match decided {
             Ok(change) => self.directory_changed(kind, change),
@@ -155,6 +161,7 @@ impl Scheme {
                 self.tell(event::REFUSED, Happened { code, ..Happened::default() });
             }
         }
+        Ok(())
     }
 
     /// Something of the directory has changed.
@@ -164,9 +171,10 @@ impl Scheme {
             kind::DIRECTORY_RULES => event::DIRECTORY_RULES,
             kind::CATEGORY => event::CATEGORY,
             kind::ISSUER_KEY => event::ISSUER_KEY,
-            _ => event::HASH_KEY,
+            kind::HASH_KEY => event::HASH_KEY,
+            kind => unreachable!("{kind} is no change of the directory"),
         };
-        // It moves no money, so nothing that is checked of that has to wait.
+        // A change of the directory moves no money, so nothing that is checked of that has to wait.
         let last_change = self.last_change;
         self.tell(kind, Happened { participant, code, detail, ..Happened::default() });
         self.last_change = last_change;
@@ -184,8 +192,8 @@ impl Scheme {
         }
     }
 
-    /// A command is on disk: what was given, once. `open_of`: what a participant has open.
-    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, open_of: &dyn Fn(u32) -> Open) -> Result<(), String> {
+    /// What is on disk was given, and is there once.
+    fn take_given(&mut self, entry: &Entry<'_>) -> Result<(), String> {
         let key = (entry.kind, entry.annotation.to_vec(), entry.routing.to_vec());
         let position = self.position;
         let given =
@@ -193,8 +201,15 @@ impl Scheme {
         if let Some(before) = given.replace(position) {
             return Err(format!("a command of {before} is at {position} once more"));
         }
-        self.last_change = position;
         self.rare.push(command_name(entry.kind).to_owned());
+        Ok(())
+    }
+
+    /// A command is on disk: what was given, once. `open_of`: what a participant has open.
+    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, open_of: &dyn Fn(u32) -> Open) -> Result<(), String> {
+        let position = self.position;
+        self.take_given(entry)?;
+        self.last_change = position;
         let decided = check_signature(entry).and_then(|()| self.obey(entry.kind, entry.routing, open_of));
         if let Err(code) = decided {
             self.rare.push(refused_name(code));
