@@ -256,6 +256,7 @@ pub struct Clerk<S: Store> {
     /// A record that was opened last.
     opened: Vec<u8>,
     renewing: Renewing,
+    lookups_per_answer: usize,
 }
 
 /// How far a clerk has come with making hashes anew. Who starts again begins anew, which changes nothing of what is done.
@@ -301,13 +302,20 @@ impl<S: Store> Clerk<S> {
     /// A clerk that reads this directory.
     pub fn new(hashes: HashKeys, vault: VaultReader, directory: DirectoryReader<S>) -> Clerk<S> {
         let (hashes, renewing) = (HashKeyHolder::new(hashes), Renewing::default());
-        Clerk { hashes, vault, directory, opened: Vec::new(), renewing }
+        let lookups_per_answer = LOOKUPS_PER_ANSWER_MAX;
+        Clerk { hashes, vault, directory, opened: Vec::new(), renewing, lookups_per_answer }
     }
 
     /// The same, who goes over to newer hash keys as the scheme does.
     #[must_use]
     pub fn with_ring(self, ring: Box<dyn HashKeyRing>) -> Clerk<S> {
         Clerk { hashes: self.hashes.with_ring(ring), ..self }
+    }
+
+    /// The same, whose answers hold so many look-ups at the most.
+    #[must_use]
+    pub(crate) fn with_lookups_per_answer(self, lookups_per_answer: usize) -> Clerk<S> {
+        Clerk { lookups_per_answer, ..self }
     }
 
     /// Has the directory come so far that what asks for this position can be answered?
@@ -666,7 +674,7 @@ impl<S: Store> Clerk<S> {
             Err(refused) => return Ok(Err(refused)),
         };
         let (made, next) = match self.find_own(participant, &alias)? {
-            Some(record) => self.directory.lookups_of(record.entry, after, LOOKUPS_PER_ANSWER_MAX)?,
+            Some(record) => self.directory.lookups_of(record.entry, after, self.lookups_per_answer)?,
             None => (Vec::new(), None),
         };
         Ok(Ok(Reply::LookedUpBy { made, next }))

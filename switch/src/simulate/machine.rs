@@ -14,7 +14,7 @@ use ledger::snapshot::{Refused, SnapshotWork, Snapshots};
 
 use super::disk::VirtualDisk;
 use super::keys::Keys;
-use super::plan::{Plan, START_NS};
+use super::plan::{LOOKUPS_PER_ANSWER, Plan, START_NS};
 use crate::clerk::{Clerk, Question, Registrar, Renewal, Renewed, Reply};
 use crate::clock::Anchor;
 use crate::directory::hashes::{HashKeyRing, HashKeys};
@@ -286,8 +286,9 @@ impl Machine {
             return Err(Stop::Unplanned("the journal names slots that were never made".to_owned()));
         }
         let reader = vault.reader();
-        let clerk =
-            Clerk::new(hashes.clone(), reader.clone(), directory.reader()).with_ring(Box::new(Arc::clone(ring)));
+        let clerk = Clerk::new(hashes.clone(), reader.clone(), directory.reader())
+            .with_ring(Box::new(Arc::clone(ring)))
+            .with_lookups_per_answer(LOOKUPS_PER_ANSWER);
         let registrar = Registrar::new(hashes, vault).with_ring(Box::new(Arc::clone(ring)));
         let (batches, for_clerk, for_registrar) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let said = BTreeMap::new();

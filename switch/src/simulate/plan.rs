@@ -378,6 +378,9 @@ pub(super) struct AliasPlan {
     pub(super) operator_gap_ns: Option<u64>,
 }
 
+/// As many look-ups as one answer holds here: so few that there often are more.
+pub(super) const LOOKUPS_PER_ANSWER: usize = 3;
+
 /// The keys of the ID system of a run, by their ids. The first is trusted by the genesis.
 pub(super) const ID_KEYS: [&str; 2] = ["simulated", "simulated-2"];
 

@@ -42,8 +42,9 @@ fn a_day_of_registrations_moves_look_ups_and_payments() {
     let report = run(&options).unwrap_or_else(|failure| panic!("{failure}\nswitch simulate {options}"));
     for (what, least) in [
         ("alias command: 0", 1_000),
-        ("alias command: 31", 500),
+        ("alias command: 31", 300),
         ("look-up granted", 3_000),
+        ("look-ups asked on", 100),
         ("look-up limited", 100),
         ("payment by alias", 1_000),
         ("order to be resolved again", 100),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::super::invariants::Finding;
+use super::super::super::plan::LOOKUPS_PER_ANSWER;
 use super::super::super::wire::{self, kind};
 use super::super::Auditor;
 use super::{Alias, Aliases, Held, Id, Made, Owners, names};
@@ -13,9 +14,6 @@ mod form {
     pub(super) const BUCKETS: u8 = 3;
     pub(super) const ENTRIES: u8 = 4;
 }
-
-/// As many look-ups as one answer holds.
-const LOOKUPS_PER_ANSWER_MAX: usize = 64;
 
 /// Length of a look-up on record: position, time, who has asked, for what.
 const LOOKUP_BYTES: usize = 52;
@@ -126,13 +124,15 @@ impl Auditor {
             let all: Vec<(u64, Vec<u8>)> = newest_first.map(|(at, made)| (*at, self.row_of(*at, made))).collect();
             // The directory has taken in what was before the newest command; what is newer it may have.
             let behind = all.partition_point(|(at, _)| since < *at);
+            let count = told.items.len() / LOOKUP_BYTES;
             (0..=behind).any(|from| {
-                let page = &all[from..all.len().min(from + LOOKUPS_PER_ANSWER_MAX)];
-                let has_more = from + page.len() < all.len();
-                let is_more_right = (told.answer.has_more != 0) == has_more
-                    && (!has_more || page.last().is_some_and(|(last, _)| *last == told.answer.after));
+                let (page, rest) = all[from..].split_at(count.min(all.len() - from));
+                // Whoever goes on where it is told to misses nothing and is told nothing twice; there may be nothing more.
+                let is_on_right = rest.first().is_none_or(|(next, _)| *next < told.answer.after)
+                    && page.last().is_none_or(|(last, _)| told.answer.after <= *last);
+                let is_end_right = if told.answer.has_more == 0 { rest.is_empty() } else { is_on_right };
                 let rows: Vec<u8> = page.iter().flat_map(|(_, row)| row.clone()).collect();
-                is_more_right && rows == told.items
+                count <= LOOKUPS_PER_ANSWER && is_end_right && rows == told.items
             })
         };
         if could_be_nothing && told.items.is_empty() && told.answer.has_more == 0 || entries.into_iter().any(is_page_of)
