@@ -13,7 +13,7 @@ use super::super::provider::hex;
 use super::super::wire::{self, Id, kind};
 use super::scheme::DirectoryChange;
 use super::{Auditor, Came};
-use allowances::Allowances;
+use allowances::{Allowances, MEANINGLESS};
 pub(in super::super) use own::OwnTold;
 
 /// A type and a text in canonical form.
@@ -767,7 +767,6 @@ impl Auditor {
 impl Aliases {
     /// The operator has all hashes made anew.
     fn begin_renewal(&mut self, body: &[u8]) -> Result<DirectoryChange, u16> {
-        const MEANINGLESS: u16 = 3;
         const RUNS: u16 = 82;
         let generation = body[0];
         if self.is_rehashing {

@@ -8,9 +8,8 @@ use crate::entry::{
     DirectoryRulesSet, EntryKind, HashKeySet, IssuerKeySet, LookupCategorySet, Signature, write_signed_command,
 };
 use crate::limits::NS_PER_MS;
-use crate::simulate::invariants::{self, Violation, aliases, journal};
+use crate::simulate::invariants::{self, Violation, aliases};
 use crate::simulate::machine::{ClerkDone, ClerkWork, Directing};
-use crate::simulate::operator::parts;
 use crate::simulate::plan::{ID_KEYS, NS_PER_S, Plan, id_system};
 use crate::simulate::queue::Event;
 use crate::simulate::random::Random;
@@ -158,17 +157,9 @@ impl World<'_> {
         if self.drain_until_ns.is_some() {
             return Ok(());
         }
-        let journal_ns = self.machine.journal_ns(self.now_ns);
-        if let Some(process) = &mut self.machine.process {
+        if self.machine.process.is_some() {
             let command = draw_command(&mut self.of_aliases, &self.plan, self.auditor.aliases().generation());
-            let written = parts(&command).ok_or("the operator gives what is no command".to_owned());
-            let given = invariants::named(journal::NAME, written)?;
-            self.auditor.commanded(given.clone());
-            match process.pipeline.operate_written(command, journal_ns) {
-                Ok(ticket) => self.operator.awaits(ticket, given),
-                Err(_) => self.coverage.count("command not taken: too many wait"),
-            }
-            self.wake(self.now_ns);
+            self.give(command)?;
         }
         let next_ns = self.now_ns + NS_PER_S / 4 + self.of_aliases.around(gap_ns);
         self.queue.add(next_ns, Event::OperateDirectory);

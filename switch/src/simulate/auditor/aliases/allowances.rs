@@ -20,6 +20,9 @@ const REMEMBERED_MAX: usize = 64;
 /// Length of a `DirectoryRulesSet`; where its fields lie, as those of the other commands, `docs/formats/entries.md` says.
 const RULES_BYTES: usize = 89;
 
+/// Why a command that means nothing is refused.
+pub(super) const MEANINGLESS: u16 = 3;
+
 /// Capacity, and refill a minute.
 type Size = (u32, u32);
 
@@ -148,7 +151,6 @@ impl Allowances {
     }
 
     fn set_rules(&mut self, now_ns: u64, body: &[u8]) -> Result<DirectoryChange, u16> {
-        const MEANINGLESS: u16 = 3;
         let Some(rules) = self.rules.filter(|_| body.len() == RULES_BYTES) else { return Err(MEANINGLESS) };
         let number = |place: usize| wire::u32_at(body, place * 4);
         let rules = AliasPlan {
@@ -172,7 +174,6 @@ impl Allowances {
 
     fn set_category(&mut self, now_ns: u64, body: &[u8], members: usize) -> Result<DirectoryChange, u16> {
         const PARTICIPANT_UNKNOWN: u16 = 1;
-        const MEANINGLESS: u16 = 3;
         let (participant, category) = (wire::u32_at(body, 0), body[4]);
         let place = (participant as usize).checked_sub(1).filter(|place| *place < members);
         let place = place.ok_or(PARTICIPANT_UNKNOWN)?;
@@ -186,7 +187,6 @@ impl Allowances {
     }
 
     fn set_key(&mut self, position: u64, body: &[u8]) -> Result<DirectoryChange, u16> {
-        const MEANINGLESS: u16 = 3;
         const KEY_UNKNOWN: u16 = 81;
         let (not_before_s, not_after_s, is_valid) = (wire::u64_at(body, 194), wire::u64_at(body, 202), body[210] != 0);
         if not_after_s <= not_before_s {

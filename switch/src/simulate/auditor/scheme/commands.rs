@@ -153,14 +153,8 @@ impl Scheme {
         self.take_given(entry)?;
         let kind = entry.kind;
         let decided = check_signature(entry).and(decided);
-        self.answers.insert(self.position, decided.err().unwrap_or(0));
-        match decided {
-            Ok(change) => self.directory_changed(kind, change),
-            Err(code) => {
-                self.rare.push(refused_name(code));
-                self.tell(event::REFUSED, Happened { code, ..Happened::default() });
-            }
-        }
+        self.note_decided(decided.map(drop));
+        decided.into_iter().for_each(|change| self.directory_changed(kind, change));
         Ok(())
     }
 
@@ -205,17 +199,21 @@ impl Scheme {
         Ok(())
     }
 
-    /// A command is on disk: what was given, once. `open_of`: what a participant has open.
-    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, open_of: &dyn Fn(u32) -> Open) -> Result<(), String> {
-        let position = self.position;
-        self.take_given(entry)?;
-        self.last_change = position;
-        let decided = check_signature(entry).and_then(|()| self.obey(entry.kind, entry.routing, open_of));
+    /// What becomes of the command at this position.
+    fn note_decided(&mut self, decided: Result<(), u16>) {
         if let Err(code) = decided {
             self.rare.push(refused_name(code));
             self.tell(event::REFUSED, Happened { code, ..Happened::default() });
         }
-        self.answers.insert(position, decided.err().unwrap_or(0));
+        self.answers.insert(self.position, decided.err().unwrap_or(0));
+    }
+
+    /// A command is on disk: what was given, once. `open_of`: what a participant has open.
+    pub(in super::super) fn command(&mut self, entry: &Entry<'_>, open_of: &dyn Fn(u32) -> Open) -> Result<(), String> {
+        self.take_given(entry)?;
+        self.last_change = self.position;
+        let decided = check_signature(entry).and_then(|()| self.obey(entry.kind, entry.routing, open_of));
+        self.note_decided(decided);
         Ok(())
     }
 
