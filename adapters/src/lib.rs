@@ -76,6 +76,8 @@ pub mod alias;
 pub mod attestation;
 pub mod check;
 pub mod directory;
+pub mod gateway;
+pub mod iso20022;
 pub mod limits;
 pub mod message;
 pub mod name;

@@ -209,7 +209,7 @@ impl Room {
                 Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {
                     panic!("nobody has asked for aliases here")
                 }
-                Event::Welcomed(_) | Event::Acknowledged { .. } | Event::Echo { .. } => {}
+                Event::Welcomed(_) | Event::Acknowledged { .. } | Event::Echo { .. } | Event::Numbered(..) => {}
             });
             received.expect("the switch keeps to the protocol");
             provider.inbound.clear();

@@ -64,6 +64,16 @@ pub struct Config {
 pub struct Listen {
     /// The native protocol.
     pub native: SocketAddr,
+    /// ISO 20022 over HTTPS; nobody can where it is missing.
+    #[serde(default)]
+    pub iso20022: Option<SocketAddr>,
+    /// The switch's name on ISO 20022 messages: 1 to 35 of `A-Z 0-9 - _`.
+    #[serde(default = "default_name")]
+    pub name: String,
+}
+
+fn default_name() -> String {
+    "CLEARSPAN".to_owned()
 }
 
 /// PEM files.
@@ -166,6 +176,9 @@ impl Config {
         if (1..SNAPSHOT_EVERY_ENTRIES_MIN).contains(&self.journal.snapshot_every_entries) {
             let least = SNAPSHOT_EVERY_ENTRIES_MIN;
             return Err(format!("journal.snapshot_every_entries must be 0, for none, or at least {least}"));
+        }
+        if ParticipantCode::parse(&self.listen.name).is_none() {
+            return Err("listen.name must be 1 to 35 of A-Z 0-9 - _".to_owned());
         }
         let limits = &self.limits;
         let in_flight_fits = (1..=IN_FLIGHT_MAX).contains(&limits.in_flight_max)
@@ -707,6 +720,8 @@ mod tests {
         assert!(small.contains("journal.segment_bytes must be"), "{small}");
         let often = error_of(&format!("{GOOD}[journal]\nsnapshot_every_entries = 5\n"));
         assert!(often.contains("journal.snapshot_every_entries must be 0"), "{often}");
+        let name = error_of(&GOOD.replace("[tls]", "name = \"the switch\"\n[tls]"));
+        assert!(name.contains("listen.name must be"), "{name}");
         let grace = error_of(&format!("{GOOD}[presence]\nabsence_grace_ms = 86400001\n"));
         assert!(grace.contains("presence.absence_grace_ms and"), "{grace}");
         let missing = error_of("[listen]\nnative = \"127.0.0.1:0\"\n");

@@ -1,6 +1,7 @@
 //! A development PKI, and what a certificate says about its owner. A scheme in production has its own authority; only the reading of names
 //! is used there.
 
+pub use adapters::native::tls::participant_of;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -108,17 +109,6 @@ fn participant_params(code: &ParticipantCode) -> CertificateParams {
     params.distinguished_name.push(DnType::CommonName, code.as_str());
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params
-}
-
-/// The participant that a verified certificate names: its subject's common name.
-pub fn participant_of(certificate: &CertificateDer<'_>) -> Option<ParticipantCode> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let mut names = certificate.subject().iter_common_name();
-    let name = names.next()?.as_str().ok()?;
-    if names.next().is_some() {
-        return None;
-    }
-    ParticipantCode::parse(name)
 }
 
 /// What is known of a connection by its verified certificate.

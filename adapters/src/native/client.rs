@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::check::{self, Refusal};
@@ -40,20 +41,48 @@ use crate::native::session::{Broken, Resume, UnacknowledgedMax, Welcomed};
 pub struct ClientOptions {
     /// How many connections: 1 or 2. Two are for a line that may break; each is made again by itself.
     pub connections: usize,
+    /// The way to the switch.
+    pub route: Route,
+    /// Who the provider is: what its own certificate says, or for whom that one's holder may connect.
+    pub code: ParticipantCode,
+    /// What was seen in an earlier life.
+    pub resume: Resume,
+    /// How much may wait for the switch's acknowledgement, on each connection, before `submit` waits.
+    pub unacknowledged_max: UnacknowledgedMax,
+    /// Is an `Incoming::Numbered` to stand before each message of the outbox?
+    pub with_numbers: bool,
+}
+
+/// The way to the switch.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Over the network.
+    Remote(Remote),
+    /// In the switch's own process.
+    Within(Within),
+}
+
+/// A switch on the network.
+#[derive(Clone, Debug)]
+pub struct Remote {
     /// `host:port` of the switch; where there are several, they are tried in turn.
     pub addresses: Vec<String>,
     /// The same for the second connection, which may go by another line; empty where it has the addresses of the first.
     pub second_addresses: Vec<String>,
     /// The name in the switch's certificate.
     pub server_name: ServerName<'static>,
-    /// Who the provider is: what its own certificate says, or for whom that one's holder may connect.
-    pub code: ParticipantCode,
     /// See `tls::client_config`.
     pub tls: Arc<ClientConfig>,
-    /// What was seen in an earlier life.
-    pub resume: Resume,
-    /// How much may wait for the switch's acknowledgement, on each connection, before `submit` waits.
-    pub unacknowledged_max: UnacknowledgedMax,
+}
+
+/// How an adapter in the switch's own process gets a connection: a pipe whose other end the switch has taken, or why it has not.
+#[derive(Clone)]
+pub struct Within(pub Arc<dyn Fn() -> Result<DuplexStream, String> + Send + Sync>);
+
+impl std::fmt::Debug for Within {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Within")
+    }
 }
 
 impl ClientOptions {
@@ -64,24 +93,47 @@ impl ClientOptions {
         code: ParticipantCode,
         tls: Arc<ClientConfig>,
     ) -> ClientOptions {
-        ClientOptions {
-            connections: 1,
-            addresses: vec![address.into()],
-            second_addresses: Vec::new(),
-            server_name,
-            code,
-            tls,
-            resume: Resume::FROM_THE_START,
-            unacknowledged_max: UnacknowledgedMax::default(),
-        }
+        let addresses = vec![address.into()];
+        ClientOptions::by(Route::Remote(Remote { addresses, second_addresses: Vec::new(), server_name, tls }), code)
+    }
+
+    /// One connection by this way, everything from the start, and limits that need no thought.
+    pub fn by(route: Route, code: ParticipantCode) -> ClientOptions {
+        let (resume, unacknowledged_max) = (Resume::FROM_THE_START, UnacknowledgedMax::default());
+        ClientOptions { connections: 1, route, code, resume, unacknowledged_max, with_numbers: false }
     }
 
     /// Two connections, the second to this address.
+    ///
+    /// # Panics
+    /// Where the switch is not on the network.
     #[must_use]
-    pub fn with_second(self, address: impl Into<String>) -> ClientOptions {
-        ClientOptions { connections: CONNECTION_SLOTS, second_addresses: vec![address.into()], ..self }
+    pub fn with_second(mut self, address: impl Into<String>) -> ClientOptions {
+        self.remote().second_addresses = vec![address.into()];
+        ClientOptions { connections: CONNECTION_SLOTS, ..self }
     }
 
+    /// The switch on the network.
+    ///
+    /// # Panics
+    /// Where it is not there.
+    pub fn remote(&mut self) -> &mut Remote {
+        match &mut self.route {
+            Route::Remote(remote) => remote,
+            Route::Within(_) => panic!("the switch is in this process"),
+        }
+    }
+
+    /// How many addresses the connection of this slot has to try.
+    pub(super) fn addresses(&self, slot: usize) -> usize {
+        match &self.route {
+            Route::Remote(remote) => remote.addresses_of(slot).len(),
+            Route::Within(_) => 1,
+        }
+    }
+}
+
+impl Remote {
     /// Where the connection of this slot goes.
     pub(super) fn addresses_of(&self, slot: usize) -> &[String] {
         if slot == 0 || self.second_addresses.is_empty() { &self.addresses } else { &self.second_addresses }
@@ -400,6 +452,8 @@ pub enum Incoming {
     Connected(Connected),
     /// A connection is gone, or could not be made.
     Disconnected(Disconnected),
+    /// The next message has this number in this lane of the outbox. Only with `ClientOptions::with_numbers`.
+    Numbered(Lane, u64),
     /// A payment waits for an `Answer`.
     Forward(Box<Forward>),
     /// What became of a payment, or of a return.
@@ -581,7 +635,7 @@ impl Client {
     /// # Panics
     /// Outside a tokio runtime (any flavour, with time and I/O enabled), without an address, or with connections that are neither one nor two.
     pub fn start(options: ClientOptions) -> (Client, Events) {
-        assert!(!options.addresses.is_empty(), "a client needs an address");
+        assert!(options.addresses(0) > 0, "a client needs an address");
         let (command_sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (stop_sender, stop) = watch::channel(false);
         let (left_sender, left) = watch::channel(None);

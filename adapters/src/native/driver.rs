@@ -53,12 +53,11 @@ impl Driver {
     ) -> Driver {
         let pair = ClientPair::new(options.code, options.resume, options.unacknowledged_max, options.connections);
         Driver {
-            options,
             pair,
             commands,
             taken: VecDeque::new(),
             arrived: Vec::new(),
-            translator: Translator::default(),
+            translator: Translator::new(options.with_numbers),
             inbox,
             stop,
             connections,
@@ -66,6 +65,7 @@ impl Driver {
             plaintext: Vec::new(),
             is_abandoned: false,
             is_closing: false,
+            options,
         }
     }
 

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use crate::limits::{
     HANDSHAKE_TIMEOUT_MS, RECEIVE_BYTES_MAX, RETRY_FIRST_MS, RETRY_MAX_MS, RETRY_SLOW_MS, STALL_MAX_MS, STEADY_AFTER_MS,
 };
-use crate::native::client::{ClientOptions, DisconnectReason};
+use crate::native::client::{ClientOptions, DisconnectReason, Route};
 use crate::native::link::Link;
 use crate::native::session::Idle;
 
@@ -69,11 +69,19 @@ impl Line {
 
     /// Begins an attempt, at the next address.
     pub(super) fn begin(&mut self, options: &ClientOptions) {
-        let addresses = options.addresses_of(self.slot);
-        let address = addresses[self.attempts as usize % addresses.len()].clone();
-        let connector = TlsConnector::from(options.tls.clone());
         self.began = Instant::now();
-        self.state = State::Connecting(Box::pin(connect(address, connector, options.server_name.clone())));
+        self.state = State::Connecting(match &options.route {
+            Route::Remote(remote) => {
+                let addresses = remote.addresses_of(self.slot);
+                let address = addresses[self.attempts as usize % addresses.len()].clone();
+                let connector = TlsConnector::from(remote.tls.clone());
+                Box::pin(connect(address, connector, remote.server_name.clone()))
+            }
+            Route::Within(within) => {
+                let made = (within.0)().map(Link::within).map_err(DisconnectReason::Unreachable);
+                Box::pin(std::future::ready(made))
+            }
+        });
     }
 
     /// An attempt is over, soon or late. Gives the pause before the next one.
@@ -81,7 +89,7 @@ impl Line {
         if self.began.elapsed() >= Duration::from_millis(STEADY_AFTER_MS) {
             self.attempts = 0;
         }
-        let rounds = self.attempts as usize / options.addresses_of(self.slot).len();
+        let rounds = self.attempts as usize / options.addresses(self.slot);
         let retry_after_ms = retry_after_ms(rounds, why);
         self.attempts = self.attempts.saturating_add(1);
         self.state = State::Paused(Box::pin(sleep(Duration::from_millis(retry_after_ms))));

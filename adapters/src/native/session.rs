@@ -150,6 +150,8 @@ pub struct Welcomed {
 pub enum Event<'a> {
     /// The connection is open.
     Welcomed(Welcomed),
+    /// The next message has this number in this lane of the outbox.
+    Numbered(Lane, u64),
     /// A payment to this provider's customer waits for an `Answer`.
     Forward {
         /// What the switch read.
@@ -662,6 +664,9 @@ impl ClientSession {
 /// Makes an event of a message from the outbox, or of a reply.
 fn hand_out(frame: &Frame<'_>, numbered: bool, on: &mut impl FnMut(Event<'_>)) -> Result<(), Broken> {
     let private = frame.private;
+    if numbered {
+        on(Event::Numbered(frame.head.lane, frame.head.number));
+    }
     on(match frame.kind {
         MessageKind::Forward => Event::Forward { routing: read::<Forward>(frame)?, private },
         MessageKind::Status => Event::Status { routing: read::<Status>(frame)?, private, numbered },

@@ -12,6 +12,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::message::ParticipantCode;
+
 /// A file that TLS needs cannot be used. Says which one, why, and what to do.
 #[derive(Debug)]
 pub struct TlsFileError {
@@ -105,6 +107,17 @@ pub fn read_roots(path: &Path) -> Result<RootCertStore, TlsFileError> {
             .map_err(|error| TlsFileError { path: path.into(), problem: Problem::Authority(error) })?;
     }
     Ok(roots)
+}
+
+/// The participant that a certificate names: its subject's common name. Whether it can be trusted is for TLS to say.
+pub fn participant_of(certificate: &CertificateDer<'_>) -> Option<ParticipantCode> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let mut names = certificate.subject().iter_common_name();
+    let name = names.next()?.as_str().ok()?;
+    if names.next().is_some() {
+        return None;
+    }
+    ParticipantCode::parse(name)
 }
 
 /// The certificates in a PEM file, at least one.

@@ -41,6 +41,8 @@ impl Held {
 #[derive(Default)]
 pub(super) struct Translator {
     pub(super) fresh: Vec<Incoming>,
+    /// Is it told which number a message has?
+    with_numbers: bool,
     held: [Held; CONNECTION_SLOTS],
     /// `SignOn` and `SignOff` whose fate is not known.
     signs_open: usize,
@@ -49,6 +51,11 @@ pub(super) struct Translator {
 }
 
 impl Translator {
+    /// For a provider that is, or is not, told which number a message has.
+    pub(super) fn new(with_numbers: bool) -> Translator {
+        Translator { with_numbers, ..Translator::default() }
+    }
+
     /// A session holds this message now.
     pub(super) fn submitted(&mut self, at: PairTicket, kind: MessageKind, payment_id: Option<PaymentId>) {
         self.signs_open += usize::from(is_sign(kind));
@@ -89,6 +96,8 @@ impl Translator {
                 let connections = self.connections();
                 self.fresh.push(Incoming::Connected(Connected { slot, connections, welcomed }));
             }
+            Event::Numbered(lane, number) if self.with_numbers => self.fresh.push(Incoming::Numbered(lane, number)),
+            Event::Numbered(..) => {}
             Event::Forward { routing, private } => self.came(MessageKind::Forward, forward(routing, private)),
             Event::Status { routing, private, numbered } => {
                 self.came(MessageKind::Status, status(routing, private, numbered));

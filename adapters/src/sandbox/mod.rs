@@ -317,6 +317,8 @@ impl Shell {
         match incoming {
             Incoming::Connected(connected) => self.shared.observe(Observed::Connected(connected)),
             Incoming::Disconnected(disconnected) => self.shared.observe(Observed::Disconnected(disconnected)),
+            // Asked for by nobody here.
+            Incoming::Numbered(..) => {}
             Incoming::Forward(forward) => self.forwarded(forward),
             Incoming::Status(status) => self.status(&status),
             Incoming::Refused(refused) => self.refused(&refused),

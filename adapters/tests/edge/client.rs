@@ -180,7 +180,7 @@ async fn a_certificate_of_another_scheme_is_refused_in_clear_words() {
     let switch = ScriptedSwitch::new().await;
     let other = Pki::new();
     let mut options = switch.options();
-    options.tls = other.client(switch.pki.path("ca.pem"));
+    options.remote().tls = other.client(switch.pki.path("ca.pem"));
     let (_client, mut events) = Client::start(options);
     assert!(switch.accept_maybe().await.is_none());
     let Disconnected { why, .. } = next_event(&mut events, &mut Vec::new(), disconnected).await;
@@ -193,7 +193,7 @@ async fn a_switch_of_another_scheme_is_not_trusted() {
     let switch = ScriptedSwitch::new().await;
     let other = Pki::new();
     let mut options = switch.options();
-    options.tls = switch.pki.client(other.path("ca.pem"));
+    options.remote().tls = switch.pki.client(other.path("ca.pem"));
     let (_client, mut events) = Client::start(options);
     assert!(switch.accept_maybe().await.is_none());
     let Disconnected { why, .. } = next_event(&mut events, &mut Vec::new(), disconnected).await;
@@ -205,7 +205,7 @@ async fn addresses_are_tried_in_turn() {
     let switch = ScriptedSwitch::new().await;
     let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let mut options = switch.options();
-    options.addresses.insert(0, nobody.local_addr().unwrap().to_string());
+    options.remote().addresses.insert(0, nobody.local_addr().unwrap().to_string());
     drop(nobody);
     let (_client, mut events) = Client::start(options);
     let mut rest = Vec::new();

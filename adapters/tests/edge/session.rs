@@ -35,7 +35,7 @@ impl Bench {
 
     fn receive(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let events = &mut self.events;
-        self.session.receive(bytes, &mut |event| events.push(describe(&event)))
+        self.session.receive(bytes, &mut |event| note(events, &event))
     }
 
     fn welcome(&mut self, lineage: Lineage, resumed_after: [u64; 3]) -> Result<(), Broken> {
@@ -85,8 +85,15 @@ impl Bench {
     }
 }
 
+/// Notes an event in words. Numbers were in the frames.
+pub(crate) fn note(events: &mut Vec<String>, event: &Event<'_>) {
+    if !matches!(event, Event::Numbered(..)) {
+        events.push(describe(event));
+    }
+}
+
 /// An event in words.
-pub(crate) fn describe(event: &Event<'_>) -> String {
+fn describe(event: &Event<'_>) -> String {
     let payment = |id: [u8; 16]| {
         let mut number = [0; 8];
         number[..6].copy_from_slice(&id[..6]);
@@ -123,6 +130,7 @@ pub(crate) fn describe(event: &Event<'_>) -> String {
             format!("refused ticket {ticket} {} busy {busy}", payment(error.payment_id))
         }
         Event::Acknowledged { through } => format!("acknowledged {through}"),
+        Event::Numbered(lane, number) => format!("numbered {lane:?} {number}"),
         Event::Echo { token } => format!("echo {token}"),
     }
 }

@@ -174,7 +174,7 @@ async fn a_provider_whose_first_line_is_down_from_the_start_is_served_by_the_sec
     let switch = ScriptedSwitch::new().await;
     let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let mut options = switch.options().with_second(switch.address().to_string());
-    options.addresses = vec![nobody.local_addr().unwrap().to_string()];
+    options.remote().addresses = vec![nobody.local_addr().unwrap().to_string()];
     drop(nobody);
     let (client, mut events) = Client::start(options);
     let (mut peer, resume, slot) = switch.accept_slot().await;

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (currency, model) = (CURRENCY.to_owned(), Model::Net);
         let issuers = vec![IdSystem::create(data)?.trusted()];
-        init::make(data, &init::Plan { participants, currency, model, listen, issuers })?;
+        init::make(data, &init::Plan { participants, currency, model, listen, listen_iso20022: None, issuers })?;
     }
     let config = Config::read(&config_path(data)).map_err(Failure::start)?;
     let server = Server::start(&config).map_err(Failure::start)?;

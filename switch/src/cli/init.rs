@@ -39,6 +39,9 @@ pub(super) struct Arguments {
     /// Where providers will connect; port 0 takes a free one at each start
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
+    /// Where providers will send ISO 20022 messages over HTTPS; nobody can without this
+    #[arg(long, value_name = "HOST:PORT")]
+    listen_iso20022: Option<SocketAddr>,
 }
 
 /// Runs the command.
@@ -49,6 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         currency: arguments.currency.clone(),
         model: arguments.model,
         listen: arguments.listen,
+        listen_iso20022: arguments.listen_iso20022,
         issuers: Vec::new(),
     };
     make(&arguments.data, &plan)?;
@@ -76,6 +80,8 @@ pub(super) struct Plan {
     pub(super) model: Model,
     /// Where providers will connect.
     pub(super) listen: SocketAddr,
+    /// Where ISO 20022 messages are sent, if anywhere.
+    pub(super) listen_iso20022: Option<SocketAddr>,
     /// Keys of ID systems that are trusted.
     pub(super) issuers: Vec<GenesisIssuer>,
 }
@@ -158,6 +164,10 @@ fn genesis_text(plan: &Plan) -> Result<String, Failure> {
 fn config_text(plan: &Plan, key_file: &Path) -> String {
     let key_name = key_file.file_name().unwrap_or_default().to_string_lossy();
     let listen = plan.listen;
+    let iso20022 = match plan.listen_iso20022 {
+        Some(address) => format!("iso20022 = \"{address}\""),
+        None => "# iso20022 = \"127.0.0.1:7443\"".to_owned(),
+    };
     format!(
         r#"# Configuration of a Clearspan switch. Relative paths start at this file's directory, which is the data directory.
 # An unknown key is an error, so a misspelt one is never ignored.
@@ -165,6 +175,8 @@ fn config_text(plan: &Plan, key_file: &Path) -> String {
 [listen]
 # Where providers connect with the native protocol (TLS 1.3, client certificates). Port 0 takes a free one.
 native = "{listen}"
+# Where providers send ISO 20022 messages over HTTPS, with the same certificates (docs/iso20022.md). Without this line nobody can.
+{iso20022}
 
 [tls]
 # The authority whose certificates name participants, and the switch's own pair. These are for development.
@@ -216,6 +228,7 @@ mod tests {
             currency: "XTS".into(),
             model: Model::Gross,
             listen: "127.0.0.1:0".parse().unwrap(),
+            listen_iso20022: None,
             issuers: Vec::new(),
         };
         assert!(make(&data, &plan).is_ok());

@@ -8,7 +8,7 @@ use super::{Failure, listen_for_stop, start_logging};
 use crate::config::Config;
 use crate::server::Server;
 
-/// Runs the switch. Prints `ready native=HOST:PORT` once it accepts; SIGTERM or Ctrl-C stops it gracefully.
+/// Runs the switch. Prints `ready native=HOST:PORT` once it accepts, and behind it ` iso20022=HOST:PORT` where that is configured; SIGTERM or Ctrl-C stops it gracefully.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The configuration that `switch init` wrote
@@ -41,7 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // Before it says that it is ready: whoever reads that may stop it at once, and gracefully.
     let stop = runtime.block_on(async { listen_for_stop() }).map_err(Failure::start)?;
     // Whoever waits for this line may have closed the pipe; the switch serves on.
-    let _ = writeln!(std::io::stdout(), "ready native={}", server.address()).and_then(|()| std::io::stdout().flush());
+    let iso20022 = server.iso20022_address().map(|address| format!(" iso20022={address}")).unwrap_or_default();
+    let _ = writeln!(std::io::stdout(), "ready native={}{iso20022}", server.address())
+        .and_then(|()| std::io::stdout().flush());
     if !runtime.block_on(stop_or_fault(&server, stop)) {
         return server.wait().map_err(Failure::fault);
     }

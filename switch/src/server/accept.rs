@@ -36,8 +36,8 @@ pub enum AcceptError {
     Files(TlsFileError),
     /// What the files hold does not make a server.
     Tls(String),
-    /// The address.
-    Listen(SocketAddr, std::io::Error),
+    /// The address, and which setting says it.
+    Listen(SocketAddr, &'static str, std::io::Error),
 }
 
 impl std::fmt::Display for AcceptError {
@@ -45,8 +45,8 @@ impl std::fmt::Display for AcceptError {
         match self {
             AcceptError::Files(error) => error.fmt(f),
             AcceptError::Tls(problem) => write!(f, "tls: {problem}; check the files of section [tls] in switch.toml"),
-            AcceptError::Listen(address, error) => {
-                write!(f, "cannot listen on {address}: {error}; choose another listen.native in switch.toml")
+            AcceptError::Listen(address, setting, error) => {
+                write!(f, "cannot listen on {address}: {error}; choose another {setting} in switch.toml")
             }
         }
     }
@@ -54,8 +54,9 @@ impl std::fmt::Display for AcceptError {
 
 impl std::error::Error for AcceptError {}
 
-/// TLS 1.3 only, with client certificates of the scheme's authority. No resumption: a resumed session would skip revocation.
-fn server_config(config: &Config) -> Result<Arc<ServerConfig>, AcceptError> {
+/// TLS 1.3 only, with client certificates of the scheme's authority. No resumption: a resumed session would skip revocation. Above it one of these protocols is spoken, by
+/// their names in ALPN.
+pub(super) fn server_config(config: &Config, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>, AcceptError> {
     let roots = read_roots(&config.path(&config.tls.ca)).map_err(AcceptError::Files)?;
     let chain = read_certificates(&config.path(&config.tls.certificate)).map_err(AcceptError::Files)?;
     let key = read_key(&config.path(&config.tls.key)).map_err(AcceptError::Files)?;
@@ -68,6 +69,7 @@ fn server_config(config: &Config) -> Result<Arc<ServerConfig>, AcceptError> {
         .map_err(|error| AcceptError::Tls(error.to_string()))?;
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(Arc::new(tls))
 }
 
@@ -80,8 +82,23 @@ pub(super) struct Acceptor {
     door: Arc<Door>,
 }
 
+/// Takes an address that a setting says.
+pub(super) fn listen(
+    wanted: SocketAddr,
+    setting: &'static str,
+) -> Result<(std::net::TcpListener, SocketAddr), AcceptError> {
+    let listen = || {
+        // Tokio's bind would need a runtime here; the standard one also lets an address be taken again at once after a restart.
+        let listener = std::net::TcpListener::bind(wanted)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listen().map_err(|error| AcceptError::Listen(wanted, setting, error))
+}
+
 /// What every handshake shares.
-struct Door {
+pub(super) struct Door {
     ring: Arc<Mutex<KeyRing>>,
     clock: JournalClock,
     /// Whoever connected in this run: they get a new key when the day changes.
@@ -90,22 +107,9 @@ struct Door {
 
 impl Acceptor {
     /// Reads the certificates and takes the address.
-    pub(super) fn bind(
-        config: &Config,
-        ring: Arc<Mutex<KeyRing>>,
-        clock: JournalClock,
-        handshakes_max: usize,
-    ) -> Result<Acceptor, AcceptError> {
-        let tls = TlsAcceptor::from(server_config(config)?);
-        let wanted = config.listen.native;
-        let listen = || {
-            // Tokio's bind would need a runtime here; the standard one also lets an address be taken again at once after a restart.
-            let listener = std::net::TcpListener::bind(wanted)?;
-            listener.set_nonblocking(true)?;
-            Ok((listener.local_addr()?, listener))
-        };
-        let (address, listener) = listen().map_err(|error| AcceptError::Listen(wanted, error))?;
-        let door = Arc::new(Door { ring, clock, known: Mutex::default() });
+    pub(super) fn bind(config: &Config, door: Arc<Door>, handshakes_max: usize) -> Result<Acceptor, AcceptError> {
+        let tls = TlsAcceptor::from(server_config(config, &[])?);
+        let (listener, address) = listen(config.listen.native, "listen.native")?;
         Ok(Acceptor { listener, address, tls, handshakes_max, door })
     }
 
@@ -168,6 +172,10 @@ impl Acceptor {
 }
 
 impl Door {
+    pub(super) fn new(ring: Arc<Mutex<KeyRing>>, clock: JournalClock) -> Arc<Door> {
+        Arc::new(Door { ring, clock, known: Mutex::default() })
+    }
+
     async fn take(&self, tls: TlsAcceptor, socket: TcpStream, peer: SocketAddr, queue: &HotLoopQueue) {
         match self.handshake(tls, socket).await {
             Ok((link, certificate)) => match self.key_of(certificate.holder) {
@@ -202,7 +210,8 @@ impl Door {
         Ok((UnregisteredLink::new(socket, rustls::Connection::Server(connection)), certificate))
     }
 
-    fn key_of(&self, code: ParticipantCode) -> Result<crate::seal::DataKey, SealFault> {
+    /// The key that seals what comes from this participant.
+    pub(super) fn key_of(&self, code: ParticipantCode) -> Result<crate::seal::DataKey, SealFault> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(code);
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.data_key(code, day_of(self.clock.now_ns()))

@@ -20,6 +20,7 @@ mod asker;
 mod desk;
 mod directory;
 mod hot_loop;
+mod iso20022;
 mod renderer;
 mod socket;
 mod status;
@@ -166,6 +167,7 @@ pub struct Report {
 /// A running switch.
 pub struct Server {
     address: SocketAddr,
+    iso20022_address: Option<SocketAddr>,
     recovered: Recovered,
     queue: HotLoopQueue,
     stop_accepting: watch::Sender<bool>,
@@ -181,12 +183,16 @@ impl Server {
         let clock = JournalClock::after(last_time_ns);
         let ring = Arc::new(Mutex::new(ring));
         let (connections_max, handshakes_max) = descriptors().map_err(ServerError::System)?;
-        let acceptor = accept::Acceptor::bind(config, Arc::clone(&ring), clock, handshakes_max);
-        let acceptor = acceptor.map_err(ServerError::Accept)?;
+        let door = accept::Door::new(Arc::clone(&ring), clock);
+        let acceptor =
+            accept::Acceptor::bind(config, Arc::clone(&door), handshakes_max).map_err(ServerError::Accept)?;
         let address = acceptor.address();
 
         let (sender, messages) = bounded(ARRIVALS_MAX);
         let queue = HotLoopQueue { sender, wake: Arc::new(Notify::new()) };
+        let https =
+            iso20022::HttpsListener::bind(config, &door, &queue, connections_max).map_err(ServerError::Accept)?;
+        let iso20022_address = https.as_ref().map(iso20022::HttpsListener::address);
         let (requests, render_requests) = bounded(RENDER_REQUESTS_MAX);
         let (rendered_sender, rendered) = bounded(RENDER_REQUESTS_MAX);
         // Neither of these is ever full: the pipeline has no more questions open than they hold.
@@ -264,6 +270,10 @@ impl Server {
                 move || acceptor.run(&queue, keys_asked_for, stop)
             })?,
         ];
+        if let Some(https) = https {
+            let (queue, stop) = (queue.clone(), stop.clone());
+            others.push(spawn("iso20022", move || https.run(&queue, stop))?);
+        }
         if let Ok(desk) = desk {
             let stop = stop.clone();
             others.push(spawn("desk", move || desk.run(stop, move |stream| desk::attend(stream, sources.clone())))?);
@@ -275,12 +285,17 @@ impl Server {
             others.push(spawn("admin", move || admin.run(stop, attend))?);
         }
         let hot_loop = spawn("hot-loop", move || hot_loop.run())?;
-        Ok(Server { address, recovered, queue, stop_accepting, hot_loop, others })
+        Ok(Server { address, iso20022_address, recovered, queue, stop_accepting, hot_loop, others })
     }
 
     /// Where providers connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where providers send ISO 20022 messages over HTTPS, if they can.
+    pub fn iso20022_address(&self) -> Option<SocketAddr> {
+        self.iso20022_address
     }
 
     /// What was found at the start.

@@ -507,7 +507,7 @@ impl News {
             Heard::DirectoryAnswer { routing, .. } => {
                 News::OwnTold(routing.query_id, (routing.has_more != 0).then(|| routing.after.to_native()))
             }
-            Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } => News::Other,
+            Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } | Heard::Numbered(..) => News::Other,
         }
     }
 }

@@ -125,7 +125,7 @@ impl Provider {
         let (bytes, is_last) = hub.take(key, self.takes_bytes);
         self.check_numbers(&bytes);
         let heard = &mut self.heard;
-        let received = self.session.receive(&bytes, &mut |event| heard.push(owned(event)));
+        let received = self.session.receive(&bytes, &mut |event| heard.extend(owned(event)));
         received.unwrap_or_else(|broken| panic!("{}: {broken}", self.code));
         if is_last {
             self.disconnect(hub);
@@ -175,9 +175,10 @@ impl Provider {
     }
 }
 
-fn owned(event: Event<'_>) -> Heard {
+/// None of a number, which the frame had.
+fn owned(event: Event<'_>) -> Option<Heard> {
     let payment = |bytes| PaymentId::from_bytes(bytes).unwrap();
-    match event {
+    Some(match event {
         Event::Welcomed(Welcomed { numbers_restarted, resumed_after, resent, .. }) => {
             Heard::Welcomed { resumed_after: resumed_after[0], restarted: numbers_restarted, resent }
         }
@@ -203,8 +204,9 @@ fn owned(event: Event<'_>) -> Heard {
             panic!("nobody here has to do with aliases")
         }
         Event::Acknowledged { through } => Heard::Acknowledged { through },
+        Event::Numbered(..) => return None,
         Event::Echo { .. } => Heard::Echo,
-    }
+    })
 }
 
 /// Everyone sends, the switch turns once, everyone receives.

@@ -335,7 +335,7 @@ impl Provider {
             Incoming::Returned(_) | Incoming::CaseForward(_) | Incoming::CaseStatus(_) => {
                 panic!("nobody here returns or asks anything: {incoming:?}")
             }
-            Incoming::Acknowledged { .. } => {}
+            Incoming::Acknowledged { .. } | Incoming::Numbered(..) => {}
         }
     }
 

@@ -23,6 +23,7 @@ mod disk;
 mod door;
 mod frames;
 mod history;
+mod iso20022;
 mod kill;
 mod ledger;
 mod outcomes;

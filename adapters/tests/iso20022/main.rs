@@ -1,0 +1,6 @@
+//! ISO 20022 messages, from and to the canonical ones.
+
+mod documents;
+mod refusals;
+mod there_and_back;
+mod validity;
