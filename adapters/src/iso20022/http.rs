@@ -18,7 +18,9 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::document::Decoder;
-use super::limits::{DECIDE_MS, HEAD_BYTES_MAX, HEAD_MS, MESSAGE_BYTES_MAX, READ_MAX, STREAMS_MAX, WAIT_MAX_S};
+use super::limits::{
+    BODY_MS, DECIDE_MS, EXCESS_MS, HEAD_BYTES_MAX, HEAD_MS, MESSAGE_BYTES_MAX, READ_MAX, STREAMS_MAX, WAIT_MAX_S,
+};
 use super::mailbox::{Cursor, Fate, From, Kept, Mailbox, NoSession};
 use super::profile::Profile;
 use super::refusal::{Cause, Refusal};
@@ -146,16 +148,9 @@ impl Service {
             let refusal = Refusal::whole(Cause::Encoding, "the body must be application/xml, in UTF-8");
             return self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, caller, &refusal);
         }
-        let body = match Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let text = format!("the message has more than {MESSAGE_BYTES_MAX} bytes: send fewer transactions");
-                return self.refuse(StatusCode::PAYLOAD_TOO_LARGE, caller, &Refusal::whole(Cause::TooLarge, text));
-            }
-            Err(error) => {
-                let refusal = Refusal::whole(Cause::NotWellFormed, format!("the body ended in the middle: {error}"));
-                return self.refuse(StatusCode::BAD_REQUEST, caller, &refusal);
-            }
+        let body = match body_of(request.into_body()).await {
+            Ok(body) => body,
+            Err((status, refusal)) => return self.refuse(status, caller, &refusal),
         };
         let read = CODEC.with_borrow_mut(|(decoder, _)| read_orders(decoder, &body, Some(caller.code)));
         match read {
@@ -280,6 +275,34 @@ impl Service {
         }
         answer
     }
+}
+
+/// A message whole, or why it is none.
+async fn body_of(mut body: Body) -> Result<Bytes, (StatusCode, Refusal)> {
+    let whole = Limited::new(&mut body, MESSAGE_BYTES_MAX).collect();
+    match tokio::time::timeout(Duration::from_millis(BODY_MS), whole).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            throw_away(body).await;
+            let text = format!("the message has more than {MESSAGE_BYTES_MAX} bytes: send fewer transactions");
+            Err((StatusCode::PAYLOAD_TOO_LARGE, Refusal::whole(Cause::TooLarge, text)))
+        }
+        Ok(Err(error)) => {
+            let text = format!("the body ended in the middle: {error}");
+            Err((StatusCode::BAD_REQUEST, Refusal::whole(Cause::NotWellFormed, text)))
+        }
+        Err(_) => {
+            let text = format!("the message did not arrive whole within {} s: send it again", BODY_MS / 1_000);
+            Err((StatusCode::REQUEST_TIMEOUT, Refusal::whole(Cause::NotWellFormed, text)))
+        }
+    }
+}
+
+/// Takes what is left of a body, so that whoever sends it comes to read the answer.
+async fn throw_away(mut body: Body) {
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Who sends for longer than that may miss the answer.
+    let _ = tokio::time::timeout(Duration::from_millis(EXCESS_MS), all).await;
 }
 
 /// Of a message that only answers a request.

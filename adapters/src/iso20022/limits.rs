@@ -38,5 +38,11 @@ pub const HEAD_MS: u64 = 10_000;
 /// Bytes of the head of a request. A certificate is no part of it.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// How long the body of a message may take to arrive, in milliseconds: the largest message needs half of it at 64 kbit/s.
+pub const BODY_MS: u64 = 60_000;
+
+/// How long what follows the largest message is still taken, and thrown away, in milliseconds. A connection that is closed on top of unread bytes is reset, and the refusal lost with it.
+pub const EXCESS_MS: u64 = 5_000;
+
 /// Requests under way on one connection of HTTP/2.
 pub const STREAMS_MAX: u32 = 256;
