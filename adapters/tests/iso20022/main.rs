@@ -1,6 +1,7 @@
 //! ISO 20022 messages, from and to the canonical ones.
 
 mod documents;
+mod examples;
 mod refusals;
 mod there_and_back;
 mod validity;
