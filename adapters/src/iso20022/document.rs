@@ -167,7 +167,7 @@ impl Decoder {
         self.namespaces.clear();
     }
 
-    /// The message's own id, as far as it was read.
+    /// The message's own id, as far as it was read: it is said again in an answer, so characters that the scheme does not have are shown as U+FFFD.
     fn reference(&self, source: &str) -> String {
         let schema = self.profile.schema;
         let named = |name: &str| {
@@ -175,7 +175,7 @@ impl Decoder {
             Some(self.text(source, node.text).trim()).filter(|text| !text.is_empty())
         };
         let found = named("BizMsgIdr").or_else(|| named("MsgId")).or_else(|| named("Id")).unwrap_or_default();
-        found.chars().take(35).collect()
+        found.chars().take(35).map(|c| if self.profile.has(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
     }
 
     fn text<'t>(&'t self, source: &'t str, span: Span) -> &'t str {

@@ -198,7 +198,8 @@ pub(super) fn write(
     writer.text("Nm", &shown(&payment.private.payee_name));
     writer.close();
     match alias {
-        None => write_account(writer, "CdtrAcct", &shown(&payment.private.payee_account)),
+        // The scheme needs the element, and a native provider may leave the account empty.
+        None => write_account(writer, "CdtrAcct", or_not_provided(&shown(&payment.private.payee_account))),
         Some((kind, alias)) => write_alias(writer, *kind, alias),
     }
     if payment.purpose != Reason::NONE {

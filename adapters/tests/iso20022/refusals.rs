@@ -2,8 +2,8 @@
 
 use adapters::iso20022::document::Decoder;
 use adapters::iso20022::profile::Profile;
-use adapters::iso20022::read_orders;
 use adapters::iso20022::refusal::{Cause, Refusal};
+use adapters::iso20022::{Addressed, Encoder, read_orders};
 use adapters::message::ParticipantCode;
 
 /// A good message.
@@ -269,4 +269,16 @@ fn two_payments_with_one_id() {
     assert_eq!(refusal.cause, Cause::DuplicateId);
     assert_eq!(refusal.path, "/Document/FIToFICstmrCdtTrf/CdtTrfTxInf[2]/PmtId/UETR");
     assert_eq!(refusal.reference, "NORTH-2026-11-23-0001");
+}
+
+/// The id of a refused message is said again in the admi.002. What is no character of the scheme's made that a message that the scheme refuses: found by fuzzing.
+#[test]
+fn a_refusal_says_nothing_that_is_not_allowed() {
+    let message = GOOD.replacen("NORTH-2026-11-23-0001", "NORTH\n2026 <x>", 1);
+    let refusal = refusal(message.as_bytes()).expect("an id is no element");
+    assert_eq!(refusal.reference, "NORTH\u{FFFD}2026");
+    let (profile, mut out) = (Profile::clearspan(), String::new());
+    let addressed = Addressed { profile, message_id: "CA1", created_at_ns: 1, from: "CLEARSPAN", to: "NORTHBANK" };
+    Encoder::new(profile).write_refusal(&addressed, &refusal, &mut out);
+    assert!(Decoder::new(profile).decode(out.as_bytes()).is_ok(), "{out}");
 }

@@ -3,6 +3,7 @@
 use adapters::directory::{AliasType, LookupForm, LookupPurpose, LookupResult, NameMatch};
 use adapters::iso20022::document::Decoder;
 use adapters::iso20022::profile::Profile;
+use adapters::iso20022::refusal::Cause;
 use adapters::iso20022::{Addressed, Encoder, Order, read_orders, read_told};
 use adapters::message::{
     AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel,
@@ -277,6 +278,23 @@ fn payments_that_wait_for_an_answer() {
         deadline_ns: accepted_at_ns + 8_000_000_000,
         ..forward()
     })));
+}
+
+/// A native order may leave the payee's account empty. Its message had no `CdtrAcct` then, which the scheme's own profile asks for: found by fuzzing.
+#[test]
+fn a_payment_without_an_account_of_the_payee() {
+    let nameless = PaymentPrivate { payee_account: Vec::new(), ..private() };
+    check_order(Order::CreditTransfer(transfer(), nameless.clone()));
+    check_told(Incoming::Forward(Box::new(Forward { private: nameless, ..forward() })));
+    check_told(Incoming::Forward(Box::new(Forward { private: PaymentPrivate::default(), ..forward() })));
+}
+
+/// The switch finds the provider that an alias leads to. An order by alias, read as if the switch had sent it, named the payer as payee: found by fuzzing.
+#[test]
+fn the_switch_does_not_tell_of_aliases() {
+    let message = include_str!("../../../docs/examples/iso20022/pacs.008-alias.xml");
+    let refusal = read_told(&mut Decoder::new(Profile::clearspan()), message.as_bytes()).expect_err("it is an order");
+    assert_eq!((refusal.cause, refusal.line), (Cause::Profile, 32), "{refusal}");
 }
 
 #[test]
