@@ -85,6 +85,7 @@ pub(super) fn read_told(document: &Document<'_>) -> Result<Vec<Incoming>, Refusa
         }
     };
     let is_told = !matches!(state, CaseState::Unknown | CaseState::Duplicate);
+    let reason = if is_told { reason } else { Reason::NONE };
     let kind = match confirmed {
         _ if !is_told => None,
         Some("INFO") => Some(CaseKind::Information),

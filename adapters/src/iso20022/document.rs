@@ -237,14 +237,17 @@ fn text_of(message: &[u8]) -> Result<&str, Refusal> {
     };
     let source =
         std::str::from_utf8(message).map_err(|error| refused(error.valid_up_to(), "the message is not UTF-8 here"))?;
-    // XML 1.0, 2.2. All bytes first, without a branch for each: there is next to never one.
-    let is_control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    match message.iter().fold(false, |found, &byte| found | is_control(byte)) {
-        true => {
-            let at = message.iter().position(|&byte| is_control(byte)).unwrap_or(0);
-            Err(refused(at, "a control character stands here, which XML does not have"))
+    // XML 1.0, 2.2. All bytes first, without a branch for each: there is next to never one. U+FFFE and U+FFFF begin with EF.
+    let is_strange = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r') || byte == 0xEF;
+    if !message.iter().fold(false, |found, &byte| found | is_strange(byte)) {
+        return Ok(source);
+    }
+    let is_no_character = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    match source.find(is_no_character) {
+        Some(at) => {
+            Err(refused(at, "a character stands here that XML does not have: a control character, or none at all"))
         }
-        false => Ok(source),
+        None => Ok(source),
     }
 }
 

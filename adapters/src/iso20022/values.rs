@@ -180,10 +180,15 @@ pub(super) fn write_account(writer: &mut Writer<'_, '_>, name: &str, account: &s
     }
     writer.open(name);
     write_account_id(writer, account);
+    write_long_account(writer, account);
+    writer.close();
+}
+
+/// Writes an account that is too long for its `Id` as a proxy without a type; nothing of others.
+pub(super) fn write_long_account(writer: &mut Writer<'_, '_>, account: &str) {
     if account.chars().count() > OTHER_ACCOUNT_CHARACTERS_MAX {
         writer.within(&["Prxy"], |writer| writer.text("Id", account));
     }
-    writer.close();
 }
 
 /// Writes the `Id` of an account; nothing where there is none.

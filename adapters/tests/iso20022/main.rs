@@ -2,6 +2,7 @@
 
 mod documents;
 mod examples;
+mod properties;
 mod refusals;
 mod there_and_back;
 mod validity;

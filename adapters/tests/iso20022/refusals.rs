@@ -85,6 +85,10 @@ fn encodings() {
     check_whole(&utf16, Cause::Encoding);
     check_whole(&[&[0xFF, 0xFE], &utf16[..]].concat(), Cause::Encoding);
     check_whole(&GOOD.replace("José", "Jos\u{1}").into_bytes(), Cause::Encoding);
+    // Carried as they were, these made the message to the payee provider one that is not XML.
+    check_whole(&GOOD.replace("Port Louis", "Port\u{FFFE}Louis").into_bytes(), Cause::Encoding);
+    check_whole(&GOOD.replace("Port Louis", "Port\u{FFFF}Louis").into_bytes(), Cause::Encoding);
+    assert_eq!(self::refusal(GOOD.replace("Port Louis", "Port\u{FFFD}\u{FF21}Louis").as_bytes()), None);
     let latin1: Vec<u8> = GOOD.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
     let refusal = refusal(&latin1).expect("it is no UTF-8");
     assert_eq!((refusal.cause, refusal.line), (Cause::Encoding, 41));

@@ -393,6 +393,9 @@ fn where_cases_stand() {
     check(CaseKind::Posting, S::Open, Reason::NONE, 0, 7);
     check(CaseKind::Posting, S::Settled, Reason::NONE, NOW_NS, 7);
     check(CaseKind::Posting, S::Expired, no, NOW_NS, 7);
+    // The code that says so in the message is no reason of the case: it was read as one, found by random values.
+    check(CaseKind::Recall, S::Unknown, Reason::NONE, NOW_NS, 0);
+    check(CaseKind::Recall, S::Duplicate, Reason::NONE, NOW_NS, 0);
 }
 
 #[test]
@@ -427,6 +430,34 @@ fn answers_to_look_ups() {
         result: LookupResult::Limited,
         retry_after_ms: 1_500,
         ..nothing
+    })));
+}
+
+/// An account may be longer than `Othr/Id`. That of an entry came as NOTPROVIDED, and a look-up of one made an invalid message: found by random values.
+#[test]
+fn look_ups_of_long_accounts() {
+    let account = b"a long account of a wallet with more than 34 characters".to_vec();
+    let by_account = AliasLookup {
+        lookup_id: id(5).bytes(),
+        form: LookupForm::Verification as u8,
+        purpose: LookupPurpose::GovernmentPayment as u8,
+        alias_type: 0,
+        participant: *south().bytes(),
+    };
+    let (name, end_user) = (b"Amina Okafor".to_vec(), b"T0KEN".to_vec());
+    let private = AliasLookupPrivate { alias: Vec::new(), end_user, account: account.clone(), name };
+    check_order(Order::AliasLookup(by_account, private));
+    check_told(Incoming::AliasFound(Box::new(AliasFound {
+        lookup_id: id(5),
+        result: LookupResult::Found,
+        name_match: None,
+        participant: Some(south()),
+        owned_since_ns: NOW_NS,
+        counters: [0; 9],
+        retry_after_ms: 0,
+        position: 12,
+        account,
+        name: "A*** O***".into(),
     })));
 }
 
