@@ -1114,6 +1114,11 @@ impl<'d> NodeRef<'d> {
         self.schema().element(self.element()).name
     }
 
+    /// May there be only one of it in its parent?
+    pub(super) fn is_single(self) -> bool {
+        self.schema().element(self.element()).max == 1
+    }
+
     /// What it holds, by the schema.
     pub(super) fn schema_type(self) -> &'static Type {
         self.schema().type_of(self.element())
@@ -1181,7 +1186,7 @@ impl<'d> NodeRef<'d> {
         self.decoder.text(self.source, self.node().text)
     }
 
-    /// Its text, which is thereby used.
+    /// Its text, which is thereby used. Of what holds elements only that it is there.
     pub fn take(self) -> &'d str {
         self.node().is_taken.set(true);
         self.text()
@@ -1198,11 +1203,11 @@ impl<'d> NodeRef<'d> {
         self.node().currency
     }
 
-    /// Is there anything in it that nobody took?
+    /// Is there anything in it that nobody took? Of elements that may come several times an empty one says nothing.
     pub(super) fn has_rest(self) -> bool {
         match self.first_child() {
             Some(_) => self.children().any(NodeRef::has_rest),
-            None => !self.node().is_taken.get(),
+            None => !self.node().is_taken.get() && (self.is_single() || !self.text().is_empty()),
         }
     }
 

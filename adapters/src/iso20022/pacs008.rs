@@ -61,7 +61,9 @@ fn read_transaction(
         return Err(node.refuse(Cause::Disagreement, "InstgAgt is another participant than DbtrAgt"));
     }
     transaction.child("InstdAgt").into_iter().for_each(NodeRef::take_all);
-    transaction.the("ChrgBr").take();
+    for name in ["ChrgBr", "Dbtr", "Cdtr"] {
+        transaction.the(name).take();
+    }
     let accepted_at_ns = transaction.child("AccptncDtTm").map_or(Ok(created_at_ns), time_ns)?;
     let payee_account = transaction.the("CdtrAcct");
     let (payee, alias) = match participant(transaction.the("CdtrAgt"))? {

@@ -87,6 +87,8 @@ fn read_request(
     instruction.the("PmtMtd").take();
     instruction.the("ReqdExctnDt").take_all();
     transaction.the("ChrgBr").take();
+    instruction.the("Dbtr").take();
+    transaction.the("Cdtr").take();
     let asked = transaction.the("Amt");
     let asked = asked.child("InstdAmt").ok_or_else(|| asked.refuse(Cause::Profile, "Amt must be an InstdAmt"))?;
     let condition = transaction.child("PmtCond").or_else(|| instruction.child("PmtCond"));
