@@ -1114,9 +1114,10 @@ impl<'d> NodeRef<'d> {
         self.schema().element(self.element()).name
     }
 
-    /// May there be only one of it in its parent?
-    pub(super) fn is_single(self) -> bool {
-        self.schema().element(self.element()).max == 1
+    /// Does it say something even where it is empty? Of elements that may come several times, and need not come, an empty one only keeps a place.
+    pub(super) fn counts_empty(self) -> bool {
+        let element = self.schema().element(self.element());
+        element.max == 1 || element.min > 0
     }
 
     /// What it holds, by the schema.
@@ -1203,11 +1204,11 @@ impl<'d> NodeRef<'d> {
         self.node().currency
     }
 
-    /// Is there anything in it that nobody took? Of elements that may come several times an empty one says nothing.
+    /// Is there anything in it that nobody took?
     pub(super) fn has_rest(self) -> bool {
         match self.first_child() {
             Some(_) => self.children().any(NodeRef::has_rest),
-            None => !self.node().is_taken.get() && (self.is_single() || !self.text().is_empty()),
+            None => !self.node().is_taken.get() && (self.counts_empty() || !self.text().is_empty()),
         }
     }
 

@@ -191,9 +191,9 @@ impl<'w, 'r> Writer<'w, 'r> {
     }
 }
 
-/// Does it hold nothing, as ISO 20022 allows of many elements, and requires it of some? Of those that may come several times an empty one only keeps a place.
+/// Does it hold nothing, as ISO 20022 allows of many elements, and is yet more than a place?
 fn is_empty(node: NodeRef<'_>) -> bool {
-    node.first_child().is_none() && node.text().is_empty() && node.is_single()
+    node.first_child().is_none() && node.text().is_empty() && node.counts_empty()
 }
 
 /// An element as it was read. One that only kept a place is left out.

@@ -537,6 +537,26 @@ fn a_code_that_looks_like_a_bic() {
     assert!(out.contains("<BICFI>DEUTDEFF</BICFI><ClrSysMmbId><MmbId>EASTBANK</MmbId></ClrSysMmbId>"), "{out}");
 }
 
+/// Conditions of a request to pay that the switch does not use were carried without the one that it does, which made all that was carried invalid: found by fuzzing.
+#[test]
+fn conditions_of_a_request_are_carried() {
+    let conditions = "<PmtCond><AmtModAllwd>false</AmtModAllwd><EarlyPmtAllwd>false</EarlyPmtAllwd><GrntedPmtReqd>true</GrntedPmtReqd></PmtCond>";
+    let message = include_str!("../../../docs/examples/iso20022/pain.013-request-to-pay.xml");
+    for before in ["<Dbtr>", "<Amt>"] {
+        let message = message.replacen(before, &format!("{conditions}{before}"), 1);
+        validity::check(&message);
+        let (mut decoder, mut out) = (Decoder::new(Profile::clearspan()), String::new());
+        let read = read_orders(&mut decoder, message.as_bytes(), None).expect("a good message").orders;
+        assert!(Encoder::new(Profile::clearspan()).write_order(
+            &addressed("SOUTHBANK", "CLEARSPAN"),
+            &read[0],
+            &mut out
+        ));
+        validity::check(&out);
+        assert!(out.contains(&format!("{conditions}{before}")), "{out}");
+    }
+}
+
 /// Ids of original messages are of one hop. Those of the group were carried where a transaction had some of its own: found by fuzzing.
 #[test]
 fn ids_of_original_messages_are_not_carried() {
