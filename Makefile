@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEMO_DATA ?= target/demo
 DEMO_ARGS ?= --exit
 
-.PHONY: demo test lint unit bench bench-keep instructions stages golden plot load simulate mutants torture setup help
+.PHONY: demo test lint unit bench bench-keep instructions stages golden plot load simulate mutants torture fuzz setup help
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -62,6 +62,9 @@ mutants: setup ## does the simulator find bugs? every defect of switch/mutants.t
 torture: setup ## real processes killed, stopped and starved under load (TORTURE_SEED, TORTURE_ROUNDS)
 	$(CARGO) test -p switch --test process what_providers_recorded -- --ignored --nocapture
 
+fuzz: setup ## bytes from anybody for every decoder of the adapters (FUZZ_SECONDS each, 60 if not said; FUZZ=TARGET for one)
+	CARGO_TARGET_DIR=$(abspath $(TARGET)) adapters/fuzz/run $(FUZZ)
+
 # Installs what the commands above need and the machine lacks.
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "install Rust first: the toolchain installer for your system, stable channel" >&2; exit 1; }
@@ -70,7 +73,7 @@ setup:
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 
 # The C compiler builds the cryptography and the allocator; Python reads the golden files of the protocol's document. Valgrind,
-# for `make instructions` alone, is left to whoever wants that.
+# for `make instructions` alone, and C++, for `make fuzz` alone, are left to whoever wants those.
 .PHONY: packages
 packages:
 	@[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq gcc libc6-dev make python3 || \

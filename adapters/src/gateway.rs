@@ -181,9 +181,11 @@ fn check(arguments: &Check) -> Result<bool, String> {
         let said = match read_orders(&mut decoder, &message, sender) {
             Ok(read) => Ok(format!("{}, {} of them", read.message, read.orders.len())),
             // A provider does not send it: does the switch?
-            Err(refusal) if refusal.cause == Cause::NotAllowed && sender.is_none() => {
-                read_told(&mut decoder, &message).map(|told| format!("of the switch, {} of them", told.len()))
-            }
+            Err(refusal) if refusal.cause == Cause::NotAllowed && sender.is_none() => read_told(&mut decoder, &message)
+                .map(|told| match told.len() {
+                    0 => "of the switch, the answer to a request".to_owned(),
+                    count => format!("of the switch, {count} of them"),
+                }),
             Err(refusal) => Err(refusal),
         };
         match said {

@@ -5,7 +5,10 @@
 
 use super::document::{Document, NodeRef};
 use super::refusal::{Cause, Refusal};
-use super::values::{Hex, alias_type, id, named_participant, shown, taken, write_alias_type, write_participant};
+use super::values::{
+    Hex, alias_type, id, named_participant, shown, taken, write_account_id, write_alias_type, write_long_account,
+    write_participant,
+};
 use super::writer::Writer;
 use super::{Addressed, Order, write_group_header};
 use crate::directory::{AliasType, LookupForm, LookupPurpose};
@@ -73,14 +76,16 @@ fn read_lookup(
     };
     let mut private = AliasLookupPrivate { name, end_user: end_user.to_vec(), ..AliasLookupPrivate::default() };
     match account.child("Prxy") {
-        Some(proxy) => {
+        // Without a type it is no alias: an account that is too long for its place.
+        Some(proxy) if account.child("Id").is_none() || proxy.child("Tp").is_some() => {
             lookup.alias_type = alias_type(proxy)? as u8;
             private.alias = taken(proxy.the("Id"));
         }
-        None => {
-            let id =
-                account.child("Id").ok_or_else(|| account.refuse(Cause::Profile, "Acct must have an Id or a Prxy"))?;
-            private.account = taken(id.child("IBAN").unwrap_or_else(|| id.the("Othr").the("Id")));
+        _ => {
+            if account.child("Id").is_none() {
+                return Err(account.refuse(Cause::Profile, "Acct must have an Id or a Prxy"));
+            }
+            private.account = super::values::account(account).as_bytes().to_vec();
             let agent = what
                 .child("Agt")
                 .ok_or_else(|| what.refuse(Cause::Profile, "Agt is missing: it says whose account it is"))?;
@@ -117,17 +122,18 @@ pub(super) fn write_order(
     writer.open("PtyAndAcctId");
     writer.within(&["Pty"], |writer| writer.text("Nm", &shown(&private.name)));
     writer.open("Acct");
-    if private.alias.is_empty() {
-        writer.within(&["Id", "Othr"], |writer| writer.text("Id", &shown(&private.account)));
-    }
+    write_account_id(writer, &shown(&private.account));
     if let Some(&(_, name)) = PURPOSES.iter().find(|&&(purpose, _)| purpose as u8 == lookup.purpose) {
         writer.within(&["Tp"], |writer| writer.plain("Prtry", name));
     }
-    if let Some(kind) = AliasType::from_number(lookup.alias_type) {
-        writer.open("Prxy");
-        write_alias_type(writer, kind);
-        writer.text("Id", &shown(&private.alias));
-        writer.close();
+    match AliasType::from_number(lookup.alias_type) {
+        Some(kind) => {
+            writer.open("Prxy");
+            write_alias_type(writer, kind);
+            writer.text("Id", &shown(&private.alias));
+            writer.close();
+        }
+        None => write_long_account(writer, &shown(&private.account)),
     }
     writer.close();
     if let Some(code) = ParticipantCode::from_bytes(lookup.participant) {

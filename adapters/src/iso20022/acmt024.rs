@@ -13,9 +13,7 @@
 
 use super::document::{Document, NodeRef};
 use super::refusal::{Cause, Refusal};
-use super::values::{
-    Hex, account_id, id, named_participant, shown, taken, time_ns, write_account_id, write_participant,
-};
+use super::values::{Hex, account, id, named_participant, shown, taken, time_ns, write_account, write_participant};
 use super::writer::Writer;
 use super::{Addressed, write_group_header};
 use crate::directory::{LookupResult, NameMatch};
@@ -64,8 +62,8 @@ fn read_report(body: NodeRef<'_>, report: NodeRef<'_>) -> Result<AliasFound, Ref
         retry_after_ms: limited.unwrap_or(0),
         position: entry.position,
         account: told
-            .and_then(|told| told.find(&["Acct", "Id"]))
-            .map(|id| account_id(id).as_bytes().to_vec())
+            .and_then(|told| told.child("Acct").filter(|said| said.child("Id").is_some()))
+            .map(|said| account(said).as_bytes().to_vec())
             .unwrap_or_default(),
         name: told.and_then(|told| told.find(&["Pty", "Nm"])).map(taken).unwrap_or_default(),
     })
@@ -131,7 +129,7 @@ pub(super) fn write_found(writer: &mut Writer<'_, '_>, addressed: &Addressed<'_>
     });
     writer.open("UpdtdPtyAndAcctId");
     writer.within(&["Pty"], |writer| writer.text("Nm", &shown(&found.name)));
-    writer.within(&["Acct"], |writer| write_account_id(writer, &shown(&found.account)));
+    write_account(writer, "Acct", &shown(&found.account));
     if let Some(participant) = found.participant {
         write_participant(writer, "Agt", participant.as_str());
     }

@@ -26,6 +26,7 @@ fn read(document: &Document<'_>) -> Result<(PaymentId, Note), Refusal> {
     let _ = read_assignment(body)?;
     let case_id = read_case(None, body)?;
     body.the("Undrlyg").take_all();
+    body.the("Inf").take();
     let text = body.find(&["Inf", "RmtInf", "Ustrd"]).map(taken).unwrap_or_default();
     Ok((case_id, Note { text, extension: carried(document, None)? }))
 }

@@ -50,10 +50,11 @@ fn transaction_of(body: NodeRef<'_>) -> Option<NodeRef<'_>> {
 
 /// `RslvdCase`, of the transaction or of the message.
 fn case_of(body: NodeRef<'_>, transaction: NodeRef<'_>) -> Result<PaymentId, Refusal> {
-    let case = transaction.child("RslvdCase").or_else(|| body.child("RslvdCase"));
+    let (of_transaction, of_message) = (transaction.child("RslvdCase"), body.child("RslvdCase"));
+    let case = of_transaction.or(of_message);
     let case = case.ok_or_else(|| body.refuse(Cause::Profile, "RslvdCase is missing: its Id is the id of the case"))?;
     let read = super::values::id(case.the("Id"));
-    case.take_all();
+    of_message.into_iter().chain(of_transaction).for_each(NodeRef::take_all);
     read
 }
 
@@ -85,6 +86,7 @@ pub(super) fn read_told(document: &Document<'_>) -> Result<Vec<Incoming>, Refusa
         }
     };
     let is_told = !matches!(state, CaseState::Unknown | CaseState::Duplicate);
+    let reason = if is_told { reason } else { Reason::NONE };
     let kind = match confirmed {
         _ if !is_told => None,
         Some("INFO") => Some(CaseKind::Information),

@@ -167,7 +167,7 @@ impl Decoder {
         self.namespaces.clear();
     }
 
-    /// The message's own id, as far as it was read.
+    /// The message's own id, as far as it was read: it is said again in an answer, so characters that the scheme does not have are shown as U+FFFD.
     fn reference(&self, source: &str) -> String {
         let schema = self.profile.schema;
         let named = |name: &str| {
@@ -175,7 +175,7 @@ impl Decoder {
             Some(self.text(source, node.text).trim()).filter(|text| !text.is_empty())
         };
         let found = named("BizMsgIdr").or_else(|| named("MsgId")).or_else(|| named("Id")).unwrap_or_default();
-        found.chars().take(35).collect()
+        found.chars().take(35).map(|c| if self.profile.has(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
     }
 
     fn text<'t>(&'t self, source: &'t str, span: Span) -> &'t str {
@@ -237,14 +237,17 @@ fn text_of(message: &[u8]) -> Result<&str, Refusal> {
     };
     let source =
         std::str::from_utf8(message).map_err(|error| refused(error.valid_up_to(), "the message is not UTF-8 here"))?;
-    // XML 1.0, 2.2. All bytes first, without a branch for each: there is next to never one.
-    let is_control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    match message.iter().fold(false, |found, &byte| found | is_control(byte)) {
-        true => {
-            let at = message.iter().position(|&byte| is_control(byte)).unwrap_or(0);
-            Err(refused(at, "a control character stands here, which XML does not have"))
+    // XML 1.0, 2.2. All bytes first, without a branch for each: there is next to never one. U+FFFE and U+FFFF begin with EF.
+    let is_strange = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r') || byte == 0xEF;
+    if !message.iter().fold(false, |found, &byte| found | is_strange(byte)) {
+        return Ok(source);
+    }
+    let is_no_character = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    match source.find(is_no_character) {
+        Some(at) => {
+            Err(refused(at, "a character stands here that XML does not have: a control character, or none at all"))
         }
-        false => Ok(source),
+        None => Ok(source),
     }
 }
 
@@ -1111,6 +1114,12 @@ impl<'d> NodeRef<'d> {
         self.schema().element(self.element()).name
     }
 
+    /// Does it say something even where it is empty? Of elements that may come several times, and need not come, an empty one only keeps a place.
+    pub(super) fn counts_empty(self) -> bool {
+        let element = self.schema().element(self.element());
+        element.max == 1 || element.min > 0
+    }
+
     /// What it holds, by the schema.
     pub(super) fn schema_type(self) -> &'static Type {
         self.schema().type_of(self.element())
@@ -1178,7 +1187,7 @@ impl<'d> NodeRef<'d> {
         self.decoder.text(self.source, self.node().text)
     }
 
-    /// Its text, which is thereby used.
+    /// Its text, which is thereby used. Of what holds elements only that it is there.
     pub fn take(self) -> &'d str {
         self.node().is_taken.set(true);
         self.text()
@@ -1199,7 +1208,7 @@ impl<'d> NodeRef<'d> {
     pub(super) fn has_rest(self) -> bool {
         match self.first_child() {
             Some(_) => self.children().any(NodeRef::has_rest),
-            None => !self.node().is_taken.get(),
+            None => !self.node().is_taken.get() && (self.counts_empty() || !self.text().is_empty()),
         }
     }
 

@@ -222,16 +222,13 @@ fn of_opener(
     }
 }
 
-/// Reads a message that the switch sent to a provider.
+/// Reads a message that the switch sent to a provider. Nothing is told in the answer to a request (admi.002, admi.007, admi.011), which only says what became of that.
 pub fn read_told(decoder: &mut Decoder, message: &[u8]) -> Result<Vec<Incoming>, Refusal> {
     let document = decoder.decode(message)?;
     check_header(&document, None)?;
-    let forwards = |payments: Vec<Transfer>| {
-        payments.into_iter().map(|payment| Incoming::Forward(Box::new(payment.forward))).collect()
-    };
     match document.definition().name {
-        pacs008::NAME => pacs008::read(&document).map(forwards),
-        pacs009::NAME => pacs009::read(&document).map(forwards),
+        pacs008::NAME => of_forwards(&document, pacs008::read(&document)?),
+        pacs009::NAME => of_forwards(&document, pacs009::read(&document)?),
         pacs002::NAME => pacs002::read_told(&document),
         pacs004::NAME => pacs004::read_told(&document),
         camt056::NAME => camt056::read_told(&document),
@@ -241,8 +238,21 @@ pub fn read_told(decoder: &mut Decoder, message: &[u8]) -> Result<Vec<Incoming>,
         pain013::NAME => pain013::read_told(&document),
         pain014::NAME => pain014::read_told(&document),
         acmt024::NAME => acmt024::read_told(&document),
+        admi::REJECTION | admi::RECEIPT | admi::EVENT_RECEIPT => Ok(Vec::new()),
         name => Err(document.body().refuse(Cause::NotAllowed, format!("{name} is not for the switch to send"))),
     }
+}
+
+/// Payments that wait for an answer, whose payee the switch has found.
+fn of_forwards(document: &Document<'_>, payments: Vec<Transfer>) -> Result<Vec<Incoming>, Refusal> {
+    let forwards = payments.into_iter().map(|payment| match payment.alias {
+        None => Ok(Incoming::Forward(Box::new(payment.forward))),
+        Some(_) => {
+            let text = "CdtrAgt must be a participant: the switch names the provider that an alias leads to";
+            Err(document.node(payment.transaction).the("CdtrAgt").refuse(Cause::Profile, text))
+        }
+    });
+    forwards.collect()
 }
 
 /// Writes messages. Holds the buffers for what is carried.

@@ -5,7 +5,7 @@
 
 use super::document::{Document, NodeRef};
 use super::refusal::{Cause, Refusal};
-use super::values::{Hex, amount, id, read_reason, read_required_reason, time_ns, uetr, write_amount, write_reason};
+use super::values::{Hex, amount, id, read_required_reason, time_ns, uetr, write_amount, write_reason};
 use super::writer::Writer;
 use super::{Addressed, Order, camt056, carried, check_totals, write_group_header};
 use crate::message::{NO_ID, Note, PaymentId, Return};
@@ -47,7 +47,7 @@ pub(super) fn read_orders(document: &Document<'_>) -> Result<Vec<Order>, Refusal
 pub(super) fn read_told(document: &Document<'_>) -> Result<Vec<Incoming>, Refusal> {
     let mut told = Vec::new();
     each(document, |transaction, read| {
-        let (reason, text) = read_reason(transaction, "RtrRsnInf");
+        let (reason, text) = read_required_reason(transaction, "RtrRsnInf")?;
         let decided_at_ns = time_ns(document.body().the("GrpHdr").the("CreDtTm"))?;
         let Read { return_id, original_id, case_id, amount, currency } = read;
         let position = transaction.child("ClrSysRef").and_then(|node| node.take().parse().ok()).unwrap_or(0);
@@ -105,6 +105,7 @@ fn each(
         amounts.push((read.amount, read.currency));
         reads.push((transaction, read));
     }
+    of_group.into_iter().for_each(NodeRef::take_all);
     check_totals(document.profile(), header, "TtlRtrdIntrBkSttlmAmt", &amounts)?;
     reads.into_iter().try_for_each(|(transaction, read)| take(transaction, read))
 }

@@ -61,7 +61,9 @@ fn read_transaction(
         return Err(node.refuse(Cause::Disagreement, "InstgAgt is another participant than DbtrAgt"));
     }
     transaction.child("InstdAgt").into_iter().for_each(NodeRef::take_all);
-    transaction.the("ChrgBr").take();
+    for name in ["ChrgBr", "Dbtr", "Cdtr"] {
+        transaction.the(name).take();
+    }
     let accepted_at_ns = transaction.child("AccptncDtTm").map_or(Ok(created_at_ns), time_ns)?;
     let payee_account = transaction.the("CdtrAcct");
     let (payee, alias) = match participant(transaction.the("CdtrAgt"))? {
@@ -198,7 +200,8 @@ pub(super) fn write(
     writer.text("Nm", &shown(&payment.private.payee_name));
     writer.close();
     match alias {
-        None => write_account(writer, "CdtrAcct", &shown(&payment.private.payee_account)),
+        // The scheme needs the element, and a native provider may leave the account empty.
+        None => write_account(writer, "CdtrAcct", or_not_provided(&shown(&payment.private.payee_account))),
         Some((kind, alias)) => write_alias(writer, *kind, alias),
     }
     if payment.purpose != Reason::NONE {

@@ -87,9 +87,14 @@ fn read_request(
     instruction.the("PmtMtd").take();
     instruction.the("ReqdExctnDt").take_all();
     transaction.the("ChrgBr").take();
+    instruction.the("Dbtr").take();
+    transaction.the("Cdtr").take();
     let asked = transaction.the("Amt");
     let asked = asked.child("InstdAmt").ok_or_else(|| asked.refuse(Cause::Profile, "Amt must be an InstdAmt"))?;
-    let condition = transaction.child("PmtCond").or_else(|| instruction.child("PmtCond"));
+    let (own, of_instruction) = (transaction.child("PmtCond"), instruction.child("PmtCond"));
+    // Where both are there, that of the instruction means nothing.
+    own.and(of_instruction).into_iter().for_each(NodeRef::take_all);
+    let condition = own.or(of_instruction);
     let said = |name| condition.and_then(|condition| condition.child(name));
     let may_pay_less = said("AmtModAllwd").and_then(|node| super::form::boolean(node.take())).unwrap_or(false);
     for (name, usual) in USUAL_CONDITIONS {
@@ -163,6 +168,11 @@ fn write(
     if expires_at_ns > 0 {
         writer.within(&["XpryDt"], |writer| writer.plain("DtTm", super::time::Utc(expires_at_ns)));
     }
+    // What is carried of conditions is completed where it stands.
+    let is_of_instruction = writer.rest_has("PmtCond");
+    if is_of_instruction {
+        write_conditions(writer, form);
+    }
     writer.open_kept("Dbtr");
     writer.text("Nm", &shown(&private.payer_name));
     writer.close();
@@ -173,13 +183,8 @@ fn write(
     writer.text("EndToEndId", super::values::or_not_provided(&shown(&private.end_to_end_id)));
     writer.plain("UETR", uuid::Uuid::from_bytes(case_id));
     writer.close();
-    if form == AmountForm::UpTo {
-        writer.open("PmtCond");
-        writer.plain("AmtModAllwd", true);
-        for (name, usual) in USUAL_CONDITIONS {
-            writer.text_or_rest(name, usual);
-        }
-        writer.close();
+    if form == AmountForm::UpTo && !is_of_instruction || writer.rest_has("PmtCond") {
+        write_conditions(writer, form);
     }
     if let Some((amount, currency)) = amount {
         writer.within(&["Amt"], |writer| write_amount(writer, addressed.profile, "InstdAmt", amount, currency));
@@ -192,5 +197,14 @@ fn write(
     write_account(writer, "CdtrAcct", &shown(&private.payee_account));
     writer.within(&["RmtInf"], |writer| writer.text("Ustrd", &shown(&private.remittance)));
     writer.close();
+    writer.close();
+}
+
+fn write_conditions(writer: &mut Writer<'_, '_>, form: AmountForm) {
+    writer.open("PmtCond");
+    writer.plain("AmtModAllwd", form == AmountForm::UpTo);
+    for (name, usual) in USUAL_CONDITIONS {
+        writer.text_or_rest(name, usual);
+    }
     writer.close();
 }

@@ -74,6 +74,7 @@ pub(super) fn read_told(document: &Document<'_>) -> Result<Vec<Incoming>, Refusa
             }
         };
         let is_told = !matches!(state, CaseState::Unknown | CaseState::Duplicate);
+        let reason = if is_told { reason } else { Reason::NONE };
         let position = transaction.child("ClrSysRef").and_then(|node| node.take().parse().ok()).unwrap_or(0);
         let at_ns = transaction.child("AccptncDtTm").map_or(Ok(0), time_ns)?;
         let case_id = uetr(transaction.the("OrgnlUETR"));

@@ -199,9 +199,12 @@ impl Profile {
 
     /// The first character that the scheme does not have in text.
     pub(super) fn foreign_character(&self, text: &str) -> Option<char> {
-        let is_in =
-            |character: char| self.characters.iter().any(|&(first, last)| first <= character && character <= last);
-        text.chars().find(|&character| !is_in(character))
+        text.chars().find(|&character| !self.has(character))
+    }
+
+    /// May text have this character?
+    pub(super) fn has(&self, character: char) -> bool {
+        self.characters.iter().any(|&(first, last)| first <= character && character <= last)
     }
 
     /// How many decimals a currency has; none where the scheme does not know it.

@@ -127,7 +127,9 @@ pub(super) fn time_ns(node: NodeRef<'_>) -> Result<u64, Refusal> {
 /// The participant that an institution is: `ClrSysMmbId/MmbId`, else `BICFI`, else `Othr/Id`. None where that says `NOTPROVIDED`.
 pub(super) fn participant(institution: NodeRef<'_>) -> Result<Option<ParticipantCode>, Refusal> {
     let id = institution.the("FinInstnId");
-    let said = id.find(&["ClrSysMmbId", "MmbId"]).or_else(|| id.child("BICFI")).or_else(|| id.find(&["Othr", "Id"]));
+    // Another scheme's kind of name means nothing without the name, which is written as this scheme's.
+    let other = || id.child("Othr").inspect(|other| other.take_all()).map(|other| other.the("Id"));
+    let said = id.find(&["ClrSysMmbId", "MmbId"]).or_else(|| id.child("BICFI")).or_else(other);
     let Some(said) = said else {
         return Err(id.refuse(Cause::Value, "FinInstnId must name a participant: ClrSysMmbId/MmbId, BICFI or Othr/Id"));
     };
@@ -149,8 +151,8 @@ pub(super) fn named_participant(institution: NodeRef<'_>) -> Result<ParticipantC
 pub(super) fn write_participant(writer: &mut Writer<'_, '_>, name: &str, code: &str) {
     writer.open(name);
     writer.open("FinInstnId");
-    // As the sender named it, where it did: a BIC is a name for software, too.
-    if is_bic(code) && !writer.rest_has("ClrSysMmbId") {
+    // As the sender named it, where it did: a BIC is a name for software, too. A code of eight letters may look like one, beside the real one.
+    if is_bic(code) && !writer.rest_has("ClrSysMmbId") && !writer.rest_has("BICFI") {
         writer.plain("BICFI", code);
     } else {
         writer.within(&["ClrSysMmbId"], |writer| writer.text("MmbId", code));
@@ -180,10 +182,15 @@ pub(super) fn write_account(writer: &mut Writer<'_, '_>, name: &str, account: &s
     }
     writer.open(name);
     write_account_id(writer, account);
+    write_long_account(writer, account);
+    writer.close();
+}
+
+/// Writes an account that is too long for its `Id` as a proxy without a type; nothing of others.
+pub(super) fn write_long_account(writer: &mut Writer<'_, '_>, account: &str) {
     if account.chars().count() > OTHER_ACCOUNT_CHARACTERS_MAX {
         writer.within(&["Prxy"], |writer| writer.text("Id", account));
     }
-    writer.close();
 }
 
 /// Writes the `Id` of an account; nothing where there is none.

@@ -72,7 +72,7 @@ impl<'w, 'r> Writer<'w, 'r> {
         self.out.push('>');
         let content = self.out.len();
         let rest = matched.and_then(NodeRef::first_child);
-        self.open.push(Open { element, place: 0, start, content, rest, is_kept: false });
+        self.open.push(Open { element, place: 0, start, content, rest, is_kept: matched.is_some_and(is_empty) });
     }
 
     /// As `open`, of an element that the schema requires.
@@ -191,7 +191,12 @@ impl<'w, 'r> Writer<'w, 'r> {
     }
 }
 
-/// An element as it was read. One that holds nothing only kept a place, and is left out.
+/// Does it hold nothing, as ISO 20022 allows of many elements, and is yet more than a place?
+fn is_empty(node: NodeRef<'_>) -> bool {
+    node.first_child().is_none() && node.text().is_empty() && node.counts_empty()
+}
+
+/// An element as it was read. One that only kept a place is left out.
 fn write_element(node: NodeRef<'_>, out: &mut String) {
     write_tagged(node, out, |out| match node.first_child() {
         Some(_) => node.children().for_each(|child| write_element(child, out)),
@@ -209,7 +214,7 @@ fn write_tagged(node: NodeRef<'_>, out: &mut String, write: impl FnOnce(&mut Str
     };
     let content = out.len();
     write(out);
-    if out.len() == content {
+    if out.len() == content && !is_empty(node) {
         out.truncate(start);
         return;
     }

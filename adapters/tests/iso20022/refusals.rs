@@ -2,8 +2,8 @@
 
 use adapters::iso20022::document::Decoder;
 use adapters::iso20022::profile::Profile;
-use adapters::iso20022::read_orders;
 use adapters::iso20022::refusal::{Cause, Refusal};
+use adapters::iso20022::{Addressed, Encoder, read_orders};
 use adapters::message::ParticipantCode;
 
 /// A good message.
@@ -85,6 +85,10 @@ fn encodings() {
     check_whole(&utf16, Cause::Encoding);
     check_whole(&[&[0xFF, 0xFE], &utf16[..]].concat(), Cause::Encoding);
     check_whole(&GOOD.replace("José", "Jos\u{1}").into_bytes(), Cause::Encoding);
+    // Carried as they were, these made the message to the payee provider one that is not XML.
+    check_whole(&GOOD.replace("Port Louis", "Port\u{FFFE}Louis").into_bytes(), Cause::Encoding);
+    check_whole(&GOOD.replace("Port Louis", "Port\u{FFFF}Louis").into_bytes(), Cause::Encoding);
+    assert_eq!(self::refusal(GOOD.replace("Port Louis", "Port\u{FFFD}\u{FF21}Louis").as_bytes()), None);
     let latin1: Vec<u8> = GOOD.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
     let refusal = refusal(&latin1).expect("it is no UTF-8");
     assert_eq!((refusal.cause, refusal.line), (Cause::Encoding, 41));
@@ -269,4 +273,16 @@ fn two_payments_with_one_id() {
     assert_eq!(refusal.cause, Cause::DuplicateId);
     assert_eq!(refusal.path, "/Document/FIToFICstmrCdtTrf/CdtTrfTxInf[2]/PmtId/UETR");
     assert_eq!(refusal.reference, "NORTH-2026-11-23-0001");
+}
+
+/// The id of a refused message is said again in the admi.002. What is no character of the scheme's made that a message that the scheme refuses: found by fuzzing.
+#[test]
+fn a_refusal_says_nothing_that_is_not_allowed() {
+    let message = GOOD.replacen("NORTH-2026-11-23-0001", "NORTH\n2026 <x>", 1);
+    let refusal = refusal(message.as_bytes()).expect("an id is no element");
+    assert_eq!(refusal.reference, "NORTH\u{FFFD}2026");
+    let (profile, mut out) = (Profile::clearspan(), String::new());
+    let addressed = Addressed { profile, message_id: "CA1", created_at_ns: 1, from: "CLEARSPAN", to: "NORTHBANK" };
+    Encoder::new(profile).write_refusal(&addressed, &refusal, &mut out);
+    assert!(Decoder::new(profile).decode(out.as_bytes()).is_ok(), "{out}");
 }

@@ -3,6 +3,7 @@
 use adapters::directory::{AliasType, LookupForm, LookupPurpose, LookupResult, NameMatch};
 use adapters::iso20022::document::Decoder;
 use adapters::iso20022::profile::Profile;
+use adapters::iso20022::refusal::Cause;
 use adapters::iso20022::{Addressed, Encoder, Order, read_orders, read_told};
 use adapters::message::{
     AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel,
@@ -279,6 +280,23 @@ fn payments_that_wait_for_an_answer() {
     })));
 }
 
+/// A native order may leave the payee's account empty. Its message had no `CdtrAcct` then, which the scheme's own profile asks for: found by fuzzing.
+#[test]
+fn a_payment_without_an_account_of_the_payee() {
+    let nameless = PaymentPrivate { payee_account: Vec::new(), ..private() };
+    check_order(Order::CreditTransfer(transfer(), nameless.clone()));
+    check_told(Incoming::Forward(Box::new(Forward { private: nameless, ..forward() })));
+    check_told(Incoming::Forward(Box::new(Forward { private: PaymentPrivate::default(), ..forward() })));
+}
+
+/// The switch finds the provider that an alias leads to. An order by alias, read as if the switch had sent it, named the payer as payee: found by fuzzing.
+#[test]
+fn the_switch_does_not_tell_of_aliases() {
+    let message = include_str!("../../../docs/examples/iso20022/pacs.008-alias.xml");
+    let refusal = read_told(&mut Decoder::new(Profile::clearspan()), message.as_bytes()).expect_err("it is an order");
+    assert_eq!((refusal.cause, refusal.line), (Cause::Profile, 32), "{refusal}");
+}
+
 #[test]
 fn what_became_of_payments() {
     let status = |outcome, reason| Status {
@@ -375,6 +393,9 @@ fn where_cases_stand() {
     check(CaseKind::Posting, S::Open, Reason::NONE, 0, 7);
     check(CaseKind::Posting, S::Settled, Reason::NONE, NOW_NS, 7);
     check(CaseKind::Posting, S::Expired, no, NOW_NS, 7);
+    // The code that says so in the message is no reason of the case: it was read as one, found by random values.
+    check(CaseKind::Recall, S::Unknown, Reason::NONE, NOW_NS, 0);
+    check(CaseKind::Recall, S::Duplicate, Reason::NONE, NOW_NS, 0);
 }
 
 #[test]
@@ -412,6 +433,34 @@ fn answers_to_look_ups() {
     })));
 }
 
+/// An account may be longer than `Othr/Id`. That of an entry came as NOTPROVIDED, and a look-up of one made an invalid message: found by random values.
+#[test]
+fn look_ups_of_long_accounts() {
+    let account = b"a long account of a wallet with more than 34 characters".to_vec();
+    let by_account = AliasLookup {
+        lookup_id: id(5).bytes(),
+        form: LookupForm::Verification as u8,
+        purpose: LookupPurpose::GovernmentPayment as u8,
+        alias_type: 0,
+        participant: *south().bytes(),
+    };
+    let (name, end_user) = (b"Amina Okafor".to_vec(), b"T0KEN".to_vec());
+    let private = AliasLookupPrivate { alias: Vec::new(), end_user, account: account.clone(), name };
+    check_order(Order::AliasLookup(by_account, private));
+    check_told(Incoming::AliasFound(Box::new(AliasFound {
+        lookup_id: id(5),
+        result: LookupResult::Found,
+        name_match: None,
+        participant: Some(south()),
+        owned_since_ns: NOW_NS,
+        counters: [0; 9],
+        retry_after_ms: 0,
+        position: 12,
+        account,
+        name: "A*** O***".into(),
+    })));
+}
+
 /// What a provider says beyond what the switch uses reaches the other provider as it was.
 #[test]
 fn nothing_is_dropped() {
@@ -437,6 +486,88 @@ fn nothing_is_dropped() {
     let told = read_told(&mut decoder, out.as_bytes()).expect("it is a good message");
     let [Incoming::Forward(told)] = &told[..] else { panic!("one payment: {told:?}") };
     assert_eq!(told.private, *private);
+}
+
+/// A message of a payer with more in it, and the same as the payee provider gets it.
+#[track_caller]
+fn forwarded(from: &str, to: &str) -> String {
+    let message = include_str!("files/pacs008.xml");
+    assert!(message.contains(from), "{from}");
+    let message = message.replacen(from, to, 1);
+    validity::check(&message);
+    let (mut decoder, mut encoder) = (Decoder::new(Profile::clearspan()), Encoder::new(Profile::clearspan()));
+    let orders = read_orders(&mut decoder, message.as_bytes(), Some(north())).expect("it is a good message").orders;
+    let [Order::CreditTransfer(order, private)] = &orders[..] else { panic!("one payment order: {orders:?}") };
+    let payee = ParticipantCode::from_bytes(order.payee).expect("a code");
+    let forward = Forward { payer: north(), payee, private: private.clone(), ..forward() };
+    let mut out = String::new();
+    assert!(encoder.write_told(&addressed("CLEARSPAN", "SOUTHBANK"), &Incoming::Forward(Box::new(forward)), &mut out));
+    validity::check(&out);
+    assert!(out.contains("<Ref>RF18539007547034</Ref>"), "what is carried is there: {out}");
+    out
+}
+
+/// An element that ISO 20022 requires may be empty. Left out of what is carried, it made that invalid, and all of it was left out: found by fuzzing.
+#[test]
+fn empty_elements_are_carried() {
+    let elsewhere =
+        "<RltdRmtInf><RmtLctnDtls><Mtd>POST</Mtd><PstlAdr><Nm>Amina</Nm><Adr/></PstlAdr></RmtLctnDtls></RltdRmtInf>";
+    let out = forwarded("<RmtInf>", &format!("{elsewhere}<RmtInf>"));
+    assert!(out.contains("<Nm>Amina</Nm><Adr></Adr>"), "{out}");
+}
+
+/// A provider may be named by a scheme of names of its own. That scheme was carried without the name, which made what was carried invalid: found by fuzzing.
+#[test]
+fn other_names_of_providers() {
+    let other = "<Othr><Id>SOUTHBANK</Id><SchmeNm><Prtry>LOCAL</Prtry></SchmeNm></Othr>";
+    let out = forwarded(
+        "<ClrSysMmbId><MmbId>SOUTHBANK</MmbId></ClrSysMmbId></FinInstnId></CdtrAgt>",
+        &format!("{other}</FinInstnId></CdtrAgt>"),
+    );
+    assert!(out.contains("<MmbId>SOUTHBANK</MmbId>"), "{out}");
+}
+
+/// EASTBANK has the form of a BIC of Bosnia. As one it took the place of the real BIC beside it: found by fuzzing.
+#[test]
+fn a_code_that_looks_like_a_bic() {
+    let out = forwarded(
+        "<FinInstnId><ClrSysMmbId><MmbId>SOUTHBANK</MmbId></ClrSysMmbId></FinInstnId></CdtrAgt>",
+        "<FinInstnId><BICFI>DEUTDEFF</BICFI><ClrSysMmbId><MmbId>EASTBANK</MmbId></ClrSysMmbId></FinInstnId></CdtrAgt>",
+    );
+    assert!(out.contains("<BICFI>DEUTDEFF</BICFI><ClrSysMmbId><MmbId>EASTBANK</MmbId></ClrSysMmbId>"), "{out}");
+}
+
+/// Conditions of a request to pay that the switch does not use were carried without the one that it does, which made all that was carried invalid: found by fuzzing.
+#[test]
+fn conditions_of_a_request_are_carried() {
+    let conditions = "<PmtCond><AmtModAllwd>false</AmtModAllwd><EarlyPmtAllwd>false</EarlyPmtAllwd><GrntedPmtReqd>true</GrntedPmtReqd></PmtCond>";
+    let message = include_str!("../../../docs/examples/iso20022/pain.013-request-to-pay.xml");
+    for before in ["<Dbtr>", "<Amt>"] {
+        let message = message.replacen(before, &format!("{conditions}{before}"), 1);
+        validity::check(&message);
+        let (mut decoder, mut out) = (Decoder::new(Profile::clearspan()), String::new());
+        let read = read_orders(&mut decoder, message.as_bytes(), None).expect("a good message").orders;
+        assert!(Encoder::new(Profile::clearspan()).write_order(
+            &addressed("SOUTHBANK", "CLEARSPAN"),
+            &read[0],
+            &mut out
+        ));
+        validity::check(&out);
+        assert!(out.contains(&format!("{conditions}{before}")), "{out}");
+    }
+}
+
+/// Ids of original messages are of one hop. Those of the group were carried where a transaction had some of its own: found by fuzzing.
+#[test]
+fn ids_of_original_messages_are_not_carried() {
+    let message = include_str!("../../../docs/examples/iso20022/pacs.004-yes-to-a-recall.xml");
+    let group =
+        "<OrgnlGrpInf><OrgnlMsgId>ONE HOP</OrgnlMsgId><OrgnlMsgNmId>pacs.008.001.08</OrgnlMsgNmId></OrgnlGrpInf>";
+    let message = message.replacen("<TxInf>", &format!("{group}<TxInf>"), 1);
+    validity::check(&message);
+    let read = read_orders(&mut Decoder::new(Profile::clearspan()), message.as_bytes(), None).expect("a good message");
+    let [Order::Return(_, note)] = &read.orders[..] else { panic!("one return: {read:?}") };
+    assert_eq!(note.extension, b"");
 }
 
 /// Several transactions of a message go different ways: none takes with it what another one says.
