@@ -11,12 +11,12 @@ use crate::limits::{
     END_TO_END_ID_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX, REMITTANCE_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 use crate::message::{
-    AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate,
-    AmountForm, Answer, ArchivedAliasCommandPrivate, ArchivedAliasLookupPrivate, ArchivedAliasTransferPrivate,
-    ArchivedDirectoryItems, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel, CaseKind, CaseOpen,
-    CreditTransfer, Cursors, Decision, DirectoryItems, DirectoryQuery, Echo, ErrorCode, Field, HELLO_ALONE, Hello,
-    Lane, Lineage, MessageKind, NO_ID, Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return,
-    StatusRequest,
+    AccountQuery, AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer,
+    AliasTransferPrivate, AmountForm, Answer, ArchivedAliasCommandPrivate, ArchivedAliasLookupPrivate,
+    ArchivedAliasTransferPrivate, ArchivedDirectoryItems, ArchivedNote, ArchivedPaymentPrivate, CaseAnswer, CaseCancel,
+    CaseKind, CaseOpen, CreditTransfer, Cursors, Decision, DirectoryItems, DirectoryQuery, Echo, ErrorCode, Field,
+    HELLO_ALONE, Hello, Lane, Lineage, MessageKind, NO_ID, Note, Part, ParticipantCode, PaymentId, PaymentPrivate,
+    Reason, Return, StatusRequest,
 };
 use crate::native::frame::Frame;
 
@@ -172,6 +172,13 @@ pub enum Request<'a> {
     AliasTransfer(Checked<'a, AliasTransfer>),
     /// What a provider may know about itself.
     DirectoryQuery(Checked<'a, DirectoryQuery>),
+    /// Where does it stand in a currency?
+    AccountQuery {
+        /// Comes back in the answer.
+        query_id: PaymentId,
+        /// Which currency.
+        currency: Currency,
+    },
 }
 
 /// Checks what a provider sent.
@@ -193,6 +200,7 @@ pub fn request<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
         MessageKind::AliasLookup => alias_lookup(frame).map(Request::AliasLookup),
         MessageKind::AliasTransfer => alias_transfer(frame).map(Request::AliasTransfer),
         MessageKind::DirectoryQuery => directory_query(frame).map(Request::DirectoryQuery),
+        MessageKind::AccountQuery => account_query(frame),
         MessageKind::Welcome
         | MessageKind::Error
         | MessageKind::Forward
@@ -202,7 +210,8 @@ pub fn request<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
         | MessageKind::CaseStatus
         | MessageKind::AliasResult
         | MessageKind::AliasFound
-        | MessageKind::DirectoryAnswer => Err(Refusal::plain(ErrorCode::NotAllowed)),
+        | MessageKind::DirectoryAnswer
+        | MessageKind::AccountReport => Err(Refusal::plain(ErrorCode::NotAllowed)),
     }
 }
 
@@ -247,6 +256,15 @@ fn status_request<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
     let routing = StatusRequest::read(frame.routing).ok_or(BAD_MESSAGE)?;
     let blame = Blame(routing.payment_id);
     PaymentId::from_bytes(routing.payment_id).map(Request::StatusRequest).ok_or(blame.field(Field::PaymentId))
+}
+
+fn account_query<'a>(frame: &Frame<'a>) -> Result<Request<'a>, Refusal> {
+    nothing_private(frame)?;
+    let routing = AccountQuery::read(frame.routing).ok_or(BAD_MESSAGE)?;
+    let blame = Blame(routing.query_id);
+    let query_id = PaymentId::from_bytes(routing.query_id).ok_or(blame.field(Field::PaymentId))?;
+    let currency = Currency::parse(&routing.currency).ok_or(blame.field(Field::Currency))?;
+    Ok(Request::AccountQuery { query_id, currency })
 }
 
 /// Makes the refusals of one message.

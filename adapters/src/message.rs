@@ -69,6 +69,10 @@ pub enum MessageKind {
     DirectoryQuery = 25,
     /// The answer to that.
     DirectoryAnswer = 26,
+    /// Where does this provider stand in a currency?
+    AccountQuery = 27,
+    /// The answer to that.
+    AccountReport = 28,
 }
 
 /// One row of the table "which message does what".
@@ -102,7 +106,7 @@ pub enum Numbered {
 }
 
 /// Which message does what. The same table stands in `docs/formats/native.md`; a test compares them.
-pub const CONDUCT: [Conduct; 26] = {
+pub const CONDUCT: [Conduct; 28] = {
     use MessageKind as K;
     use Numbered::{Always, Never, UnlessReply};
     const fn row(
@@ -141,6 +145,8 @@ pub const CONDUCT: [Conduct; 26] = {
         row(K::AliasTransfer, "AliasTransfer", [true, false, true], Never, 92),
         row(K::DirectoryQuery, "DirectoryQuery", [true, false, false], Never, 25),
         row(K::DirectoryAnswer, "DirectoryAnswer", [false, true, false], Never, 26),
+        row(K::AccountQuery, "AccountQuery", [true, false, false], Never, 19),
+        row(K::AccountReport, "AccountReport", [false, true, false], Never, 125),
     ]
 };
 
@@ -148,7 +154,8 @@ impl MessageKind {
     /// Does a provider send it again on its next connection until the switch has acknowledged it? Ids make that harmless; of `SignOn` and `SignOff` only
     /// the last one counts, and a look-up that is repeated costs once more.
     pub fn is_resent(self) -> bool {
-        self.conduct().journaled || matches!(self, MessageKind::StatusRequest | MessageKind::DirectoryQuery)
+        let asks = matches!(self, MessageKind::StatusRequest | MessageKind::DirectoryQuery | MessageKind::AccountQuery);
+        self.conduct().journaled || asks
     }
 
     /// The kind with this number on the wire.
@@ -406,6 +413,44 @@ impl CaseKind {
             CaseKind::PaymentRequest | CaseKind::Posting => Lane::Payments,
             CaseKind::Recall | CaseKind::Information => Lane::Bulk,
         }
+    }
+}
+
+/// What an `AccountReport` is about. The numbers are on the wire.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccountStanding {
+    /// The account that this provider's payments move.
+    Own = 1,
+    /// This provider settles through another, whose account is not shown to it.
+    Sponsored = 2,
+    /// This provider has no account in the currency, or the scheme has no such currency.
+    None = 3,
+}
+
+impl AccountStanding {
+    /// The standing with this number on the wire.
+    pub fn from_number(number: u8) -> Option<AccountStanding> {
+        [AccountStanding::Own, AccountStanding::Sponsored, AccountStanding::None]
+            .into_iter()
+            .find(|&standing| standing as u8 == number)
+    }
+}
+
+/// How payments settle. The numbers are on the wire.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Settlement {
+    /// Each moves settlement accounts.
+    Gross = 1,
+    /// Each moves position accounts, within a net debit cap; windows of them are settled.
+    Net = 2,
+}
+
+impl Settlement {
+    /// The way of settlement with this number on the wire.
+    pub fn from_number(number: u8) -> Option<Settlement> {
+        [Settlement::Gross, Settlement::Net].into_iter().find(|&settlement| settlement as u8 == number)
     }
 }
 
@@ -1066,6 +1111,30 @@ mod layout {
         pub after: u64,
     }
 
+    /// Routing part of an `AccountQuery`.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AccountQuery {
+        pub query_id: [u8; 16],
+        pub currency: [u8; 3],
+    }
+
+    /// Routing part of an `AccountReport`. Sums in minor units, since the account was opened.
+    #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+    pub struct AccountReport {
+        pub query_id: [u8; 16],
+        pub currency: [u8; 3],
+        pub standing: u8,
+        pub settlement: u8,
+        pub at_ns: u64,
+        pub position: u64,
+        pub debits_pending: u128,
+        pub debits_posted: u128,
+        pub credits_pending: u128,
+        pub credits_posted: u128,
+        pub cap: u64,
+        pub available: u128,
+    }
+
     /// Private part of an `AliasCommand`.
     #[derive(Archive, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
     pub struct AliasCommandPrivate {
@@ -1196,6 +1265,8 @@ parts! {
     AliasTransfer ArchivedAliasTransfer 92 true;
     DirectoryQuery ArchivedDirectoryQuery 25 true;
     DirectoryAnswer ArchivedDirectoryAnswer 26 true;
+    AccountQuery ArchivedAccountQuery 19 true;
+    AccountReport ArchivedAccountReport 125 true;
     AliasCommandPrivate ArchivedAliasCommandPrivate 40 false;
     AliasResultPrivate ArchivedAliasResultPrivate 8 false;
     AliasLookupPrivate ArchivedAliasLookupPrivate 32 false;

@@ -206,7 +206,10 @@ impl Room {
                 Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } => {
                     panic!("nothing is returned or asked here")
                 }
-                Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {
+                Event::AliasResult { .. }
+                | Event::AliasFound { .. }
+                | Event::AccountReport { .. }
+                | Event::DirectoryAnswer { .. } => {
                     panic!("nobody has asked for aliases here")
                 }
                 Event::Welcomed(_) | Event::Acknowledged { .. } | Event::Echo { .. } | Event::Numbered(..) => {}

@@ -506,7 +506,7 @@ impl Hearing<'_> {
             Event::AliasFound { routing, private } => self.alias_found(routing, private),
             // What is not numbered answers a repetition; nothing of the others is asked for.
             Event::CaseStatus { .. } | Event::Echo { .. } | Event::Numbered(..) => {}
-            Event::AliasResult { .. } | Event::DirectoryAnswer { .. } => {}
+            Event::AliasResult { .. } | Event::DirectoryAnswer { .. } | Event::AccountReport { .. } => {}
         }
     }
 

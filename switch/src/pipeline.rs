@@ -19,6 +19,7 @@
 //!
 //! Nothing that depends on an entry leaves before the entry is durable: effects are only computed by `apply`, which asks for the log's proof.
 
+mod accounts;
 mod asking;
 mod bulk;
 mod cut_offs;
@@ -59,6 +60,7 @@ use crate::sequencer::Sequencer;
 use crate::session::{Phase, Session, SessionKey, Sessions};
 use crate::snapshots::{SnapshotNews, SnapshotTaker};
 use crate::watermarks::{LaneWatermarks, Watermarks};
+use accounts::AccountQuestion;
 use asking::{Ahead, Told, Waiting};
 use bulk::BulkWaiting;
 use cut_offs::Began;
@@ -255,6 +257,7 @@ pub struct Pipeline<S: Storage> {
     /// What is known of the orders that are being received.
     ahead: Ahead,
     questions: Vec<Question>,
+    account_questions: Vec<AccountQuestion>,
     /// What the history was asked, or is to be.
     waiting: Waiting,
     /// What is said about aliases, and what is to be answered.
@@ -324,6 +327,7 @@ impl<S: Storage> Pipeline<S> {
             touched: Vec::new(),
             ahead: Ahead::default(),
             questions: Vec::new(),
+            account_questions: Vec::new(),
             waiting: Waiting::default(),
             directing: Directing::default(),
             bulk: BulkWaiting::default(),
@@ -396,6 +400,7 @@ impl<S: Storage> Pipeline<S> {
             self.acknowledge();
         }
         stages::render(|| {
+            self.answer_account_questions();
             self.answer_questions();
             self.finish_acknowledging();
         });

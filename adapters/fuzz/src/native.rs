@@ -54,6 +54,7 @@ fn check_request(request: &Request<'_>, private: &[u8]) {
         | Request::Ack(_)
         | Request::Echo { .. }
         | Request::StatusRequest(_)
+        | Request::AccountQuery { .. }
         | Request::SignOn
         | Request::SignOff => assert!(private.is_empty()),
     }

@@ -319,6 +319,36 @@ message acmt.024.001.03
   Rpt/UpdtdPtyAndAcctId is what was found
   SplmtryData is what the directory knows beside it: owned since, risk counters
 
+message camt.060.001.05
+  GrpHdr/MsgId is named where the message is refused
+  RptgReq at most 10
+  RptgReq/Id required
+  RptgReq/Id is the question's id: a version-4 UUID in 32 digits
+  RptgReq/ReqdMsgNmId only camt.052.001.08
+  RptgReq/Acct required
+  RptgReq/Acct/Id is NOTPROVIDED, or the sender's code
+  RptgReq/Acct/Ccy required
+  RptgReq/Acct/Ccy is which account: there is one in a currency
+  RptgReq/AcctOwnr is the sender
+  RptgReq/RptgPrd refused: a report is of the moment in which it is made; leave it out
+  RptgReq/RptgSeq refused: a report is of the moment in which it is made; leave it out
+  RptgReq/ReqdTxTp refused: a report has no entries; leave it out
+  RptgReq/ReqdBalTp refused: a report has all balances; leave it out
+
+message camt.052.001.08
+  Rpt/Id is the question's id
+  Rpt/ElctrncSeqNb required
+  Rpt/ElctrncSeqNb is the journal position up to which entries are in the sums
+  Rpt/CreDtTm required
+  Rpt/CreDtTm is the journal time
+  Rpt/Acct/Id is whose account it is
+  Rpt/Acct/Tp/Prtry only SETTLEMENT POSITION
+  Rpt/Acct/Tp/Prtry is whether payments settle gross or net
+  Rpt/Acct/Ccy required
+  Rpt/Bal is a balance: ITBD credits less debits; ITAV what can be paid, with the net debit cap in CdtLine; HELD what waits for a decision
+  Rpt/TxsSummry is what came in and went out, since the account was opened
+  Rpt/AddtlRptInf is why there is no balance
+
 message admi.002.001.01
   RltdRef/Ref is the message that was refused
   Rsn/RjctgPtyRsn is what kind of wrong

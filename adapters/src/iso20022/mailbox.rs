@@ -265,7 +265,8 @@ impl Mailbox {
                 if let Some(why) = &state.refused {
                     return Err(NoSession::Refused(why.clone()));
                 }
-                if !state.kept.is_empty() {
+                // Before the switch has said where the session goes on, no cursor would be right.
+                if state.due.is_some() && !state.kept.is_empty() {
                     let read: Vec<Kept> = state.kept.iter().take(max).cloned().collect();
                     let cursor = read.last().map_or(state.acknowledged, |last| last.cursor);
                     return Ok((read, cursor));
@@ -335,8 +336,10 @@ impl Mailbox {
         let (client, events) = Client::start(options);
         state.end_session();
         state.generation += 1;
-        let start = Cursor { lineage: resume.lineage, seen: resume.seen, ..state.acknowledged };
-        (state.acknowledged, state.arrived) = (start, start);
+        let Resume { lineage, seen } = resume;
+        state.acknowledged = Cursor { lineage, seen, ..state.acknowledged };
+        state.arrived = Cursor { lineage, seen, ..state.arrived };
+        state.keep_replies();
         let reader = tokio::spawn(read_events(Arc::clone(&self.shared), events, state.generation)).abort_handle();
         state.session = Some(Session { client: client.clone(), certificate, reader });
         Ok(client)
@@ -374,19 +377,19 @@ impl Shared {
 impl State {
     /// Lets go what is up to a cursor. False where that is not one of what was read here.
     fn acknowledge(&mut self, cursor: &Cursor) -> bool {
+        // Replies outlive the session that they came by.
+        if cursor.instance == self.arrived.instance {
+            self.acknowledged.replies = cursor.replies.clamp(self.acknowledged.replies, self.arrived.replies);
+            let acknowledged = self.acknowledged;
+            self.kept.retain(|kept| !kept.at.is_before(&acknowledged));
+        }
         let is_between = (0..OUTBOX_LANES).all(|lane| {
             self.acknowledged.seen[lane] <= cursor.seen[lane] && cursor.seen[lane] <= self.arrived.seen[lane]
         });
         if self.session.is_none() || cursor.lineage != self.arrived.lineage || !is_between {
             return false;
         }
-        let is_ours = cursor.instance == self.arrived.instance;
-        let replies = if is_ours {
-            cursor.replies.clamp(self.acknowledged.replies, self.arrived.replies)
-        } else {
-            self.acknowledged.replies
-        };
-        self.acknowledged = Cursor { replies, seen: cursor.seen, ..self.arrived };
+        self.acknowledged = Cursor { replies: self.acknowledged.replies, seen: cursor.seen, ..self.arrived };
         let acknowledged = self.acknowledged;
         self.kept.retain(|kept| !kept.at.is_before(&acknowledged));
         true
@@ -401,14 +404,19 @@ impl State {
     fn end_session(&mut self) {
         self.session = None;
         self.due = None;
-        self.kept.clear();
+        self.keep_replies();
         self.next = None;
         self.refused = None;
-        // The answers of a session end with it.
-        self.acknowledged.replies = self.arrived.replies;
         for waiting in self.waited.drain().flat_map(|(_, waiting)| waiting) {
             let _ = waiting.send(Fate::Lost);
         }
+    }
+
+    /// What has a number comes again, from where the next session goes on; a reply would not.
+    fn keep_replies(&mut self) {
+        self.kept.retain(|kept| matches!(kept.at, At::Reply(_)));
+        let Cursor { lineage, seen, .. } = self.arrived;
+        self.kept.iter_mut().for_each(|kept| kept.cursor = Cursor { lineage, seen, ..kept.cursor });
     }
 
     /// What a session brings. False where it is not the present one.
@@ -422,9 +430,9 @@ impl State {
                     let (lineage, seen) = (connected.welcomed.lineage, connected.welcomed.resumed_after);
                     let is_placed = self.arrived.lineage == lineage && !self.arrived.seen.contains(&u64::MAX);
                     if !is_placed || connected.welcomed.numbers_restarted {
-                        self.kept.clear();
                         self.acknowledged = Cursor { lineage, seen, ..self.acknowledged };
                         self.arrived = Cursor { lineage, seen, ..self.arrived };
+                        self.keep_replies();
                     }
                     self.due = Some(connected.welcomed.enqueued);
                     self.refused = None;

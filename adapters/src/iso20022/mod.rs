@@ -13,7 +13,9 @@ mod admi;
 mod camt026;
 mod camt028;
 mod camt029;
+mod camt052;
 mod camt056;
+mod camt060;
 mod cases;
 mod checks;
 pub mod document;
@@ -39,9 +41,9 @@ mod writer;
 
 use crate::limits::EXTENSION_BYTES_MAX;
 use crate::message::{
-    AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, Answer, CaseAnswer, CaseCancel, CaseKind,
-    CaseOpen, CaseState, CreditTransfer, Decision, MessageKind, Note, ParticipantCode, PaymentId, PaymentPrivate,
-    Return,
+    AccountQuery, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, Answer, CaseAnswer, CaseCancel,
+    CaseKind, CaseOpen, CaseState, CreditTransfer, Decision, MessageKind, Note, ParticipantCode, PaymentId,
+    PaymentPrivate, Return,
 };
 use crate::native::client::{Incoming, Message};
 use ledger::{Amount, Currency};
@@ -73,6 +75,8 @@ pub enum Order {
     CaseCancel(CaseCancel, Note),
     /// Whose account is it?
     AliasLookup(AliasLookup, AliasLookupPrivate),
+    /// Where does this provider stand in a currency?
+    AccountQuery(AccountQuery),
     /// The provider can be paid again.
     SignOn,
     /// The provider is not to be paid.
@@ -82,7 +86,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// The payment, return, case or look-up that it is about; none of an event.
+    /// The payment, return, case, look-up or question that it is about; none of an event.
     pub fn id(&self) -> Option<PaymentId> {
         PaymentId::from_bytes(match self {
             Order::CreditTransfer(order, _) => order.payment_id,
@@ -94,6 +98,7 @@ impl Order {
             Order::CaseAnswer(answer, _) => answer.case_id,
             Order::CaseCancel(cancel, _) => cancel.case_id,
             Order::AliasLookup(lookup, _) => lookup.lookup_id,
+            Order::AccountQuery(query) => query.query_id,
             Order::SignOn | Order::SignOff | Order::Echo => return None,
         })
     }
@@ -110,6 +115,7 @@ impl Order {
             Order::CaseAnswer(..) => MessageKind::CaseAnswer,
             Order::CaseCancel(..) => MessageKind::CaseCancel,
             Order::AliasLookup(..) => MessageKind::AliasLookup,
+            Order::AccountQuery(_) => MessageKind::AccountQuery,
             Order::SignOn => MessageKind::SignOn,
             Order::SignOff => MessageKind::SignOff,
             Order::Echo => MessageKind::Echo,
@@ -128,6 +134,7 @@ impl Order {
             Order::CaseAnswer(answer, note) => Message::CaseAnswer(answer, note),
             Order::CaseCancel(cancel, note) => Message::CaseCancel(cancel, note),
             Order::AliasLookup(lookup, private) => Message::AliasLookup(lookup, private),
+            Order::AccountQuery(query) => Message::AccountQuery(query),
             Order::SignOn => Message::SignOn,
             Order::SignOff => Message::SignOff,
             Order::Echo => return None,
@@ -178,6 +185,7 @@ pub fn read_orders(decoder: &mut Decoder, message: &[u8], sender: Option<Partici
         pain013::NAME => of_opener(&document, sender, pain013::read_orders(&document)?)?,
         pain014::NAME => pain014::read_orders(&document)?,
         acmt023::NAME => acmt023::read_orders(&document)?,
+        camt060::NAME => camt060::read_orders(&document, sender)?,
         admi::EVENT => admi::read_event(&document)?,
         name => return Err(document.body().refuse(Cause::NotAllowed, format!("{name} is not for a provider to send"))),
     };
@@ -238,6 +246,7 @@ pub fn read_told(decoder: &mut Decoder, message: &[u8]) -> Result<Vec<Incoming>,
         pain013::NAME => pain013::read_told(&document),
         pain014::NAME => pain014::read_told(&document),
         acmt024::NAME => acmt024::read_told(&document),
+        camt052::NAME => camt052::read_told(&document),
         admi::REJECTION | admi::RECEIPT | admi::EVENT_RECEIPT => Ok(Vec::new()),
         name => Err(document.body().refuse(Cause::NotAllowed, format!("{name} is not for the switch to send"))),
     }
@@ -299,6 +308,9 @@ impl Encoder {
             }
             Order::AliasLookup(lookup, private) => {
                 self.write(acmt023::NAME, a, &[], out, |w| acmt023::write_order(w, a, lookup, private));
+            }
+            Order::AccountQuery(query) => {
+                self.write(camt060::NAME, a, &[], out, |w| camt060::write_order(w, a, query));
             }
             Order::SignOn => self.write(admi::EVENT, a, &[], out, |w| admi::write_event(w, a, "SGON")),
             Order::SignOff => self.write(admi::EVENT, a, &[], out, |w| admi::write_event(w, a, "SGOF")),
@@ -398,6 +410,9 @@ impl Encoder {
             }
             Incoming::AliasFound(found) => {
                 self.write(acmt024::NAME, a, &[], out, |w| acmt024::write_found(w, a, found));
+            }
+            Incoming::AccountReport(report) => {
+                self.write(camt052::NAME, a, &[], out, |w| camt052::write_report(w, a, report));
             }
             Incoming::Connected(_)
             | Incoming::Disconnected(_)

@@ -17,6 +17,7 @@
 
 use std::sync::Arc;
 
+use ledger::Currency;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::DuplexStream;
@@ -26,10 +27,10 @@ use crate::check::{self, Refusal};
 use crate::directory::{AliasOutcome, Claim, LookupResult, NameMatch, QueryForm};
 use crate::limits::{COMMANDS_WAITING_MAX, CONNECTION_SLOTS};
 use crate::message::{
-    AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate,
-    AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, DirectoryItems,
-    DirectoryQuery, ErrorCode, Field, Lane, MessageKind, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId,
-    PaymentPrivate, Reason, Return, StatusRequest,
+    AccountQuery, AccountStanding, AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer,
+    AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer,
+    DirectoryItems, DirectoryQuery, ErrorCode, Field, Lane, MessageKind, NO_ID, Note, Outcome, Part, ParticipantCode,
+    PaymentId, PaymentPrivate, Reason, Return, Settlement, StatusRequest,
 };
 use crate::native::driver::Driver;
 use crate::native::frame::{Frame, Head};
@@ -318,6 +319,35 @@ pub struct DirectoryAnswer {
     pub items: Vec<u8>,
 }
 
+/// Where a provider stands in a currency, at a journal position. All sums in minor units, since the account was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountReport {
+    /// Of the question.
+    pub query_id: PaymentId,
+    /// Of the account.
+    pub currency: Currency,
+    /// Whose account moves. Where it is not this provider's own, all sums are 0.
+    pub standing: AccountStanding,
+    /// How payments in the currency settle; none where there is no account.
+    pub settlement: Option<Settlement>,
+    /// Journal time.
+    pub at_ns: u64,
+    /// Journal position up to which entries are in the sums.
+    pub position: u64,
+    /// Held for payments that are not decided.
+    pub debits_pending: u128,
+    /// Paid.
+    pub debits_posted: u128,
+    /// Held for this provider by others.
+    pub credits_pending: u128,
+    /// Received.
+    pub credits_posted: u128,
+    /// By how much debits may exceed posted credits: the net debit cap; 0 where payments settle gross.
+    pub cap: u64,
+    /// What can be paid: posted credits and cap, less debits.
+    pub available: u128,
+}
+
 /// A message was refused before it was recorded: for the switch it never was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -470,6 +500,8 @@ pub enum Incoming {
     AliasFound(Box<AliasFound>),
     /// The answer to a question about this provider's own entries.
     DirectoryAnswer(Box<DirectoryAnswer>),
+    /// The answer to a question where this provider stands.
+    AccountReport(Box<AccountReport>),
     /// A message was refused; see `Refused::busy`.
     Refused(Box<Refused>),
     /// A message was decided durably: the switch will never forget it, and never needs it again.
@@ -510,6 +542,8 @@ pub enum Message<'a> {
     AliasTransfer(&'a AliasTransfer, &'a AliasTransferPrivate),
     /// A question about this provider's own entries. The answer comes as `Incoming::DirectoryAnswer`.
     DirectoryQuery(&'a DirectoryQuery, &'a DirectoryItems),
+    /// Where does this provider stand in a currency? The answer comes as `Incoming::AccountReport`.
+    AccountQuery(&'a AccountQuery),
 }
 
 /// Why a message was not taken.
@@ -595,6 +629,10 @@ impl Command {
                 query.write(out);
                 items.write(out);
                 (MessageKind::DirectoryQuery, query.query_id)
+            }
+            Message::AccountQuery(query) => {
+                query.write(out);
+                (MessageKind::AccountQuery, query.query_id)
             }
         };
         let command = Command { kind, payment_id: PaymentId::from_bytes(id), bytes };

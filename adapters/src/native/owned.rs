@@ -1,16 +1,18 @@
 //! Messages of the switch as owned values: what a `Client` gives to the provider. None where a field is not what it can be.
 
+use ledger::Currency;
 use rkyv::rancor::Failure;
 
 use crate::directory::{AliasOutcome, Claim, LookupResult, NameMatch, QueryForm};
 use crate::message::{
-    AliasFoundPrivate, AliasResultPrivate, AmountForm, ArchivedAliasFound, ArchivedAliasResult, ArchivedCaseForward,
-    ArchivedCaseStatus, ArchivedDirectoryAnswer, ArchivedForward, ArchivedReturned, ArchivedStatus, CaseKind,
-    CaseState, DirectoryItems, Field, Lane, NO_ID, Note, Outcome, Part, ParticipantCode, PaymentId, PaymentPrivate,
-    Reason,
+    AccountStanding, AliasFoundPrivate, AliasResultPrivate, AmountForm, ArchivedAccountReport, ArchivedAliasFound,
+    ArchivedAliasResult, ArchivedCaseForward, ArchivedCaseStatus, ArchivedDirectoryAnswer, ArchivedForward,
+    ArchivedReturned, ArchivedStatus, CaseKind, CaseState, DirectoryItems, Field, Lane, NO_ID, Note, Outcome, Part,
+    ParticipantCode, PaymentId, PaymentPrivate, Reason, Settlement,
 };
 use crate::native::client::{
-    AliasFound, AliasResult, CaseForward, CaseStatus, DirectoryAnswer, Forward, Incoming, Returned, Status,
+    AccountReport, AliasFound, AliasResult, CaseForward, CaseStatus, DirectoryAnswer, Forward, Incoming, Returned,
+    Status,
 };
 
 /// A private part; one of empty fields where it is empty, none where it is unreadable.
@@ -150,6 +152,26 @@ pub(super) fn alias_found(routing: &ArchivedAliasFound, private: &[u8]) -> Optio
         position: routing.position.to_native(),
         account,
         name,
+    })))
+}
+
+pub(super) fn account_report(routing: &ArchivedAccountReport) -> Option<Incoming> {
+    Some(Incoming::AccountReport(Box::new(AccountReport {
+        query_id: PaymentId::from_bytes(routing.query_id)?,
+        currency: Currency::parse(&routing.currency)?,
+        standing: AccountStanding::from_number(routing.standing)?,
+        settlement: match routing.settlement {
+            0 => None,
+            number => Some(Settlement::from_number(number)?),
+        },
+        at_ns: routing.at_ns.to_native(),
+        position: routing.position.to_native(),
+        debits_pending: routing.debits_pending.to_native(),
+        debits_posted: routing.debits_posted.to_native(),
+        credits_pending: routing.credits_pending.to_native(),
+        credits_posted: routing.credits_posted.to_native(),
+        cap: routing.cap.to_native(),
+        available: routing.available.to_native(),
     })))
 }
 

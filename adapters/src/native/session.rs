@@ -19,10 +19,11 @@ use crate::limits::{
     UNACKNOWLEDGED_FRAMES_MAX,
 };
 use crate::message::{
-    Ack, AliasFound, AliasResult, ArchivedAliasFound, ArchivedAliasResult, ArchivedCaseForward, ArchivedCaseStatus,
-    ArchivedDirectoryAnswer, ArchivedError, ArchivedForward, ArchivedReturned, ArchivedStatus, CaseForward, CaseStatus,
-    Cursors, DirectoryAnswer, Echo, ErrorCode, Forward, HELLO_ALONE, Hello, Lane, Lineage, MessageKind, Numbered,
-    OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status, Welcome,
+    AccountReport, Ack, AliasFound, AliasResult, ArchivedAccountReport, ArchivedAliasFound, ArchivedAliasResult,
+    ArchivedCaseForward, ArchivedCaseStatus, ArchivedDirectoryAnswer, ArchivedError, ArchivedForward, ArchivedReturned,
+    ArchivedStatus, CaseForward, CaseStatus, Cursors, DirectoryAnswer, Echo, ErrorCode, Forward, HELLO_ALONE, Hello,
+    Lane, Lineage, MessageKind, Numbered, OUTBOX_LANES, Part, ParticipantCode, Returned, SEEN_FROM_THE_END, Status,
+    Welcome,
 };
 use crate::native::arrivals::{Arrivals, Place};
 use crate::native::frame::{self, Decoded, Frame, Head};
@@ -211,6 +212,11 @@ pub enum Event<'a> {
         routing: &'a ArchivedDirectoryAnswer,
         /// `DirectoryItems`, or empty.
         private: &'a [u8],
+    },
+    /// Where this provider stands in a currency.
+    AccountReport {
+        /// The answer. It has no private part.
+        routing: &'a ArchivedAccountReport,
     },
     /// A frame was refused before it was recorded. It is not sent again by itself.
     Refused {
@@ -507,9 +513,10 @@ impl ClientSession {
             },
             MessageKind::Error => self.receive_error(frame, on),
             MessageKind::Echo => self.receive_echo(frame, on),
-            MessageKind::AliasResult | MessageKind::AliasFound | MessageKind::DirectoryAnswer => {
-                hand_out(frame, false, on)
-            }
+            MessageKind::AliasResult
+            | MessageKind::AliasFound
+            | MessageKind::DirectoryAnswer
+            | MessageKind::AccountReport => hand_out(frame, false, on),
             // An acknowledgement stands in the header.
             _ => Ok(()),
         }
@@ -676,6 +683,7 @@ fn hand_out(frame: &Frame<'_>, numbered: bool, on: &mut impl FnMut(Event<'_>)) -
         MessageKind::AliasResult => Event::AliasResult { routing: read::<AliasResult>(frame)?, private },
         MessageKind::AliasFound => Event::AliasFound { routing: read::<AliasFound>(frame)?, private },
         MessageKind::DirectoryAnswer => Event::DirectoryAnswer { routing: read::<DirectoryAnswer>(frame)?, private },
+        MessageKind::AccountReport => Event::AccountReport { routing: read::<AccountReport>(frame)? },
         kind => return Err(Broken::Unexpected(kind)),
     });
     Ok(())

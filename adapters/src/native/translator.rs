@@ -6,7 +6,8 @@ use crate::limits::CONNECTION_SLOTS;
 use crate::message::{ArchivedError, ErrorCode, Field, MessageKind, Note, PaymentId};
 use crate::native::client::{Connected, DisconnectReason, Disconnected, Incoming, Refused};
 use crate::native::owned::{
-    alias_found, alias_result, case_forward, case_status, directory_answer, forward, part, returned, status,
+    account_report, alias_found, alias_result, case_forward, case_status, directory_answer, forward, part, returned,
+    status,
 };
 use crate::native::pair::PairTicket;
 use crate::native::session::Event;
@@ -116,6 +117,7 @@ impl Translator {
             Event::DirectoryAnswer { routing, private } => {
                 self.came(MessageKind::DirectoryAnswer, directory_answer(routing, private));
             }
+            Event::AccountReport { routing } => self.came(MessageKind::AccountReport, account_report(routing)),
             Event::Refused { error, busy, ticket, private } => {
                 self.refused(PairTicket { slot, ticket }, error, busy, private);
             }

@@ -334,7 +334,7 @@ impl Shell {
             Incoming::Acknowledged { .. } => {}
             Incoming::AliasResult(result) => self.shared.observe(aliases::registered(&result)),
             Incoming::AliasFound(found) => self.shared.observe(aliases::found(found)),
-            Incoming::DirectoryAnswer(_) => {}
+            Incoming::DirectoryAnswer(_) | Incoming::AccountReport(_) => {}
         }
     }
 

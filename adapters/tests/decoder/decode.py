@@ -27,6 +27,10 @@ def number(raw):
     return int.from_bytes(raw, "little")
 
 
+def wide(raw):
+    return str(number(raw))
+
+
 def code(raw):
     text = raw.rstrip(b"\0").decode("ascii")
     if not text or not set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
@@ -252,6 +256,25 @@ MESSAGES = {
         "DirectoryAnswer",
         (("query_id", 16, payment_id), ("form", 1, number), ("has_more", 1, number), ("after", 8, number)),
         ITEMS,
+    ),
+    27: ("AccountQuery", (("query_id", 16, payment_id), ("currency", 3, letters)), None),
+    28: (
+        "AccountReport",
+        (
+            ("query_id", 16, payment_id),
+            ("currency", 3, letters),
+            ("standing", 1, number),
+            ("settlement", 1, number),
+            ("at", 8, number),
+            ("position", 8, number),
+            ("debits_pending", 16, wide),
+            ("debits_posted", 16, wide),
+            ("credits_pending", 16, wide),
+            ("credits_posted", 16, wide),
+            ("cap", 8, number),
+            ("available", 16, wide),
+        ),
+        None,
     ),
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use adapters::check::{self, Refusal};
 use adapters::message::{
-    Answer, CONDUCT, CaseAnswer, CaseCancel, CaseOpen, CreditTransfer, Echo, ErrorCode, Field, Hello, MessageKind,
-    Note, Part, PaymentPrivate, Return, StatusRequest,
+    AccountQuery, Answer, CONDUCT, CaseAnswer, CaseCancel, CaseOpen, CreditTransfer, Echo, ErrorCode, Field, Hello,
+    MessageKind, Note, Part, PaymentPrivate, Return, StatusRequest,
 };
 use adapters::native::frame::{Frame, Head};
 
@@ -67,6 +67,7 @@ struct Draft {
     transfer: CreditTransfer,
     answer: Answer,
     status_request: StatusRequest,
+    account_query: AccountQuery,
     payment_return: Return,
     case_open: CaseOpen,
     case_answer: CaseAnswer,
@@ -108,6 +109,7 @@ impl Draft {
             transfer: sample::transfer(1),
             answer: Answer::accept(id(1)),
             status_request: sample::status_request(),
+            account_query: sample::account_query(1),
             payment_return: sample::payment_return(1),
             case_open: sample::case_open(1),
             case_answer: CaseAnswer::accept(id(1)),
@@ -136,6 +138,7 @@ impl Draft {
                 (self.payment_return.case_id, self.case_open.case_id) = (id, id);
                 (self.case_answer.case_id, self.case_cancel.case_id) = (id, id);
             }
+            "query_id" => self.account_query.query_id = uuid(value),
             "payer" => self.transfer.payer = padded(value),
             "payee" => self.transfer.payee = padded(value),
             "opener" => self.case_open.opener = padded(value),
@@ -146,6 +149,7 @@ impl Draft {
             }
             "amount_form" => self.case_open.amount_form = byte(value),
             "currency" => {
+                self.account_query.currency = padded(value);
                 self.transfer.currency = padded(value);
                 (self.payment_return.currency, self.case_open.currency) = (padded(value), padded(value));
             }
@@ -204,6 +208,8 @@ impl Draft {
             MessageKind::DirectoryAnswer => {
                 (written(&sample::directory_answer(1)), written(&sample::directory_items()))
             }
+            MessageKind::AccountQuery => (written(&self.account_query), Vec::new()),
+            MessageKind::AccountReport => (written(&sample::account_report(1)), Vec::new()),
             // What of these is let pass stands in `directory.rs`.
             MessageKind::AliasCommand => {
                 (written(&sample::alias_command(1)), written(&sample::alias_command_private()))
@@ -233,6 +239,7 @@ impl Draft {
             MessageKind::CreditTransfer => self.transfer.payment_id,
             MessageKind::Answer => self.answer.payment_id,
             MessageKind::StatusRequest if code == ErrorCode::BadField => self.status_request.payment_id,
+            MessageKind::AccountQuery if code == ErrorCode::BadField => self.account_query.query_id,
             MessageKind::Return => self.payment_return.return_id,
             MessageKind::CaseOpen => self.case_open.case_id,
             MessageKind::CaseAnswer => self.case_answer.case_id,
@@ -359,6 +366,11 @@ const OTHERS: &str = "
     StatusRequest                                -> accepted
     StatusRequest payment_id=11111111-1111-1111-9111-111111111111 -> bad_field payment_id
     StatusRequest private=%00                    -> bad_message
+    AccountQuery                                 -> accepted
+    AccountQuery query_id=11111111-1111-1111-9111-111111111111 -> bad_field payment_id
+    AccountQuery currency=kes                    -> bad_field currency
+    AccountQuery private=%00                     -> bad_message
+    AccountReport                                -> not_allowed
 
     # What only the switch says.
     Welcome                                      -> not_allowed

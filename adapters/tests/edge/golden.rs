@@ -209,6 +209,24 @@ fn directory_goldens(all: &mut Vec<Golden>) {
     golden!(all, "directory_query", DirectoryQuery, FROM_PROVIDER, &query, query_json, &private, items_json);
     let answer_json = json!({"query_id": UUID, "form": 2, "has_more": 1, "after": 10});
     let answer = sample::directory_answer(5);
+    let query_json = json!({"query_id": UUID, "currency": "KES"});
+    golden!(all, "account_query", AccountQuery, FROM_PROVIDER, &sample::account_query(5), query_json, b"", Value::Null);
+    let report_json = json!({
+        "query_id": UUID,
+        "currency": "KES",
+        "standing": 1,
+        "settlement": 2,
+        "at": sample::TIME_NS,
+        "position": 79,
+        "debits_pending": "5",
+        "debits_posted": "600",
+        "credits_pending": "7",
+        "credits_posted": "1180591620717411303424",
+        "cap": 90_000,
+        "available": "1180591620717411392819",
+    });
+    let report = sample::account_report(5);
+    golden!(all, "account_report", AccountReport, REPLY, &report, report_json, b"", Value::Null);
     golden!(all, "directory_answer", DirectoryAnswer, REPLY, &answer, answer_json, &private, items_json);
 }
 

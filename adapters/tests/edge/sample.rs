@@ -1,11 +1,11 @@
 //! One of each message, and ways to make and to read them.
 
 use adapters::message::{
-    Ack, AliasCommand, AliasCommandPrivate, AliasFound, AliasLookup, AliasLookupPrivate, AliasResult, AliasTransfer,
-    AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel, CaseForward, CaseKind, CaseOpen, CaseState,
-    CaseStatus, CreditTransfer, DirectoryAnswer, DirectoryItems, DirectoryQuery, Echo, Error, Forward, Hello,
-    MessageKind, Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, Returned, Status,
-    StatusRequest, Welcome,
+    AccountQuery, AccountReport, Ack, AliasCommand, AliasCommandPrivate, AliasFound, AliasLookup, AliasLookupPrivate,
+    AliasResult, AliasTransfer, AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel, CaseForward,
+    CaseKind, CaseOpen, CaseState, CaseStatus, CreditTransfer, DirectoryAnswer, DirectoryItems, DirectoryQuery, Echo,
+    Error, Forward, Hello, MessageKind, Note, Part, ParticipantCode, PaymentId, PaymentPrivate, Reason, Return,
+    Returned, Status, StatusRequest, Welcome,
 };
 use adapters::native::frame::{self, Decoded, Frame, Head};
 use ledger::{Amount, Currency};
@@ -296,6 +296,27 @@ pub(crate) fn alias_transfer_private() -> AliasTransferPrivate {
         extension: vec![0, 1, 2],
         alias: b"a@example.org".to_vec(),
         end_user: b"end-user-0001".to_vec(),
+    }
+}
+
+pub(crate) fn account_query(number: u64) -> AccountQuery {
+    AccountQuery { query_id: id(number).bytes(), currency: *b"KES" }
+}
+
+pub(crate) fn account_report(number: u64) -> AccountReport {
+    AccountReport {
+        query_id: id(number).bytes(),
+        currency: *b"KES",
+        standing: 1,
+        settlement: 2,
+        at_ns: TIME_NS,
+        position: 79,
+        debits_pending: 5,
+        debits_posted: 600,
+        credits_pending: 7,
+        credits_posted: 1 << 70,
+        cap: 90_000,
+        available: (1 << 70) + 89_395,
     }
 }
 

@@ -126,6 +126,7 @@ fn describe(event: &Event<'_>) -> String {
         Event::DirectoryAnswer { routing, private } => {
             format!("directory answer {} +{}", payment(routing.query_id), private.len())
         }
+        Event::AccountReport { routing } => format!("account report {}", payment(routing.query_id)),
         Event::Refused { error, busy, ticket, .. } => {
             format!("refused ticket {ticket} {} busy {busy}", payment(error.payment_id))
         }
@@ -438,7 +439,7 @@ fn whatever_a_provider_submits_is_sent_again_until_it_is_acknowledged() {
     let mut bench = Bench::open();
     let kinds: Vec<MessageKind> = CONDUCT.iter().map(|row| row.kind).filter(|kind| kind.is_resent()).collect();
     let expected = ["CreditTransfer", "Answer", "StatusRequest", "Return", "CaseOpen", "CaseAnswer", "CaseCancel"];
-    let directory = ["AliasCommand", "AliasLookup", "AliasTransfer", "DirectoryQuery"];
+    let directory = ["AliasCommand", "AliasLookup", "AliasTransfer", "DirectoryQuery", "AccountQuery"];
     let names: Vec<&str> = kinds.iter().map(|kind| kind.conduct().name).collect();
     assert_eq!(names, [&expected[..], &["SignOn", "SignOff"], &directory].concat());
     for (ticket, kind) in (1..).zip(&kinds) {

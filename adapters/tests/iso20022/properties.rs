@@ -6,11 +6,13 @@ use adapters::iso20022::profile::Profile;
 use adapters::iso20022::{Addressed, Encoder, Order, read_orders, read_told};
 use adapters::limits::{ACCOUNT_BYTES_MAX, ALIAS_SENT_BYTES_MAX, PARTICIPANT_CODE_BYTES};
 use adapters::message::{
-    AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, AmountForm, Answer, CaseAnswer, CaseCancel,
-    CaseKind, CaseOpen, CaseState, CreditTransfer, Field, Lane, NO_ID, Note, Outcome, ParticipantCode, PaymentId,
-    PaymentPrivate, Reason, Return,
+    AccountQuery, AccountStanding, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, AmountForm,
+    Answer, CaseAnswer, CaseCancel, CaseKind, CaseOpen, CaseState, CreditTransfer, Field, Lane, NO_ID, Note, Outcome,
+    ParticipantCode, PaymentId, PaymentPrivate, Reason, Return, Settlement,
 };
-use adapters::native::client::{AliasFound, CaseForward, CaseStatus, Forward, Incoming, Returned, Status};
+use adapters::native::client::{
+    AccountReport, AliasFound, CaseForward, CaseStatus, Forward, Incoming, Returned, Status,
+};
 use ledger::{Amount, Currency};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -99,6 +101,9 @@ fn time_ns() -> impl Strategy<Value = u64> {
     let last = i64::MAX as u64;
     prop_oneof![Just(1), Just(last), 1..=last, 1_700_000_000_000_000_000..1_900_000_000_000_000_000_u64]
 }
+
+/// The largest number of ISO 20022.
+const LARGEST: u64 = 999_999_999_999_999_999;
 
 /// What is not said is 0.
 fn time_ns_or_none() -> impl Strategy<Value = u64> {
@@ -449,6 +454,50 @@ proptest! {
             let (field, numbered, note) = (Field::None, kind.is_some(), note.clone());
             let case = CaseStatus { case_id, kind, state, reason, field, at_ns, position, numbered, note };
             is_told(&Incoming::CaseStatus(Box::new(case)), at_ns.max(1));
+        }
+    }
+
+    #[test]
+    fn where_a_provider_stands(
+        (query_id, currency) in (id(), currency()),
+        (at_ns, position, settlement) in (time_ns(), 0..=LARGEST, select(vec![Settlement::Gross, Settlement::Net])),
+        (debits_pending, debits_posted) in (u128::from(0_u8)..=LARGEST.into(), u128::from(0_u8)..=LARGEST.into()),
+        (credits_pending, credits_posted) in (u128::from(0_u8)..=LARGEST.into(), u128::from(0_u8)..=LARGEST.into()),
+        (cap, available) in (0..=LARGEST, u128::from(0_u8)..=LARGEST.into()),
+    ) {
+        comes_back(&Order::AccountQuery(AccountQuery { query_id: query_id.bytes(), currency: currency.bytes() }));
+        let own = AccountReport {
+            query_id,
+            currency,
+            standing: AccountStanding::Own,
+            settlement: Some(settlement),
+            at_ns,
+            position,
+            debits_pending,
+            debits_posted,
+            credits_pending,
+            credits_posted,
+            cap,
+            available,
+        };
+        is_told(&Incoming::AccountReport(Box::new(own.clone())), 1);
+        // What has more digits than ISO 20022 has places is left out.
+        let large = AccountReport { credits_posted: u128::from(LARGEST) + 1, ..own.clone() };
+        let mut out = String::new();
+        let told = Incoming::AccountReport(Box::new(large));
+        Encoder::new(Profile::clearspan()).write_told(&addressed("CLEARSPAN", "NORTHBANK", 1), &told, &mut out);
+        assert!(!out.contains("<TtlCdtNtries>"), "{out}");
+        let nothing = AccountReport {
+            debits_pending: 0,
+            debits_posted: 0,
+            credits_pending: 0,
+            credits_posted: 0,
+            cap: 0,
+            available: 0,
+            ..own
+        };
+        for (standing, settlement) in [(AccountStanding::Sponsored, Some(settlement)), (AccountStanding::None, None)] {
+            is_told(&Incoming::AccountReport(Box::new(AccountReport { standing, settlement, ..nothing.clone() })), 1);
         }
     }
 

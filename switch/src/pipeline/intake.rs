@@ -6,6 +6,7 @@ use adapters::native::frame::{self, Decoded, Frame};
 use adapters::stages;
 use ledger::journal::Storage;
 
+use super::accounts::AccountQuestion;
 use super::asking::{Asked, Order, What};
 use super::directing::AliasOrder;
 use super::{Asks, Pipeline, Question};
@@ -158,6 +159,14 @@ impl<S: Storage> Pipeline<S> {
             }
             Request::AliasTransfer(order) => self.admit_alias_transfer((key, number), participant, &order),
             Request::DirectoryQuery(query) => self.take_directory_query((key, number), participant, &query),
+            Request::AccountQuery { query_id, currency }
+                if self.account_questions.len() < self.limits.questions_max =>
+            {
+                self.account_questions.push(AccountQuestion { session: key, query_id, currency });
+            }
+            Request::AccountQuery { query_id, .. } => {
+                self.refuse(key, number, Refusal { payment_id: query_id.bytes(), ..Refusal::plain(ErrorCode::Busy) });
+            }
             Request::Hello { .. } => self.refuse(key, number, Refusal::plain(ErrorCode::NotAllowed)),
         }
     }
@@ -397,6 +406,7 @@ fn costs_a_token(request: &Request<'_>) -> Option<[u8; 16]> {
         Request::AliasLookup(lookup) => Some(lookup.routing().lookup_id),
         Request::AliasTransfer(order) => Some(order.routing().payment_id),
         Request::DirectoryQuery(query) => Some(query.routing().query_id),
+        Request::AccountQuery { query_id, .. } => Some(query_id.bytes()),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@
 //! | a frame leaves | one owner for each alias | `aliases.rs` |
 //! | a frame leaves | no answer without a debit | `aliases.rs` |
 //! | a frame leaves | everyone is told of its own entries | `aliases.rs` |
+//! | a frame leaves | everyone is told where it stands | `standing.rs` |
 //! | a batch is on disk | look-ups true | `aliases.rs` |
 //! | a batch is on disk | no payment to an old owner | `aliases.rs` |
 //! | the process starts, the end | the directory is what the journal makes it | `aliases.rs` |
@@ -62,6 +63,7 @@ pub(super) mod replay;
 pub(super) mod replies;
 pub(super) mod sealed;
 pub(super) mod snapshots;
+pub(super) mod standing;
 pub(super) mod told_after_durable;
 pub(super) mod told_the_truth;
 pub(super) mod watermarks;
@@ -123,6 +125,7 @@ pub(super) fn of_frame(leaving: &mut Leaving<'_>) -> Result<(), Violation> {
     named(aliases::COMMANDS, aliases::check_result(leaving))?;
     named(aliases::DEBITED, aliases::check_answer(leaving))?;
     named(aliases::OWN, aliases::check_own(leaving))?;
+    named(standing::NAME, standing::check(leaving))?;
     named(acknowledged::NAME, acknowledged::check(leaving))
 }
 

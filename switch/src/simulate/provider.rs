@@ -6,6 +6,7 @@ mod conduct;
 mod lines;
 mod orders;
 mod signs;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ use crate::limits::NS_PER_MS;
 use aliases::AliasConduct;
 use lines::Line;
 use signs::Signs;
+use standing::StandingConduct;
 
 /// What a slow provider reads each time it looks.
 const SLOW_READ_BYTES: usize = 100;
@@ -96,6 +98,7 @@ pub(super) struct Provider {
     of_lines: Random,
     signs: Signs,
     of_signs: Random,
+    standing: StandingConduct,
     next_order_ns: u64,
     aliases: AliasConduct,
     frozen_until_ns: u64,
@@ -132,6 +135,7 @@ impl Provider {
             of_lines: Random::new(provider.lines_seed),
             signs: Signs::default(),
             of_signs: Random::new(!provider.lines_seed),
+            standing: StandingConduct::new(provider.lines_seed),
             plan: provider,
             random,
             next_order_ns,
@@ -165,6 +169,7 @@ impl Provider {
             self.submit_due(around);
             self.order_if_due(around);
             self.use_aliases_if_due(around);
+            self.ask_where_it_stands_if_due(around);
             self.flood_if_due(around);
             self.misbehave(around);
             if around.is_draining {
@@ -269,6 +274,11 @@ impl Provider {
                 self.alias_settled(id);
             }
             News::Refused { code, ticket } => return self.refused(code, (slot, ticket), around),
+            News::StandingTold(standing) => around.coverage.count(match standing {
+                1 => "own account told",
+                2 => "account of a sponsor not told",
+                _ => "no account told",
+            }),
             News::Other => {}
         }
         Ok(())
@@ -469,6 +479,8 @@ enum News {
     AliasCommanded(Id, u64),
     /// The answer to a question about its own entries, and where that goes on.
     OwnTold(Id, Option<u64>),
+    /// Whose account it is.
+    StandingTold(u8),
     Refused {
         code: u16,
         ticket: u64,
@@ -507,6 +519,7 @@ impl News {
             Heard::DirectoryAnswer { routing, .. } => {
                 News::OwnTold(routing.query_id, (routing.has_more != 0).then(|| routing.after.to_native()))
             }
+            Heard::AccountReport { routing } => News::StandingTold(routing.standing),
             Heard::Welcomed(_) | Heard::Returned { .. } | Heard::Echo { .. } | Heard::Numbered(..) => News::Other,
         }
     }

@@ -36,6 +36,7 @@ pub(super) mod kind {
     pub(in super::super) const ALIAS_TRANSFER: u8 = 24;
     pub(in super::super) const DIRECTORY_QUERY: u8 = 25;
     pub(in super::super) const DIRECTORY_ANSWER: u8 = 26;
+    pub(in super::super) const ACCOUNT_REPORT: u8 = 28;
     /// Of an entry.
     pub(in super::super) const DIRECTORY_RULES: u8 = 148;
     /// Of an entry.
@@ -340,6 +341,31 @@ pub(super) fn directory_answer(routing: &[u8]) -> Option<DirectoryAnswer> {
         form: routing[16],
         has_more: routing[17],
         after: u64_at(routing, 18),
+    })
+}
+
+/// The fields of an `AccountReport`, 125 bytes, that are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AccountReport {
+    pub(super) currency: [u8; 3],
+    /// 1 own, 2 of a sponsor, 3 none.
+    pub(super) standing: u8,
+    pub(super) position: u64,
+    pub(super) debits_pending: i128,
+    pub(super) debits_posted: i128,
+    pub(super) credits_posted: i128,
+    pub(super) available: i128,
+}
+
+pub(super) fn account_report(routing: &[u8]) -> Option<AccountReport> {
+    (routing.len() == 125).then(|| AccountReport {
+        currency: array(routing, 16),
+        standing: routing[19],
+        position: u64_at(routing, 29),
+        debits_pending: i128::from_le_bytes(array(routing, 37)),
+        debits_posted: i128::from_le_bytes(array(routing, 53)),
+        credits_posted: i128::from_le_bytes(array(routing, 85)),
+        available: i128::from_le_bytes(array(routing, 109)),
     })
 }
 

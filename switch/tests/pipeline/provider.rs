@@ -200,7 +200,10 @@ fn owned(event: Event<'_>) -> Option<Heard> {
         Event::Returned { .. } | Event::CaseForward { .. } | Event::CaseStatus { .. } => {
             panic!("nobody here returns or asks anything")
         }
-        Event::AliasResult { .. } | Event::AliasFound { .. } | Event::DirectoryAnswer { .. } => {
+        Event::AliasResult { .. }
+        | Event::AliasFound { .. }
+        | Event::AccountReport { .. }
+        | Event::DirectoryAnswer { .. } => {
             panic!("nobody here has to do with aliases")
         }
         Event::Acknowledged { through } => Heard::Acknowledged { through },

@@ -9,8 +9,10 @@ use std::sync::OnceLock;
 use adapters::iso20022::document::Decoder;
 use adapters::iso20022::profile::Profile;
 use adapters::iso20022::{Addressed, Encoder, Order, read_told};
-use adapters::message::{Answer, CreditTransfer, Note, Outcome, PaymentId, PaymentPrivate, Reason};
-use adapters::native::client::Incoming;
+use adapters::message::{
+    AccountQuery, AccountStanding, Answer, CreditTransfer, Note, Outcome, PaymentId, PaymentPrivate, Reason,
+};
+use adapters::native::client::{AccountReport, Incoming};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::harness::{Data, Switch, code, eventually};
@@ -117,6 +119,16 @@ impl<'d> Iso<'d> {
             let read = read_told(&mut Decoder::new(Profile::clearspan()), message.trim_end().as_bytes());
             self.told.extend(read.unwrap_or_else(|refusal| panic!("{refusal}: {message}")));
         }
+    }
+
+    /// Asks where it stands, and reads the answer.
+    fn standing(&mut self, currency: [u8; 3]) -> AccountReport {
+        let query_id = PaymentId::random();
+        self.send(&Order::AccountQuery(AccountQuery { query_id: query_id.bytes(), currency }));
+        self.expect(|told| match told {
+            Incoming::AccountReport(report) if report.query_id == query_id => Some((**report).clone()),
+            _ => None,
+        })
     }
 
     /// Reads until something is there.
@@ -244,6 +256,45 @@ fn payments_cross_between_protocols() {
     drop(providers);
     switch.stop();
     assert_eq!(data.committed(), 5);
+}
+
+/// A provider asks where it stands before a payment, while the payment is held and after it.
+#[test]
+fn a_provider_is_told_where_it_stands() {
+    let data = data();
+    let switch = data.serve();
+    let (mut payer, mut payee) = (Iso::new(&data, &switch, 1), Iso::new(&data, &switch, 2));
+    let order = order(1, 2, 12_345);
+    let id = id_of(&order);
+    let currency = order.currency;
+    let before = [payer.standing(currency), payee.standing(currency)];
+    assert!(before.iter().all(|report| report.standing == AccountStanding::Own && report.available > 12_345));
+    payer.send(&Order::CreditTransfer(order, private()));
+    payee.expect(|told| matches!(told, Incoming::Forward(_)).then_some(()));
+    let held = payer.standing(currency);
+    assert_eq!((held.debits_pending, held.available), (12_345, before[0].available - 12_345));
+    payee.send(&Order::Answer(Answer::accept(id), Note::default()));
+    payer.expect(|told| matches!(told, Incoming::Status(_)).then_some(()));
+    let after = [payer.standing(currency), payee.standing(currency)];
+    assert_eq!((after[0].debits_posted, after[0].debits_pending), (before[0].debits_posted + 12_345, 0));
+    assert_eq!(after[0].available, before[0].available - 12_345);
+    assert_eq!(after[1].credits_posted, before[1].credits_posted + 12_345);
+    assert!(before[0].position < held.position && held.position < after[0].position);
+    let nowhere = payer.standing(*b"ZMW");
+    assert_eq!((nowhere.standing, nowhere.settlement, nowhere.available), (AccountStanding::None, None, 0));
+    // Where another stands is nobody's business.
+    let query = AccountQuery { query_id: PaymentId::random().bytes(), currency };
+    let own = payer.message(&Order::AccountQuery(query));
+    let others = own.replacen(
+        "<AcctOwnr><Agt><FinInstnId><ClrSysMmbId><MmbId>",
+        "<AcctOwnr><Agt><FinInstnId><ClrSysMmbId><MmbId>X",
+        1,
+    );
+    assert_ne!(own, others);
+    let answered = payer.post(others.as_bytes());
+    assert_eq!((answered.status, answered.refusal().0.as_str()), (403, "not_allowed"), "{}", answered.body);
+    switch.stop();
+    data.verified();
 }
 
 /// The switch is killed between any two steps: what was acknowledged is there, and what was not read comes, once.

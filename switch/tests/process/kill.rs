@@ -323,7 +323,10 @@ impl Provider {
                 DisconnectReason::Ended(_) | DisconnectReason::Unreachable(_) | DisconnectReason::Handshake(_) => {}
                 why => panic!("a kill is no reason for: {why}"),
             },
-            Incoming::AliasResult(_) | Incoming::AliasFound(_) | Incoming::DirectoryAnswer(_) => {
+            Incoming::AliasResult(_)
+            | Incoming::AliasFound(_)
+            | Incoming::AccountReport(_)
+            | Incoming::DirectoryAnswer(_) => {
                 panic!("nobody has asked for aliases")
             }
             Incoming::Refused(refused) if refused.busy => {

@@ -286,6 +286,12 @@ impl Scheme {
         (currency, self.owner(place), kind)
     }
 
+    /// Credits less debits of the account that a participant's payments move, and what it can spend; none where the account is its sponsor's.
+    pub(in super::super) fn standing(&self, place: usize, currency: usize) -> Option<(i128, Balance)> {
+        let key = self.payment_account(place, currency);
+        self.members[place].sponsor.is_none().then(|| (self.balance(key).posted, self.spendable(place, currency)))
+    }
+
     /// What a participant can spend, and what of it is reserved.
     pub(in super::super) fn spendable(&self, place: usize, currency: usize) -> Balance {
         let key = self.payment_account(place, currency);
