@@ -77,6 +77,7 @@ pub mod attestation;
 pub mod check;
 pub mod directory;
 pub mod gateway;
+pub mod gathered;
 pub mod iso20022;
 pub mod limits;
 pub mod message;

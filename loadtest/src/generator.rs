@@ -10,7 +10,8 @@
 //!   wait        for a socket, or for the next payment's time
 //! ```
 //!
-//! Only connections that have something to do are asked (`ready`). Messages are encoded straight into the sessions' buffers. Per payment there is no task, no channel, no lock, no allocation and no system call.
+//! Only connections that have something to do are asked (`ready`). By the native protocol messages are encoded straight into the sessions' buffers, and
+//! per payment there is no task, no channel, no lock, no allocation and no system call; by ISO 20022 each request is a task of its own on this thread (`connection::iso`).
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -23,13 +24,12 @@ use std::time::Duration;
 
 use adapters::message::ParticipantCode;
 use adapters::native::link::READ_BYTES;
-use adapters::native::tls;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::SetUpError;
 use crate::agreement::Party;
 use crate::clock::Clock;
-use crate::connection::{Conduct, Connection, Shared};
+use crate::connection::{Buffers, Conduct, Connection, Shared};
 use crate::draw::private_parts;
 use crate::faults::{FaultRecord, Faults};
 use crate::flights::{Flights, RunNumber};
@@ -168,7 +168,7 @@ impl Generator {
     /// Reads the certificates. Nothing is connected yet. Must be called inside a tokio runtime, on the thread that will run it.
     pub fn new(options: Options, view: View) -> Result<Generator, SetUpError> {
         let Options { address, pki, plan, watched, kills } = options;
-        let connections = providers(&pki, plan.payees)?;
+        let connections = providers(&pki, &plan)?;
         let codes: Vec<ParticipantCode> = connections.iter().map(|connection| connection.code).collect();
         let clock = Clock::new();
         let now_ns = clock.now_ns();
@@ -193,8 +193,10 @@ impl Generator {
             private_parts,
             has_asked: false,
             offered_until_ns: u64::MAX,
-            scratch: vec![0; READ_BYTES],
-            plaintext: Vec::with_capacity(RECEIVE_BYTES_PER_TURN + READ_BYTES),
+            buffers: Buffers {
+                scratch: vec![0; READ_BYTES],
+                plaintext: Vec::with_capacity(RECEIVE_BYTES_PER_TURN + READ_BYTES),
+            },
         };
         let cannot = |what: &str, error: std::io::Error| SetUpError::new(format!("cannot make a {what}: {error}"));
         Ok(Generator {
@@ -786,7 +788,7 @@ fn aliases(
 }
 
 /// One provider for each certificate; the last ones misbehave.
-fn providers(pki: &std::path::Path, payees: Payees) -> Result<Vec<Connection>, SetUpError> {
+fn providers(pki: &std::path::Path, plan: &Plan) -> Result<Vec<Connection>, SetUpError> {
     let codes = switch::pki::participants_in(pki).map_err(|error| {
         SetUpError::new(format!(
             "cannot read {}: {error}; give --pki the directory that `switch init` made (DIR/pki)",
@@ -803,10 +805,8 @@ fn providers(pki: &std::path::Path, payees: Payees) -> Result<Vec<Connection>, S
     }
     let count = codes.len();
     let connections = (0..).zip(codes).map(|(place, code): (u32, ParticipantCode)| {
-        let certificate = pki.join(format!("{code}.pem"));
-        let tls = tls::client_config(&pki.join("ca.pem"), &certificate, &certificate.with_extension("key"))
-            .map_err(SetUpError::new)?;
-        Ok(Connection::new(code, place, tls, conduct(payees, count - 1 - place as usize)))
+        let conduct = conduct(plan.payees, count - 1 - place as usize);
+        Ok(Connection::new(code, place, plan.protocol.line(code, pki)?, conduct))
     });
     connections.collect()
 }

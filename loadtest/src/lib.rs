@@ -1,6 +1,6 @@
 //! Load for a switch, and a verdict on what became of it.
 //!
-//! `loadtest run` plays all payment providers of a scheme from one thread, over real mutual TLS, in a process apart from the switch. It offers payments
+//! `loadtest run` plays all payment providers of a scheme from one thread, over real mutual TLS, by the native protocol or by ISO 20022, in a process apart from the switch. It offers payments
 //! either on a schedule that nothing can delay (open loop: a stall of the switch shows in every payment that fell due meanwhile), or as many as are
 //! answered (closed loop: the highest rate, which says little about latency). It then waits until every payment has an outcome of which both providers
 //! were told, asks for those that have none, and compares what they heard with what an audit of the journal says, payment by payment.
@@ -33,6 +33,7 @@ pub mod fill;
 mod flights;
 mod flood;
 pub mod generator;
+mod idle;
 pub mod interrupts;
 pub mod limits;
 mod lookups;
@@ -40,6 +41,7 @@ pub mod machine;
 pub mod maximum;
 mod orders;
 pub mod plan;
+pub mod protocol;
 mod ready;
 mod recount;
 mod remembered;

@@ -71,6 +71,25 @@ pub const FLOODED_PER_TURN_MAX: u32 = 32;
 /// answer for want of room would hold up the very payments that fill it.
 pub const UNACKNOWLEDGED_ORDERS_MAX: usize = UNACKNOWLEDGED_FRAMES_MAX / 2;
 
+/// Messages of one ISO 20022 provider that have no fate, and so many of them orders: each waits until the switch has it on disk, so this is what arrives within a few syncs. The rest is for
+/// answers, as above.
+pub const ISO_POSTS_MAX: usize = 2_048;
+
+/// See `ISO_POSTS_MAX`.
+pub const ISO_ORDERS_MAX: usize = ISO_POSTS_MAX / 2;
+
+/// How long a long poll waits, in seconds: below what the switch allows, and often enough to be seen as present.
+pub const ISO_WAIT_S: u64 = 20;
+
+/// The same of providers that only wait: as long as the switch allows, less what the clocks of two ends may differ.
+pub const IDLE_WAIT_S: u64 = 55;
+
+/// A connection on which nothing was answered for so long is broken: one long poll, and what the switch may take to decide a message.
+pub const ISO_SILENCE_NS: u64 = (ISO_WAIT_S + 15) * NS_PER_S;
+
+/// One message in so many is read with all that its schema says as well: a few for each provider in the shortest run, and next to nothing of the time.
+pub const ISO_READ_IN_FULL_EVERY: u64 = 64;
+
 /// Plaintext that one connection takes in before the others have their turn.
 pub const RECEIVE_BYTES_PER_TURN: usize = 256 * 1024;
 
@@ -147,6 +166,8 @@ pub const PRIVATE_PARTS: usize = 64;
 
 const _: () = {
     assert!(LOOKUPS_MAX as usize > switch::limits::DIRECTORY_WAITING_MAX);
+    assert!(ISO_WAIT_S <= adapters::iso20022::limits::WAIT_MAX_S);
+    assert!(ISO_WAIT_S * 1_000 < adapters::iso20022::limits::IDLE_MS);
     assert!(FLIGHTS_MAX >= 2 * switch::limits::IN_FLIGHT_MAX);
     assert!(PACE_NS <= BUSY_TURN_NS);
     assert!(RETURN_NS < OUTCOME_NS);

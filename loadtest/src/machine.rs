@@ -106,9 +106,13 @@ pub(crate) fn threads_of(process: u32) -> BTreeMap<String, CpuTicks> {
 
 /// Memory of a process that is in use, in MiB; none where it is gone.
 pub(crate) fn resident_mib(process: u32) -> Option<u64> {
+    resident_kib(process).map(|kib| kib / 1_024)
+}
+
+/// The same in KiB.
+pub(crate) fn resident_kib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let kib: u64 = field(&status, "VmRSS")?.split_whitespace().next()?.parse().ok()?;
-    Some(kib / 1_024)
+    field(&status, "VmRSS")?.split_whitespace().next()?.parse().ok()
 }
 
 /// Raises the number of files that this process and its children may have open, as far as it may be.

@@ -1,6 +1,7 @@
 //! What a run is to be: the load, who behaves how, what fails when, and what counts as good enough. Everything is decided before it begins.
 
 use crate::limits::NS_PER_S;
+use crate::protocol::Protocol;
 use crate::schedule::Schedule;
 
 /// How payments are offered.
@@ -173,6 +174,8 @@ pub struct Service {
 pub struct Plan {
     /// Of the scenario; none where there is none.
     pub scenario: Option<String>,
+    /// What the providers speak.
+    pub protocol: Protocol,
     /// How payments are offered.
     pub load: Load,
     /// Latencies of what ends before are in no percentile of the whole run; everything else counts from the beginning.
@@ -202,6 +205,7 @@ impl Plan {
     pub fn plain(load: Load, participants: u32) -> Plan {
         Plan {
             scenario: None,
+            protocol: Protocol::Native,
             load,
             warm_up_ns: 0,
             participants,

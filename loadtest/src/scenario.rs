@@ -10,6 +10,7 @@ use crate::limits::{
     ALIASES_MAX, DURATION_S_MAX, FAULTS_MAX, FLIGHTS_MAX, LOOKUPS_MAX, NS_PER_MS, NS_PER_S, PARTICIPANTS_MAX, RATE_MAX,
 };
 use crate::plan::{AliasPlan, Fault, FaultKind, Load, LookupLoad, Mix, Payees, Plan, Service};
+use crate::protocol::Protocol;
 use crate::schedule::{Bursts, Schedule, Spacing};
 
 /// The scenarios that come along: name and text.
@@ -375,6 +376,7 @@ impl Document {
             return Err(format!("participants.count = {participants}: give 2 to {PARTICIPANTS_MAX}"));
         }
         Ok(Plan {
+            protocol: Protocol::Native,
             scenario: Some(self.name.clone()),
             payees: self.payees()?,
             mix: self.mix()?,

@@ -27,6 +27,7 @@ use switch::limits::{CUT_OFFS_PER_DAY_MAX, LOOKUP_CATEGORIES};
 use crate::generator::Outcome;
 use crate::limits::{READY_MS, RECOVERED_BYTES_PER_MS, STATUS_LOOK_MS, STATUS_MS, STOP_MS};
 use crate::machine::{CpuTicks, threads_of};
+use crate::protocol::Protocol;
 use crate::recount::CutOffs;
 use crate::report::Books;
 use crate::samples::{Sample, SwitchStatus, Watched};
@@ -39,8 +40,9 @@ const FUNDS: &str = "100000000000000000";
 pub(crate) struct SpawnedSwitch {
     binary: PathBuf,
     child: Child,
-    /// Where it listens.
+    /// Where it listens to what the providers speak.
     pub(crate) address: SocketAddr,
+    protocol: Protocol,
     /// Its log and its status, and its data where those are not kept.
     directory: TempDir,
     data: PathBuf,
@@ -60,6 +62,8 @@ pub(crate) struct SpawnedSwitch {
 pub(crate) struct Home {
     /// Its binary.
     pub(crate) binary: PathBuf,
+    /// What the providers speak to it.
+    pub(crate) protocol: Protocol,
     /// A data directory that is there already and is kept; none: a new one that is not.
     pub(crate) data: Option<PathBuf>,
     /// Participants of a new one.
@@ -84,7 +88,7 @@ impl SpawnedSwitch {
             None => {
                 // One level more than needed: the switch writes its sealing key beside the data directory.
                 let data = directory.path().join("x").join("data");
-                init(&home.binary, &data, home.participants, home.orders_per_second).await?;
+                init(&home.binary, &data, home.participants, home.orders_per_second, home.protocol).await?;
                 if home.settles_net {
                     let minutes = settle_net(&data.join("genesis.toml")).map_err(SetUpError::new)?;
                     cut_offs = Some(CutOffs { minutes, ordered: 0 });
@@ -97,13 +101,15 @@ impl SpawnedSwitch {
             }
         };
         let watched = Watched { status_file: Some(directory.path().join("status.json")), ..Watched::default() };
-        let (child, stdout, address) = serve(&home.binary, &data, &directory).await.map_err(SetUpError::new)?;
+        let (child, stdout, address) =
+            serve(home.protocol, &home.binary, &data, &directory).await.map_err(SetUpError::new)?;
         watched.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
         let (binary, before) = (home.binary.clone(), CpuTicks::default());
         Ok(SpawnedSwitch {
             binary,
             child,
             address,
+            protocol: home.protocol,
             directory,
             data,
             _stdout: stdout,
@@ -124,6 +130,11 @@ impl SpawnedSwitch {
         self.data.join("pki")
     }
 
+    /// Its number; none where it is gone.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Processor time so far, of all its lives; none where it is gone.
     pub(crate) fn cpu_ticks(&self) -> Option<CpuTicks> {
         self.child.id().and_then(CpuTicks::of).map(|ticks| ticks.plus(self.before))
@@ -141,7 +152,7 @@ impl SpawnedSwitch {
         self.before = self.cpu_ticks().unwrap_or(self.before);
         self.watched.process.store(0, Ordering::Relaxed);
         self.child.kill().await.map_err(|error| format!("cannot kill the switch: {error}"))?;
-        let (child, stdout, address) = serve(&self.binary, &self.data, &self.directory).await?;
+        let (child, stdout, address) = serve(self.protocol, &self.binary, &self.data, &self.directory).await?;
         self.watched.process.store(child.id().unwrap_or(0), Ordering::Relaxed);
         (self.child, self._stdout, self.address) = (child, stdout, address);
         Ok(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
@@ -265,10 +276,14 @@ pub(crate) async fn init(
     data: &Path,
     participants: u32,
     orders_per_second: u32,
+    protocol: Protocol,
 ) -> Result<(), SetUpError> {
     let mut init = switch(binary);
     init.arg("init").arg("--data").arg(data).args(["--participants", &participants.to_string()]);
     init.args(["--funds", FUNDS, "--currency", "XTS", "--listen", "127.0.0.1:0"]);
+    if protocol == Protocol::Iso20022 {
+        init.args(["--listen-iso20022", "127.0.0.1:0"]);
+    }
     let made = init.output().await.map_err(|error| SetUpError::new(cannot_run(binary, &error)))?;
     if !made.status.success() {
         return Err(SetUpError::new(format!("`switch init` failed: {}", last_line(&made.stderr))));
@@ -377,6 +392,7 @@ fn throttle(config: &Path, orders_per_second: u32) -> std::io::Result<()> {
 
 /// Starts a switch, and waits until it is ready.
 async fn serve(
+    protocol: Protocol,
     binary: &Path,
     data: &Path,
     directory: &TempDir,
@@ -397,8 +413,16 @@ async fn serve(
     let stdout = child.stdout.take().unwrap_or_else(|| unreachable!("it was asked for"));
     let mut stdout = BufReader::new(stdout);
     let ready_ms = READY_MS + journal_bytes(data) / RECOVERED_BYTES_PER_MS;
-    let why = match timeout(Duration::from_millis(ready_ms), address_of(&mut stdout)).await {
-        Ok(Some(address)) => return Ok((child, stdout, address)),
+    let why = match timeout(Duration::from_millis(ready_ms), ready_line(&mut stdout)).await {
+        Ok(Some(line)) => match address_in(&line, protocol) {
+            Some(address) => return Ok((child, stdout, address)),
+            None => {
+                return Err(format!(
+                    "the switch does not listen to {0}: set listen.{0} in switch.toml",
+                    protocol.name()
+                ));
+            }
+        },
         Ok(None) => "it ended".to_owned(),
         Err(_) => format!("{} s were not enough", ready_ms / 1_000),
     };
@@ -436,16 +460,22 @@ fn cannot_run(binary: &Path, error: &std::io::Error) -> String {
     format!("cannot run {}: {error}; name the switch's binary with --switch-bin", binary.display())
 }
 
-/// Waits for the line `ready native=HOST:PORT`.
-async fn address_of(stdout: &mut BufReader<ChildStdout>) -> Option<SocketAddr> {
+/// Waits for the line `ready native=HOST:PORT iso20022=HOST:PORT`, of which the second is there where it is listened to.
+async fn ready_line(stdout: &mut BufReader<ChildStdout>) -> Option<String> {
     let mut line = String::new();
     while stdout.read_line(&mut line).await.ok()? > 0 {
-        if let Some(address) = line.trim().strip_prefix("ready native=") {
-            return address.parse().ok();
+        if line.starts_with("ready ") {
+            return Some(line);
         }
         line.clear();
     }
     None
+}
+
+/// Where this protocol is listened to.
+fn address_in(line: &str, protocol: Protocol) -> Option<SocketAddr> {
+    let mut said = line.split_whitespace().filter_map(|said| said.split_once('='));
+    said.find(|(name, _)| *name == protocol.name()).and_then(|(_, address)| address.parse().ok())
 }
 
 fn last_line(output: &[u8]) -> String {
@@ -456,6 +486,15 @@ fn last_line(output: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_is_that_of_the_protocol() {
+        let line = "ready native=127.0.0.1:7400 iso20022=127.0.0.1:7443\n";
+        for (protocol, port) in [(Protocol::Native, 7400), (Protocol::Iso20022, 7443)] {
+            assert_eq!(address_in(line, protocol).map(|address| address.port()), Some(port));
+        }
+        assert_eq!(address_in("ready native=127.0.0.1:7400", Protocol::Iso20022), None);
+    }
 
     #[test]
     fn the_last_line_that_says_something_is_shown() {

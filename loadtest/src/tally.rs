@@ -254,6 +254,8 @@ pub enum Disagreement {
     AliasMissed,
     /// An answer came that nobody waits for.
     AnswerAstray,
+    /// A message came that is not as its schema and the profile say, or is none that anybody waits for.
+    MessageMistaken,
 }
 
 impl Disagreement {
@@ -278,6 +280,7 @@ impl Disagreement {
             Disagreement::NobodyFound => "nobody_found",
             Disagreement::AliasMissed => "alias_missed",
             Disagreement::AnswerAstray => "answer_astray",
+            Disagreement::MessageMistaken => "message_mistaken",
         }
     }
 
@@ -315,6 +318,7 @@ impl Disagreement {
             Disagreement::NobodyFound => "answered with an account, and nobody has the alias",
             Disagreement::AliasMissed => "answered as if nobody had the alias (were so many aliases imported?)",
             Disagreement::AnswerAstray => "answered twice, or never asked",
+            Disagreement::MessageMistaken => "told in a message that is not as it must be",
         }
     }
 }

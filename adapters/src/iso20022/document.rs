@@ -15,7 +15,7 @@ use super::form::Form;
 use super::limits::{ATTRIBUTES_MAX, DEPTH_MAX, ELEMENTS_MAX, MESSAGE_BYTES_MAX, NAMESPACES_MAX};
 use super::profile::{Profile, RulesId};
 use super::refusal::{Cause, Refusal};
-use super::schema::{Definition, ElementId, Group, NAMESPACE, Schema, Type, UNBOUNDED};
+use super::schema::{Definition, ElementId, Group, Key, Kind, NAMESPACE, Schema, Type, UNBOUNDED};
 
 /// The header of all messages.
 pub const HEADER: &str = "head.001.001.02";
@@ -268,50 +268,67 @@ struct Reading<'d> {
 }
 
 impl<'d> Reading<'d> {
+    /// From tag to tag. Tags that are a name and nothing else, and text without references, are nearly all that a message has: they are read here. Everything else is the library's, one event at
+    /// a time.
     fn run(&mut self) -> Result<(), Refusal> {
         let source = self.source;
-        let mut reader = Reader::from_str(source);
+        let mut at = 0;
+        while at < source.len() {
+            at = match plain(source, at) {
+                Plain::Start(name) => {
+                    self.open(name, None, at)?;
+                    at + name.len() + 2
+                }
+                Plain::End(name) => {
+                    self.check_end(name, at)?;
+                    self.close(at)?;
+                    at + name.len() + 3
+                }
+                Plain::Text(text) => {
+                    self.take_text(text, at, true)?;
+                    at + text.len()
+                }
+                Plain::Other => self.take_event(at)?,
+            };
+        }
+        self.check_complete(at)
+    }
+
+    /// Whatever begins here, by the library; gives where it ends.
+    fn take_event(&mut self, at: usize) -> Result<usize, Refusal> {
+        let mut reader = Reader::from_str(&self.source[at..]);
         // Names of end tags are compared here, where nothing is copied for it.
         reader.config_mut().check_end_names = false;
         reader.config_mut().allow_unmatched_ends = true;
         reader.config_mut().check_comments = true;
-        loop {
-            let at = position(reader.buffer_position());
-            let event = reader.read_event().map_err(|error| {
-                self.refuse(
-                    Cause::NotWellFormed,
-                    position(reader.error_position()),
-                    format!("this is not XML: {error}"),
-                )
-            })?;
-            match event {
-                Event::Start(tag) => self.open(&tag, at)?,
-                Event::Empty(tag) => {
-                    self.open(&tag, at)?;
-                    self.close(at)?;
-                }
-                Event::End(tag) => {
-                    self.check_end(tag.name().as_ref(), at)?;
-                    self.close(at)?;
-                }
-                Event::Text(text) => self.take_text(&text, at, true)?,
-                Event::CData(text) => self.take_text(&text, at, false)?,
-                Event::GeneralRef(name) => self.take_reference(&name, at)?,
-                Event::Comment(_) => {}
-                Event::Decl(declaration) => self.check_declaration(&declaration, at)?,
-                Event::PI(_) => {
-                    return Err(self.refuse(
-                        Cause::Forbidden,
-                        at,
-                        "a processing instruction stands here: leave it out",
-                    ));
-                }
-                Event::DocType(_) => {
-                    return Err(self.refuse(Cause::Forbidden, at, "a document type stands here: leave it out"));
-                }
-                Event::Eof => return self.check_complete(at),
+        let event = reader.read_event().map_err(|error| {
+            let at = at + position(reader.error_position());
+            self.refuse(Cause::NotWellFormed, at, format!("this is not XML: {error}"))
+        })?;
+        match event {
+            Event::Start(tag) => self.open(tag.name().as_ref(), Some(&tag), at)?,
+            Event::Empty(tag) => {
+                self.open(tag.name().as_ref(), Some(&tag), at)?;
+                self.close(at)?;
             }
+            Event::End(tag) => {
+                self.check_end(tag.name().as_ref(), at)?;
+                self.close(at)?;
+            }
+            Event::Text(text) => self.take_text(&text, at, true)?,
+            Event::CData(text) => self.take_text(&text, at, false)?,
+            Event::GeneralRef(name) => self.take_reference(&name, at)?,
+            Event::Comment(_) => {}
+            Event::Decl(declaration) => self.check_declaration(&declaration, at)?,
+            Event::PI(_) => {
+                return Err(self.refuse(Cause::Forbidden, at, "a processing instruction stands here: leave it out"));
+            }
+            Event::DocType(_) => {
+                return Err(self.refuse(Cause::Forbidden, at, "a document type stands here: leave it out"));
+            }
+            Event::Eof => return Err(self.refuse(Cause::NotWellFormed, at, "the message ends in the middle")),
         }
+        Ok(at + position(reader.buffer_position()))
     }
 
     fn refuse(&self, cause: Cause, at: usize, text: impl Into<String>) -> Refusal {
@@ -356,7 +373,7 @@ impl<'d> Reading<'d> {
     }
 
     /// A start tag.
-    fn open(&mut self, tag: &BytesStart<'_>, at: usize) -> Result<(), Refusal> {
+    fn open(&mut self, qualified: &str, tag: Option<&BytesStart<'_>>, at: usize) -> Result<(), Refusal> {
         if self.decoder.open.len() >= DEPTH_MAX {
             return Err(self.refuse(
                 Cause::TooLarge,
@@ -374,13 +391,17 @@ impl<'d> Reading<'d> {
         self.has_root = true;
         let namespaces = self.decoder.namespaces.len();
         let inherited = self.decoder.open.last().map_or(Namespace::Other, |open| open.default);
-        let Attributes { currency, default } = self.take_attributes(tag, inherited, at)?;
-        let qualified = tag.name();
-        let qualified = qualified.as_ref();
-        let (prefix, local) = match qualified.bytes().position(|byte| byte == b':') {
-            Some(colon) => (&qualified[..colon], &qualified[colon + 1..]),
-            None => ("", qualified),
+        let (attributes, prefix, local) = match tag {
+            None => (Attributes { currency: None, default: inherited }, "", qualified),
+            Some(tag) => {
+                let (prefix, local) = match qualified.bytes().position(|byte| byte == b':') {
+                    Some(colon) => (&qualified[..colon], &qualified[colon + 1..]),
+                    None => ("", qualified),
+                };
+                (self.take_attributes(tag, inherited, at)?, prefix, local)
+            }
         };
+        let Attributes { currency, default } = attributes;
         let namespace = if prefix.is_empty() { default } else { self.namespace_of(prefix, at)? };
         let (what, name) = (Level::Envelope, self.span_of(qualified));
         let opened = Open { what, name, namespaces, default, rules: None, place: 0, times: 0, last_child: 0 };
@@ -703,10 +724,11 @@ impl<'d> Reading<'d> {
     }
 
     fn is_any(&self, node: u16) -> bool {
-        matches!(
-            self.decoder.profile.schema.type_of(self.decoder.nodes[usize::from(node)].element),
-            Type::Text(Form::Any)
-        )
+        self.kind_of(node) == Kind::Any
+    }
+
+    fn kind_of(&self, node: u16) -> Kind {
+        self.decoder.profile.schema.kind_of(self.decoder.nodes[usize::from(node)].element)
     }
 
     /// Of an element that does not belong where it stands: it may be no element at all.
@@ -761,8 +783,7 @@ impl<'d> Reading<'d> {
     /// Amounts have a currency, and nothing else has.
     fn check_currency(&mut self, what: Level, currency: Option<[u8; 3]>, at: usize) -> Result<(), Refusal> {
         let Level::Node(node) = what else { return Ok(()) };
-        let element = self.decoder.nodes[usize::from(node)].element;
-        let is_amount = matches!(self.decoder.profile.schema.type_of(element), Type::Text(Form::Amount(_)));
+        let is_amount = self.kind_of(node) == Kind::Amount;
         match currency {
             Some(currency) if is_amount => {
                 self.decoder.nodes[usize::from(node)].currency = currency;
@@ -776,7 +797,7 @@ impl<'d> Reading<'d> {
 
     fn check_end(&self, name: &str, at: usize) -> Result<(), Refusal> {
         match self.decoder.open.last() {
-            Some(open) if self.decoder.text(self.source, open.name) == name.trim_ascii_end() => Ok(()),
+            Some(open) if self.is_name(open.name, name) || self.is_name(open.name, name.trim_ascii_end()) => Ok(()),
             Some(_) => {
                 Err(self.refuse(Cause::NotWellFormed, at, format!("</{}> closes what is not open", shown(name))))
             }
@@ -784,6 +805,12 @@ impl<'d> Reading<'d> {
                 Err(self.refuse(Cause::NotWellFormed, at, format!("</{}> closes what was never open", shown(name))))
             }
         }
+    }
+
+    #[inline]
+    fn is_name(&self, span: Span, name: &str) -> bool {
+        let (start, end) = (span.start as usize, span.end as usize);
+        end - start == name.len() && self.source.as_bytes()[start..end] == *name.as_bytes()
     }
 
     /// The end of an element: is it complete?
@@ -842,10 +869,15 @@ impl<'d> Reading<'d> {
             return Ok(());
         }
         let name = || self.name_of(node);
-        if !form.holds(text) {
+        // A time is read once, for its form and its zone.
+        let time = match form {
+            Form::DateTime => super::time::DateTime::parse(super::form::trim(text)),
+            _ => None,
+        };
+        if time.is_none() && (matches!(form, Form::DateTime) || !form.holds(text)) {
             return Err(self.refuse(Cause::Value, at, format!("{} must be {form}", name())));
         }
-        if profile.is_text(element)
+        if matches!(form, Form::Text { .. })
             && !text.bytes().all(|byte| (0x20..0x7F).contains(&byte))
             && let Some(character) = profile.foreign_character(text)
         {
@@ -859,10 +891,7 @@ impl<'d> Reading<'d> {
         if let Some(fault) = profile.fault_of(element, text) {
             return Err(self.refuse(Cause::Checksum, at, format!("{}: {fault}", name())));
         }
-        if profile.needs_zone
-            && matches!(form, Form::DateTime)
-            && super::time::DateTime::parse(super::form::trim(text)).is_some_and(|time| !time.has_zone())
-        {
+        if profile.needs_zone && time.is_some_and(|time| !time.has_zone()) {
             return Err(self.refuse(
                 Cause::TimeZone,
                 at,
@@ -914,8 +943,7 @@ impl<'d> Reading<'d> {
     }
 
     fn holds_text(&self, node: u16) -> bool {
-        let element = self.decoder.nodes[usize::from(node)].element;
-        matches!(self.decoder.profile.schema.type_of(element), Type::Text(form) if !matches!(form, Form::Any))
+        matches!(self.kind_of(node), Kind::Text | Kind::Amount)
     }
 
     /// More of an element's text. XML 1.0, 2.11: the end of a line is one line feed.
@@ -987,6 +1015,37 @@ impl<'d> Reading<'d> {
         debug_assert!(piece.is_empty() || start + piece.len() <= self.source.len(), "a piece of the message");
         let start = if piece.is_empty() { 0 } else { start };
         Span { start: u32_of(start), end: u32_of(start + piece.len()), is_unescaped: false }
+    }
+}
+
+/// What stands at a place of a message.
+enum Plain<'d> {
+    /// A start tag of this name, which has no prefix, without attributes.
+    Start(&'d str),
+    /// An end tag of this name.
+    End(&'d str),
+    /// Text, up to a tag or a reference.
+    Text(&'d str),
+    /// Whatever else.
+    Other,
+}
+
+/// What stands at a place of a message, before its end.
+fn plain(source: &str, at: usize) -> Plain<'_> {
+    let bytes = &source.as_bytes()[at..];
+    // The end of a name of ASCII letters and digits that a `>` follows.
+    let name_end = |from: usize| {
+        let end = from + bytes[from..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        (end > from && bytes.get(end) == Some(&b'>')).then_some(at + end)
+    };
+    match bytes {
+        [b'<', b'/', ..] => name_end(2).map_or(Plain::Other, |end| Plain::End(&source[at + 2..end])),
+        [b'<', ..] => name_end(1).map_or(Plain::Other, |end| Plain::Start(&source[at + 1..end])),
+        [b'&', ..] => Plain::Other,
+        _ => {
+            let length = bytes.iter().take_while(|byte| !matches!(byte, b'<' | b'&')).count();
+            Plain::Text(&source[at..at + length])
+        }
     }
 }
 
@@ -1168,11 +1227,14 @@ impl<'d> NodeRef<'d> {
     }
 
     /// Its children of this name.
+    #[inline]
     pub fn all(self, name: &'static str) -> impl Iterator<Item = NodeRef<'d>> {
-        self.children().filter(move |child| child.name() == name)
+        let key = Key::of(name);
+        self.children().filter(move |child| child.schema().is_named(child.element(), name, key))
     }
 
     /// Its first child of this name.
+    #[inline]
     pub fn child(self, name: &'static str) -> Option<NodeRef<'d>> {
         self.all(name).next()
     }

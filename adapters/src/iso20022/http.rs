@@ -6,7 +6,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -24,7 +28,8 @@ use super::limits::{
 use super::mailbox::{Cursor, Fate, From, Kept, Mailbox, NoSession};
 use super::profile::Profile;
 use super::refusal::{Cause, Refusal};
-use super::{Addressed, Encoder, Orders, read_orders};
+use super::{Addressed, Encoder, Order, Orders, read_orders};
+use crate::gathered::gather;
 use crate::message::{ErrorCode, ParticipantCode};
 use crate::native::client::{Refused, Route, SubmitError};
 
@@ -36,6 +41,9 @@ pub const CURSOR_HEADER: &str = "clearspan-cursor";
 
 /// Between the messages of one answer. What stands in them is escaped: no message has a line that begins like this.
 const BOUNDARY: &str = "clearspan-next-message";
+
+/// What most messages have at most, with their part's head: room for that is made at once.
+const USUAL_BYTES: usize = 1_792;
 
 /// Whom a connection speaks for: what its certificate says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +64,10 @@ pub struct Service {
     name: String,
     routes: Routes,
     mailboxes: Mutex<HashMap<ParticipantCode, Arc<Mailbox>>>,
+    /// Tells this service's messages from those of other processes.
     instance: u32,
+    /// Messages that only answered a request.
+    answers: AtomicU64,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -78,6 +89,7 @@ impl Service {
             routes,
             mailboxes: Mutex::default(),
             instance: u32::from_le_bytes([a, b, c, d]),
+            answers: AtomicU64::new(0),
         })
     }
 
@@ -89,7 +101,8 @@ impl Service {
     ) -> Result<(), String> {
         let service = hyper::service::service_fn(move |request| {
             let service = Arc::clone(&self);
-            async move { Ok::<_, std::convert::Infallible>(service.answer(request, caller).await) }
+            // Boxed: HTTP/2 moves it several times on its way to a task of its own.
+            Box::pin(async move { Ok::<_, std::convert::Infallible>(service.answer(request, caller).await) })
         });
         let mut connection = auto::Builder::new(TokioExecutor::new());
         let head = Duration::from_millis(HEAD_MS);
@@ -105,7 +118,17 @@ impl Service {
             .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
             .max_concurrent_streams(STREAMS_MAX)
             .keep_alive_interval(Some(head));
-        connection.serve_connection(TokioIo::new(stream), service).await.map_err(|error| error.to_string())
+        let (stream, release) = gather(stream);
+        let mut serving = pin!(connection.serve_connection(TokioIo::new(stream), service));
+        poll_fn(|cx| {
+            let served = serving.as_mut().poll(cx).map_err(|error| error.to_string());
+            // All answers that were ready leave together.
+            match release.poll_release(cx) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
+                _ => served,
+            }
+        })
+        .await
     }
 
     /// Ends the sessions of participants that have not asked for long enough: to be called once a second.
@@ -160,36 +183,11 @@ impl Service {
     }
 
     async fn submit(&self, orders: Orders, caller: Caller) -> Answer {
-        let (mailbox, route) = (self.mailbox(caller.code), (self.routes)(&caller));
-        let mut waiting = tokio::task::JoinSet::new();
-        for (place, order) in orders.orders.iter().cloned().enumerate() {
-            let (mailbox, route) = (Arc::clone(&mailbox), route.clone());
-            waiting.spawn(async move { (place, mailbox.submit(&route, caller.certificate, &order).await) });
-        }
-        let mut fates: Vec<Option<Refusal>> = vec![None; orders.orders.len()];
-        let until = tokio::time::Instant::now() + Duration::from_millis(DECIDE_MS);
-        let mut left = fates.len();
-        while left > 0 {
-            let Ok(Some(Ok((place, fate)))) = tokio::time::timeout_at(until, waiting.join_next()).await else { break };
-            left -= 1;
-            fates[place] = match fate {
-                Ok(Ok(Fate::Taken)) => None,
-                Ok(Ok(Fate::Refused(refused))) => Some(refusal_of(&refused)),
-                Ok(Ok(Fate::Lost)) => Some(lost()),
-                Ok(Err(SubmitError::Invalid(refusal))) => Some(invalid(refusal)),
-                Ok(Err(SubmitError::Full | SubmitError::Closed)) => Some(lost()),
-                Err(NoSession::Refused(why)) => Some(Refusal::whole(Cause::NotAllowed, why)),
-                Err(NoSession::Away) => Some(away()),
-                Err(NoSession::Full) => {
-                    let text = "too many messages wait to be read: read them before sending more";
-                    Some(Refusal::whole(Cause::Switch(ErrorCode::Busy), text))
-                }
-            };
-        }
-        if left > 0 {
+        let limit = Duration::from_millis(DECIDE_MS);
+        let Ok(fates) = tokio::time::timeout(limit, self.fates_of(&orders.orders, caller)).await else {
             let refusal = Refusal { reference: orders.reference, ..lost() };
             return self.refuse(StatusCode::GATEWAY_TIMEOUT, caller, &refusal);
-        }
+        };
         match fates.iter().all(Option::is_some).then(|| fates.iter().flatten().next()).flatten() {
             Some(refusal) => {
                 let refusal = Refusal { reference: orders.reference.clone(), ..refusal.clone() };
@@ -199,14 +197,42 @@ impl Service {
         }
     }
 
+    /// Hands all orders of a message to the switch, in their order, and waits until each is decided: why it was refused, or none.
+    async fn fates_of(&self, orders: &[Order], caller: Caller) -> Vec<Option<Refusal>> {
+        let (mailbox, way) = (self.mailbox(caller.code), || (self.routes)(&caller));
+        let mut submitted = Vec::with_capacity(orders.len());
+        for order in orders {
+            submitted.push(mailbox.submit(&way, caller.certificate, order).await);
+        }
+        let mut fates = Vec::with_capacity(orders.len());
+        for submitted in submitted {
+            fates.push(match submitted {
+                Ok(Ok(submitted)) => match submitted.fate().await {
+                    Fate::Taken => None,
+                    Fate::Refused(refused) => Some(refusal_of(&refused)),
+                    Fate::Lost => Some(lost()),
+                },
+                Ok(Err(SubmitError::Invalid(refusal))) => Some(invalid(refusal)),
+                Ok(Err(SubmitError::Full | SubmitError::Closed)) => Some(lost()),
+                Err(NoSession::Refused(why)) => Some(Refusal::whole(Cause::NotAllowed, why)),
+                Err(NoSession::Away) => Some(away()),
+                Err(NoSession::Full) => {
+                    let text = "too many messages wait to be read: read them before sending more";
+                    Some(Refusal::whole(Cause::Switch(ErrorCode::Busy), text))
+                }
+            });
+        }
+        fates
+    }
+
     /// What waits for the participant.
     async fn get(&self, query: &str, caller: Caller) -> Answer {
         let (from, max, wait) = match parameters(query) {
             Ok(parameters) => parameters,
             Err(refusal) => return self.refuse(StatusCode::BAD_REQUEST, caller, &refusal),
         };
-        let (mailbox, route) = (self.mailbox(caller.code), (self.routes)(&caller));
-        match mailbox.read(&route, caller.certificate, from, max, wait).await {
+        let (mailbox, way) = (self.mailbox(caller.code), || (self.routes)(&caller));
+        match mailbox.read(&way, caller.certificate, from, max, wait).await {
             Ok((messages, cursor)) => self.messages(caller, &messages, cursor),
             Err(NoSession::Refused(why)) => {
                 self.refuse(StatusCode::FORBIDDEN, caller, &Refusal::whole(Cause::NotAllowed, why))
@@ -216,8 +242,8 @@ impl Service {
     }
 
     /// Messages as the parts of one answer; none as no content. Either way with the cursor that the next request begins with.
-    fn messages(&self, caller: Caller, messages: &[Kept], cursor: Cursor) -> Answer {
-        let mut body = String::new();
+    fn messages(&self, caller: Caller, messages: &[Arc<Kept>], cursor: Cursor) -> Answer {
+        let mut body = String::with_capacity(messages.len() * USUAL_BYTES);
         for kept in messages {
             let start = body.len();
             let _ = write!(
@@ -253,9 +279,15 @@ impl Service {
         Addressed { profile: self.profile, message_id, created_at_ns: now_ns(), from: &self.name, to }
     }
 
+    /// Of a message that only answers a request.
+    fn message_id(&self) -> String {
+        let number = self.answers.fetch_add(1, Ordering::Relaxed);
+        format!("CA{:08x}{number:016x}", self.instance)
+    }
+
     fn receipt(&self, caller: Caller, orders: &Orders, fates: &[Option<Refusal>]) -> Answer {
-        let mut body = String::new();
-        let id = message_id();
+        let mut body = String::with_capacity(USUAL_BYTES);
+        let id = self.message_id();
         let addressed = self.addressed(&caller, &id);
         CODEC.with_borrow_mut(|(_, encoder)| encoder.write_receipt(&addressed, orders, fates, &mut body));
         xml(StatusCode::ACCEPTED, body)
@@ -263,7 +295,7 @@ impl Service {
 
     fn refuse(&self, status: StatusCode, caller: Caller, refusal: &Refusal) -> Answer {
         let mut body = String::new();
-        let id = message_id();
+        let id = self.message_id();
         let addressed = self.addressed(&caller, &id);
         CODEC.with_borrow_mut(|(_, encoder)| encoder.write_refusal(&addressed, refusal, &mut body));
         let mut answer = xml(status, body);
@@ -303,11 +335,6 @@ async fn throw_away(mut body: Body) {
     let all = async { while let Some(Ok(_)) = body.frame().await {} };
     // Who sends for longer than that may miss the answer.
     let _ = tokio::time::timeout(Duration::from_millis(EXCESS_MS), all).await;
-}
-
-/// Of a message that only answers a request.
-fn message_id() -> String {
-    format!("CA{}", uuid::Uuid::new_v4().simple())
 }
 
 fn now_ns() -> u64 {

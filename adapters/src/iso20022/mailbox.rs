@@ -128,6 +128,19 @@ pub enum NoSession {
     Away,
 }
 
+/// How to come to the switch, where a session must begin.
+pub type Way<'w> = &'w (dyn Fn() -> Route + Send + Sync);
+
+/// An order that was handed to the switch.
+pub struct Submitted(oneshot::Receiver<Fate>);
+
+impl Submitted {
+    /// What became of it.
+    pub async fn fate(self) -> Fate {
+        self.0.await.unwrap_or(Fate::Lost)
+    }
+}
+
 /// What a request wants of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
@@ -169,7 +182,7 @@ struct State {
     session: Option<Session>,
     /// Sessions so far: what an earlier one still has to say means nothing.
     generation: u64,
-    kept: VecDeque<Kept>,
+    kept: VecDeque<Arc<Kept>>,
     /// Up to here everything was let go.
     acknowledged: Cursor,
     /// Up to here everything has arrived.
@@ -188,7 +201,7 @@ struct State {
 }
 
 struct Session {
-    client: Client,
+    client: Arc<Client>,
     certificate: [u8; 32],
     reader: AbortHandle,
 }
@@ -225,33 +238,36 @@ impl Mailbox {
         self.code
     }
 
-    /// Hands an order to the switch and waits for its fate. None of an `Echo`, which a session that stands has answered.
+    /// Hands an order to the switch. An `Echo` is answered by the session that stands.
     pub async fn submit(
         &self,
-        route: &Route,
+        way: Way<'_>,
         certificate: [u8; 32],
         order: &Order,
-    ) -> Result<Result<Fate, SubmitError>, NoSession> {
-        let client = self.session(route, certificate, Wanted::Sending)?;
-        let Some(message) = order.message() else { return Ok(Ok(Fate::Taken)) };
+    ) -> Result<Result<Submitted, SubmitError>, NoSession> {
+        let client = self.session(way, certificate, Wanted::Sending)?;
         let (sender, fate) = oneshot::channel();
+        let Some(message) = order.message() else {
+            let _ = sender.send(Fate::Taken);
+            return Ok(Ok(Submitted(fate)));
+        };
         self.shared.lock().waited.entry((order.kind(), order.id())).or_default().push(sender);
         if let Err(error) = client.send(message).await {
             return Ok(Err(error));
         }
-        Ok(Ok(fate.await.unwrap_or(Fate::Lost)))
+        Ok(Ok(Submitted(fate)))
     }
 
     /// What waits for the participant after a cursor, which acknowledges what is before it; waits until there is something, or the time is over. At most so many.
     pub async fn read(
         &self,
-        route: &Route,
+        way: Way<'_>,
         certificate: [u8; 32],
         from: From,
         max: usize,
         wait: Duration,
-    ) -> Result<(Vec<Kept>, Cursor), NoSession> {
-        self.session(route, certificate, Wanted::Reading(from))?;
+    ) -> Result<(Vec<Arc<Kept>>, Cursor), NoSession> {
+        self.session(way, certificate, Wanted::Reading(from))?;
         let _reading = Reading::begin(&self.shared);
         let until = Instant::now() + wait;
         let connect_until = until + Duration::from_millis(HANDSHAKE_TIMEOUT_MS);
@@ -267,7 +283,7 @@ impl Mailbox {
                 }
                 // Before the switch has said where the session goes on, no cursor would be right.
                 if state.due.is_some() && !state.kept.is_empty() {
-                    let read: Vec<Kept> = state.kept.iter().take(max).cloned().collect();
+                    let read: Vec<_> = state.kept.iter().take(max).cloned().collect();
                     let cursor = read.last().map_or(state.acknowledged, |last| last.cursor);
                     return Ok((read, cursor));
                 }
@@ -294,8 +310,9 @@ impl Mailbox {
     }
 
     /// The session; a new one where there is none, or not that one.
-    fn session(&self, route: &Route, certificate: [u8; 32], wanted: Wanted) -> Result<Client, NoSession> {
+    fn session(&self, way: Way<'_>, certificate: [u8; 32], wanted: Wanted) -> Result<Arc<Client>, NoSession> {
         let mut state = self.shared.lock();
+        let kept = state.kept.len();
         state.used_at = Instant::now();
         let is_known = state.acknowledged.lineage != [0; 16] && !state.is_from_the_end;
         let last = Resume { lineage: state.acknowledged.lineage, seen: state.acknowledged.seen };
@@ -323,17 +340,22 @@ impl Mailbox {
             None => state.is_from_the_end && !matches!(wanted, Wanted::Reading(From::End | From::Cursor(_))),
         };
         state.is_from_the_end = is_from_the_end;
-        self.shared.news.notify_waiters();
+        // There is room again. Whoever waits for messages has nothing to hear of one that is sent.
+        if resume.is_some() || state.kept.len() != kept {
+            self.shared.news.notify_waiters();
+        }
         match &state.session {
             Some(session) if resume.is_none() && session.certificate == certificate => {
                 let is_full = wanted == Wanted::Sending && state.kept.len() >= KEPT_MAX;
-                return if is_full { Err(NoSession::Full) } else { Ok(session.client.clone()) };
+                return if is_full { Err(NoSession::Full) } else { Ok(Arc::clone(&session.client)) };
             }
             _ => {}
         }
+        self.shared.news.notify_waiters();
         let resume = resume.unwrap_or(last);
-        let options = ClientOptions { resume, with_numbers: true, ..ClientOptions::by(route.clone(), self.code) };
+        let options = ClientOptions { resume, with_numbers: true, ..ClientOptions::by(way(), self.code) };
         let (client, events) = Client::start(options);
+        let client = Arc::new(client);
         state.end_session();
         state.generation += 1;
         let Resume { lineage, seen } = resume;
@@ -341,7 +363,7 @@ impl Mailbox {
         state.arrived = Cursor { lineage, seen, ..state.arrived };
         state.keep_replies();
         let reader = tokio::spawn(read_events(Arc::clone(&self.shared), events, state.generation)).abort_handle();
-        state.session = Some(Session { client: client.clone(), certificate, reader });
+        state.session = Some(Session { client: Arc::clone(&client), certificate, reader });
         Ok(client)
     }
 }
@@ -350,10 +372,9 @@ impl Mailbox {
 async fn read_events(shared: Arc<Shared>, mut events: Events, generation: u64) {
     let mut batch = Vec::new();
     while events.next_into(&mut batch).await {
-        let is_current = shared.lock().take(&mut batch, generation);
-        shared.news.notify_waiters();
-        if !is_current {
-            return;
+        let Some(is_news) = shared.lock().take(&mut batch, generation) else { return };
+        if is_news {
+            shared.news.notify_waiters();
         }
         loop {
             let news = shared.news.notified();
@@ -416,14 +437,19 @@ impl State {
     fn keep_replies(&mut self) {
         self.kept.retain(|kept| matches!(kept.at, At::Reply(_)));
         let Cursor { lineage, seen, .. } = self.arrived;
-        self.kept.iter_mut().for_each(|kept| kept.cursor = Cursor { lineage, seen, ..kept.cursor });
+        for kept in &mut self.kept {
+            let cursor = Cursor { lineage, seen, ..kept.cursor };
+            *kept = Arc::new(Kept { cursor, ..Kept::clone(kept) });
+        }
     }
 
-    /// What a session brings. False where it is not the present one.
-    fn take(&mut self, batch: &mut Vec<Incoming>, generation: u64) -> bool {
+    /// What a session brings: is there anything for who waits for messages? None where it is not the present session.
+    fn take(&mut self, batch: &mut Vec<Incoming>, generation: u64) -> Option<bool> {
         if generation != self.generation || self.session.is_none() {
-            return false;
+            return None;
         }
+        let kept = self.kept.len();
+        let mut is_changed = false;
         for incoming in batch.drain(..) {
             match incoming {
                 Incoming::Connected(connected) => {
@@ -434,10 +460,14 @@ impl State {
                         self.arrived = Cursor { lineage, seen, ..self.arrived };
                         self.keep_replies();
                     }
+                    is_changed = true;
                     self.due = Some(connected.welcomed.enqueued);
                     self.refused = None;
                 }
-                Incoming::Disconnected(disconnected) => self.disconnected(&disconnected.why),
+                Incoming::Disconnected(disconnected) => {
+                    is_changed = true;
+                    self.disconnected(&disconnected.why);
+                }
                 Incoming::Numbered(lane, number) => self.next = Some((lane, number)),
                 Incoming::Acknowledged { kind, payment_id } => self.decided(kind, payment_id, &Fate::Taken),
                 Incoming::Refused(refused) => {
@@ -450,7 +480,7 @@ impl State {
                 told => self.keep(told),
             }
         }
-        true
+        Some(is_changed || self.kept.len() != kept)
     }
 
     fn keep(&mut self, told: Incoming) {
@@ -467,7 +497,7 @@ impl State {
                 (At::Reply(number), format!("CR{:08x}{number:016x}", self.arrived.instance))
             }
         };
-        self.kept.push_back(Kept { told, message_id, cursor: self.arrived, at });
+        self.kept.push_back(Arc::new(Kept { told, message_id, cursor: self.arrived, at }));
     }
 
     fn decided(&mut self, kind: MessageKind, id: Option<PaymentId>, fate: &Fate) {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use ledger::Currency;
 
 use super::checks::Check;
-use super::schema::{Definition, ElementId, Schema, Type};
+use super::schema::{Definition, ElementId, Schema};
 
 /// What a scheme allows.
 #[derive(Debug)]
@@ -215,11 +215,6 @@ impl Profile {
     /// The currencies that it knows, and how many decimals each has.
     pub fn currencies(&self) -> impl Iterator<Item = (Currency, u8)> {
         self.currencies.iter().filter_map(|(letters, &digits)| Some((Currency::parse(letters)?, digits)))
-    }
-
-    /// Does a type hold text that people write?
-    pub(super) fn is_text(&self, element: ElementId) -> bool {
-        matches!(self.schema.type_of(element), Type::Text(super::form::Form::Text { .. }))
     }
 }
 

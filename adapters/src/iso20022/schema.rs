@@ -18,7 +18,9 @@ pub struct Schema {
     types: Vec<Type>,
     elements: Vec<Element>,
     /// Of each element its name as a number: side by side, because they are looked through for every element that is read.
-    keys: Vec<u64>,
+    keys: Vec<Key>,
+    /// Of each element what it holds, in short.
+    kinds: Vec<Kind>,
     /// Of each element the place of the first one from there on, among the members of its parent's type, that must be there.
     next_required: Vec<u16>,
 }
@@ -40,6 +42,23 @@ pub enum Type {
     /// Text of this form.
     Text(Form),
 }
+
+/// What an element holds, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Elements of the schema.
+    Group,
+    /// Elements of anybody.
+    Any,
+    /// An amount, which has a currency.
+    Amount,
+    /// Other text.
+    Text,
+}
+
+/// A name as a number: its length, beginning and end. Of a name of up to seven letters it is all there is to know; of others nearly so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(u64);
 
 /// The elements of a type. Those of all types stand in one list, each type's side by side.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +106,7 @@ impl Schema {
             types: Vec::new(),
             elements: Vec::new(),
             keys: Vec::new(),
+            kinds: Vec::new(),
             next_required: Vec::new(),
         };
         let mut roots = Vec::new();
@@ -119,7 +139,8 @@ impl Schema {
             let type_index = type_names.get(element.type_name);
             element.type_index = *type_index.unwrap_or_else(|| panic!("{}: no such type", element.type_name));
         }
-        schema.keys = schema.elements.iter().map(|element| key_of(element.name)).collect();
+        schema.keys = schema.elements.iter().map(|element| Key::of(element.name)).collect();
+        schema.kinds = schema.elements().map(|element| Kind::of(schema.type_of(element))).collect();
         schema.next_required = vec![0; schema.elements.len()];
         for group in schema.types.iter().filter_map(|of| if let Type::Group(group) = of { Some(*group) } else { None })
         {
@@ -175,6 +196,16 @@ impl Schema {
         self.types.len()
     }
 
+    /// What an element holds, in short.
+    pub(super) fn kind_of(&self, id: ElementId) -> Kind {
+        self.kinds[usize::from(id.0)]
+    }
+
+    /// Has an element this name, of which this is the key?
+    pub(super) fn is_named(&self, id: ElementId, name: &str, key: Key) -> bool {
+        self.keys[usize::from(id.0)] == key && (key.is_whole() || self.element(id).name == name)
+    }
+
     /// The elements of a group, in order.
     pub fn members(&self, group: Group) -> &[Element] {
         &self.elements[usize::from(group.first)..][..usize::from(group.count)]
@@ -183,8 +214,10 @@ impl Schema {
     /// The element of a group with this tag, and its place there; looked for from a place on, and then before it.
     pub fn find(&self, group: Group, name: &str, from: u16) -> Option<(u16, ElementId)> {
         let keys = &self.keys[usize::from(group.first)..][..usize::from(group.count)];
-        let key = key_of(name);
-        let is_it = |&place: &u16| keys[usize::from(place)] == key && self.element(group.member(place)).name == name;
+        let key = Key::of(name);
+        let is_it = |&place: &u16| {
+            keys[usize::from(place)] == key && (key.is_whole() || self.element(group.member(place)).name == name)
+        };
         let place = (from..group.count).find(is_it).or_else(|| (0..from.min(group.count)).find(is_it))?;
         Some((place, group.member(place)))
     }
@@ -239,13 +272,33 @@ fn element_of(text: &'static str) -> Element {
     Element { name, type_name, type_index: 0, min, max }
 }
 
-/// Length, beginning and end of a name: nearly as good as all of it, and compared at once.
-fn key_of(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
-    let end = |place: usize| bytes.len().checked_sub(place).map_or(0, at);
-    let length = bytes.len().to_le_bytes()[0];
-    u64::from_le_bytes([at(0), at(1), at(2), at(3), end(1), end(2), end(3), length])
+impl Kind {
+    fn of(of: &Type) -> Kind {
+        match of {
+            Type::Group(_) => Kind::Group,
+            Type::Text(Form::Any) => Kind::Any,
+            Type::Text(Form::Amount(_)) => Kind::Amount,
+            Type::Text(_) => Kind::Text,
+        }
+    }
+}
+
+impl Key {
+    #[inline]
+    pub(super) fn of(name: &str) -> Key {
+        let bytes = name.as_bytes();
+        let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
+        let end = |place: usize| bytes.len().checked_sub(place).map_or(0, at);
+        // No name is longer than what one byte can say; one that says so is none.
+        let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        Key(u64::from_le_bytes([at(0), at(1), at(2), at(3), end(1), end(2), end(3), length]))
+    }
+
+    /// Is there no other name with this key?
+    #[inline]
+    fn is_whole(self) -> bool {
+        self.0.to_le_bytes()[7] <= 7
+    }
 }
 
 fn index(count: usize) -> u16 {
@@ -270,6 +323,20 @@ mod tests {
         assert_eq!(schema.find(group, "NotThere", 0), None);
         assert_eq!(schema.resolve(root, "GrpHdr/MsgId/Deeper"), None);
         assert!(schema.message("pacs.008.001.99").is_none());
+    }
+
+    #[test]
+    fn a_key_of_up_to_seven_letters_is_the_whole_name() {
+        let names =
+            ["", "A", "B", "AB", "BA", "ABC", "ABCD", "ABCDE", "EBCDE", "ABCDEF", "ABCDEG", "ABCDEFG", "ABCXEFG"];
+        for (place, name) in names.iter().enumerate() {
+            for other in &names[place + 1..] {
+                assert_ne!(Key::of(name), Key::of(other), "{name} {other}");
+            }
+        }
+        // One that is longer is compared as a whole.
+        assert_eq!(Key::of("ABCDxEFG"), Key::of("ABCDyEFG"));
+        assert!(!Key::of("ABCDxEFG").is_whole() && !Key::of(&"A".repeat(263)).is_whole());
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub struct DateTime {
 impl DateTime {
     /// `2026-11-23T09:30:00[.fraction][Z|+01:00]`. Beyond nanoseconds a fraction is cut off.
     pub fn parse(text: &str) -> Option<DateTime> {
-        let (date, time) = text.split_once('T')?;
+        let (date, time) = text.split_at_checked(10)?;
+        let time = time.strip_prefix('T')?;
         let (time, zone) = zone_of(time)?;
         Some(DateTime { clock: date_of(date)?.to_datetime(time_of(time)?), zone })
     }
@@ -75,16 +76,20 @@ fn zone_of(text: &str) -> Option<(&str, Option<Offset>)> {
 
 /// `2026-11-23`
 fn date_of(text: &str) -> Option<Date> {
-    let mut parts = text.splitn(3, '-');
-    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *<&[u8; 10]>::try_from(text.as_bytes()).ok()? else {
+        return None;
+    };
+    let year = i16::from(two_digits(y1, y2)?) * 100 + i16::from(two_digits(y3, y4)?);
+    let (month, day) = (two_digits(m1, m2)?, two_digits(d1, d2)?);
     Date::new(year, month, day).ok().filter(|date| date.year() > 0)
 }
 
 /// `09:30:00[.fraction]`
 fn time_of(text: &str) -> Option<Time> {
-    let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let mut parts = clock.splitn(3, ':');
-    let (hour, minute, second) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let (clock, fraction) = text.split_at_checked(8)?;
+    let fraction = if fraction.is_empty() { "0" } else { fraction.strip_prefix('.')? };
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = *<&[u8; 8]>::try_from(clock.as_bytes()).ok()? else { return None };
+    let (hour, minute, second) = (two_digits(h1, h2)?, two_digits(m1, m2)?, two_digits(s1, s2)?);
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -103,6 +108,12 @@ pub(super) fn next(text: &str, after_ns: u64) -> Option<u64> {
     let same_day = after.date().to_datetime(time_of(time)?);
     let then = if same_day > after { same_day } else { same_day.date().tomorrow().ok()?.to_datetime(same_day.time()) };
     u64::try_from(Offset::UTC.to_timestamp(then).ok()?.as_nanosecond()).ok()
+}
+
+/// The number that two digits say.
+fn two_digits(first: u8, second: u8) -> Option<i8> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| byte - b'0');
+    i8::try_from(digit(first)? * 10 + digit(second)?).ok()
 }
 
 /// Exactly so many digits.
@@ -133,8 +144,49 @@ impl Utc {
 }
 
 impl fmt::Display for Utc {
+    /// By hand: each message has several, and the general way takes longer than the rest of an element.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.timestamp().fmt(f)
+        let (seconds, mut ns) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (year, month, day) = civil(seconds / 86_400);
+        let second = seconds % 86_400;
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        let clock = [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, second / 3_600), (14, 2, second / 60 % 60)];
+        for (start, digits, number) in clock.into_iter().chain([(17, 2, second % 60)]) {
+            write_digits(&mut text[start..start + digits], number);
+        }
+        // As many decimals as it takes.
+        let mut end = 19;
+        if ns > 0 {
+            let mut digits = 9;
+            while ns.is_multiple_of(10) {
+                ns /= 10;
+                digits -= 1;
+            }
+            write_digits(&mut text[20..20 + digits], ns);
+            end = 20 + digits;
+        }
+        text[end] = b'Z';
+        f.write_str(str::from_utf8(&text[..=end]).unwrap_or_default())
+    }
+}
+
+/// Year, month and day so many days after 1 January 1970, in the Gregorian calendar: counted from 1 March of the year 0, so that the day a leap year has more is its last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// A number with all the digits that there is room for.
+fn write_digits(text: &mut [u8], mut number: u64) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
     }
 }
 
@@ -178,6 +230,16 @@ mod tests {
             let written = Utc(ns).to_string();
             check(&written, ns);
             assert!(written.starts_with(&Utc(ns).date().to_string()), "{written}");
+            assert_eq!(written, Utc(ns).timestamp().to_string());
+        }
+    }
+
+    /// The day by hand is the library's, for every day that a message can say.
+    #[test]
+    fn every_day_has_its_date() {
+        for day in 0..106_751 {
+            let ns = day * 86_400_000_000_000 + 3_723_004_005_006;
+            assert_eq!(Utc(ns).to_string(), Utc(ns).timestamp().to_string());
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One turn takes what the provider submitted, and then, for each connection, receives what is there and writes all that has to go out with one TLS write.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
@@ -21,6 +22,11 @@ use crate::native::pair::ClientPair;
 use crate::native::session::Broken;
 use crate::native::translator::Translator;
 
+thread_local! {
+    /// For reading from sockets and pipes: one for all clients of a thread, of which a gateway or a switch may have thousands that are idle.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
 /// The task behind a `Client`.
 pub(super) struct Driver {
     options: ClientOptions,
@@ -35,7 +41,6 @@ pub(super) struct Driver {
     stop: watch::Receiver<bool>,
     /// How many connections are welcomed, for who asks.
     connections: watch::Sender<usize>,
-    scratch: Box<[u8]>,
     plaintext: Vec<u8>,
     /// Nobody reads any more.
     is_abandoned: bool,
@@ -61,7 +66,6 @@ impl Driver {
             inbox,
             stop,
             connections,
-            scratch: vec![0; READ_BYTES].into_boxed_slice(),
             plaintext: Vec::new(),
             is_abandoned: false,
             is_closing: false,
@@ -82,9 +86,10 @@ impl Driver {
         self.take_all_commands();
         let limit = Duration::from_millis(SHUTDOWN_MS);
         let _ = timeout(limit, poll_fn(|cx| self.poll_settled(cx, &mut lines))).await;
+        let mut scratch = vec![0; READ_BYTES];
         let close_all = async {
             for line in &mut lines {
-                line.close(&mut self.scratch).await;
+                line.close(&mut scratch).await;
             }
         };
         let _ = timeout(limit, close_all).await;
@@ -248,7 +253,8 @@ impl Driver {
             return Ok(false);
         }
         self.plaintext.clear();
-        let received = up.link.poll_receive(cx, &mut self.scratch, &mut self.plaintext, RECEIVE_BYTES_MAX);
+        let received = SCRATCH
+            .with_borrow_mut(|scratch| up.link.poll_receive(cx, scratch, &mut self.plaintext, RECEIVE_BYTES_MAX));
         // What came before an end or an error still counts.
         if !self.plaintext.is_empty() {
             up.timers.received_at = now;

@@ -12,6 +12,7 @@ use crate::SetUpError;
 use crate::fill::{Filled, Filler, ImportedAliases, check_room};
 use crate::interrupts::Interrupts;
 use crate::limits::{ALIASES_MAX, NS_PER_S, PARTICIPANTS_MAX};
+use crate::protocol::Protocol;
 use crate::report::numbers::grouped;
 use crate::report::per_second;
 use crate::spawn;
@@ -61,7 +62,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<bool, SetUpError> {
     }
     let binary = || spawn::find_binary(arguments.switch_bin.as_deref());
     if !data.join("switch.toml").is_file() {
-        spawn::init(&binary()?, data, *participants, 0).await?;
+        spawn::init(&binary()?, data, *participants, 0, Protocol::Native).await?;
         if arguments.aliases.is_some() {
             spawn::open_directory(&data.join("genesis.toml"), LOOKUP_CAPACITY_MAX).map_err(SetUpError::new)?;
         }

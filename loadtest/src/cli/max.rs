@@ -80,13 +80,15 @@ async fn search(
     target: &Target,
     interrupts: &mut Interrupts,
 ) -> Result<SearchReport, SetUpError> {
+    let protocol = arguments.target.protocol;
+    let plain = |load, participants| Plan { protocol, ..Plan::plain(load, participants) };
     let participants = arguments.target.participants.unwrap_or(TargetArguments::PARTICIPANTS_DEFAULT);
     let first = match arguments.from {
         Some(rate) => rate,
         None => {
             eprintln!("a closed loop first, to know where to begin");
             let load = Load::Closed { in_flight: IN_FLIGHT_DEFAULT, duration_s: arguments.step.min(3) };
-            let report = target.measure(&Plan::plain(load, participants), View::none(), interrupts).await?;
+            let report = target.measure(&plain(load, participants), View::none(), interrupts).await?;
             whole(report.throughput_per_s) * FIRST_PERCENT / 100
         }
     };
@@ -98,7 +100,7 @@ async fn search(
             Try::Over(best) => return Ok(tries.finish(best)),
         };
         let schedule = Schedule::constant(rate, seconds).ok_or_else(|| SetUpError::new("a rate that cannot be"))?;
-        let plan = Plan::plain(Load::Open(schedule), participants);
+        let plan = plain(Load::Open(schedule), participants);
         let measured = target.measure(&plan, View::none(), interrupts).await;
         let is_interrupted = poll_fn(|cx| Poll::Ready(interrupts.have_come(cx))).await;
         let report = match measured {

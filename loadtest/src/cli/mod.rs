@@ -4,6 +4,7 @@
 mod aliases;
 mod compare;
 mod fill;
+mod idle;
 mod max;
 mod out;
 mod run;
@@ -30,6 +31,8 @@ enum Command {
     Run(run::Arguments),
     /// Find the highest rate that holds a service level, and draw latency against throughput
     Max(max::Arguments),
+    /// Hold connections that only wait, and say what they cost the switch
+    Idle(idle::Arguments),
     /// Make a large history quickly, through the real engine and journal
     Fill(fill::Arguments),
     /// Write a file of aliases, and its attestation, for `switch directory import`
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => in_runtime(run::run(&arguments)),
         Command::Max(arguments) => in_runtime(max::run(&arguments)),
+        Command::Idle(arguments) => in_runtime(idle::run(&arguments)),
         Command::Fill(arguments) => in_runtime(fill::run(&arguments)),
         Command::Aliases(arguments) => aliases::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),

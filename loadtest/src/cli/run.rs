@@ -1,6 +1,6 @@
 //! `loadtest run`: one run, one report. `loadtest scenarios`: what there is to run.
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 
 use super::out::OutArguments;
 use super::print;
@@ -25,6 +25,7 @@ use crate::view::View;
 #[command(after_help = "Examples:
   loadtest run --spawn --rate 1000 --duration 10
   loadtest run --spawn --rate max --duration 10 --out max.json
+  loadtest run --spawn --protocol iso20022 --rate max --in-flight 512 --duration 10
   loadtest run --spawn --scenario alias_heavy --rate none --lookups max --duration 10
   loadtest run --spawn --scenario payday --html payday.html
   loadtest run --spawn --scenario kill_switch --rate 500 --duration 20
@@ -32,9 +33,6 @@ use crate::view::View;
 pub(super) struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
-    /// What the providers speak
-    #[arg(long, value_enum, default_value_t = Protocol::Native)]
-    protocol: Protocol,
     /// A scenario of the library (`loadtest scenarios` lists them) or a file (docs/scenarios.md)
     #[arg(long, value_name = "NAME|FILE.toml")]
     scenario: Option<String>,
@@ -66,12 +64,6 @@ pub(super) struct Arguments {
     quiet: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Protocol {
-    /// Frames over TLS
-    Native,
-}
-
 /// Lists scenarios.
 #[derive(Args)]
 pub(super) struct ScenariosArguments {
@@ -81,8 +73,8 @@ pub(super) struct ScenariosArguments {
 
 /// Runs the command. Everything that can be refused is, before anything is started.
 pub(super) async fn run(arguments: &Arguments) -> Result<bool, SetUpError> {
-    let Protocol::Native = arguments.protocol;
-    let plan = arguments.plan()?;
+    let plan = Plan { protocol: arguments.target.protocol, ..arguments.plan()? };
+    plan.protocol.check(&plan)?;
     let target = arguments.target.target()?;
     let mut outputs = arguments.out.open()?;
     let mut interrupts = interrupts()?;

@@ -16,6 +16,7 @@ use crate::interrupts::Interrupts;
 use crate::limits::{OPEN_FILES_BESIDE, PARTICIPANTS_MAX};
 use crate::machine::{CpuTicks, raise_open_files};
 use crate::plan::Plan;
+use crate::protocol::Protocol;
 use crate::report::{Books, Report, Surroundings};
 use crate::samples::Watched;
 use crate::spawn::{self, Home, Restarts, SpawnedSwitch};
@@ -42,6 +43,9 @@ pub(super) struct TargetArguments {
     /// The switch's binary [default: the one beside this one]
     #[arg(long, value_name = "PATH", conflicts_with = "connect")]
     switch_bin: Option<PathBuf>,
+    /// What the providers speak
+    #[arg(long, value_enum, default_value_t = Protocol::Native)]
+    pub(super) protocol: Protocol,
     /// Allow a target that is not on this machine: load is an attack on a switch that is not yours
     #[arg(long)]
     i_own_this_switch: bool,
@@ -113,6 +117,7 @@ impl Target {
                 check_open_files(plan.participants)?;
                 let home = Home {
                     binary: binary.clone(),
+                    protocol: plan.protocol,
                     data: data.clone(),
                     participants: plan.participants,
                     orders_per_second: plan.orders_per_second,
@@ -130,7 +135,7 @@ impl Target {
 }
 
 /// Each connection is an open file, here and in the switch, which keeps as many for handshakes.
-fn check_open_files(participants: u32) -> Result<(), SetUpError> {
+pub(super) fn check_open_files(participants: u32) -> Result<(), SetUpError> {
     let (granted, needed) = (raise_open_files(), 2 * u64::from(participants) + OPEN_FILES_BESIDE);
     if granted < needed {
         return Err(SetUpError::new(format!(

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 
 use adapters::message::{
     AmountForm, ArchivedCaseForward, ArchivedCaseStatus, ArchivedReturned, CaseAnswer, CaseKind, CaseOpen, CaseState,
-    CreditTransfer, MessageKind, NO_ID, Outcome, PaymentId, Reason, Return,
+    CreditTransfer, NO_ID, Outcome, PaymentId, Reason, Return,
 };
 
-use super::{CURRENCY, Connection, Hearing, Shared, Tickets};
+use super::hearing::Hearing;
+use super::line::{Purpose, Said};
+use super::{CURRENCY, Connection, Shared};
 use crate::agreement;
 use crate::flights::{Flight, Id, Kin};
 use crate::sequel::{Errand, Sequel};
@@ -48,17 +50,14 @@ impl Connection {
 
     /// False where there is no room.
     fn run_errand(&mut self, shared: &mut Shared, place: u32, errand: Errand, now_ns: u64) -> bool {
-        if !self.session.has_room() {
-            return false;
-        }
-        let welcomes = self.welcomes + u32::from(!self.session.is_open());
         let flight = *shared.flights.at(place);
         let [request, recall] = [Kin::Request, Kin::Recall].map(|kin| shared.flights.relative(place, kin));
         let [payer, payee] = [flight.payer, flight.payee].map(|place| *shared.codes[place as usize].bytes());
         let asked_ns = shared.flights.progress(place).asked_ns;
         let case = |id: Id| PaymentId::from_bytes(id).unwrap_or_else(|| unreachable!("ids are made valid"));
-        let session = &mut self.session;
-        let submitted = match errand {
+        let purpose = if errand == Errand::Pay { Purpose::Order(place) } else { Purpose::Errand(place) };
+        let mut say = |said: &Said<'_>| self.line.say(said, purpose);
+        let said = match errand {
             Errand::Pay => {
                 let order = CreditTransfer {
                     payment_id: flight.id,
@@ -73,34 +72,31 @@ impl Connection {
                 };
                 // The same each time it is sent.
                 let private = &shared.private_parts[usize::from(flight.id[1]) % shared.private_parts.len()];
-                session.submit(MessageKind::CreditTransfer, &order, |out| out.extend_from_slice(private))
+                say(&Said::Order(&order, private))
             }
             Errand::Ask => {
-                let open = case_open((request, CaseKind::PaymentRequest), NO_ID, (payee, payer), flight.amount);
-                session.submit(MessageKind::CaseOpen, &open, |_| {})
+                let about = (request, CaseKind::PaymentRequest);
+                say(&Said::CaseOpen(&case_open(about, NO_ID, (payee, payer), flight.amount)))
             }
             Errand::Recall => {
-                let open = case_open((recall, CaseKind::Recall), flight.id, (payer, payee), flight.amount);
-                session.submit(MessageKind::CaseOpen, &open, |_| {})
+                let about = (recall, CaseKind::Recall);
+                say(&Said::CaseOpen(&case_open(about, flight.id, (payer, payee), flight.amount)))
             }
             Errand::RefuseRequest | Errand::RefuseRecall => {
                 let id = case(if errand == Errand::RefuseRecall { recall } else { request });
-                session.submit(MessageKind::CaseAnswer, &CaseAnswer::refuse(id, REASON_UNWANTED), |_| {})
+                say(&Said::CaseAnswer(&CaseAnswer::refuse(id, REASON_UNWANTED)))
             }
-            Errand::Return(kin) => {
-                let message = Return {
-                    return_id: shared.flights.relative(place, kin),
-                    original_id: flight.id,
-                    case_id: if flight.sequel.is_recall() { recall } else { NO_ID },
-                    amount: flight.sequel.part(kin, flight.amount).0,
-                    currency: CURRENCY,
-                    reason: REASON_WANTED.bytes(),
-                };
-                session.submit(MessageKind::Return, &message, |_| {})
-            }
+            Errand::Return(kin) => say(&Said::Return(&Return {
+                return_id: shared.flights.relative(place, kin),
+                original_id: flight.id,
+                case_id: if flight.sequel.is_recall() { recall } else { NO_ID },
+                amount: flight.sequel.part(kin, flight.amount).0,
+                currency: CURRENCY,
+                reason: REASON_WANTED.bytes(),
+            })),
         };
-        let ticket = submitted.unwrap_or_else(|_| unreachable!("there is room"));
-        self.tickets.push(ticket, if errand == Errand::Pay { place } else { place | Tickets::ERRAND });
+        let Some(ticket) = said else { return false };
+        let welcomes = self.welcomes + u32::from(!self.is_open());
         let progress = shared.flights.progress(place);
         (progress.ticket, progress.sender, progress.errand) = (ticket, self.place, errand);
         progress.asked_ns = if errand == Errand::Ask { now_ns } else { asked_ns };
@@ -203,7 +199,7 @@ impl Hearing<'_> {
     }
 
     /// Money has come back to the provider that had paid it.
-    pub(super) fn returned(&mut self, routing: &ArchivedReturned) {
+    pub(crate) fn returned(&mut self, routing: &ArchivedReturned) {
         let id = routing.return_id;
         let Some((place, kin)) = self.flights.find_kin(&id).filter(|(_, kin)| kin.is_return()) else {
             return self.astray(id);
@@ -228,7 +224,7 @@ impl Hearing<'_> {
     }
 
     /// A provider is asked: for a payment, or to give one back.
-    pub(super) fn case_forward(&mut self, routing: &ArchivedCaseForward) {
+    pub(crate) fn case_forward(&mut self, routing: &ArchivedCaseForward) {
         let id = routing.case_id;
         let Some((place, kin)) = self.flights.find_kin(&id).filter(|(_, kin)| !kin.is_return()) else {
             return self.astray(id);
@@ -262,7 +258,7 @@ impl Hearing<'_> {
     }
 
     /// Where a case stands, by number: that it is open, and how it ended.
-    pub(super) fn case_status(&mut self, routing: &ArchivedCaseStatus) {
+    pub(crate) fn case_status(&mut self, routing: &ArchivedCaseStatus) {
         let id = routing.case_id;
         let Some(state) = CaseState::from_number(routing.state) else { return };
         let Some((place, kin)) = self.flights.find_kin(&id).filter(|(_, kin)| !kin.is_return()) else {
@@ -296,7 +292,7 @@ impl Hearing<'_> {
         let latency_ns = self.now_ns.saturating_sub(intended_ns);
         self.flights.end(place, Outcome::Rejected);
         self.flights.at(place).payer_told = Some(Outcome::Rejected);
-        let ended = Ended { payer, payee, amount, class, latency_ns, is_in_time: self.is_in_time };
+        let ended = Ended { payer, payee, amount, class, latency_ns, is_in_time: self.is_in_time() };
         self.tally.end(ended, Outcome::Rejected, reason);
         self.tally.sequels.requests_rejected += 1;
     }

@@ -3,10 +3,12 @@
 use adapters::directory::LookupResult;
 use adapters::message::{
     AliasFoundPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer, AliasTransferPrivate, ArchivedAliasFound,
-    ErrorCode, MessageKind, Part, PaymentPrivate,
+    ErrorCode, Part, PaymentPrivate,
 };
 
-use super::{Connection, Hearing, Tickets};
+use super::Connection;
+use super::hearing::Hearing;
+use super::line::{Purpose, Said};
 use crate::agreement;
 use crate::flights::{Flight, Id};
 use crate::limits::NS_PER_MS;
@@ -22,17 +24,13 @@ impl Connection {
         place: u32,
         flight: &mut Flight,
     ) {
-        let submitted = self.session.submit(MessageKind::AliasTransfer, order, |out| private.write(out));
-        let ticket = submitted.unwrap_or_else(|_| unreachable!("the caller has seen that there is room"));
-        self.note_order(ticket, place, flight);
+        self.say_order(&Said::AliasOrder(order, private), place, flight);
     }
 
     /// Submits a look-up, and gives its ticket. The caller has seen that there is room.
     pub(crate) fn submit_lookup(&mut self, lookup: &AliasLookup, private: &AliasLookupPrivate, place: u32) -> u64 {
-        let submitted = self.session.submit(MessageKind::AliasLookup, lookup, |out| private.write(out));
-        let ticket = submitted.unwrap_or_else(|_| unreachable!("the caller has seen that there is room"));
-        self.tickets.push(ticket, place | Tickets::LOOKUP);
-        ticket
+        let said = self.line.say(&Said::AliasLookup(lookup, private), Purpose::Lookup(place));
+        said.unwrap_or_else(|| unreachable!("the caller has seen that there is room"))
     }
 }
 
@@ -45,7 +43,7 @@ impl Hearing<'_> {
     }
 
     /// The answer to a look-up.
-    pub(super) fn alias_found(&mut self, routing: &ArchivedAliasFound, private: &[u8]) {
+    pub(crate) fn alias_found(&mut self, routing: &ArchivedAliasFound, private: &[u8]) {
         let id = routing.lookup_id;
         let Some(aliases) = self.aliases.as_deref_mut() else {
             return self.tally.disagree(Disagreement::AnswerAstray, id);
@@ -65,7 +63,7 @@ impl Hearing<'_> {
             return self.tally.lookups.limit();
         }
         let is_found = result == Some(LookupResult::Found);
-        self.tally.lookups.answer(is_found, latency_ns, self.is_in_time);
+        self.tally.lookups.answer(is_found, latency_ns, self.is_in_time());
         let fact = (self.parties[self.place as usize], is_found, routing.position.to_native());
         self.tally.facts.looked_up.add(agreement::looked_up(&id, fact.0, fact.1, fact.2));
         if let Some(wrong) = self.judge_answer(&question, result, (&routing.participant, private)) {
@@ -95,16 +93,14 @@ impl Hearing<'_> {
         }
     }
 
-    /// A look-up was refused before it was recorded; false where what was refused is none.
-    pub(super) fn lookup_refused(&mut self, (code, ticket): (u16, u64), retry_ns: u64) -> bool {
-        let Some(place) = self.tickets.lookup(ticket) else { return false };
+    /// A look-up was refused before it was recorded.
+    pub(super) fn lookup_refused(&mut self, place: u32, (code, ticket): (u16, u64), retry_ns: u64) {
         if let Some(aliases) = self.aliases.as_deref_mut()
             && aliases.take_refused(place, self.place, ticket).is_some()
         {
             aliases.wait(self.place, self.now_ns + retry_ns);
             self.tally.lookups.refuse(code);
         }
-        true
     }
 
     /// Of a payment under an alias: does the account belong to it?

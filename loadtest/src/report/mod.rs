@@ -31,6 +31,8 @@ use numbers::short;
 pub struct Report {
     /// `open`: latencies count from a fixed schedule. `closed`: from when the payment was sent, which hides what a stall kept from being sent.
     pub mode: String,
+    /// What the providers spoke: `native` or `iso20022`.
+    pub protocol: String,
     /// Of the scenario; null where there was none.
     pub scenario: Option<String>,
     /// Payments a second that were asked for, on average; null in a closed loop.
@@ -481,6 +483,7 @@ impl Report {
         let legs = payments.into_iter().chain(lookups);
         Report {
             mode: mode.to_owned(),
+            protocol: plan.protocol.name().to_owned(),
             scenario: plan.scenario.clone(),
             rate,
             seed,
@@ -571,7 +574,12 @@ impl Report {
             0 => String::new(),
             seconds => format!(", percentiles without the first {seconds} s"),
         };
-        format!("{scenario}{load}, {} participants, {:.1} s{warm_up}", self.participants, self.duration_s)
+        // What every report was of before there was another.
+        let protocol = match self.protocol.as_str() {
+            "" | "native" => String::new(),
+            protocol => format!(" by {protocol}"),
+        };
+        format!("{scenario}{load}{protocol}, {} participants, {:.1} s{warm_up}", self.participants, self.duration_s)
     }
 
     /// A few lines for people.

@@ -5,6 +5,7 @@
 mod aliases;
 mod arguments;
 mod harness;
+mod iso20022;
 mod latency;
 mod scenarios;
 mod spawned;

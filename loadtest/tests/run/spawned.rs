@@ -24,7 +24,7 @@ pub(crate) fn build_switch() -> PathBuf {
     binary
 }
 
-const KEYS: [&str; 45] = [
+const KEYS: [&str; 46] = [
     "accepted_us",
     "books_balanced",
     "busy",
@@ -50,6 +50,7 @@ const KEYS: [&str; 45] = [
     "participants",
     "participants_us",
     "problems",
+    "protocol",
     "rate",
     "reasons",
     "reconnects",

@@ -1,4 +1,4 @@
-//! The thread that serves providers over HTTPS: it ends their TLS and speaks for them to the hot loop, over pipes in memory that the loop takes for connections like any other.
+//! The threads that serve providers over HTTPS: they end their TLS and speak for them to the hot loop, over pipes in memory that the loop takes for connections like any other.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,14 +9,16 @@ use adapters::limits::HANDSHAKE_TIMEOUT_MS;
 use adapters::native::client::{Route, Within};
 use adapters::native::link::UnregisteredLink;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::{AcceptError, Door, listen, server_config};
 use super::{HotLoopQueue, Message, ServerError};
 use crate::config::Config;
-use crate::limits::PIPE_BYTES;
+use crate::limits::{HTTPS_THREADS_MAX, PIPE_BYTES};
 use crate::pki::peer_certificate;
 use crate::session::PeerCertificate;
 
@@ -30,9 +32,9 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub(super) struct HttpsListener {
     listener: std::net::TcpListener,
     address: SocketAddr,
-    tls: TlsAcceptor,
     connections_max: usize,
-    service: Arc<Service>,
+    threads: usize,
+    attendant: Attendant,
 }
 
 impl HttpsListener {
@@ -53,30 +55,39 @@ impl HttpsListener {
             Route::Within(Within(Arc::new(move || connect(&door, &queue, certificate))))
         };
         let service = Service::new(config.listen.name.clone(), Arc::new(routes));
-        Ok(Some(HttpsListener { listener, address, tls: TlsAcceptor::from(tls), connections_max, service }))
+        let attendant = Attendant { tls: TlsAcceptor::from(tls), service };
+        Ok(Some(HttpsListener { listener, address, connections_max, threads: threads(), attendant }))
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until told to stop.
+    /// Serves until told to stop: takes connections, and shares them with other threads of its own in turn.
     pub(super) fn run(self, queue: &HotLoopQueue, stop: watch::Receiver<bool>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Err(error) = runtime.and_then(|runtime| runtime.block_on(self.accept(stop))) {
+        let ended = std::thread::scope(|scope| {
+            let (desks, helpers): (Vec<_>, Vec<_>) = (1..self.threads).map(|_| unbounded_channel()).unzip();
+            for arrivals in helpers {
+                let (attendant, name) = (self.attendant.clone(), "iso20022".to_owned());
+                std::thread::Builder::new().name(name).spawn_scoped(scope, || attendant.help(arrivals, queue))?;
+            }
+            runtime()?.block_on(self.accept(&desks, stop))
+        });
+        if let Err(error) = ended {
             queue.send(Message::Failed(ServerError::System(error)));
         }
     }
 
-    async fn accept(self, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    async fn accept(self, desks: &[UnboundedSender<Arrival>], mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
         let listener = TcpListener::from_std(self.listener)?;
         let connections = Arc::new(Semaphore::new(self.connections_max));
         let mut rest = tokio::time::interval(REST_EVERY);
+        let mut turns = (0..=desks.len()).cycle();
         loop {
             let (socket, peer) = tokio::select! {
                 _ = stop.wait_for(|&stop| stop) => return Ok(()),
                 _ = rest.tick() => {
-                    self.service.rest();
+                    self.attendant.service.rest();
                     continue;
                 }
                 accepted = listener.accept() => match accepted {
@@ -93,17 +104,60 @@ impl HttpsListener {
                 tracing::warn!(%peer, reason = "too many connections", "connection refused");
                 continue;
             };
-            let (tls, service) = (self.tls.clone(), Arc::clone(&self.service));
-            tokio::spawn(async move {
-                match handshake(tls, socket).await {
-                    // A client that goes away in the middle is no event.
-                    Ok((stream, caller)) => drop(service.serve(stream, caller).await),
-                    Err(reason) => tracing::warn!(%peer, reason, "connection refused"),
-                }
-                drop(permit);
-            });
+            match turns.next().and_then(|turn| desks.get(turn)) {
+                // As many wait there as there are permits. Who is gone has said so, and the switch stops.
+                Some(desk) => drop(desk.send(Arrival { socket: socket.into_std()?, peer, permit })),
+                None => drop(tokio::spawn(self.attendant.clone().attend(socket, peer, permit))),
+            }
         }
     }
+}
+
+/// A connection on its way to another thread.
+struct Arrival {
+    socket: std::net::TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+}
+
+/// What every thread needs to serve a connection.
+#[derive(Clone)]
+struct Attendant {
+    tls: TlsAcceptor,
+    service: Arc<Service>,
+}
+
+impl Attendant {
+    /// Serves what another thread has taken, until that ends.
+    fn help(self, mut arrivals: UnboundedReceiver<Arrival>, queue: &HotLoopQueue) {
+        let serve = async {
+            while let Some(Arrival { socket, peer, permit }) = arrivals.recv().await {
+                tokio::spawn(self.clone().attend(TcpStream::from_std(socket)?, peer, permit));
+            }
+            Ok(())
+        };
+        if let Err(error) = runtime().and_then(|runtime| runtime.block_on(serve)) {
+            queue.send(Message::Failed(ServerError::System(error)));
+        }
+    }
+
+    async fn attend(self, socket: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
+        match handshake(self.tls, socket).await {
+            // A client that goes away in the middle is no event.
+            Ok((stream, caller)) => drop(self.service.serve(stream, caller).await),
+            Err(reason) => tracing::warn!(%peer, reason, "connection refused"),
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Reading and writing XML is most of what a payment costs by ISO 20022, and can be shared; the hot loop cannot.
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, HTTPS_THREADS_MAX)
 }
 
 async fn handshake(tls: TlsAcceptor, socket: TcpStream) -> Result<(TlsStream<TcpStream>, Caller), String> {
