@@ -69,11 +69,19 @@ fuzz: setup ## bytes from anybody for every decoder of the adapters (FUZZ_SECOND
 setup:
 	@command -v $(CARGO) >/dev/null || { echo "install Rust first: the toolchain installer for your system, stable channel" >&2; exit 1; }
 	@command -v cc >/dev/null && command -v python3 >/dev/null || $(MAKE) --no-print-directory packages
+	@[ ! -d $(SCHEMAS) ] || command -v xmllint >/dev/null || $(MAKE) --no-print-directory xmllint
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 
 # The C compiler builds the cryptography and the allocator; Python reads the golden files of the protocol's document. Valgrind,
 # for `make instructions` alone, and C++, for `make fuzz` alone, are left to whoever wants those.
+# The published schemas of ISO 20022 are nobody's to copy: where their folder is, the tests validate every message that is written.
+SCHEMAS := $(or $(ISO20022_XSD),../shared/iso20022/xsd)
+.PHONY: xmllint
+xmllint:
+	@{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq libxml2-utils; } || \
+	 echo "xmllint is missing (apt-get install libxml2-utils): messages are not validated against their schemas" >&2
+
 .PHONY: packages
 packages:
 	@[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq gcc libc6-dev make python3 || \
