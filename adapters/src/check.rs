@@ -9,6 +9,7 @@ use crate::directory::{AliasType, LookupForm, LookupPurpose, Operation, QueryFor
 use crate::limits::{
     ACCOUNT_BYTES_MAX, ALIAS_SENT_BYTES_MAX, ATTESTATION_BYTES_MAX, CONNECTION_SLOTS, DIRECTORY_ITEMS_BYTES_MAX,
     END_TO_END_ID_BYTES_MAX, EXTENSION_BYTES_MAX, NAME_BYTES_MAX, REMITTANCE_BYTES_MAX, TOKEN_BYTES_MAX,
+    UTF8_CHARACTER_BYTES_MAX,
 };
 use crate::message::{
     AccountQuery, AliasCommand, AliasCommandPrivate, AliasLookup, AliasLookupPrivate, AliasTransfer,
@@ -325,6 +326,12 @@ impl Blame {
     }
 }
 
+/// What other protocols count is characters: ISO 20022 has 140 of them in a name, whatever they are in bytes.
+fn is_of_characters(text: &[u8], characters_max: usize) -> bool {
+    // A character begins with every byte that does not go on with one.
+    text.len() <= characters_max || text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() <= characters_max
+}
+
 /// UTF-8 without control characters.
 fn is_plain_text(bytes: &[u8]) -> bool {
     if bytes.is_ascii() {
@@ -472,10 +479,13 @@ fn note<'a>(blame: &Blame, bytes: &'a [u8]) -> Result<Private<'a>, Refusal> {
 /// Checks the fields of a private part: lengths, and plain text in all but the extension.
 fn fields_of(blame: &Blame, fields: &[(Field, usize, &[u8])]) -> Result<(), Refusal> {
     for &(field, bytes_max, bytes) in fields {
-        if matches!(field, Field::Extension | Field::Items) {
-            blame.unless(bytes.len() <= bytes_max, field)?;
-        } else {
-            blame.text(bytes, bytes_max, field)?;
+        match field {
+            Field::Extension | Field::Items => blame.unless(bytes.len() <= bytes_max, field)?,
+            Field::PayerName | Field::PayeeName | Field::Name | Field::Remittance | Field::EndToEndId => {
+                blame.text(bytes, bytes_max, field)?;
+                blame.unless(is_of_characters(bytes, bytes_max / UTF8_CHARACTER_BYTES_MAX), field)?;
+            }
+            _ => blame.text(bytes, bytes_max, field)?,
         }
     }
     Ok(())

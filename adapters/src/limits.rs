@@ -4,6 +4,9 @@
 /// larger buffer for one frame.
 pub const FRAME_BYTES_MAX: usize = 12_288;
 
+/// The longest character of UTF-8 (RFC 3629). Limits of texts are in characters, and so many bytes for each.
+pub const UTF8_CHARACTER_BYTES_MAX: usize = 4;
+
 /// ISO 20022 Max140Text, at four bytes a character.
 pub const NAME_BYTES_MAX: usize = 560;
 

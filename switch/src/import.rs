@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use adapters::alias::{self, Alias};
 use adapters::attestation;
 use adapters::directory::{AliasOutcome, AliasType};
-use adapters::limits::{ACCOUNT_BYTES_MAX, NAME_BYTES_MAX};
+use adapters::limits::{ACCOUNT_BYTES_MAX, NAME_BYTES_MAX, UTF8_CHARACTER_BYTES_MAX};
 use adapters::message::ParticipantCode;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
@@ -302,8 +302,9 @@ fn checked(record: &csv::StringRecord, headers: &csv::StringRecord) -> Result<Im
     if !fits(&row.account, ACCOUNT_BYTES_MAX) {
         return Err(format!("the account has 1 to {ACCOUNT_BYTES_MAX} bytes"));
     }
-    if !fits(&row.name, NAME_BYTES_MAX) {
-        return Err(format!("the name has 1 to {NAME_BYTES_MAX} bytes"));
+    let characters_max = NAME_BYTES_MAX / UTF8_CHARACTER_BYTES_MAX;
+    if !fits(&row.name, NAME_BYTES_MAX) || row.name.chars().count() > characters_max {
+        return Err(format!("the name has 1 to {characters_max} characters"));
     }
     Ok(ImportRow { alias, identity: row.identity, account: row.account, name: row.name })
 }
