@@ -64,7 +64,12 @@ fn order_extension(order: &Order) -> &[u8] {
         Order::Answer(_, note) | Order::Return(_, note) | Order::CaseAnswer(_, note) | Order::CaseCancel(_, note) => {
             &note.extension
         }
-        Order::StatusRequest(_) | Order::AliasLookup(..) | Order::SignOn | Order::SignOff | Order::Echo => &[],
+        Order::StatusRequest(_)
+        | Order::AliasLookup(..)
+        | Order::AccountQuery(_)
+        | Order::SignOn
+        | Order::SignOff
+        | Order::Echo => &[],
     }
 }
 
