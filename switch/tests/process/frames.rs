@@ -2,8 +2,8 @@
 
 use adapters::limits::{FRAME_BYTES_MAX, NAME_BYTES_MAX};
 use adapters::message::{
-    Ack, Answer, CreditTransfer, Echo, ErrorCode, Field, Forward, Hello, Lane, MessageKind, Note, Outcome, Part,
-    PaymentId, PaymentPrivate, Reason, Status, Welcome,
+    Ack, Answer, CONDUCT, CreditTransfer, Echo, ErrorCode, Field, Forward, Hello, Lane, MessageKind, Note, Outcome,
+    Part, PaymentId, PaymentPrivate, Reason, Status, Welcome,
 };
 use adapters::native::frame::{self, HEADER_BYTES, Head};
 use adapters::native::session::Resume;
@@ -206,7 +206,11 @@ fn a_header_that_this_version_does_not_know_is_refused_and_the_session_goes_on()
         ("routing part longer than the frame", |frame| frame[25] = 0xff, ErrorCode::BadMessage),
         ("version 1", |frame| frame[4] = 1, ErrorCode::BadVersion),
         ("kind 0", |frame| frame[5] = 0, ErrorCode::UnknownKind),
-        ("kind 27", |frame| frame[5] = 27, ErrorCode::UnknownKind),
+        (
+            "a kind that there is not",
+            |frame| frame[5] = u8::try_from(CONDUCT.len() + 1).unwrap(),
+            ErrorCode::UnknownKind,
+        ),
         ("routing part one too short", |frame| frame[24] -= 1, ErrorCode::BadMessage),
         ("no routing part", |frame| frame[24] = 0, ErrorCode::BadMessage),
         (
