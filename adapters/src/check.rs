@@ -322,14 +322,21 @@ impl Blame {
     }
 
     fn text(&self, bytes: &[u8], bytes_max: usize, field: Field) -> Result<(), Refusal> {
-        self.unless(bytes.len() <= bytes_max && is_plain_text(bytes), field)
+        self.unless(is_text(bytes, bytes_max), field)
     }
 }
 
-/// What other protocols count is characters: ISO 20022 has 140 of them in a name, whatever they are in bytes.
-fn is_of_characters(text: &[u8], characters_max: usize) -> bool {
+/// Is it plain text of no more bytes, and of no more characters than there are four bytes for? Other protocols count characters: ISO 20022 has 140 of them in a name, whatever they are in bytes.
+pub fn is_text_of_characters(bytes: &[u8], bytes_max: usize) -> bool {
+    let characters_max = bytes_max / UTF8_CHARACTER_BYTES_MAX;
     // A character begins with every byte that does not go on with one.
-    text.len() <= characters_max || text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() <= characters_max
+    let is_short =
+        || bytes.len() <= characters_max || bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() <= characters_max;
+    is_text(bytes, bytes_max) && is_short()
+}
+
+fn is_text(bytes: &[u8], bytes_max: usize) -> bool {
+    bytes.len() <= bytes_max && is_plain_text(bytes)
 }
 
 /// UTF-8 without control characters.
@@ -482,8 +489,7 @@ fn fields_of(blame: &Blame, fields: &[(Field, usize, &[u8])]) -> Result<(), Refu
         match field {
             Field::Extension | Field::Items => blame.unless(bytes.len() <= bytes_max, field)?,
             Field::PayerName | Field::PayeeName | Field::Name | Field::Remittance | Field::EndToEndId => {
-                blame.text(bytes, bytes_max, field)?;
-                blame.unless(is_of_characters(bytes, bytes_max / UTF8_CHARACTER_BYTES_MAX), field)?;
+                blame.unless(is_text_of_characters(bytes, bytes_max), field)?;
             }
             _ => blame.text(bytes, bytes_max, field)?,
         }

@@ -1217,6 +1217,18 @@ pub trait Part: Archive {
     fn read(bytes: &[u8]) -> Option<&Self::Archived>;
 }
 
+/// A private part by itself; one of empty fields where it is empty, none where it is unreadable.
+pub fn owned_part<P>(bytes: &[u8]) -> Option<P>
+where
+    P: Part + Default,
+    P::Archived: rkyv::Deserialize<P, rkyv::rancor::Strategy<(), Failure>>,
+{
+    if bytes.is_empty() {
+        return Some(P::default());
+    }
+    rkyv::api::low::deserialize::<P, Failure>(P::read(bytes)?).ok()
+}
+
 /// Implements `Part`, and fixes the length of the archived root at compile time.
 macro_rules! parts {
     ($($part:ident $archived:ident $bytes:literal $exact:literal;)*) => {$(

@@ -11,7 +11,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use adapters::message::ParticipantCode;
-use adapters::native::tls;
 use rustls::ClientConfig;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -21,6 +20,7 @@ use crate::SetUpError;
 use crate::connection::iso::http::{Answered, Http, connect};
 use crate::limits::{CONNECTING_MAX, IDLE_WAIT_S};
 use crate::machine::{CpuTicks, Machine, resident_kib};
+use crate::protocol::Protocol;
 use crate::report::{command, date};
 
 /// How long connections are left alone before anything is measured: what was needed to make them is freed, and the switch's own housekeeping is over.
@@ -112,7 +112,8 @@ impl Idle {
     /// All of them, a few handshakes at a time; the participants in turn.
     async fn connect(&self, codes: &[ParticipantCode]) -> Result<JoinSet<Result<Waiting, SetUpError>>, SetUpError> {
         let handshakes = Arc::new(Semaphore::new(CONNECTING_MAX));
-        let configs = codes.iter().take(self.connections).map(|code| self.tls(*code)).collect::<Result<Vec<_>, _>>()?;
+        let tls = |code: &ParticipantCode| Protocol::Iso20022.tls(*code, &self.pki);
+        let configs = codes.iter().take(self.connections).map(tls).collect::<Result<Vec<_>, _>>()?;
         let mut connecting = JoinSet::new();
         for number in 0..self.connections {
             let (handshakes, tls) = (Arc::clone(&handshakes), Arc::clone(&configs[number % configs.len()]));
@@ -127,14 +128,6 @@ impl Idle {
             waiting.spawn(connected.map_err(SetUpError::new)??.wait());
         }
         Ok(waiting)
-    }
-
-    fn tls(&self, code: ParticipantCode) -> Result<Arc<ClientConfig>, SetUpError> {
-        let certificate = self.pki.join(format!("{code}.pem"));
-        let tls = tls::client_config(&self.pki.join("ca.pem"), &certificate, &certificate.with_extension("key"));
-        let mut tls = tls.map_err(SetUpError::new)?;
-        Arc::make_mut(&mut tls).alpn_protocols = vec![b"h2".to_vec()];
-        Ok(tls)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use adapters::message::ParticipantCode;
 use adapters::native::tls;
 use clap::ValueEnum;
+use rustls::ClientConfig;
 
 use crate::SetUpError;
 use crate::connection::{IsoLine, Line, NativeLine};
@@ -49,15 +50,21 @@ impl Protocol {
 
     /// A line of this participant, whose certificates lie there.
     pub(crate) fn line(self, code: ParticipantCode, pki: &Path) -> Result<Box<dyn Line>, SetUpError> {
+        let tls = self.tls(code, pki)?;
+        Ok(match self {
+            Protocol::Native => Box::new(NativeLine::new(code, tls)),
+            Protocol::Iso20022 => Box::new(IsoLine::new(code, tls)),
+        })
+    }
+
+    /// What a connection of this participant shows and expects.
+    pub(crate) fn tls(self, code: ParticipantCode, pki: &Path) -> Result<Arc<ClientConfig>, SetUpError> {
         let certificate = pki.join(format!("{code}.pem"));
         let tls = tls::client_config(&pki.join("ca.pem"), &certificate, &certificate.with_extension("key"));
         let mut tls = tls.map_err(SetUpError::new)?;
-        Ok(match self {
-            Protocol::Native => Box::new(NativeLine::new(code, tls)),
-            Protocol::Iso20022 => {
-                Arc::make_mut(&mut tls).alpn_protocols = vec![b"h2".to_vec()];
-                Box::new(IsoLine::new(code, tls))
-            }
-        })
+        if self == Protocol::Iso20022 {
+            Arc::make_mut(&mut tls).alpn_protocols = vec![b"h2".to_vec()];
+        }
+        Ok(tls)
     }
 }

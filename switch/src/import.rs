@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use adapters::alias::{self, Alias};
 use adapters::attestation;
+use adapters::check::is_text_of_characters;
 use adapters::directory::{AliasOutcome, AliasType};
 use adapters::limits::{ACCOUNT_BYTES_MAX, NAME_BYTES_MAX, UTF8_CHARACTER_BYTES_MAX};
 use adapters::message::ParticipantCode;
@@ -298,13 +299,12 @@ fn checked(record: &csv::StringRecord, headers: &csv::StringRecord) -> Result<Im
     )?;
     let alias = Alias::parse(kind, &row.alias).map_err(|why| why.to_string())?;
     alias::token(&row.identity).map_err(|why| format!("identity: {why}"))?;
-    let fits = |text: &str, bytes_max| !text.is_empty() && text.len() <= bytes_max && !text.contains(char::is_control);
-    if !fits(&row.account, ACCOUNT_BYTES_MAX) {
+    let account = &row.account;
+    if account.is_empty() || account.len() > ACCOUNT_BYTES_MAX || account.contains(char::is_control) {
         return Err(format!("the account has 1 to {ACCOUNT_BYTES_MAX} bytes"));
     }
-    let characters_max = NAME_BYTES_MAX / UTF8_CHARACTER_BYTES_MAX;
-    if !fits(&row.name, NAME_BYTES_MAX) || row.name.chars().count() > characters_max {
-        return Err(format!("the name has 1 to {characters_max} characters"));
+    if row.name.is_empty() || !is_text_of_characters(row.name.as_bytes(), NAME_BYTES_MAX) {
+        return Err(format!("the name has 1 to {} characters", NAME_BYTES_MAX / UTF8_CHARACTER_BYTES_MAX));
     }
     Ok(ImportRow { alias, identity: row.identity, account: row.account, name: row.name })
 }

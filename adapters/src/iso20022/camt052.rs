@@ -12,7 +12,7 @@
 //!
 //! Sums of more than 18 digits have no place in ISO 20022, and are left out.
 
-use ledger::Currency;
+use ledger::{Amount, Currency};
 
 use super::document::{Document, NodeRef};
 use super::profile::Profile;
@@ -41,9 +41,6 @@ const STANDINGS: [(AccountStanding, &str); 2] = [
 const BOOKED: &str = "ITBD";
 const AVAILABLE: &str = "ITAV";
 const HELD: &str = "HELD";
-
-/// The largest number of ISO 20022: 18 digits.
-const NUMBER_MAX: u128 = 999_999_999_999_999_999;
 
 /// The reports of a message.
 pub(super) fn read_told(document: &Document<'_>) -> Result<Vec<Incoming>, Refusal> {
@@ -166,7 +163,7 @@ impl Balance<'_> {
     /// None of what has too many digits.
     fn decimal(&self, minor_units: u128) -> Option<Decimal> {
         let digits = self.profile.minor_digits(self.currency).unwrap_or(0);
-        (minor_units <= NUMBER_MAX).then_some(minor_units)?;
-        Some(Decimal { minor_units: u64::try_from(minor_units).ok()?, digits })
+        let minor_units = u64::try_from(minor_units).ok().filter(|&sum| sum <= Amount::MAX.minor_units())?;
+        Some(Decimal { minor_units, digits })
     }
 }

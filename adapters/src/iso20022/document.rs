@@ -870,11 +870,14 @@ impl<'d> Reading<'d> {
         }
         let name = || self.name_of(node);
         // A time is read once, for its form and its zone.
-        let time = match form {
-            Form::DateTime => super::time::DateTime::parse(super::form::trim(text)),
-            _ => None,
+        let (time, is_held) = match form {
+            Form::DateTime => {
+                let time = super::time::DateTime::parse(super::form::trim(text));
+                (time, time.is_some())
+            }
+            _ => (None, form.holds(text)),
         };
-        if time.is_none() && (matches!(form, Form::DateTime) || !form.holds(text)) {
+        if !is_held {
             return Err(self.refuse(Cause::Value, at, format!("{} must be {form}", name())));
         }
         if matches!(form, Form::Text { .. })

@@ -39,8 +39,8 @@ pub const PATH: &str = "/iso20022/messages";
 /// The header that says where the next request goes on.
 pub const CURSOR_HEADER: &str = "clearspan-cursor";
 
-/// Between the messages of one answer. What stands in them is escaped: no message has a line that begins like this.
-const BOUNDARY: &str = "clearspan-next-message";
+/// Before each message of one answer. What stands in them is escaped: no message has a line that begins like this.
+pub const DELIMITER: &str = "--clearspan-next-message";
 
 /// What most messages have at most, with their part's head: room for that is made at once.
 const USUAL_BYTES: usize = 1_792;
@@ -248,7 +248,7 @@ impl Service {
             let start = body.len();
             let _ = write!(
                 body,
-                "--{BOUNDARY}\r\nContent-Type: application/xml; charset=utf-8\r\n{CURSOR_HEADER}: {}\r\n\r\n",
+                "{DELIMITER}\r\nContent-Type: application/xml; charset=utf-8\r\n{CURSOR_HEADER}: {}\r\n\r\n",
                 kept.cursor
             );
             let addressed = self.addressed(&caller, &kept.message_id);
@@ -261,7 +261,7 @@ impl Service {
         let mut answer = match body.is_empty() {
             true => answer(StatusCode::NO_CONTENT, String::new()),
             false => {
-                let _ = write!(body, "--{BOUNDARY}--\r\n");
+                let _ = write!(body, "{DELIMITER}--\r\n");
                 let mut answer = answer(StatusCode::OK, body);
                 let kind = HeaderValue::from_static("multipart/mixed; boundary=clearspan-next-message");
                 answer.headers_mut().insert(CONTENT_TYPE, kind);

@@ -341,7 +341,7 @@ impl Mailbox {
         };
         state.is_from_the_end = is_from_the_end;
         // There is room again. Whoever waits for messages has nothing to hear of one that is sent.
-        if resume.is_some() || state.kept.len() != kept {
+        if state.kept.len() != kept {
             self.shared.news.notify_waiters();
         }
         match &state.session {
@@ -358,10 +358,7 @@ impl Mailbox {
         let client = Arc::new(client);
         state.end_session();
         state.generation += 1;
-        let Resume { lineage, seen } = resume;
-        state.acknowledged = Cursor { lineage, seen, ..state.acknowledged };
-        state.arrived = Cursor { lineage, seen, ..state.arrived };
-        state.keep_replies();
+        state.go_on_after(resume);
         let reader = tokio::spawn(read_events(Arc::clone(&self.shared), events, state.generation)).abort_handle();
         state.session = Some(Session { client: Arc::clone(&client), certificate, reader });
         Ok(client)
@@ -401,19 +398,17 @@ impl State {
         // Replies outlive the session that they came by.
         if cursor.instance == self.arrived.instance {
             self.acknowledged.replies = cursor.replies.clamp(self.acknowledged.replies, self.arrived.replies);
-            let acknowledged = self.acknowledged;
-            self.kept.retain(|kept| !kept.at.is_before(&acknowledged));
         }
         let is_between = (0..OUTBOX_LANES).all(|lane| {
             self.acknowledged.seen[lane] <= cursor.seen[lane] && cursor.seen[lane] <= self.arrived.seen[lane]
         });
-        if self.session.is_none() || cursor.lineage != self.arrived.lineage || !is_between {
-            return false;
+        let is_read_here = self.session.is_some() && cursor.lineage == self.arrived.lineage && is_between;
+        if is_read_here {
+            self.acknowledged = Cursor { replies: self.acknowledged.replies, seen: cursor.seen, ..self.arrived };
         }
-        self.acknowledged = Cursor { replies: self.acknowledged.replies, seen: cursor.seen, ..self.arrived };
         let acknowledged = self.acknowledged;
         self.kept.retain(|kept| !kept.at.is_before(&acknowledged));
-        true
+        is_read_here
     }
 
     /// Has all come that the switch had when the session began?
@@ -436,10 +431,14 @@ impl State {
     /// What has a number comes again, from where the next session goes on; a reply would not.
     fn keep_replies(&mut self) {
         self.kept.retain(|kept| matches!(kept.at, At::Reply(_)));
-        let Cursor { lineage, seen, .. } = self.arrived;
-        for kept in &mut self.kept {
-            let cursor = Cursor { lineage, seen, ..kept.cursor };
-            *kept = Arc::new(Kept { cursor, ..Kept::clone(kept) });
+    }
+
+    /// Numbers go on behind these, and so do the cursors of replies that are kept.
+    fn go_on_after(&mut self, Resume { lineage, seen }: Resume) {
+        self.keep_replies();
+        let places = self.kept.iter_mut().map(|kept| &mut Arc::make_mut(kept).cursor);
+        for cursor in places.chain([&mut self.acknowledged, &mut self.arrived]) {
+            (cursor.lineage, cursor.seen) = (lineage, seen);
         }
     }
 
@@ -456,9 +455,7 @@ impl State {
                     let (lineage, seen) = (connected.welcomed.lineage, connected.welcomed.resumed_after);
                     let is_placed = self.arrived.lineage == lineage && !self.arrived.seen.contains(&u64::MAX);
                     if !is_placed || connected.welcomed.numbers_restarted {
-                        self.acknowledged = Cursor { lineage, seen, ..self.acknowledged };
-                        self.arrived = Cursor { lineage, seen, ..self.arrived };
-                        self.keep_replies();
+                        self.go_on_after(Resume { lineage, seen });
                     }
                     is_changed = true;
                     self.due = Some(connected.welcomed.enqueued);

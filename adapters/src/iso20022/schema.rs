@@ -213,11 +213,8 @@ impl Schema {
 
     /// The element of a group with this tag, and its place there; looked for from a place on, and then before it.
     pub fn find(&self, group: Group, name: &str, from: u16) -> Option<(u16, ElementId)> {
-        let keys = &self.keys[usize::from(group.first)..][..usize::from(group.count)];
         let key = Key::of(name);
-        let is_it = |&place: &u16| {
-            keys[usize::from(place)] == key && (key.is_whole() || self.element(group.member(place)).name == name)
-        };
+        let is_it = |&place: &u16| self.is_named(group.member(place), name, key);
         let place = (from..group.count).find(is_it).or_else(|| (0..from.min(group.count)).find(is_it))?;
         Some((place, group.member(place)))
     }

@@ -1,31 +1,18 @@
 //! Messages of the switch as owned values: what a `Client` gives to the provider. None where a field is not what it can be.
 
 use ledger::Currency;
-use rkyv::rancor::Failure;
 
 use crate::directory::{AliasOutcome, Claim, LookupResult, NameMatch, QueryForm};
 use crate::message::{
     AccountStanding, AliasFoundPrivate, AliasResultPrivate, AmountForm, ArchivedAccountReport, ArchivedAliasFound,
     ArchivedAliasResult, ArchivedCaseForward, ArchivedCaseStatus, ArchivedDirectoryAnswer, ArchivedForward,
-    ArchivedReturned, ArchivedStatus, CaseKind, CaseState, DirectoryItems, Field, Lane, NO_ID, Note, Outcome, Part,
-    ParticipantCode, PaymentId, PaymentPrivate, Reason, Settlement,
+    ArchivedReturned, ArchivedStatus, CaseKind, CaseState, DirectoryItems, Field, Lane, NO_ID, Note, Outcome,
+    ParticipantCode, PaymentId, PaymentPrivate, Reason, Settlement, owned_part,
 };
 use crate::native::client::{
     AccountReport, AliasFound, AliasResult, CaseForward, CaseStatus, DirectoryAnswer, Forward, Incoming, Returned,
     Status,
 };
-
-/// A private part; one of empty fields where it is empty, none where it is unreadable.
-pub(super) fn part<P>(bytes: &[u8]) -> Option<P>
-where
-    P: Part + Default,
-    P::Archived: rkyv::Deserialize<P, rkyv::rancor::Strategy<(), Failure>>,
-{
-    if bytes.is_empty() {
-        return Some(P::default());
-    }
-    rkyv::api::low::deserialize::<P, Failure>(P::read(bytes)?).ok()
-}
 
 /// An id where there may be none.
 fn id_or_none(bytes: [u8; 16]) -> Option<Option<PaymentId>> {
@@ -44,7 +31,7 @@ pub(super) fn forward(routing: &ArchivedForward, private: &[u8]) -> Option<Incom
         lane: Lane::from_number(routing.lane)?,
         request_id: id_or_none(routing.request_id)?,
         deadline_ns: routing.deadline_ns.to_native(),
-        private: part::<PaymentPrivate>(private)?,
+        private: owned_part::<PaymentPrivate>(private)?,
     })))
 }
 
@@ -57,7 +44,7 @@ pub(super) fn status(routing: &ArchivedStatus, private: &[u8], numbered: bool) -
         decided_at_ns: routing.decided_at_ns.to_native(),
         position: routing.position.to_native(),
         numbered,
-        note: part::<Note>(private)?,
+        note: owned_part::<Note>(private)?,
     })))
 }
 
@@ -72,7 +59,7 @@ pub(super) fn returned(routing: &ArchivedReturned, private: &[u8]) -> Option<Inc
         returned_total: routing.returned_total.to_native(),
         decided_at_ns: routing.decided_at_ns.to_native(),
         position: routing.position.to_native(),
-        note: part::<Note>(private)?,
+        note: owned_part::<Note>(private)?,
     })))
 }
 
@@ -95,7 +82,7 @@ pub(super) fn case_forward(routing: &ArchivedCaseForward, private: &[u8]) -> Opt
         form,
         reason: Reason::from_bytes(routing.reason)?,
         deadline_ns: routing.deadline_ns.to_native(),
-        private: part::<PaymentPrivate>(private)?,
+        private: owned_part::<PaymentPrivate>(private)?,
     })))
 }
 
@@ -115,7 +102,7 @@ pub(super) fn case_status(routing: &ArchivedCaseStatus, private: &[u8], numbered
         at_ns: routing.at_ns.to_native(),
         position: routing.position.to_native(),
         numbered,
-        note: part::<Note>(private)?,
+        note: owned_part::<Note>(private)?,
     })))
 }
 
@@ -126,12 +113,12 @@ pub(super) fn alias_result(routing: &ArchivedAliasResult, private: &[u8]) -> Opt
         claim: Claim::from_number(routing.claim)?,
         at_ns: routing.at_ns.to_native(),
         position: routing.position.to_native(),
-        alias: part::<AliasResultPrivate>(private)?.alias,
+        alias: owned_part::<AliasResultPrivate>(private)?.alias,
     })))
 }
 
 pub(super) fn alias_found(routing: &ArchivedAliasFound, private: &[u8]) -> Option<Incoming> {
-    let AliasFoundPrivate { account, name } = part::<AliasFoundPrivate>(private)?;
+    let AliasFoundPrivate { account, name } = owned_part::<AliasFoundPrivate>(private)?;
     let participant = ParticipantCode::from_bytes(routing.participant);
     let result = LookupResult::from_number(routing.result)?;
     if participant.is_some() != (result == LookupResult::Found) {
@@ -181,6 +168,6 @@ pub(super) fn directory_answer(routing: &ArchivedDirectoryAnswer, private: &[u8]
         form: QueryForm::from_number(routing.form)?,
         has_more: routing.has_more == 1,
         after: routing.after.to_native(),
-        items: part::<DirectoryItems>(private)?.items,
+        items: owned_part::<DirectoryItems>(private)?.items,
     })))
 }

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::limits::CONNECTION_SLOTS;
-use crate::message::{ArchivedError, ErrorCode, Field, MessageKind, Note, PaymentId};
+use crate::message::{ArchivedError, ErrorCode, Field, MessageKind, Note, PaymentId, owned_part};
 use crate::native::client::{Connected, DisconnectReason, Disconnected, Incoming, Refused};
 use crate::native::owned::{
-    account_report, alias_found, alias_result, case_forward, case_status, directory_answer, forward, part, returned,
-    status,
+    account_report, alias_found, alias_result, case_forward, case_status, directory_answer, forward, returned, status,
 };
 use crate::native::pair::PairTicket;
 use crate::native::session::Event;
@@ -136,7 +135,8 @@ impl Translator {
 
     fn refused(&mut self, at: PairTicket, error: &ArchivedError, busy: bool, private: &[u8]) {
         let code = ErrorCode::from_number(error.code.to_native());
-        let text = part::<Note>(private).map_or(String::new(), |note| String::from_utf8_lossy(&note.text).into_owned());
+        let text =
+            owned_part::<Note>(private).map_or(String::new(), |note| String::from_utf8_lossy(&note.text).into_owned());
         let held = &mut self.held[at.slot];
         let index = at.ticket.checked_sub(held.left + 1).and_then(|index| usize::try_from(index).ok());
         let submitted = index.and_then(|index| held.submitted.get_mut(index));

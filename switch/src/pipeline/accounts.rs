@@ -1,12 +1,13 @@
 //! Where a participant stands: told to whoever asks about itself, of the engine's state. Nothing is journaled.
 
-use adapters::message::{AccountReport, AccountStanding, MessageKind, PaymentId};
+use adapters::message::{AccountReport, AccountStanding, MessageKind, PaymentId, Settlement};
 use adapters::native::frame;
 use ledger::journal::Storage;
 use ledger::{Account, Currency};
 
 use super::Pipeline;
 use crate::engine::Engine;
+use crate::engine::scheme::Model;
 use crate::entry::ParticipantId;
 use crate::session::{Session, SessionKey};
 
@@ -41,11 +42,11 @@ fn account_report(
 ) -> AccountReport {
     let letters = currency.bytes();
     let index = engine.payment_account(participant, letters);
-    let is_own = |index| engine.find_account(participant, letters, engine.account_owner(index).kind) == Some(index);
-    let standing = match index {
-        None => AccountStanding::None,
-        Some(index) if is_own(index) => AccountStanding::Own,
-        Some(_) => AccountStanding::Sponsored,
+    let sponsor = engine.participant(participant).and_then(|asker| asker.sponsor);
+    let standing = match (index, sponsor) {
+        (None, _) => AccountStanding::None,
+        (Some(_), None) => AccountStanding::Own,
+        (Some(_), Some(_)) => AccountStanding::Sponsored,
     };
     let rules = engine.currencies().iter().find(|rules| rules.currency == currency).filter(|_| index.is_some());
     let shown = index.filter(|_| standing == AccountStanding::Own).map(|index| engine.account(index));
@@ -54,7 +55,7 @@ fn account_report(
         query_id: query_id.bytes(),
         currency: letters,
         standing: standing as u8,
-        settlement: rules.map_or(0, |rules| rules.model as u8),
+        settlement: rules.map_or(0, |rules| settlement_of(rules.model) as u8),
         at_ns: engine.time_ns(),
         position: engine.applied(),
         debits_pending: sum(Account::debits_pending),
@@ -63,5 +64,12 @@ fn account_report(
         credits_posted: sum(Account::credits_posted),
         cap: u64::try_from(sum(Account::cap)).unwrap_or(u64::MAX),
         available: sum(Account::debit_available),
+    }
+}
+
+fn settlement_of(model: Model) -> Settlement {
+    match model {
+        Model::Gross => Settlement::Gross,
+        Model::Net => Settlement::Net,
     }
 }

@@ -437,10 +437,18 @@ impl Provider {
     fn ask(&mut self, id: Id, around: &mut Around<'_>) {
         let mut question = Vec::new();
         StatusRequest { payment_id: id }.write(&mut question);
-        if let Ok(ticket) = self.pair.submit_raw(MessageKind::StatusRequest, &question, &[]) {
+        if self.submit_question(MessageKind::StatusRequest, &question) {
             around.coverage.count("status asked");
-            self.tickets.insert((ticket.slot, ticket.ticket), Ticket::Question);
         }
+    }
+
+    /// A question that nobody waits for where it is refused. False where there is no room.
+    fn submit_question(&mut self, kind: MessageKind, routing: &[u8]) -> bool {
+        let submitted = self.pair.submit_raw(kind, routing, &[]);
+        if let Ok(at) = submitted {
+            self.tickets.insert((at.slot, at.ticket), Ticket::Question);
+        }
+        submitted.is_ok()
     }
 
     /// While everything comes to its end: whatever is not known is asked for and sent again, every two seconds.

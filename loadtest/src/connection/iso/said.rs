@@ -2,7 +2,7 @@
 
 use adapters::iso20022::profile::Profile;
 use adapters::iso20022::{Addressed, Encoder, Order};
-use adapters::message::{Note, Part, ParticipantCode, PaymentId, PaymentPrivate};
+use adapters::message::{Note, ParticipantCode, PaymentId, owned_part};
 use bytes::Bytes;
 
 use super::Said;
@@ -24,20 +24,6 @@ pub(super) fn reference(ticket: u64) -> String {
     format!("LOAD-{ticket}")
 }
 
-/// A private part, from its bytes.
-fn private_of(bytes: &[u8]) -> PaymentPrivate {
-    let Some(private) = PaymentPrivate::read(bytes) else { unreachable!("private parts are made valid") };
-    PaymentPrivate {
-        payer_name: private.payer_name.to_vec(),
-        payer_account: private.payer_account.to_vec(),
-        payee_name: private.payee_name.to_vec(),
-        payee_account: private.payee_account.to_vec(),
-        end_to_end_id: private.end_to_end_id.to_vec(),
-        remittance: private.remittance.to_vec(),
-        extension: private.extension.to_vec(),
-    }
-}
-
 impl Writer {
     pub(super) fn new(code: ParticipantCode) -> Writer {
         Writer { code, encoder: Encoder::new(Profile::clearspan()), clock: Clock::new(), text: String::new() }
@@ -45,6 +31,7 @@ impl Writer {
 
     /// The message that says this.
     pub(super) fn write(&mut self, ticket: u64, said: &Said<'_>) -> Bytes {
+        let private_of = |bytes| owned_part(bytes).unwrap_or_else(|| unreachable!("private parts are made valid"));
         let order = match said {
             Said::Order(order, private) => Order::CreditTransfer((*order).clone(), private_of(private)),
             Said::Answer(answer) => Order::Answer((*answer).clone(), Note::default()),

@@ -3,7 +3,7 @@
 //! The switch's own reader takes a message apart with all that its schema says, which costs more than the rest of a payment here. These readers look for the elements they need, in the order in
 //! which the schema has them, and take everything else as it is; `IsoLine` has every so-maniest message read by the other as well, and what they read must be the same.
 
-use adapters::iso20022::http::CURSOR_HEADER;
+use adapters::iso20022::http::{CURSOR_HEADER, DELIMITER};
 use adapters::message::{ErrorCode, Lane, NO_ID, Outcome, ParticipantCode};
 
 use crate::flights::Id;
@@ -29,7 +29,7 @@ pub(super) enum Fate {
 /// The messages of an answer to a long poll: the parts of `multipart/mixed`.
 pub(super) fn messages(body: &str) -> impl Iterator<Item = &str> {
     // A part begins with its header, which ends with an empty line; before the first and behind the last there is none.
-    let parts = body.split("--clearspan-next-message");
+    let parts = body.split(DELIMITER);
     parts.filter_map(|part| part.split_once("\r\n\r\n")).map(|(head, message)| {
         debug_assert!(head.contains(CURSOR_HEADER), "each part says where to go on");
         message.trim_end()

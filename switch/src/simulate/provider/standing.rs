@@ -3,7 +3,7 @@
 use adapters::message::{AccountQuery, MessageKind, Part};
 
 use super::orders::new_id;
-use super::{Around, Provider, Ticket};
+use super::{Around, Provider};
 use crate::simulate::plan::{CURRENCIES, NS_PER_S};
 use crate::simulate::random::Random;
 
@@ -32,8 +32,6 @@ impl Provider {
         let currency = if random.percent(5) { *b"XXX" } else { *random.pick(&CURRENCIES) };
         let mut query = Vec::new();
         AccountQuery { query_id: new_id(random), currency }.write(&mut query);
-        if let Ok(ticket) = self.pair.submit_raw(MessageKind::AccountQuery, &query, &[]) {
-            self.tickets.insert((ticket.slot, ticket.ticket), Ticket::Question);
-        }
+        self.submit_question(MessageKind::AccountQuery, &query);
     }
 }
